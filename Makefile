@@ -1,0 +1,35 @@
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+INSTALLED := $(VENV)/installed
+
+# Stage commands and mlflow's scorers say `python`: it must be the environment's.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup repro test lint ui
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+repro: setup ## Train, evaluate and register a model on the default corpus
+	dvc repro
+
+test: setup lint ## Check style and types, and run the tests
+	python -m pytest --numprocesses auto
+
+lint: setup
+	ruff check
+	ruff format --check
+	mypy
+
+ui: setup ## Open the MLflow UI on the local store (PORT=5000)
+	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
