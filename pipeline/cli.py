@@ -1,0 +1,65 @@
+"""What all commands share: `--help`, one clear line for an error, exit codes, log lines on standard error."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from pipeline.config import Config, load_params
+from pipeline.errors import PipelineError
+
+
+def run_stage(stage: Callable[[Config], None], description: str | None) -> None:
+    """Run a DVC stage: read `params.yaml`, validate it, call `stage` with it. Exits non-zero on error."""
+    parser = argparse.ArgumentParser(
+        description=description,
+        epilog="The stage takes its configuration from params.yaml, which `dvc repro` composes from conf/.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    with tidy_exit():
+        stage(load_params())
+
+
+@contextmanager
+def tidy_exit() -> Iterator[None]:
+    """Log to standard error; end with one line instead of a traceback for what the user can put right.
+
+    Exit codes: 1 for a `PipelineError`, 130 for an interrupt, 143 for a termination.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Also append log lines, with their time, to a file; an error that ends the block is the last of them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    except BaseException as error:
+        handler.handle(logging.makeLogRecord({"msg": repr(error), "levelname": "ERROR", "name": "pipeline"}))
+        raise
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    print("terminated", file=sys.stderr)
+    sys.exit(143)

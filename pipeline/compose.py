@@ -1,0 +1,55 @@
+"""Compose conf/ into params.yaml, the one configuration every later stage reads.
+
+Refuses what does not fit, and notes a fingerprint of the user's own files, so that DVC notices an edit of one. Within
+`dvc exp run` DVC itself has composed params.yaml, with the overrides of -S; then it is checked, not composed again.
+"""
+
+import argparse
+import os
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.cli import tidy_exit
+from pipeline.config import WORKSPACE, validate
+from pipeline.corpus.fingerprint import fingerprint
+from pipeline.errors import PipelineError
+from pipeline.files import write_text
+
+PARAMS = WORKSPACE / "params.yaml"
+
+
+def main() -> None:
+    """Write `params.yaml` if it would say anything new."""
+    present = yaml.safe_load(PARAMS.read_text(encoding="utf-8")) if PARAMS.exists() else None
+    values = present if "DVC_EXP_NAME" in os.environ else compose_config([])
+    config = validate(values)
+    assert isinstance(values, dict)  # or it would not have been valid
+    values = {**values, "corpus": {**values["corpus"], "fingerprint": fingerprint(config.corpus)}}
+    if values != present:
+        write_text(PARAMS, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+
+
+def compose_config(overrides: list[str]) -> dict[str, Any]:
+    """Compose `conf/` with Hydra overrides such as `model=gru`.
+
+    Raises:
+        PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
+    """
+    try:
+        with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
+            values = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
+        raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    with tidy_exit():
+        main()

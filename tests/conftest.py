@@ -1,0 +1,132 @@
+"""Shared set-up: one torch thread, no settings from the caller's environment, and a copy of the project to run."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(name, None)
+
+import csv
+import itertools
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.compose import compose_config
+from pipeline.config import WORKSPACE, Config, validate
+
+torch.set_num_threads(1)
+
+GOOD = ["a delight", "funny and warm", "a small wonder", "beautifully acted", "moving from start to end", "pure joy"]
+BAD = ["a bore", "loud and empty", "a waste of time", "badly acted", "tiresome from start to end", "pure misery"]
+THINGS = ["This film", "The new comedy", "Her second feature", "That western", "The sequel", "His debut"]
+FRAMES = [
+    "{thing} is {verdict}.",
+    "We saw {thing} on a rainy day, and it was {verdict}.",
+    "{thing}: {verdict}, whatever the posters say.<br /><br />Go and see for yourself.",
+    "I had no idea what to expect of {thing}. It is {verdict}, and the music fits.",
+]
+
+
+def reviews() -> list[tuple[str, str]]:
+    """288 short reviews, each said once, and whether it is positive."""
+    rows = []
+    for (good, bad), thing, frame in itertools.product(zip(GOOD, BAD, strict=True), THINGS, FRAMES):
+        rows.append((frame.format(thing=thing, verdict=good), "good"))
+        rows.append((frame.format(thing=thing, verdict=bad), "bad"))
+    return rows
+
+
+@dataclass
+class Project:
+    """A copy of the project in a git repository of its own, with a small corpus and a small network."""
+
+    root: Path
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in it; `python` and `dvc` are those of this environment."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        found = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**os.environ, "PATH": path, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        if check and found.returncode:
+            raise AssertionError(f"{' '.join(command)} failed:\n{found.stdout}\n{found.stderr}")
+        return found
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+
+TINY = """# @package _global_
+defaults:
+  - override /corpus: files
+corpus:
+  path: reviews.csv
+  text_column: review
+  label_column: verdict
+  labels: {negative: [bad], positive: [good]}
+  keep_columns: [cinema]
+model: {embedding_dim: 16, hidden_dim: 16}
+training: {epochs: 2, batch_size: 16, lr: 1e-2}
+trainer: {threads: 1, precision: 32-true}
+registry: {checks: {accuracy: {min: 0.1}, calibration: {max: 0.9}, better_than_guessing: {min: -1}}}
+tracking: {system_metrics: false}
+"""
+
+
+def copy_project(root: Path) -> Project:
+    """Copy the tracked and not ignored files of this checkout, without what a run of it left."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=WORKSPACE,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (WORKSPACE / name).is_file() and not name.startswith(("reports/", "dvc.lock", "params.yaml")):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(WORKSPACE / name, root / name)
+    (root / "data.dvc").write_text("deps:\n- path: downloads\nouts:\n- path: data\n")
+    project = Project(root)
+    project.run("git", "init", "--quiet")
+    project.run("git", "config", "user.name", "A Tester")
+    project.run("git", "config", "user.email", "tester@example.org")
+    with (root / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["review", "verdict", "cinema"])
+        writer.writerows((text, label, f"screen {i % 3}") for i, (text, label) in enumerate(reviews()))
+    (root / "conf" / "experiment" / "tiny.yaml").write_text(TINY)
+    config = root / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("- experiment: null", "- experiment: tiny"))
+    project.commit("A small corpus and a small network")
+    return project
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after its first `dvc repro`. Tests read it; those that change it use a copy of their own."""
+    project = copy_project(tmp_path_factory.mktemp("project"))
+    project.run("dvc", "repro")
+    project.commit("What the first run gave")
+    return project
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., Config]:
+    """`compose("model=gru")` gives the validated configuration of conf/ with these overrides."""
+    return lambda *overrides: validate(compose_config(list(overrides)))

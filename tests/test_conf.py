@@ -1,0 +1,82 @@
+"""Every configuration a user can choose."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import WORKSPACE, Config, validate
+from pipeline.errors import PipelineError
+
+CONF = WORKSPACE / "conf"
+GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
+OWN_FILE = ["corpus.path=reviews.csv"]
+
+
+def choice(path: Path) -> list[str]:
+    group, name = path.parent.relative_to(CONF), path.stem
+    return [f"{group}={name}", *(OWN_FILE if (str(group), name) == ("corpus", "files") else [])]
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: str(path.relative_to(CONF)))
+def test_every_config_composes_and_is_valid(path, compose):
+    assert isinstance(compose(*choice(path)), Config)
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: str(path.relative_to(CONF)))
+def test_every_config_survives_params_yaml(path, compose):
+    config = compose(*choice(path))
+    assert validate(yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))) == config
+
+
+def test_an_experiment_overrides_several_groups(compose):
+    config = compose("experiment=article")
+    assert (config.model.embedding_dim, config.text.max_tokens, config.training.batch_size) == (400, 200, 50)
+    assert compose("experiment=article", "training.batch_size=7").training.batch_size == 7
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("+model.hiden_dim=3", "model.hiden_dim: unknown key"),
+        ("model.hidden_dim=0", "model.hidden_dim: .*greater than or equal to 1, got 0"),
+        ("model.hidden_dim=many", "model.hidden_dim: .*integer.*'many'"),
+        ("model.cell=elman", "model.cell: .*'lstm', 'gru' or 'rnn'.*'elman'"),
+        ("model.pooling=[]", "model.pooling: "),
+        ("model.pooling=[max,max]", "model.pooling names a pooling twice"),
+        ("training.lr=-1", "training.lr: "),
+        ("training.lr=.inf", "training.lr: "),
+        ("split.test=1.5", "split.test: "),
+        ("split={validation: 0.5, test: 0.5, seed: 1}", "split.validation . split.test must be less than 1"),
+        ("corpus=files", "set either corpus.path"),
+        ("corpus.checksum=crc:1", "corpus.checksum: "),
+        ("text.max_vocabulary=0", "text.max_vocabulary: "),
+        ("~seed", "seed: missing"),
+        ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
+        ("~registry.checks.accuracy.min", "a check needs min or max"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named(override, message, compose):
+    with pytest.raises(PipelineError, match=message) as caught:
+        compose(override)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("override", ["model=transformer", "model.hiden_dim=3", "experiment=nothing"])
+def test_an_override_conf_does_not_know_is_refused(override, compose):
+    with pytest.raises(PipelineError, match=r"^conf/: "):
+        compose(override)
+
+
+STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_command_has_help(stage):
+    found = subprocess.run(
+        [sys.executable, "-m", f"pipeline.{stage}", "--help"], capture_output=True, text=True, check=True, cwd=WORKSPACE
+    )
+    assert found.stdout.startswith("usage:")
+    assert len(found.stdout.splitlines()) > 5
