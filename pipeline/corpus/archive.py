@@ -1,0 +1,127 @@
+"""The Large Movie Review Dataset's archive: read as a stream, never unpacked to disk.
+
+Layout: `<top>/{train,test}/{pos,neg}/<number>_<rating>.txt` and `<top>/train/unsup/<number>_<rating>.txt`.
+"""
+
+import lzma
+import re
+import tarfile
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from pipeline.config import ArchiveCorpus, project_root
+from pipeline.corpus import checksum
+from pipeline.corpus.fetch import fetch
+from pipeline.corpus.labels import NEGATIVE, POSITIVE
+from pipeline.corpus.locations import local_files
+from pipeline.corpus.normal_form import REVIEW, UNLABELLED, NormalForm
+from pipeline.errors import PipelineError
+
+# Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
+MAX_REVIEW = 10 * 2**20
+MAX_MEMBERS = 5_000_000
+MAX_TOTAL = 20 * 2**30
+
+ROWS = 1024
+RATED = REVIEW.append(pa.field("rating", pa.int8()))
+FOLDERS = {
+    "train/neg": ("train", NEGATIVE),
+    "train/pos": ("train", POSITIVE),
+    "test/neg": ("test", NEGATIVE),
+    "test/pos": ("test", POSITIVE),
+    "train/unsup": ("unlabelled", None),
+}
+_MEMBER = re.compile(rf"(?:\./)?[^/]+/({'|'.join(FOLDERS)})/([^/.][^/]*)\.txt")
+_NAME = re.compile(r"[0-9]+_([0-9]{1,2})")
+
+
+class Row(NamedTuple):
+    """A review of the archive; label and rating are None where it has none."""
+
+    id: str
+    text: str
+    label: int | None
+    rating: int
+
+
+def add_archive(corpus: ArchiveCorpus, normal_form: NormalForm) -> None:
+    """Add the archive's reviews in its own order, with ids such as `test/pos/123_9`; labelled ones keep their `rating`.
+
+    Raises:
+        PipelineError: the archive cannot be fetched, its checksum is wrong, or a member is not what it should be.
+    """
+    path = _obtain(corpus)
+    waiting: dict[str, list[Row]] = defaultdict(list)
+    for split, row in reviews(path):
+        waiting[split].append(row)
+        if len(waiting[split]) == ROWS:
+            normal_form.add(split, _batch(split, waiting.pop(split)))
+    for split, rows in waiting.items():
+        normal_form.add(split, _batch(split, rows))
+
+
+def _obtain(corpus: ArchiveCorpus) -> Path:
+    local = local_files(corpus).get("archive")
+    if local is None:
+        return fetch(corpus.url, corpus.checksum, project_root() / ".downloads")
+    checksum.verify(local, corpus.checksum, "correct corpus.url or corpus.checksum")
+    return local
+
+
+def _batch(split: str, rows: list[Row]) -> pa.RecordBatch:
+    schema = UNLABELLED if split == "unlabelled" else RATED
+    return pa.RecordBatch.from_pylist([row._asdict() for row in rows], schema=schema)
+
+
+def reviews(path: Path) -> Iterator[tuple[str, Row]]:
+    """The reviews of an archive with their split, in the archive's order.
+
+    Raises:
+        PipelineError: the file is not a tar archive, or a member is hostile, too large, misnamed or not UTF-8.
+    """
+    total = 0
+    try:
+        with tarfile.open(path) as archive:
+            for count, member in enumerate(archive, 1):
+                total += member.size
+                if count > MAX_MEMBERS or total > MAX_TOTAL:
+                    raise PipelineError(f"{path} unpacks to far more than a corpus of reviews; give another archive")
+                if found := _review(path, archive, member):
+                    yield found
+                # tarfile remembers every member it has passed; the stubs do not know the list.
+                archive.members.clear()  # type: ignore[attr-defined]
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise PipelineError(f"{path} cannot be read as a tar archive ({error}); give another archive") from None
+
+
+def _review(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, Row] | None:
+    """A member's split and review; None for a folder or one of the archive's other files."""
+
+    def refused(problem: str) -> PipelineError:
+        return PipelineError(f"{path}: the member {member.name!r} {problem}; give another archive")
+
+    if member.name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", member.name):
+        raise refused("points outside the archive")
+    match = _MEMBER.fullmatch(member.name)
+    if match is None:
+        return None
+    folder, name = match.groups()
+    rating = _NAME.fullmatch(name)
+    file = archive.extractfile(member) if member.isreg() else None
+    if file is None:
+        raise refused("is a link or device, not a review")
+    if rating is None:
+        raise refused("is not named <number>_<rating>.txt")
+    if member.size > MAX_REVIEW:
+        raise refused(f"has {member.size:,} bytes, too many for a review")
+    try:
+        text = file.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise refused("is not UTF-8") from None
+    split, label = FOLDERS[folder]
+    return split, Row(f"{folder}/{name}", text, label, int(rating[1]))

@@ -1,0 +1,26 @@
+"""Checksums written as `md5:<hex>` or `sha256:<hex>`."""
+
+import hashlib
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+
+
+def file_digest(path: Path, algorithm: str) -> str:
+    """The hex digest of a file's bytes, read as a stream."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def verify(path: Path, checksum: str, what_to_do: str) -> None:
+    """Compare a file with the checksum the configuration gives for it.
+
+    Raises:
+        PipelineError: they differ; the line gives both values and ends with `what_to_do`.
+    """
+    algorithm, _, expected = checksum.partition(":")
+    got = file_digest(path, algorithm)
+    if got != expected:
+        raise PipelineError(
+            f"{path} has the wrong checksum: expected {algorithm}:{expected}, got {algorithm}:{got}; {what_to_do}"
+        )

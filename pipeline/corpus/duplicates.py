@@ -1,0 +1,90 @@
+"""Reviews that occur more than once, and which of them stay."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRECEDENCE = ("test", "validation", "train", "unlabelled")
+"""In the order in which a repeated review is kept: what judges a model is never touched, what trains it yields."""
+
+UNLABELLED = -1
+
+_NO_LETTER = re.compile(r"[\W_]+")
+
+
+def near_key(text: str) -> int:
+    """64-bit hash that two texts share if they differ only in case, punctuation and spacing.
+
+    A text without any letter or digit has the key of its exact characters.
+    """
+    return _hash(_NO_LETTER.sub("", text.casefold()) or text, 8)
+
+
+def exact_key(text: str) -> int:
+    """32-bit hash of the text as it is; compared only among texts of one `near_key`."""
+    return _hash(text, 4)
+
+
+def _hash(text: str, size: int) -> int:
+    # surrogates cannot be encoded otherwise, and a hash need not be decoded
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest(), "little")
+
+
+@dataclass
+class Keys:
+    """What is remembered of each review while duplicates are sought: 14 bytes."""
+
+    near: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    exact: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    label: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    split: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    """Index into `PRECEDENCE`."""
+
+
+def find_duplicates(keys: Keys) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Which reviews to keep [n], and a report.
+
+    Of reviews that share a `near_key` all those of the test split stay; where there are none, the first of the first
+    split in the order of `PRECEDENCE`. The report counts repeats (every review of a group but the first in that order),
+    within one split and across two, exact and near-exact ones; what was dropped of each split; and the groups whose
+    members bear both labels.
+    """
+    order = np.lexsort((keys.split, keys.near))  # stable: within a split the earlier review comes first
+    near = keys.near[order]
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = near[1:] != near[:-1]
+    del near
+    leader = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+    repeat = order[~first]
+    leader = leader[~first]
+
+    dropped = repeat[keys.split[repeat] != PRECEDENCE.index("test")]
+    keep = np.ones(len(order), dtype=np.bool_)
+    keep[dropped] = False
+
+    starts = np.flatnonzero(first)
+    # one bit for each label seen in a group; unlabelled reviews set none
+    bits = np.where(keys.label == UNLABELLED, 0, 1 << np.maximum(keys.label, 0)).astype(np.int8)
+    conflicts = np.bitwise_or.reduceat(bits[order], starts) == 0b11 if len(starts) else np.empty(0)
+    exact = keys.exact[repeat] == keys.exact[leader]
+    pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)
+    np.add.at(pairs, (keys.split[leader], keys.split[repeat]), 1)
+    counts = np.bincount(keys.split[dropped], minlength=len(PRECEDENCE))
+    return keep, {
+        "repeats": len(repeat),
+        "exact": int(exact.sum()),
+        "near_exact": int((~exact).sum()),
+        "within": {name: int(pairs[i, i]) for i, name in enumerate(PRECEDENCE) if pairs[i, i]},
+        "across": {
+            f"{PRECEDENCE[i]}-{PRECEDENCE[j]}": int(pairs[i, j])
+            for i in range(len(PRECEDENCE))
+            for j in range(i + 1, len(PRECEDENCE))
+            if pairs[i, j]
+        },
+        "dropped": {name: int(counts[i]) for i, name in enumerate(PRECEDENCE) if counts[i]},
+        "label_conflicts": int(conflicts.sum()),
+    }

@@ -1,0 +1,45 @@
+"""Reading the normal form, a batch of reviews at a time."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pyarrow import RecordBatch
+
+from pipeline.corpus.normal_form import SPLITS
+from pipeline.errors import PipelineError
+
+BATCH_ROWS = 512
+
+
+def read_info(data: Path) -> dict[str, Any]:
+    """`corpus.json` of a corpus in normal form.
+
+    Raises:
+        PipelineError: there is none.
+    """
+    try:
+        info: dict[str, Any] = json.loads((data / "corpus.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{data} holds no corpus.json; fetch the corpus with `dvc repro data.dvc`") from None
+    return info
+
+
+def count_rows(data: Path) -> int:
+    """Reviews in all files together."""
+    return sum(pq.read_metadata(path).num_rows for _, path in _files(data))
+
+
+def read_batches(data: Path) -> Iterator[tuple[str, RecordBatch]]:
+    """Yield the file's name (one of `SPLITS`) and up to `BATCH_ROWS` of its rows, file by file, in order."""
+    for name, path in _files(data):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH_ROWS):
+                yield name, batch
+
+
+def _files(data: Path) -> list[tuple[str, Path]]:
+    paths = [(name, data / f"{name}.parquet") for name in SPLITS]
+    return [(name, path) for name, path in paths if path.exists()]

@@ -1,0 +1,43 @@
+"""One pass over a corpus that remembers of each review just enough to split it and to find its duplicates."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pyarrow import RecordBatch
+from tqdm import tqdm
+
+from pipeline.corpus.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, near_key
+from pipeline.corpus.reading import count_rows, read_batches
+from pipeline.parallel import OrderedMap
+from pipeline.text.cleaning import clean
+
+
+def scan(data: Path, mapping: OrderedMap) -> Keys:
+    """The `Keys` of all reviews in the order `read_batches` yields them, each in the split of its file.
+
+    `mapping` spreads the work: `map`, or that of a `worker_pool`.
+    """
+    total = count_rows(data)
+    keys = Keys(
+        np.empty(total, np.uint64), np.empty(total, np.uint32), np.empty(total, np.int8), np.empty(total, np.int8)
+    )
+    start = 0
+    with tqdm(total=total, desc="scan", unit=" reviews", disable=None) as progress:
+        for near, exact, label, split in mapping(_scan_batch, read_batches(data)):
+            rows = slice(start, start + len(near))
+            keys.near[rows], keys.exact[rows], keys.label[rows], keys.split[rows] = near, exact, label, split
+            start += len(near)
+            progress.update(len(near))
+    return keys
+
+
+def _scan_batch(
+    item: tuple[str, RecordBatch],
+) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int8] | int, int]:
+    name, batch = item
+    texts = [clean(text) for text in batch.column("text").to_pylist()]
+    near = np.array([near_key(text) for text in texts], dtype=np.uint64)
+    exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
+    label = UNLABELLED if name == "unlabelled" else batch.column("label").to_numpy()
+    return near, exact, label, PRECEDENCE.index(name)

@@ -1,0 +1,75 @@
+"""Held-out parts for a corpus that does not bring its own."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import RecordBatch
+
+from pipeline.config import SplitConfig
+from pipeline.corpus.duplicates import PRECEDENCE, Keys
+from pipeline.corpus.normal_form import LABELS
+from pipeline.errors import PipelineError
+
+
+def hold_out(keys: Keys, config: SplitConfig) -> None:
+    """Move reviews of the train split to the splits that have none, in `keys.split`.
+
+    Within each label the reviews are ranked by a seeded hash of their `near_key`; the lowest go to test, the next to
+    validation. So the parts are stratified, do not depend on the order of the rows, and duplicates stay together.
+
+    Raises:
+        PipelineError: a part would hold no review of a label.
+    """
+    given = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
+    train = keys.split == PRECEDENCE.index("train")
+    for label, name in LABELS.items():
+        rows = np.flatnonzero(train & (keys.label == label))
+        rank = _mix(keys.near[rows], config.seed)
+        order = np.argsort(rank, kind="stable")
+        taken = 0
+        for part, fraction in (("test", config.test), ("validation", config.validation)):
+            if part in given:
+                continue
+            end = taken + round(fraction * len(rows))
+            if end == taken:
+                raise PipelineError(
+                    f"split.{part}: {fraction} of {len(rows)} {name} training reviews is none; raise it, or add reviews"
+                )
+            # cut between two hashes, not between two reviews: duplicates share a hash
+            while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
+                end += 1
+            keys.split[rows[order[taken:end]]] = PRECEDENCE.index(part)
+            taken = end
+        if taken >= len(rows):
+            raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
+
+
+def regroup(
+    batches: Iterable[tuple[str, RecordBatch]], keys: Keys, keep: NDArray[np.bool_]
+) -> Iterator[tuple[str, RecordBatch]]:
+    """Yield the rows that stay, a batch at a time and in order, each under the split that `keys` gives it.
+
+    Args:
+        batches: all reviews, as from `read_batches`.
+        keys: the keys of the same reviews, in the same order.
+        keep: whether a review stays [n].
+    """
+    start = 0
+    for _, batch in batches:
+        rows = slice(start, start + len(batch))
+        start += len(batch)
+        for index in np.unique(keys.split[rows]):
+            chosen = (keys.split[rows] == index) & keep[rows]
+            if chosen.any():
+                yield PRECEDENCE[index], batch.filter(pa.array(chosen))
+
+
+def _mix(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Scramble 64-bit keys with a seed (the finaliser of SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        z = keys + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

@@ -1,0 +1,151 @@
+"""CSV, TSV, JSONL and Parquet files as streams of record batches.
+
+CSV and TSV columns are text. JSONL columns get the type that fits all their values (text for a mixture, with
+anything that is not text written as JSON). Parquet columns keep their types.
+"""
+
+import codecs
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from pipeline.errors import PipelineError
+
+ROWS = 1024
+"""Rows of a batch."""
+BLOCK = 2 * 2**20
+"""Bytes of a CSV file read at a time; no row may be longer."""
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def schema(path: Path) -> pa.Schema:
+    """The columns of a file and their types.
+
+    Raises:
+        PipelineError: the ending is unknown, the file is empty or damaged, or a column name occurs twice.
+    """
+    with _readable(path):
+        match path.suffix.lower():
+            case ".csv" | ".tsv":
+                found = _text_schema(path)
+            case ".jsonl":
+                found = _jsonl_schema(path)
+            case ".parquet":
+                found = pq.read_schema(path).remove_metadata()
+            case suffix:
+                endings = ".csv, .tsv, .jsonl or .parquet"
+                raise PipelineError(f"{path}: the ending {suffix!r} is unknown; give a file that ends in {endings}")
+    if not found.names:
+        raise PipelineError(f"{path} is empty; give a file with reviews")
+    repeated = {name for name in found.names if found.names.count(name) > 1}
+    if repeated:
+        raise PipelineError(f"{path}: the column {min(repeated)!r} is there more than once; rename one")
+    return found
+
+
+def batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a file in batches with `columns`, which must be part of the file's `schema`.
+
+    Raises:
+        PipelineError: a row cannot be read; the line names it.
+    """
+    with _readable(path):
+        match path.suffix.lower():
+            case ".csv" | ".tsv":
+                yield from _open_text(path, columns)
+            case ".jsonl":
+                yield from _jsonl_batches(path, columns)
+            case ".parquet":
+                with pq.ParquetFile(path, pre_buffer=False) as file:
+                    for batch in file.iter_batches(ROWS, columns=columns.names):
+                        yield batch.select(columns.names)
+
+
+def _text_schema(path: Path) -> pa.Schema:
+    with path.open("rb") as file:
+        if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
+            raise PipelineError(f"{path}: UTF-16, not UTF-8; convert the file to UTF-8")
+    with _open_text(path, None) as reader:
+        return pa.schema([(name, pa.string()) for name in reader.schema.names])
+
+
+def _open_text(path: Path, columns: pa.Schema | None) -> pacsv.CSVStreamingReader:
+    return pacsv.open_csv(
+        path,
+        # One thread: pyarrow gives the number of a bad row only then.
+        pacsv.ReadOptions(use_threads=False, block_size=BLOCK),
+        pacsv.ParseOptions(delimiter=DELIMITERS[path.suffix.lower()], newlines_in_values=True),
+        pacsv.ConvertOptions(column_types=columns, include_columns=columns.names) if columns else None,
+    )
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                row = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError:
+                raise PipelineError(f"{path}, line {number}: not UTF-8; convert the file to UTF-8") from None
+            except ValueError as error:
+                raise PipelineError(f"{path}, line {number}: not JSON ({error}); correct the line") from None
+            if row is not None and not isinstance(row, dict):
+                raise PipelineError(f'{path}, line {number}: not a JSON object; write {{"column": value, …}}')
+            if row is not None:
+                yield row
+
+
+def _jsonl_schema(path: Path) -> pa.Schema:
+    kinds: dict[str, set[type]] = defaultdict(set)
+    for row in _json_rows(path):
+        for name, value in row.items():
+            kinds[name].add(type(value))
+    return pa.schema({name: _common_type(found - {type(None)}) for name, found in kinds.items()})
+
+
+def _common_type(kinds: set[type]) -> pa.DataType:
+    if not kinds:
+        return pa.null()
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds <= {int, float} else pa.string()
+
+
+def _jsonl_batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+    rows = _json_rows(path)
+    while batch := list(islice(rows, ROWS)):
+        yield pa.record_batch([_json_column(batch, field) for field in columns], schema=columns)
+
+
+def _json_column(rows: Iterable[dict[str, Any]], field: pa.Field) -> pa.Array:
+    values = [row.get(field.name) for row in rows]
+    if field.type == pa.string():
+        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    return pa.array(values, field.type)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise PipelineError(f"{path}: the column names are not UTF-8; convert the file to UTF-8") from None
+    except (pa.ArrowException, OSError, OverflowError, UnicodeEncodeError) as error:
+        problem = str(error).splitlines()[0]
+        if "Empty CSV file" in problem:
+            problem = "it has no rows"
+        elif "straddling" in problem:
+            problem = f"a row is longer than {BLOCK // 2**20} MB; look for a quote that is not closed"
+        elif "UTF8" in problem:
+            problem += "; convert the file to UTF-8"
+        raise PipelineError(f"{path} cannot be read: {problem[:300]}") from None

@@ -1,0 +1,18 @@
+"""Fetch the corpus the configuration names and write it in the one form that later stages read.
+
+Reads the `corpus` section of params.yaml and what it names: an installed package, an archive by URL or path, or files
+of your own. Checks the checksum. Writes downloads/: a Parquet file for each split the corpus brings, and corpus.json.
+"""
+
+from pipeline.cli import run_stage
+from pipeline.config import WORKSPACE, Config
+from pipeline.corpus.source import write_corpus
+
+
+def main(config: Config) -> None:
+    """Write `downloads/`."""
+    write_corpus(config.corpus, WORKSPACE / "downloads")
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__)

