@@ -1,0 +1,48 @@
+"""Work spread over the cores, in order and with bounded memory."""
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class OrderedMap(Protocol):
+    """The built-in `map`, with one iterable."""
+
+    def __call__(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        """Yield `function(item)` for each item, in order."""
+
+
+@contextmanager
+def worker_pool(processes: int) -> Iterator[OrderedMap]:
+    """Yield a `map` that runs in `processes` processes; plain `map` for one.
+
+    Functions and items must be picklable. Only a few items are taken ahead of the results, so a stream stays a stream.
+    """
+    if processes == 1:
+        yield map
+        return
+    # spawn: a forked child inherits the locks of threads (Arrow's, torch's) that do not exist in it
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+
+        def ordered(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+            pending: deque[Future[Result]] = deque()
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > 2 * processes:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+        yield ordered
+
+
+def available_cores() -> int:
+    """Cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

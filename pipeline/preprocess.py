@@ -1,0 +1,49 @@
+"""Turn the corpus in data/ into the encoded dataset in artifacts/dataset/.
+
+Makes the splits the corpus lacks, finds duplicates and drops them from training, tokenises, builds the vocabulary
+from the training split alone, and reports what it saw in reports/data.json.
+"""
+
+from pipeline.cli import run_stage
+from pipeline.config import WORKSPACE, Config
+from pipeline.corpus.duplicates import find_duplicates
+from pipeline.corpus.reading import count_rows, read_batches, read_info
+from pipeline.corpus.scanning import scan
+from pipeline.corpus.splitting import hold_out, regroup
+from pipeline.files import replace, write_json
+from pipeline.parallel import available_cores, worker_pool
+from pipeline.text.encoding import encode_corpus
+
+SMALL = 5_000
+"""Reviews for which starting worker processes takes longer than the work."""
+
+
+def main(config: Config) -> None:
+    """Read `data/`; write `artifacts/dataset/` and `reports/data.json`."""
+    data = WORKSPACE / "data"
+    corpus = read_info(data)
+    with (
+        worker_pool(1 if count_rows(data) <= SMALL else available_cores()) as mapping,
+        replace(WORKSPACE / "artifacts" / "dataset") as folder,
+    ):
+        keys = scan(data, mapping)
+        hold_out(keys, config.split)
+        keep, duplicates = find_duplicates(keys)
+        reviews = regroup(read_batches(data), keys, keep)
+        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
+        vocabulary.save(folder / "vocab.json")
+        description = {
+            "digest": digest,
+            "corpus": corpus,
+            "split": config.split.model_dump(),
+            "text": config.text.model_dump(),
+            "vocabulary": len(vocabulary),
+            "splits": {name: summary["reviews"] for name, summary in splits.items()},
+        }
+        write_json(folder / "dataset.json", description)
+    report = {"corpus": corpus["name"], "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
+    write_json(WORKSPACE / "reports" / "data.json", report)
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__)

@@ -1,0 +1,131 @@
+"""The encoded dataset on disk: `artifacts/dataset/`.
+
+    dataset.json          what it was made from and how, sizes, digest
+    vocab.json            the words, in the order of their ids
+    <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
+    <split>/offsets.npy   where each review begins, and where the last ends: int64 [reviews + 1]
+    <split>/labels.npy    int8 [reviews]; not for unlabelled reviews
+    <split>/rows.parquet  id, cleaned text, label and kept columns of the same reviews
+
+The arrays are memory-mapped, so any number of processes share one copy.
+"""
+
+import hashlib
+import json
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.errors import PipelineError
+from pipeline.text.vocabulary import UNKNOWN
+
+CHUNK = 1 << 20
+"""Ids converted at a time."""
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """The reviews of one split as token ids."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    labels: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        """Token ids [n] of one review."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each review [reviews]."""
+        return np.diff(self.offsets)
+
+
+def read_split(folder: Path, name: str) -> EncodedSplit:
+    """Memory-map one labelled split of a dataset folder."""
+    ids, offsets, labels = (
+        np.load(folder / name / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+        for part in ("ids", "offsets", "labels")
+    )
+    return EncodedSplit(ids, offsets, labels)
+
+
+def read_info(folder: Path) -> dict[str, Any]:
+    """`dataset.json`.
+
+    Raises:
+        PipelineError: the folder holds no dataset.
+    """
+    try:
+        info: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{folder} holds no dataset; prepare it with `dvc repro preprocess`") from None
+    return info
+
+
+class SplitWriter:
+    """Writes one split review by review: first in provisional ids, then, when all words are known, in final ones."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        self._provisional: BinaryIO = (folder / "provisional").open("wb+")
+        self._rows: pq.ParquetWriter | None = None
+        self._lengths = array("i")
+        self._labels = array("b")
+
+    def __enter__(self) -> "SplitWriter":
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        self._provisional.close()
+        if self._rows is not None:
+            self._rows.close()
+
+    def add(self, rows: pa.RecordBatch, ids: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
+        """Append reviews: their rows, their provisional ids one after the other, and how many ids each has."""
+        if self._rows is None:
+            self._rows = pq.ParquetWriter(self._folder / "rows.parquet", rows.schema)
+        self._rows.write_batch(rows)
+        self._provisional.write(ids.tobytes())
+        self._lengths.extend(lengths.tolist())
+        if "label" in rows.schema.names:
+            self._labels.extend(rows.column("label").to_pylist())
+
+    def finish(self, final: NDArray[np.int32], digest: "hashlib._Hash") -> float:
+        """Write the arrays, with `final[provisional id]` for each id, and add them to `digest`.
+
+        Returns:
+            the share of unknown words.
+        """
+        offsets = np.concatenate([[0], np.cumsum(np.frombuffer(self._lengths, np.int32), dtype=np.int64)])
+        np.save(self._folder / "offsets.npy", offsets)
+        digest.update(offsets.tobytes())
+        if self._labels:
+            labels = np.frombuffer(self._labels, np.int8)
+            np.save(self._folder / "labels.npy", labels)
+            digest.update(labels.tobytes())
+        ids = np.lib.format.open_memmap(self._folder / "ids.npy", "w+", np.int32, (int(offsets[-1]),))
+        unknown = 0
+        self._provisional.seek(0)
+        for start in range(0, len(ids), CHUNK):
+            chunk = final[np.frombuffer(self._provisional.read(CHUNK * 4), np.int32)]
+            ids[start : start + len(chunk)] = chunk
+            unknown += int((chunk == UNKNOWN).sum())
+            digest.update(chunk.tobytes())
+        ids.flush()
+        self._provisional.close()
+        (self._folder / "provisional").unlink()
+        return unknown / len(ids)

@@ -1,0 +1,87 @@
+"""The words a model knows, and how a review becomes their ids."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torchtext.vocab import Vocab
+
+from pipeline.config import TextConfig
+from pipeline.errors import PipelineError
+from pipeline.files import write_json
+from pipeline.text.cleaning import clean
+from pipeline.text.tokenizer import tokenizer
+
+PADDING, UNKNOWN = 0, 1
+SPECIALS = ["<pad>", "<unk>"]
+
+
+class Vocabulary:
+    """Words in the order of their ids; id 0 is padding, id 1 any word not listed."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = list(words)
+        # a review that spells out "<pad>" does not become padding
+        self._ids = {word: index for index, word in enumerate(self.words) if word not in SPECIALS}
+
+    @classmethod
+    def build(cls, counts: Counter[str], config: TextConfig) -> "Vocabulary":
+        """The most frequent words of `counts`, by torchtext: ties in alphabetical order."""
+        return cls(Vocab(counts, config.max_vocabulary, config.min_frequency, specials=SPECIALS).itos)
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        """Read what `save` wrote.
+
+        Raises:
+            PipelineError: the file is missing or is no vocabulary.
+        """
+        try:
+            words = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
+        except ValueError:
+            raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None
+        if not isinstance(words, list) or words[:2] != SPECIALS or len(set(map(str, words))) != len(words):
+            raise PipelineError(f"{path} is no vocabulary (a list of different words that begins with {SPECIALS})")
+        return cls(words)
+
+    def save(self, path: Path) -> None:
+        """Write the words as a JSON list."""
+        write_json(path, self.words)
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
+        """The id of each word [n]; that of the unknown word where it is not listed."""
+        return np.fromiter((self._ids.get(word, UNKNOWN) for word in words), dtype=np.int32)
+
+
+class Encoder:
+    """From a review's text to the ids a network reads, by the text configuration a model was trained with."""
+
+    def __init__(self, config: TextConfig, vocabulary: Vocabulary) -> None:
+        self._config = config
+        self._vocabulary = vocabulary
+        self._tokenize = tokenizer(config.tokenizer)
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Token ids [n], n at least 1: a text without any word is one unknown word."""
+        return truncate(self._vocabulary.ids(self._tokenize(clean(text)) or [SPECIALS[UNKNOWN]]), self._config)
+
+
+def truncate(ids: NDArray[np.int32], config: TextConfig) -> NDArray[np.int32]:
+    """At most `max_tokens` of a review's ids: its beginning, its end, or half of each."""
+    limit = config.max_tokens
+    if limit is None or len(ids) <= limit:
+        return ids
+    if config.truncate == "head":
+        return ids[:limit]
+    if config.truncate == "tail":
+        return ids[-limit:]
+    tail = limit // 2
+    return np.concatenate([ids[: limit - tail], ids[len(ids) - tail :]])
