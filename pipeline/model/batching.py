@@ -1,0 +1,31 @@
+"""From token ids of reviews to the tensors a network reads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def pad(reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> tuple[Tensor, Tensor | None]:
+    """Stack reviews of differing length, with 0 for padding.
+
+    Args:
+        reviews: token ids of each review, at least one id each.
+        fixed_length: None pads on the right to the longest; a number pads on the left, or cuts the end, to it.
+
+    Returns:
+        ids [batch, time] int32, and the lengths [batch]; None for lengths with a fixed length, where padding is input.
+    """
+    if fixed_length is None:
+        lengths = np.array([len(review) for review in reviews])
+        ids = np.zeros((len(reviews), lengths.max()), dtype=np.int32)
+        for row, review in zip(ids, reviews, strict=True):
+            row[: len(review)] = review
+        return torch.from_numpy(ids), torch.from_numpy(lengths)
+    ids = np.zeros((len(reviews), fixed_length), dtype=np.int32)
+    for row, review in zip(ids, reviews, strict=True):
+        kept = review[:fixed_length]
+        row[fixed_length - len(kept) :] = kept
+    return torch.from_numpy(ids), None

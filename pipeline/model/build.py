@@ -1,0 +1,38 @@
+"""From configuration to network."""
+
+from pipeline.config import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.model.bag_of_words import BagOfWords
+from pipeline.model.sentiment_rnn import SentimentRNN
+
+Network = SentimentRNN | BagOfWords
+
+
+def build_network(config: Model, vocab_size: int) -> Network:
+    """The network the configuration describes, with fresh random weights."""
+    if isinstance(config, BagOfWordsConfig):
+        return BagOfWords(
+            vocab_size,
+            config.embedding_dim,
+            word_dropout=config.word_dropout,
+            output_dropout=config.output_dropout,
+        )
+    return SentimentRNN(
+        vocab_size,
+        config.output_size,
+        config.embedding_dim,
+        config.hidden_dim,
+        config.n_layers,
+        config.drop_prob,
+        cell=config.cell,
+        bidirectional=config.bidirectional,
+        pooling=config.pooling,
+        word_dropout=config.word_dropout,
+        embedding_dropout=config.embedding_dropout,
+        output_dropout=config.output_dropout,
+        initialisation=config.initialisation,
+    )
+
+
+def fixed_length(config: Model) -> int | None:
+    """The one length of all inputs, for a network that knows no other; None where any length will do."""
+    return config.fixed_length if isinstance(config, SentimentRNNConfig) else None

@@ -1,0 +1,125 @@
+"""One training, from a dataset folder to trained weights; resumable."""
+
+import logging
+import sys
+import time
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from torch import Tensor
+
+from pipeline.config import Config
+from pipeline.model.build import Network, build_network, fixed_length
+from pipeline.model.callbacks import ForwardingLogger, LearningCurve, LogMetrics
+from pipeline.model.datamodule import SentimentDataModule
+from pipeline.model.hardware import Hardware
+from pipeline.model.module import SentimentModule
+
+LOG_EVERY_STEPS = 10
+
+log = logging.getLogger(__name__)
+
+# Lightning's advice on other set-ups, not on this one
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+for message in ("Checkpoint directory", "The number of training batches", ".*does not have many workers", ".*LeafSpec"):
+    warnings.filterwarnings("ignore", message)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training leaves behind."""
+
+    network: Network
+    """With the weights of the epoch whose validation loss was least; on the CPU, in evaluation mode."""
+    curve: list[dict[str, float]]
+    """A row for each epoch: epoch, train_loss, val_loss, val_accuracy."""
+    seconds: float
+    """Training and validation, in this process: where a training was resumed, since then."""
+    reviews_per_second: float
+
+
+def fit(
+    config: Config, dataset: Path, vocab_size: int, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
+) -> Training:
+    """Train the configured network; go on after the last finished epoch if `checkpoints` holds one.
+
+    Args:
+        config: its model, training and seed are used.
+        dataset: folder written by `preprocess`.
+        vocab_size: number of token ids.
+        hardware: from `resolve_hardware`.
+        checkpoints: folder of this very training's checkpoints; the caller removes it when all is done.
+        log_metrics: receives every logged point; on a resume, those of a repeated epoch again.
+
+    Raises:
+        KeyboardInterrupt: the user stopped it; the finished epochs can be resumed.
+    """
+    pl.seed_everything(config.seed, verbose=False)
+    data = SentimentDataModule(
+        dataset,
+        batch_size=config.training.batch_size,
+        fixed_length=fixed_length(config.model),
+        max_reviews=config.training.max_reviews,
+        seed=config.seed,
+    )
+    module = SentimentModule(build_network(config.model, vocab_size), config.training, config.seed)
+    curve = LearningCurve()
+    trainer = _trainer(config, hardware, curve, checkpoints, log_metrics)
+    last = checkpoints / "last.ckpt"
+    resume = last if last.exists() else None
+    if resume:
+        log.info("resuming after the last finished epoch")
+    started = time.perf_counter()
+    try:
+        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
+    except SystemExit:
+        # Lightning turns an interrupt into exit code 1
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    seconds = time.perf_counter() - started
+    module.load_state_dict(torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"])
+    return Training(module.network.cpu().eval(), curve.rows, seconds, curve.reviews / seconds)
+
+
+def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:
+    """The exponential moving average after one more update.
+
+    The decay rises from 0.1 to its full value, (1 + n) / (10 + n) after n updates, so that the random weights of the
+    beginning do not linger in the average of a short training (as in TensorFlow's ExponentialMovingAverage).
+    """
+    return average.lerp(present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+
+
+def _trainer(
+    config: Config, hardware: Hardware, curve: LearningCurve, checkpoints: Path, log_metrics: LogMetrics
+) -> pl.Trainer:
+    callbacks: list[Callback] = [curve]
+    if config.training.ema_decay is not None:
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.training.ema_decay)))
+    if config.training.patience is not None:
+        callbacks.append(EarlyStopping("val/loss", patience=config.training.patience))
+    callbacks.append(
+        # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
+        ModelCheckpoint(
+            checkpoints, "best", "val/loss", save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+    )
+    return pl.Trainer(
+        accelerator=hardware.accelerator,
+        devices=1,
+        precision=hardware.precision,
+        max_epochs=config.training.epochs,
+        logger=ForwardingLogger(log_metrics),
+        callbacks=callbacks,
+        log_every_n_steps=LOG_EVERY_STEPS,
+        num_sanity_val_steps=0,
+        enable_progress_bar=sys.stdout.isatty(),
+        enable_model_summary=False,
+        default_root_dir=checkpoints,
+    )

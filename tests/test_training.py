@@ -1,0 +1,137 @@
+"""One training, without DVC and MLflow around it."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from pipeline.errors import PipelineError
+from pipeline.model.datamodule import LengthBatches
+from pipeline.model.fitting import fit
+from pipeline.model.hardware import resolve_hardware
+from pipeline.model.module import learning_rate_factor
+from pipeline.text.encoding import encode_corpus
+from tests.conftest import reviews
+
+TINY = (
+    *("training.epochs=3", "training.batch_size=16", "training.lr=1e-2", "training.ema_decay=0.9"),
+    *("model.embedding_dim=8", "model.hidden_dim=8", "model.word_dropout=0.1", "model.drop_prob=0.2"),
+    *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory, config):
+    """A folder as preprocess writes it, and the size of its vocabulary."""
+    folder = tmp_path_factory.mktemp("dataset")
+    rows = reviews()
+    batches = []
+    for split, part in (("train", rows[:220]), ("validation", rows[220:])):
+        labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
+        batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
+    vocabulary, _, _ = encode_corpus(folder, config.text, batches, map)
+    return folder, len(vocabulary)
+
+
+@pytest.fixture(scope="module")
+def config(compose):
+    return compose(*TINY)
+
+
+def train(config, dataset, checkpoints, log_metrics=lambda *_: None):
+    folder, vocab_size = dataset
+    return fit(config, folder, vocab_size, resolve_hardware(config.trainer), checkpoints, log_metrics)
+
+
+def weights(training):
+    return {name: tensor.numpy() for name, tensor in training.network.state_dict().items()}
+
+
+def test_the_network_learns_and_the_best_epoch_is_kept(config, dataset, tmp_path):
+    training = train(config, dataset, tmp_path)
+    assert [row["epoch"] for row in training.curve] == [1, 2, 3]
+    assert training.curve[-1]["train_loss"] < training.curve[0]["train_loss"] - 0.005
+    assert training.curve[-1]["val_loss"] < training.curve[0]["val_loss"]
+    assert not training.network.training
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config, dataset, tmp_path):
+    first, second = (train(config, dataset, tmp_path / name) for name in "ab")
+    np.testing.assert_equal(weights(first), weights(second))
+    assert first.curve == second.curve
+    other = train(config.model_copy(update={"seed": 2}), dataset, tmp_path / "c")
+    assert not np.array_equal(weights(first)["fc.weight"], weights(other)["fc.weight"])
+
+
+@pytest.mark.parametrize("stop_at", [5, 20, 40])  # in the first, the second and the third epoch of 14 steps
+def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(config, dataset, tmp_path, stop_at):
+    unbroken = train(config, dataset, tmp_path / "unbroken")
+
+    def interrupt(_metrics, step):
+        if step >= stop_at - 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, dataset, tmp_path / "broken", interrupt)
+    resumed = train(config, dataset, tmp_path / "broken")
+    np.testing.assert_equal(weights(resumed), weights(unbroken))
+    assert resumed.curve == unbroken.curve
+
+
+def test_points_are_logged_once_each_with_rate_gradient_and_validation(config, dataset, tmp_path):
+    points = []
+    train(config, dataset, tmp_path, lambda metrics, step: points.extend((name, step) for name in metrics))
+    assert len(points) == len(set(points))
+    assert {name for name, _ in points} == {
+        *("train/loss", "train/accuracy", "train/lr", "train/grad_norm"),
+        *("val/loss", "val/accuracy"),
+    }
+    assert sum(name == "val/loss" for name, _ in points) == 3
+
+
+def test_training_stops_early_when_validation_no_longer_improves(compose, dataset, tmp_path):
+    config = compose(*TINY, "training.epochs=30", "training.patience=1", "training.lr=1.0", "training.ema_decay=null")
+    assert len(train(config, dataset, tmp_path).curve) < 30
+
+
+def test_max_reviews_takes_half_of_each_label(compose, dataset, tmp_path):
+    config = compose(*TINY, "training.max_reviews=20", "training.epochs=1")
+    seen = []
+    train(config, dataset, tmp_path, lambda _metrics, step: seen.append(step))
+    assert max(seen) <= 2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "halfway", "end"), [("constant", 1, 1), ("linear", 0.5, 0.01), ("cosine", 0.5, 0.001)]
+)
+def test_the_learning_rate_rises_then_follows_its_schedule(compose, schedule, halfway, end):
+    config = compose(f"training.schedule={schedule}", "training.warmup=0.1").training
+    factors = [learning_rate_factor(step, 1000, config) for step in range(1000)]
+    assert factors[:100] == sorted(factors[:100])
+    assert factors[99] == 1
+    assert factors[550] == pytest.approx(halfway, abs=0.01)
+    assert factors[-1] == pytest.approx(end, abs=0.01)
+
+
+def test_batches_hold_reviews_of_like_length_each_once_in_an_order_of_their_epoch():
+    lengths = np.random.default_rng(0).integers(1, 400, 5000)
+    order = LengthBatches(np.arange(5000), lengths, 32, seed=1)
+    batches = list(order)
+    assert len(batches) == len(order)
+    assert sorted(row for batch in batches for row in batch) == list(range(5000))
+    padding = 1 - lengths.sum() / sum(lengths[batch].max() * len(batch) for batch in batches)
+    assert padding < 0.1
+    assert list(order) == batches
+    order.set_epoch(1)
+    assert list(order) != batches
+
+
+def test_a_gpu_that_is_not_there_is_refused(compose):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(PipelineError, match=r"trainer\.accelerator: gpu asked for"):
+        resolve_hardware(compose("trainer=gpu").trainer)
+
+
+def test_threads_are_set(compose):
+    assert resolve_hardware(compose("trainer.threads=1").trainer).threads == torch.get_num_threads() == 1
