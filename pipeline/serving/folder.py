@@ -1,0 +1,95 @@
+"""The model folder: everything a prediction needs, as safetensors and JSON. Nothing in it is ever unpickled.
+
+model.safetensors   the weights
+vocab.json          the words, in the order of their ids
+config.json         format, calibration, and the configuration the model was trained with
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pipeline.config import Model, Section, TextConfig
+from pipeline.errors import PipelineError
+from pipeline.files import replace, write_json
+from pipeline.model.build import Network, build_network
+from pipeline.text.vocabulary import Vocabulary
+
+FORMAT = 1
+
+
+class ModelInfo(Section):
+    """`config.json` of a model folder; what it holds beyond these fields is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    format: int
+    temperature: float = Field(gt=0)
+    """What the log-odds are divided by, so that probabilities are true to their word on validation."""
+    threshold: float = Field(ge=0, le=1)
+    """Smallest probability that counts as positive, fixed on validation."""
+    text: TextConfig
+    model: Model = Field(discriminator="network")
+
+
+def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
+    """Write a model folder, whole or not at all. `info` has the fields of `ModelInfo` but `format`, and may have more.
+
+    The same weights and info give the same bytes.
+    """
+    values = ModelInfo.model_validate({"format": FORMAT, **info}).model_dump()
+    with replace(folder) as temporary:
+        temporary.mkdir(parents=True)
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(weights, temporary / "model.safetensors")
+        vocabulary.save(temporary / "vocab.json")
+        write_json(temporary / "config.json", values)
+
+
+def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
+    """Read a model folder; the network is in evaluation mode.
+
+    Raises:
+        PipelineError: the folder is missing, incomplete, damaged, of another format, or its parts do not fit.
+    """
+    if not folder.is_dir():
+        raise PipelineError(f"model folder {folder} does not exist; train one with `dvc repro`")
+    info = _read_info(folder / "config.json")
+    vocabulary = Vocabulary.load(folder / "vocab.json")
+    path = folder / "model.safetensors"
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
+    except SafetensorError as error:
+        raise PipelineError(f"{path} is damaged ({error}); make the folder again") from None
+    network = build_network(info.model, len(vocabulary))
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError:
+        raise PipelineError(
+            f"{path} does not fit config.json and vocab.json beside it; make the folder again"
+        ) from None
+    return network.eval(), vocabulary, info
+
+
+def _read_info(path: Path) -> ModelInfo:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict) and values.get("format") != FORMAT:
+            raise PipelineError(
+                f"{path} has format {values.get('format')}, this version reads {FORMAT}; train the model again"
+            )
+        return ModelInfo.model_validate(values)
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; the folder is no model folder or is not complete") from None
+    except ValidationError as error:
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise PipelineError(f"{path} is damaged at {key}; make the folder again") from None
+    except ValueError:
+        raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None
