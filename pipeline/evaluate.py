@@ -1,0 +1,68 @@
+"""Judge the trained model on the held-out test split, beside a simple baseline.
+
+Reads artifacts/model/, artifacts/run.json, artifacts/dataset/ and reports/learning_curve.csv. Writes
+reports/metrics.json, reports/verdict.json, reports/speed.json, reports/plots/ (tables for `dvc plots`),
+reports/figures/ (pictures) and artifacts/predictions.parquet, and adds metrics and pictures to the MLflow run.
+"""
+
+import logging
+from time import perf_counter
+
+from pipeline.cli import run_stage
+from pipeline.config import WORKSPACE, Config, flatten
+from pipeline.evaluation.baseline import fit_baseline
+from pipeline.evaluation.curves import tables
+from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
+from pipeline.evaluation.report import collect_metrics, collect_speed, format_report, read_run
+from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
+from pipeline.evaluation.verdict import verdict
+from pipeline.files import write_json
+from pipeline.serving.predictor import Predictor
+from pipeline.tracking.evaluation import log_evaluation
+from pipeline.tracking.store import connect
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: Config) -> None:
+    """Score, compare, judge, report."""
+    artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
+    dataset = artifacts / "dataset"
+    predictor = Predictor.load(artifacts / "model")
+    run = read_run(artifacts / "run.json")
+    learning_curve = read_learning_curve(reports / "learning_curve.csv")
+    store = connect(config.tracking)
+
+    start = perf_counter()
+    validation, test = (score(dataset, split, predictor) for split in ("validation", "test"))
+    reviews_per_second = (len(validation.labels) + len(test.labels)) / (perf_counter() - start)
+
+    baseline: Scored | None = None
+    baseline_seconds = None
+    if config.evaluation.baseline:
+        logger.info("baseline: TF-IDF and logistic regression on the same reviews")
+        start = perf_counter()
+        baseline = score(
+            dataset, "test", fit_baseline(*read_texts(dataset, "train"), *read_texts(dataset, "validation"))
+        )
+        baseline_seconds = perf_counter() - start
+
+    metrics = collect_metrics(test, validation, baseline, config.evaluation)
+    result = verdict(metrics, config.registry.checks)
+    plots = tables(test, config.evaluation)
+
+    write_predictions(artifacts / "predictions.parquet", [validation, test])
+    write_tables(reports / "plots", plots)
+    write_figures(reports / "figures", drawings(plots, baseline, learning_curve, metrics))
+    write_json(reports / "speed.json", collect_speed(run, reviews_per_second, baseline_seconds))
+    write_json(reports / "metrics.json", metrics)
+    write_json(reports / "verdict.json", result)
+    print(format_report(metrics, result))
+
+    defined = {name: value for name, value in flatten(metrics).items() if value is not None}
+    files = [reports / name for name in ("metrics.json", "verdict.json", "speed.json", "data.json")]
+    log_evaluation(store, run["run_id"], defined, reports / "figures", [file for file in files if file.exists()])
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__)

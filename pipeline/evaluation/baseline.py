@@ -1,0 +1,65 @@
+"""What a network has to beat: TF-IDF and logistic regression."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation.calibration import choose_threshold, fit_temperature
+from pipeline.model.scoring import calibrated
+
+INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A fitted baseline, calibrated like the model it is compared with."""
+
+    vectorizer: TfidfVectorizer
+    classifier: LogisticRegression
+    temperature: float
+    threshold: float
+
+    def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
+        """Calibrated probability of the positive class, `[n]`."""
+        logits = self.classifier.decision_function(self.vectorizer.transform(texts))
+        return calibrated(logits, self.temperature).astype(np.float32)
+
+
+def fit_baseline(
+    texts: Sequence[str], labels: ArrayLike, validation_texts: Sequence[str], validation_labels: ArrayLike
+) -> Baseline:
+    """Fit logistic regression on words and pairs of neighbouring words that at least two reviews hold.
+
+    The strength of its regularisation (by log loss), its temperature and its threshold are chosen on validation, as the
+    model's are. Deterministic; about half a minute for 17,500 reviews of 230 words.
+
+    Raises:
+        PipelineError: the training reviews share no word, or have one label only.
+    """
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, dtype=np.float32)
+    try:
+        features = vectorizer.fit_transform(texts)
+    except ValueError:
+        raise PipelineError(
+            f"the baseline finds no word that two of the {len(texts)} training reviews share; "
+            "use more reviews or set evaluation.baseline=false"
+        ) from None
+    if len(np.unique(np.asarray(labels))) < 2:
+        raise PipelineError("the training reviews have one label only; the baseline needs both: see corpus.labels")
+    held_out = vectorizer.transform(validation_texts)
+
+    # liblinear: the same answer every time, and it converges where lbfgs stops early on float32 features.
+    fitted = [LogisticRegression(C=c, solver="liblinear").fit(features, labels) for c in INVERSE_REGULARISATION]
+    losses = [log_loss(validation_labels, model.predict_proba(held_out), labels=[0, 1]) for model in fitted]
+    classifier = fitted[int(np.argmin(losses))]
+
+    logits = classifier.decision_function(held_out)
+    temperature = fit_temperature(logits, validation_labels)
+    threshold = choose_threshold(calibrated(logits, temperature), validation_labels)
+    return Baseline(vectorizer, classifier, temperature, threshold)

@@ -1,0 +1,81 @@
+"""The numbers behind the plots, as small tables: for `dvc plots` and for the figures."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+from sklearn.metrics import precision_recall_curve, roc_curve
+
+from pipeline.config import EvaluationConfig
+from pipeline.evaluation.metrics import length_classes, reliability
+from pipeline.evaluation.scoring import Scored
+
+Columns = Mapping[str, Sequence[Any] | NDArray[Any]]
+"""A table: the columns by name, all of one length."""
+
+POINTS = 300
+HISTOGRAM_BINS = 20
+LABELS = np.array(["negative", "positive"])
+
+
+def tables(test: Scored, config: EvaluationConfig) -> dict[str, Columns]:
+    """Every table of the model's answers on the test split, by file name."""
+    return {
+        "roc": roc(test),
+        "precision_recall": precision_recall(test),
+        "reliability": reliability(test.labels, test.probabilities, config.ece_bins),
+        "confusion": {
+            "actual": LABELS[test.labels],
+            "predicted": LABELS[test.predicted],
+        },
+        "score_histogram": score_histogram(test.labels, test.probabilities),
+        "accuracy_by_length": accuracy_by_length(test, config.length_edges),
+    }
+
+
+def roc(scored: Scored) -> Columns:
+    """The receiver operating characteristic, at most 300 points; empty where only one label occurs."""
+    if len(np.unique(scored.labels)) < 2:
+        return {"fpr": [], "tpr": []}
+    fpr, tpr, _ = roc_curve(scored.labels, scored.probabilities)
+    return _thinned({"fpr": fpr, "tpr": tpr})
+
+
+def precision_recall(scored: Scored) -> Columns:
+    """Precision at every recall, at most 300 points; empty where only one label occurs."""
+    if len(np.unique(scored.labels)) < 2:
+        return {"recall": [], "precision": []}
+    precision, recall, _ = precision_recall_curve(scored.labels, scored.probabilities, drop_intermediate=True)
+    return _thinned({"recall": recall[::-1], "precision": precision[::-1]})
+
+
+def score_histogram(labels: NDArray[Any], probabilities: NDArray[Any]) -> Columns:
+    """How many reviews of each label get a probability in each twentieth; `probability` is the bin's middle."""
+    edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
+    counts = {str(LABELS[label]): np.histogram(probabilities[labels == label], edges)[0] for label in (0, 1)}
+    return {"probability": ((edges[:-1] + edges[1:]) / 2).round(6), **counts}
+
+
+def accuracy_by_length(test: Scored, edges: Sequence[int]) -> Columns:
+    """Accuracy with its 95 % Wilson interval for each class of length; `words` is the class's median length."""
+    correct = test.predicted == test.labels
+    classes = length_classes(test.words, edges)
+    hits = [int(correct[members].sum()) for _, members in classes]
+    reviews = [int(members.sum()) for _, members in classes]
+    intervals = [binomtest(k, n).proportion_ci(method="wilson") for k, n in zip(hits, reviews, strict=True)]
+    return {
+        "length": [name for name, _ in classes],
+        "words": [float(np.median(test.words[members])) for _, members in classes],
+        "accuracy": [k / n for k, n in zip(hits, reviews, strict=True)],
+        "low": [float(interval.low) for interval in intervals],
+        "high": [float(interval.high) for interval in intervals],
+        "reviews": reviews,
+    }
+
+
+def _thinned(columns: Mapping[str, NDArray[Any]]) -> Columns:
+    length = len(next(iter(columns.values())))
+    kept = np.unique(np.linspace(0, length - 1, min(length, POINTS)).round().astype(int))
+    return {name: values[kept] for name, values in columns.items()}

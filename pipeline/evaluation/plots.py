@@ -1,0 +1,112 @@
+"""Write the plots: CSV files for `dvc plots`, PNG files for people."""
+
+import csv
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.errors import PipelineError
+from pipeline.evaluation import curves, figures
+from pipeline.evaluation.curves import Columns
+from pipeline.evaluation.scoring import Scored
+from pipeline.files import replace
+
+Draw = Callable[[Axes], None]
+
+# Starting from matplotlib's own defaults, so that a user's matplotlibrc changes no byte.
+STYLE: list[Any] = [
+    "default",
+    {
+        "axes.grid": True,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.titleweight": "bold",
+        "axes.titlesize": 11,
+        "axes.axisbelow": True,
+        "grid.color": "#e6e6e6",
+        "savefig.dpi": 150,
+        "legend.fontsize": 8,
+        "legend.frameon": False,
+        "xtick.labelsize": 8,
+        "ytick.labelsize": 8,
+    },
+]
+SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram", "accuracy_by_length")
+
+
+def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
+    """Replace `folder` by one CSV file for each table."""
+    with replace(folder) as temporary:
+        temporary.mkdir()
+        for name, columns in tables.items():
+            with (temporary / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(zip(*columns.values(), strict=True))
+
+
+def read_learning_curve(path: Path) -> Columns:
+    """Read the losses that `train` wrote after each epoch.
+
+    Raises:
+        PipelineError: the file is missing or empty.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except FileNotFoundError:
+        rows = []
+    if not rows:
+        raise PipelineError(f"{path} is missing or empty; run `dvc repro` to train a model")
+    return {name: [float(row[name]) for row in rows] for name in ("epoch", "train_loss", "val_loss", "val_accuracy")}
+
+
+def drawings(
+    tables: Mapping[str, Columns], baseline: Scored | None, learning_curve: Columns, metrics: Mapping[str, Any]
+) -> dict[str, Draw]:
+    """What draws each figure, by file name.
+
+    Args:
+        tables: of the model, from `curves.tables`.
+        baseline: the baseline's answers on the test split.
+        learning_curve: from `read_learning_curve`.
+        metrics: as in `reports/metrics.json`.
+    """
+    test = metrics["test"]
+    roc = {"model": (tables["roc"], test["roc_auc"])}
+    precision_recall = {"model": (tables["precision_recall"], test["average_precision"])}
+    if baseline is not None:
+        roc["baseline"] = (curves.roc(baseline), metrics["baseline"]["roc_auc"])
+        precision_recall["baseline"] = (curves.precision_recall(baseline), metrics["baseline"]["average_precision"])
+    return {
+        "roc": lambda axes: figures.draw_roc(axes, roc),
+        "precision_recall": lambda axes: figures.draw_precision_recall(axes, precision_recall),
+        "reliability": lambda axes: figures.draw_reliability(axes, tables["reliability"], test["ece"]),
+        "confusion": lambda axes: figures.draw_confusion(axes, tables["confusion"], test["accuracy"]),
+        "score_histogram": lambda axes: figures.draw_score_histogram(axes, tables["score_histogram"]),
+        "accuracy_by_length": lambda axes: figures.draw_accuracy_by_length(axes, tables["accuracy_by_length"]),
+        "learning_curve": lambda axes: figures.draw_learning_curve(axes, learning_curve),
+    }
+
+
+def write_figures(folder: Path, drawings: Mapping[str, Draw]) -> None:
+    """Replace `folder` by a PNG file for each drawing, and `summary.png` with six of them. Equal input, equal bytes."""
+    with replace(folder) as temporary, matplotlib.style.context(STYLE):
+        temporary.mkdir()
+        for name, draw in drawings.items():
+            figure = Figure(figsize=(6, 4.5), layout="constrained")
+            draw(figure.subplots())
+            _save(figure, temporary / f"{name}.png")
+        summary = Figure(figsize=(12, 7.2), layout="constrained")
+        for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
+            drawings[name](axes)
+        _save(summary, temporary / "summary.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # matplotlib would write its version into the file.
+    figure.savefig(path, format="png", metadata={"Software": None})
