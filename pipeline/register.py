@@ -1,0 +1,144 @@
+"""Register the model with MLflow if its verdict allows, as champion if it is as good as the present one.
+
+Reads reports/verdict.json, reports/metrics.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
+and artifacts/dataset/. Writes reports/registration.json: what was decided, and why. A model that is already
+registered is not registered again. A queued experiment makes its model `challenger` at most.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pipeline.cli import run_stage
+from pipeline.config import WORKSPACE, Config, flatten, project_root
+from pipeline.errors import PipelineError
+from pipeline.evaluation.champion import Comparison, Decision, compare, decide
+from pipeline.files import write_json
+from pipeline.serving.predictor import Predictor
+from pipeline.tracking.card import model_card, version_card
+from pipeline.tracking.provenance import run_name, run_tags
+from pipeline.tracking.registry import (
+    CHALLENGER,
+    CHAMPION,
+    Candidate,
+    content_hash,
+    download_model,
+    find_alias,
+    find_version,
+    register_version,
+    set_alias,
+    tag_version,
+)
+from pipeline.tracking.run import find_run, training_run
+from pipeline.tracking.store import Store, clear_errors, connect
+
+logger = logging.getLogger(__name__)
+
+
+def main(config: Config) -> None:
+    """Run the stage."""
+    register(config, WORKSPACE, queued=project_root() != WORKSPACE)
+
+
+def register(config: Config, workspace: Path, queued: bool) -> None:
+    """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
+    verdict = _read(workspace / "reports" / "verdict.json")
+    if verdict["passed"]:
+        store = connect(config.tracking)
+        with clear_errors(store.uri):
+            outcome = _register(config, store, workspace, queued)
+        logger.info("%(model)s version %(version)s is %(alias)s: %(reason)s", outcome)
+    else:
+        outcome = {"registered": False, "model": config.registry.model_name, "reason": _failures(verdict)}
+        logger.info("%(model)s is not registered: %(reason)s", outcome)
+    write_json(workspace / "reports" / "registration.json", outcome)
+
+
+def _register(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
+    name, folder = config.registry.model_name, workspace / "artifacts" / "model"
+    version = find_version(store, name, content_hash(folder))
+    if version is None:
+        version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
+    champion = find_alias(store, name, CHAMPION)
+    comparison = None
+    if version == champion:
+        decision = Decision(CHAMPION, "it was already")
+    else:
+        comparison, decision = _decide(config, store, workspace, champion, queued)
+        tag_version(store, name, version, _decision_tags(comparison, decision))
+    set_alias(store, name, version, decision.alias)
+    return {
+        "registered": True,
+        "model": name,
+        "version": version,
+        "alias": decision.alias,
+        "reason": decision.reason,
+        "champion_before": champion,
+        "accuracy": comparison.accuracy if comparison else None,
+        "champion_accuracy": comparison.champion_accuracy if comparison else None,
+        "p_value": comparison.p_value if comparison else None,
+        "run_id": store.client.get_model_version(name, version).run_id,
+    }
+
+
+def _decide(
+    config: Config, store: Store, workspace: Path, champion: str | None, queued: bool
+) -> tuple[Comparison | None, Decision]:
+    artifacts, comparison = workspace / "artifacts", None
+    if champion is not None:
+        with TemporaryDirectory() as scratch:
+            try:
+                model = Predictor.load(download_model(store, config.registry.model_name, champion, Path(scratch)))
+            except PipelineError as error:
+                return None, Decision(CHALLENGER, f"the champion, version {champion}, cannot be read ({error})")
+        threshold = Predictor.load(artifacts / "model").threshold
+        comparison = compare(threshold, artifacts / "predictions.parquet", model, artifacts / "dataset")
+    return comparison, decide(comparison, config.registry.alpha, queued)
+
+
+def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
+    """The model with the run that made it; a store that does not know that run gets one in its place."""
+    folder, metrics = workspace / "artifacts" / "model", _read(workspace / "reports" / "metrics.json")
+    tested = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
+    tags, source = run_tags(config, workspace), _read(workspace / "artifacts" / "run.json")["run_id"]
+    found = find_run(store, source)
+    if found is not None:
+        run_id, tags = found.info.run_id, {key: found.data.tags.get(key, value) for key, value in tags.items()}
+    else:
+        with training_run(store, run_name(config), {**tags, "source.run_id": str(source)}) as run:
+            run.log_params(flatten(_read(folder / "config.json")))
+            run.log_metrics(tested, step=0)
+            run_id = run.run_id
+    tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
+    tags |= {key: f"{value:.6g}" for key, value in tested.items()}
+    return Candidate(folder, run_id, tags, version_card(config, metrics))
+
+
+def _decision_tags(comparison: Comparison | None, decision: Decision) -> dict[str, str]:
+    figures = vars(comparison) if comparison else {}
+    return {f"registration.{key}": value for key, value in vars(decision).items()} | {
+        f"registration.{key}": f"{value:.6g}" for key, value in figures.items()
+    }
+
+
+def _failures(verdict: Mapping[str, Any]) -> str:
+    return "; ".join(
+        f"check {check['name']} failed: {check['metric']} is {check['value']}, "
+        + " and ".join(f"{bound} {check[bound]}" for bound in ("min", "max") if check[bound] is not None)
+        for check in verdict["checks"]
+        if not check["passed"]
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run `dvc repro`") from None
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__)

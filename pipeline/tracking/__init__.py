@@ -1,0 +1,9 @@
+"""MLflow: the only room of the training code that imports it."""
+
+import os
+
+# Read once, when mlflow is imported: keep its progress notes off the terminal and its usage statistics at home.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

@@ -1,0 +1,39 @@
+"""What evaluation adds to the run of a training that has ended."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mlflow.entities import Metric
+
+from pipeline.tracking.run import find_run
+from pipeline.tracking.store import Store, clear_errors
+
+log = logging.getLogger(__name__)
+
+
+def log_evaluation(
+    store: Store, run_id: str | None, metrics: Mapping[str, float], figures: Path, reports: Iterable[Path]
+) -> bool:
+    """Add metrics, the folder of figures and the reports to a run; its status stays. Repeating it adds nothing.
+
+    Returns:
+        False if the store does not know the run: it was deleted, or made on another machine.
+    """
+    with clear_errors(store.uri):
+        run = find_run(store, run_id)
+        if run is None:
+            log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
+            return False
+        now = int(time.time() * 1000)
+        news = [
+            Metric(key, float(value), now, 0) for key, value in metrics.items() if run.data.metrics.get(key) != value
+        ]
+        if news:
+            store.client.log_batch(run.info.run_id, metrics=news)
+        if figures.is_dir():
+            store.client.log_artifacts(run.info.run_id, str(figures), "figures")
+        for report in reports:
+            store.client.log_artifact(run.info.run_id, str(report), "reports")
+        return True

@@ -1,0 +1,92 @@
+"""What a run was made from: code, data, configuration, environment."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
+
+UNKNOWN = "unknown"
+WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
+"""Tracked files a run changes itself; they do not make its code dirty."""
+
+
+def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
+    """The tags of a training run, from which it can be made again or told apart."""
+    commit = git_commit(workspace)
+    tags = {
+        "git.commit": commit,
+        "git.dirty": git_dirty(workspace),
+        "data.md5": data_md5(workspace) or UNKNOWN,
+        "config.hash": config_hash(config),
+        "corpus": config.corpus.name,
+        "model": model_kind(config),
+    }
+    if commit != UNKNOWN:
+        tags["mlflow.source.git.commit"] = commit
+    if experiment := os.environ.get("DVC_EXP_NAME"):
+        tags["dvc.experiment"] = experiment
+    return tags
+
+
+def run_name(config: Config) -> str:
+    """A name that tells runs apart at a glance: `lstm-128-movie_reviews-3f9c2a`, the end being the config's hash."""
+    model = config.model
+    size = model.embedding_dim if isinstance(model, BagOfWordsConfig) else model.hidden_dim
+    return f"{model_kind(config)}-{size}-{config.corpus.name}-{config_hash(config)[:6]}"
+
+
+def model_kind(config: Config) -> str:
+    """`lstm`, `gru`, `rnn` or `bag_of_words`."""
+    return config.model.network if isinstance(config.model, BagOfWordsConfig) else config.model.cell
+
+
+def git_commit(workspace: Path = WORKSPACE) -> str:
+    """The commit checked out, or `unknown` outside git."""
+    return _git(workspace, "rev-parse", "--verify", "HEAD") or UNKNOWN
+
+
+def git_dirty(workspace: Path = WORKSPACE) -> str:
+    """`true` if a tracked file differs from the commit, other than what a run writes; `false`; or `unknown`."""
+    without = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
+    changes = _git(workspace, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
+    return UNKNOWN if changes is None else str(bool(changes)).lower()
+
+
+def data_md5(workspace: Path = WORKSPACE) -> str | None:
+    """The md5 by which `data.dvc` pins the data, or None where there is none yet."""
+    try:
+        pinned = yaml.safe_load((workspace / "data.dvc").read_text(encoding="utf-8"))
+        return str(pinned["outs"][0]["md5"])
+    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
+        return None
+
+
+def config_hash(config: Config) -> str:
+    """SHA-256 of everything configured but `tracking`, which changes no result."""
+    values = config.model_dump(mode="json", exclude={"tracking"})
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def environment() -> dict[str, object]:
+    """Python, platform and the version of every installed package, for the artifact `environment.json`."""
+    packages = {found.metadata["Name"]: found.version for found in importlib.metadata.distributions()}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": dict(sorted(packages.items(), key=lambda item: item[0].lower())),
+    }
+
+
+def _git(workspace: Path, *arguments: str) -> str | None:
+    try:
+        command = ["git", "-C", str(workspace), *arguments]
+        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit
+        return None

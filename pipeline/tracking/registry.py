@@ -1,0 +1,177 @@
+"""The model registry: versions of a model, each registered once, and the aliases that name them."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import mlflow.pyfunc
+from mlflow.entities import LoggedModelOutput, LoggedModelStatus
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
+
+from pipeline.tracking.store import Store, as_default, clear_errors
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+CONTENT_TAG = "model.sha256"
+PACKAGE = Path(__file__).resolve().parents[1]
+SERVING_CODE = ("__init__.py", "config.py", "errors.py", "files.py", "model", "serving", "text")
+"""The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "torchtext")
+"""What that part imports; the registered model asks for the versions it was made with."""
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec("string")]),
+    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
+)
+EXAMPLE = ["A warm, funny film that I would gladly see again.", "Two hours of my life that nobody gives back."]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model about to be registered."""
+
+    folder: Path
+    """Model folder."""
+    run_id: str
+    """The run that made it; the store knows it."""
+    tags: Mapping[str, str]
+    description: str
+    """Markdown, for people who find the version in the registry."""
+
+
+def content_hash(folder: Path) -> str:
+    """SHA-256 of the names and contents of the folder's files: equal for equal models."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def find_version(store: Store, name: str, content: str) -> str | None:
+    """The version that holds the model of this content hash."""
+    versions = store.client.search_model_versions(f"name='{name}'")
+    return next((str(found.version) for found in versions if found.tags.get(CONTENT_TAG) == content), None)
+
+
+def find_alias(store: Store, name: str, alias: str) -> str | None:
+    """The version an alias names."""
+    try:
+        return str(store.client.get_model_version_by_alias(name, alias).version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no model, no alias
+            return None
+        raise
+
+
+def download_model(store: Store, name: str, version: str, destination: Path) -> Path:
+    """Fetch the model folder of a version.
+
+    Raises:
+        PipelineError: its files are not there.
+    """
+    with clear_errors(store.uri, OSError):
+        found = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"models:/{name}/{version}/artifacts/model",
+            dst_path=str(destination),
+            tracking_uri=store.uri,
+            registry_uri=store.uri,
+        )
+    return Path(found)
+
+
+def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
+    """Log the model to its run and register it as a new version, which bears its tags from the first moment.
+
+    Args:
+        store: an open store.
+        name: of the registered model, created where it is missing.
+        description: of the registered model, Markdown.
+        candidate: what to register.
+
+    Returns:
+        The version.
+    """
+    model_id = _log_model(store, name, candidate)
+    try:
+        store.client.create_registered_model(name, description=description)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    with as_default(store):
+        version: ModelVersion = store.client.create_model_version(
+            name,
+            source=f"models:/{model_id}",
+            run_id=candidate.run_id,
+            tags={**candidate.tags, CONTENT_TAG: content_hash(candidate.folder)},
+            description=candidate.description,
+            model_id=model_id,
+        )
+    link = [{"name": name, "version": version.version}]
+    store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(link)})
+    return str(version.version)
+
+
+def set_alias(store: Store, name: str, version: str, alias: str) -> None:
+    """Name a version by an alias, which then names no other; a champion is no longer a challenger."""
+    if find_alias(store, name, alias) != version:
+        store.client.set_registered_model_alias(name, alias, version)
+    if alias == CHAMPION and find_alias(store, name, CHALLENGER) == version:
+        store.client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a version."""
+    for key, value in tags.items():
+        store.client.set_model_version_tag(name, version, key, value)
+
+
+def _log_model(store: Store, name: str, candidate: Candidate) -> str:
+    client = store.client
+    run = client.get_run(candidate.run_id)
+    model = client.create_logged_model(
+        run.info.experiment_id, name, candidate.run_id, tags=dict(candidate.tags), params=run.data.params
+    )
+    status = LoggedModelStatus.FAILED
+    try:
+        with TemporaryDirectory() as scratch:
+            path = Path(scratch) / "model"
+            mlflow.pyfunc.save_model(
+                path,
+                python_model=str(PACKAGE / "serving" / "pyfunc.py"),
+                artifacts={"model": str(candidate.folder)},
+                code_paths=[str(_serving_code(Path(scratch) / PACKAGE.name))],
+                signature=SIGNATURE,
+                input_example=EXAMPLE,
+                pip_requirements=requirements(),
+                mlflow_model=Model(model_uuid=model.model_id, model_id=model.model_id, run_id=candidate.run_id),
+            )
+            client.log_model_artifacts(model.model_id, str(path))
+        client.log_outputs(candidate.run_id, [LoggedModelOutput(model.model_id, step=0)])
+        status = LoggedModelStatus.READY
+    finally:
+        client.finalize_logged_model(model.model_id, status)
+    return str(model.model_id)
+
+
+def requirements() -> list[str]:
+    """The packages the registered model needs, as installed here, without local labels such as `+cpu`."""
+    return [f"{package}=={installed(package).split('+')[0]}" for package in REQUIREMENTS]
+
+
+def _serving_code(destination: Path) -> Path:
+    for name in SERVING_CODE:
+        source, target = PACKAGE / name, destination / name
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+    return destination

@@ -1,0 +1,162 @@
+"""The MLflow store runs and models are kept in: a server, a database, or a sqlite file in the project root."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipeline.config import TrackingConfig, project_root
+from pipeline.errors import PipelineError
+from pipeline.tracking.moved import follow_artifacts
+
+SQLITE = "sqlite:///"
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+ARTIFACTS = "mlartifacts"
+"""Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
+LOCK_SECONDS = 120
+FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+"""How long to wait for a server before giving up; later calls have mlflow's own patience of minutes."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open MLflow store and the experiment in it that runs go to."""
+
+    uri: str
+    client: MlflowClient
+    experiment_id: str
+
+    @property
+    def name(self) -> str:
+        """The URI, fit to be shown: without credentials."""
+        return masked(self.uri)
+
+
+def connect(config: TrackingConfig) -> Store:
+    """Open the store, creating a missing sqlite file and experiment; any number of processes may do so at once.
+
+    Raises:
+        PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted.
+    """
+    uri = tracking_uri(config)
+    with clear_errors(uri, OSError, ImportError, SQLAlchemyError):
+        if uri.startswith(("http://", "https://")):
+            with _environment(FIRST_CONTACT):
+                return _open(uri, config.experiment, artifacts=None)
+        if uri.startswith(SQLITE):
+            return _open_file(uri, config.experiment)
+        _probe_database(uri)
+        return _open(uri, config.experiment, artifacts=project_root() / ARTIFACTS)
+
+
+def tracking_uri(config: TrackingConfig) -> str:
+    """`MLFLOW_TRACKING_URI`, else the configured URI, else a sqlite file in the project root.
+
+    The path of a sqlite file is taken from the project root, wherever the command is called from.
+    """
+    uri = os.environ.get(URI_VARIABLE) or config.uri or f"{SQLITE}mlflow.db"
+    return f"{SQLITE}{project_root() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+
+
+def masked(text: str) -> str:
+    """The text with the user name and password of any URI in it hidden."""
+    return re.sub(r"://\S*@", "://***@", text)
+
+
+@contextmanager
+def clear_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
+    """Turn MLflow's exceptions, and `further` ones, into a `PipelineError` of one line."""
+    caught: tuple[type[Exception], ...] = (MlflowException, *further)
+    try:
+        yield
+    except caught as error:
+        raise PipelineError(
+            f"MLflow store {masked(uri)} cannot be used: {_reason(error)}; "
+            "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error.__context__, RequestException):
+        return "it does not answer"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return masked(lines[0])[:300]
+
+
+def _open_file(uri: str, experiment: str) -> Store:
+    database = Path(uri.removeprefix(SQLITE))
+    artifacts = database.parent / ARTIFACTS
+    artifacts.mkdir(parents=True, exist_ok=True)
+    _probe_database(uri)
+    # Two processes that create the tables of a fresh file at once crash in mlflow.
+    with FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
+        store = _open(uri, experiment, artifacts)
+        recorded = store.client.get_experiment(store.experiment_id).artifact_location
+        if recorded != artifacts.as_uri() and recorded.endswith(f"/{ARTIFACTS}"):
+            follow_artifacts(database, recorded, artifacts.as_uri())
+    return store
+
+
+def _open(uri: str, experiment: str, artifacts: Path | None) -> Store:
+    client = MlflowClient(uri)
+    client.search_registered_models(max_results=1)  # the registry creates its part of the database on its first call
+    return Store(uri, client, _experiment_id(client, experiment, artifacts))
+
+
+def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:
+    location = artifacts.as_uri() if artifacts else None
+    try:
+        return str(client.create_experiment(name, artifact_location=location))
+    except MlflowException as error:
+        found = client.get_experiment_by_name(name)
+        if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
+            raise
+    if found.lifecycle_stage == "deleted":
+        raise PipelineError(
+            f"the MLflow experiment {name!r} was deleted; restore it with "
+            f"`mlflow experiments restore --experiment-id {found.experiment_id}` or set another tracking.experiment"
+        )
+    return str(found.experiment_id)
+
+
+def _probe_database(uri: str) -> None:
+    """Fail at once where mlflow would try again for minutes: no such host, no permission, not a database."""
+    if re.match(r"(sqlite|postgresql|mysql|mssql)(\+\w+)?://", uri):
+        engine = create_engine(uri)
+        inspect(engine).has_table("runs")
+        engine.dispose()
+
+
+@contextmanager
+def as_default(store: Store) -> Iterator[None]:
+    """Make the store MLflow's default for a moment: there its registry looks for a logged model, whatever its URI."""
+    before = os.environ.get(URI_VARIABLE)
+    os.environ[URI_VARIABLE] = store.uri
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[URI_VARIABLE]
+        else:
+            os.environ[URI_VARIABLE] = before
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set the variables for a moment; one that the user has set stays as it is."""
+    added = {key: value for key, value in values.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            del os.environ[key]

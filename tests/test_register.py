@@ -1,0 +1,223 @@
+"""The registration gate: real stores, and tiny models whose answers are known."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from mlflow import MlflowClient
+from omegaconf import OmegaConf
+
+from pipeline.config import WORKSPACE, Config, validate
+from pipeline.evaluation.mcnemar import mcnemar
+from pipeline.files import write_json
+from pipeline.model.build import build_network
+from pipeline.register import register
+from pipeline.serving.folder import save
+from pipeline.serving.predictor import Predictor
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.tracking.provenance import run_tags
+from pipeline.tracking.registry import find_alias
+from pipeline.tracking.run import training_run
+from pipeline.tracking.store import Store, connect
+
+NUMBERS = [str(i) for i in range(10)]
+TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("good", "bad")]
+LABELS = [1, 0] * len(NUMBERS)
+METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "validation": {"accuracy": 0.9}}
+
+
+def configuration(*overrides: str) -> Config:
+    with initialize_config_dir(str(WORKSPACE / "conf"), version_base=None):
+        return validate(OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True))
+
+
+CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")
+
+
+@pytest.fixture(scope="module")
+def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tables without a row: making them takes seconds, copying them none."""
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    (tmp_path / "store").mkdir()
+    shutil.copy(fresh_database, tmp_path / "store")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    torch.set_num_threads(1)
+    return connect(CONFIG.tracking)
+
+
+def known_network(errors: int, certainty: float) -> torch.nn.Module:
+    """A network that gets exactly `errors` of the reviews wrong: good ones with a low number."""
+    network = build_network(CONFIG.model, len(SPECIALS) + 2 + len(NUMBERS))
+    weights = [0.0, 0.0, 1.0, -1.0] + [-3.0 if i < errors else 0.0 for i in range(len(NUMBERS))]
+    torch.nn.init.constant_(network.fc.bias, 0.0)
+    torch.nn.init.constant_(network.fc.weight, certainty)
+    network.embedding.weight = torch.nn.Parameter(torch.tensor(weights)[:, None])
+    return network
+
+
+def workspace(
+    folder: Path, errors: int, certainty: float = 5.0, run_id: str | None = None, passed: bool = True
+) -> Path:
+    """A workspace as `evaluate` leaves it."""
+    artifacts, reports = folder / "artifacts", folder / "reports"
+    info = {"temperature": 1.0, "threshold": 0.5, **CONFIG.model_dump(include={"text", "model"})}
+    vocabulary = Vocabulary([*SPECIALS, "good", "bad", *NUMBERS])
+    save(artifacts / "model", known_network(errors, certainty), vocabulary, info)
+    ids = [f"review-{i}" for i in range(len(TEXTS))]
+    rows = {"id": ids, "text": TEXTS, "label": pa.array(LABELS, pa.int8())}
+    (artifacts / "dataset" / "validation").mkdir(parents=True)
+    pq.write_table(pa.table(rows), artifacts / "dataset" / "validation" / "rows.parquet")
+    answers = Predictor.load(artifacts / "model").probabilities(TEXTS)
+    assert ((answers >= 0.5) != np.array(LABELS)).sum() == errors
+    predictions = {"split": ["validation"] * len(ids), "id": ids, "label": rows["label"], "probability": answers}
+    pq.write_table(pa.table(predictions), artifacts / "predictions.parquet")
+    write_json(artifacts / "run.json", {"run_id": run_id})
+    check = {"name": "accuracy", "metric": "test.accuracy", "value": 0.9, "min": 0.8 if passed else 0.95, "max": None}
+    write_json(reports / "metrics.json", METRICS)
+    write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}]})
+    return folder
+
+
+def outcome(folder: Path, queued: bool = False) -> dict[str, object]:
+    register(CONFIG, folder, queued)
+    return dict(json.loads((folder / "reports" / "registration.json").read_text()))
+
+
+def versions(store: Store) -> list[str]:
+    return sorted(str(found.version) for found in store.client.search_model_versions("name='sentiment'"))
+
+
+def aliases(store: Store) -> tuple[str | None, str | None]:
+    return find_alias(store, "sentiment", "champion"), find_alias(store, "sentiment", "challenger")
+
+
+def test_a_model_that_failed_its_verdict_is_not_registered(store: Store, tmp_path: Path) -> None:
+    result = outcome(workspace(tmp_path / "w", errors=0, passed=False))
+    assert result["registered"] is False
+    assert result["reason"] == "check accuracy failed: test.accuracy is 0.9, min 0.95"
+    assert versions(store) == []
+
+
+def test_the_better_model_is_champion_and_the_latest_other_challenger(store: Store, tmp_path: Path) -> None:
+    assert outcome(workspace(tmp_path / "first", errors=3))["alias"] == "champion"
+    worse = outcome(workspace(tmp_path / "worse", errors=9))
+    assert (worse["alias"], worse["accuracy"], worse["champion_accuracy"]) == ("challenger", 0.55, 0.85)
+    assert worse["p_value"] == pytest.approx(2 * 0.5**6)
+    assert "more than chance" in str(worse["reason"])
+    assert aliases(store) == ("1", "2")
+    assert outcome(workspace(tmp_path / "better", errors=0))["alias"] == "champion"
+    assert aliases(store) == ("3", "2")
+    slightly_worse = outcome(workspace(tmp_path / "slightly", errors=1))
+    assert "within chance" in str(slightly_worse["reason"])
+    assert aliases(store) == ("3", "4")
+
+
+def test_registering_again_adds_nothing_and_changes_no_alias(store: Store, tmp_path: Path) -> None:
+    first, second = workspace(tmp_path / "first", errors=2), workspace(tmp_path / "second", errors=5)
+    for _ in range(2):
+        assert outcome(first)["version"] == "1"
+        assert outcome(second)["version"] == "2"
+        assert versions(store) == ["1", "2"]
+        assert aliases(store) == ("1", "2")
+
+
+def test_a_challenger_that_becomes_champion_is_challenger_no_longer(store: Store, tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "w", errors=1)
+    assert outcome(folder, queued=True)["alias"] == "challenger"
+    assert aliases(store) == (None, "1")
+    for queued in (False, True):
+        assert outcome(folder, queued)["alias"] == "champion"
+        assert aliases(store) == ("1", None)
+
+
+def test_a_queued_experiment_never_becomes_champion(store: Store, tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=5))
+    assert outcome(workspace(tmp_path / "second", errors=0), queued=True)["alias"] == "challenger"
+    assert aliases(store) == ("1", "2")
+
+
+def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: Store, tmp_path: Path) -> None:
+    with training_run(store, "known", run_tags(CONFIG) | {"git.commit": "abc123"}) as run:
+        pass
+    before = store.client.get_run(run.run_id).info
+    outcome(workspace(tmp_path / "w", errors=0, run_id=run.run_id))
+    version = store.client.get_model_version("sentiment", "1")
+    assert version.run_id == run.run_id
+    assert version.tags["git.commit"] == "abc123"
+    assert version.tags["corpus"] == "movie_reviews"
+    assert version.tags["test.accuracy"] == "0.9"
+    assert "| accuracy | 0.9000 | 0.8800 |" in version.description
+    after = store.client.get_run(run.run_id)
+    assert (after.info.status, after.info.end_time) == ("FINISHED", before.end_time)
+    assert len(after.outputs.model_outputs) == 1
+
+
+def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: Path) -> None:
+    result = outcome(workspace(tmp_path / "w", errors=0, run_id="f" * 32))
+    run = store.client.get_run(str(result["run_id"]))
+    assert run.data.tags["source.run_id"] == "f" * 32
+    assert run.data.metrics["test.accuracy"] == 0.9
+    assert run.data.params["model.network"] == "bag_of_words"
+    assert run.info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_champion_that_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    for weights in (tmp_path / "store").rglob("model.safetensors"):
+        weights.unlink()
+    result = outcome(workspace(tmp_path / "second", errors=0))
+    assert result["alias"] == "challenger"
+    assert "cannot be read" in str(result["reason"])
+
+
+USE = """
+import sys, mlflow
+model = mlflow.pyfunc.load_model("models:/sentiment@champion")
+long = "good " * 3000
+print(model.predict(["a good film", "a bad film", "", None, long]).to_json(orient="records"))
+print(model.predict("a good film").to_json(orient="records"))
+assert not {"lightning", "hydra", "pipeline.tracking"} & set(sys.modules), "loads too much"
+print([module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "pipeline"])
+"""
+
+
+@pytest.mark.usefixtures("store")
+def test_the_champion_answers_elsewhere_without_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome(workspace(tmp_path / "w", errors=0))
+    stored = [path for path in (tmp_path / "store" / "mlartifacts").rglob("*") if path.is_file()]
+    assert not [path for path in stored if path.suffix in (".pkl", ".pyc")]
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    done = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers, single, code = done.stdout.splitlines()
+    assert [answer["label"] for answer in json.loads(answers)][:2] == ["positive", "negative"]
+    assert len(json.loads(answers)) == 5
+    assert all(0 <= answer["probability"] <= 1 for answer in json.loads(answers))
+    assert json.loads(single)[0]["label"] == "positive"
+    assert all(str(tmp_path) in file for file in ast.literal_eval(code))  # the registered code, not this checkout's
+
+
+def test_mcnemar_counts_only_what_one_of_them_got_right() -> None:
+    first = np.array([True] * 12 + [False] * 2 + [True] * 50)
+    second = np.array([False] * 12 + [True] * 2 + [True] * 50)
+    result = mcnemar(first, second)
+    assert (result.first_only, result.second_only) == (12, 2)
+    assert result.p_value == pytest.approx(2 * (1 + 14 + 91) / 2**14)
+    assert mcnemar(first, first).p_value == 1
