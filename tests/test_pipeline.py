@@ -1,0 +1,235 @@
+"""The whole pipeline under real DVC, on a small corpus, in a copy of the project."""
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from tests.conftest import Project
+
+STAGES = ["compose", "download", "data.dvc", "preprocess", "train", "evaluate", "register"]
+
+
+def stages_run(output: str) -> list[str]:
+    """The stages DVC ran, in order; an import is reported by its file."""
+    lines = [line.split("'") for line in output.splitlines() if line.startswith(("Running stage", "Importing"))]
+    return ["data.dvc" if parts[0].startswith("Importing") else parts[1] for parts in lines]
+
+
+def store(project: Project) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+
+
+def training_runs(project: Project):
+    client = store(project)
+    return client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], order_by=["start_time"])
+
+
+def report(project: Project, name: str):
+    return json.loads((project.root / "reports" / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def copy(trained, tmp_path) -> Project:
+    """A trained project to change; its MLflow store moved along."""
+    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def edit(project: Project, file: str, old: str, new: str) -> None:
+    path = project.root / file
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+
+
+def test_one_command_leaves_data_model_reports_and_a_champion(trained):
+    artifacts = trained.root / "artifacts"
+    assert {path.name for path in (artifacts / "model").iterdir()} == {"model.safetensors", "vocab.json", "config.json"}
+    data, metrics = report(trained, "data"), report(trained, "metrics")
+    assert sum(split["reviews"] for split in data["splits"].values()) == 288
+    assert set(metrics) == {"test", "validation", "baseline", "test_by_length"}
+    assert 0 <= metrics["test"]["accuracy"] <= 1
+    assert report(trained, "verdict")["passed"]
+    predictions = pq.read_table(artifacts / "predictions.parquet").to_pydict()
+    assert set(predictions["split"]) == {"validation", "test"}
+    assert set(predictions["cinema"]) == {"screen 0", "screen 1", "screen 2"}
+    registration = report(trained, "registration")
+    assert store(trained).get_model_version_by_alias("sentiment", "champion").version == int(registration["version"])
+
+
+def test_the_run_tells_all_there_is_to_tell(trained):
+    (run,) = training_runs(trained)
+    client = store(trained)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.hidden_dim"] == "16"
+    assert run.data.params["corpus.text_column"] == "review"
+    assert run.data.tags["git.dirty"] == "false"
+    assert len(run.data.tags["git.commit"]) == 40
+    assert run.data.tags["data.md5"] == yaml.safe_load((trained.root / "data.dvc").read_text())["outs"][0]["md5"]
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.name, dataset.dataset.digest) == ("files", run.data.tags["data.md5"])
+    assert run.data.metrics["test.accuracy"] == report(trained, "metrics")["test"]["accuracy"]
+    for name in ("train/loss", "train/lr", "train/grad_norm", "val/loss", "val/accuracy"):
+        steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]
+        assert steps
+        assert len(steps) == len(set(steps)), name
+    artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "environment.json", "figures", "logs", "model", "reports"} <= artifacts
+
+
+def test_predict_answers_from_the_trained_model(trained):
+    found = trained.run("python", "-m", "pipeline.predict", "This film is pure joy.", "This film is pure misery.")
+    rows = [line.split("\t") for line in found.stdout.splitlines()]
+    assert [row[2] for row in rows] == ["This film is pure joy.", "This film is pure misery."]
+    assert all(label in {"positive", "negative"} and 0 <= float(probability) <= 1 for label, probability, _ in rows)
+
+
+def test_a_second_run_does_nothing_but_compose(trained):
+    found = trained.run("dvc", "repro")
+    assert stages_run(found.stdout) == ["compose"]
+    assert trained.run("git", "status", "--porcelain").stdout == ""
+    assert len(training_runs(trained)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "expected"),
+    [
+        ("conf/model/sentiment_rnn.yaml", "# The default", "# Still the default", ["compose"]),
+        ("conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12", ["compose", *STAGES[4:]]),
+        ("conf/text/default.yaml", "max_tokens: 400", "max_tokens: 5", ["compose", *STAGES[3:]]),
+        ("conf/tracking/local.yaml", "experiment: sentiment", "experiment: other", ["compose", "register"]),
+        ("conf/evaluation/default.yaml", "ece_bins: 15", "ece_bins: 5", ["compose", "evaluate", "register"]),
+        ("reviews.csv", "is pure joy.,good", "is sheer joy.,good", STAGES),
+    ],
+)
+def test_an_edit_reruns_what_it_touches_and_nothing_else(copy, file, old, new, expected):
+    edit(copy, file, old, new)
+    planned = copy.run("dvc", "repro", "compose")
+    assert stages_run(planned.stdout) == ["compose"]
+    found = copy.run("dvc", "repro", "--dry")
+    would_run = stages_run(found.stdout)
+    assert would_run[0] == "compose"
+    # --dry does not see what follows from outputs not yet made: the first stage it names is the claim
+    assert would_run[1:2] == expected[1:2]
+    if file == "reviews.csv":
+        assert stages_run(copy.run("dvc", "repro").stdout) == expected
+
+
+def test_an_experiment_trains_with_its_override_and_a_plain_run_goes_back(copy):
+    found = copy.run("dvc", "exp", "run", "--name", "small", "-S", "model.hidden_dim=8")
+    assert "train" in stages_run(found.stdout)
+    assert training_runs(copy)[-1].data.params["model.hidden_dim"] == "8"
+    shown = json.loads(copy.run("dvc", "exp", "show", "--json").stdout)
+    assert "small" in json.dumps(shown)
+    again = copy.run("dvc", "repro")
+    assert yaml.safe_load((copy.root / "params.yaml").read_text())["model"]["hidden_dim"] == 16
+    assert "train" not in [stage for stage in stages_run(again.stdout) if stage == "download"]
+
+
+def test_queued_experiments_train_in_copies_and_log_to_the_one_store(copy):
+    copy.run("dvc", "exp", "run", "--queue", "-S", "model.hidden_dim=4,6")
+    copy.run("dvc", "exp", "run", "--run-all")
+    runs = training_runs(copy)
+    assert len(runs) == 3
+    assert {run.data.params["model.hidden_dim"] for run in runs} == {"16", "4", "6"}
+    assert all(run.info.status == "FINISHED" for run in runs)
+    client = store(copy)
+    champion = client.get_model_version_by_alias("sentiment", "champion")
+    assert champion.run_id == next(run.info.run_id for run in runs if run.data.params["model.hidden_dim"] == "16")
+    assert client.get_model_version_by_alias("sentiment", "challenger").version != champion.version
+
+
+def test_a_sweep_gives_a_run_for_each_trial_and_touches_no_output_of_dvc(copy):
+    copy.run("python", "-m", "pipeline.train", "-m", "model.hidden_dim=4,6", "training=smoke", "training.epochs=1")
+    runs = training_runs(copy)[1:]
+    assert sorted(run.data.params["model.hidden_dim"] for run in runs) == ["4", "6"]
+    assert len(list((copy.root / "trials").glob("*/*/*/model/model.safetensors"))) == 2
+    assert copy.run("git", "status", "--porcelain").stdout == ""
+    assert "Data and pipelines are up to date" in copy.run("dvc", "status", "train").stdout
+
+
+def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
+    found = trained.run("python", "-m", "pipeline.train", "text.max_tokens=7", check=False)
+    assert found.returncode == 1
+    (line,) = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with 400")
+    assert "Traceback" not in found.stderr
+
+
+def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
+    edit(copy, "conf/experiment/tiny.yaml", "epochs: 2", "epochs: 6")
+    undisturbed = Project(copy.root.with_name("undisturbed"))
+    shutil.copytree(copy.root, undisturbed.root, symlinks=True)
+    undisturbed.run("dvc", "repro")
+
+    copy.run("python", "-m", "pipeline.compose")
+    checkpoints = copy.root / ".checkpoints"
+    training = subprocess.Popen(
+        ["python", "-m", "pipeline.train"], cwd=copy.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*/last.ckpt")):
+        assert training.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    training.send_signal(signal.SIGKILL)
+    training.wait()
+
+    found = copy.run("dvc", "repro")
+    assert "resuming after the last finished epoch" in found.stderr + found.stdout
+    assert report(copy, "metrics") == report(undisturbed, "metrics")
+    first, resumed = training_runs(copy)
+    assert resumed.info.status == "FINISHED"
+    assert len(store(copy).get_metric_history(resumed.info.run_id, "val/loss")) == 6
+    points = [point.step for point in store(copy).get_metric_history(resumed.info.run_id, "train/loss")]
+    assert len(points) == len(set(points))
+    assert not list(checkpoints.iterdir())
+    assert first.info.run_id != resumed.info.run_id
+
+
+def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp_path):
+    remote = tmp_path / "remote"
+    trained.run("dvc", "remote", "add", "--local", "--force", "team", str(remote))
+    trained.run("dvc", "push", "--remote", "team")
+    trained.run("git", "clone", "--quiet", str(trained.root), str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    shutil.copy(trained.root / "reviews.csv", clone.root / "reviews.csv")
+    clone.run("dvc", "remote", "add", "--local", "team", str(remote))
+    clone.run("dvc", "pull", "--remote", "team", "--allow-missing", check=False)
+    found = clone.run("dvc", "repro")
+    assert "train" not in stages_run(found.stdout)
+    assert "register" in stages_run(found.stdout)
+    assert report(clone, "metrics") == report(trained, "metrics")
+    assert store(clone).get_model_version_by_alias("sentiment", "champion")
+
+
+@pytest.mark.parametrize("path", sorted(Path("conf/experiment").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_experiment_runs(path, copy):
+    short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]
+    overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
+    copy.run("dvc", "exp", "run", *overrides)
+    assert training_runs(copy)[-1].info.status == "FINISHED"
+
+
+def test_metrics_params_and_plots_can_be_shown(trained):
+    assert "test.accuracy" in trained.run("dvc", "metrics", "show").stdout
+    trained.run("dvc", "metrics", "diff")
+    trained.run("dvc", "params", "diff")
+    shown = json.loads(trained.run("dvc", "plots", "show", "--json").stdout)
+    assert not shown.get("errors")
+    assert {"ROC", "Confusion", "Learning curve"} <= set(shown["data"])
+
+
+def test_a_model_that_fails_its_verdict_is_not_registered(copy):
+    edit(copy, "conf/experiment/tiny.yaml", "accuracy: {min: 0.1}", "accuracy: {min: 1.1}")
+    copy.run("dvc", "repro")
+    registration = report(copy, "registration")
+    assert not registration["registered"]
+    assert "accuracy" in registration["reason"]

@@ -1,0 +1,131 @@
+"""How the parts may know one another, and what DVC must know of them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import WORKSPACE, Config
+
+PACKAGE = WORKSPACE / "pipeline"
+MODULES = {
+    ".".join(path.relative_to(WORKSPACE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in PACKAGE.rglob("*.py")
+}
+STAGES = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["stages"]
+
+PARAMS_WITHOUT_EFFECT = {
+    "compose": set(Config.model_fields),  # it writes them
+    "download": set(),
+    "preprocess": {"corpus"},  # it sees the data alone
+    "train": {"corpus", "split", "text"},  # checked against the dataset, which depends on them
+    "evaluate": set(),
+    "register": set(),
+}
+"""Keys a stage reads although they cannot change its outputs beyond what its dependencies do; and `tracking`, below."""
+
+
+def imports(path: Path) -> set[str]:
+    """Absolute names of the modules a file imports, at any depth."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def closure(module: str) -> set[str]:
+    """The modules of the package that a module imports, directly or not, and itself."""
+    found, pending = set(), [module]
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += imports(MODULES[name]) & MODULES.keys() - {"pipeline"}
+    return found
+
+
+def depends_on(stage: str, path: Path) -> bool:
+    deps = [WORKSPACE / dep for dep in STAGES[stage]["deps"]]
+    return any(dep == path or dep in path.parents for dep in deps)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "compose"])
+def test_a_stage_depends_on_all_the_code_it_imports(stage):
+    assert not {name for name in closure(f"pipeline.{stage}") if not depends_on(stage, MODULES[name])}
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "compose"])
+def test_a_stage_depends_on_no_code_it_does_not_import(stage):
+    needed = {MODULES[name] for name in closure(f"pipeline.{stage}")}
+    for dep in STAGES[stage]["deps"]:
+        path = WORKSPACE / dep
+        if PACKAGE in path.parents:
+            assert any(path == module or path in module.parents for module in needed), dep
+
+
+def config_keys(stage: str) -> set[str]:
+    """Top-level keys of the configuration that a stage's own module reads."""
+    tree = ast.parse((PACKAGE / f"{stage}.py").read_text())
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "config"
+    } & set(Config.model_fields)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "compose"])
+def test_a_stage_lists_every_key_that_can_change_its_outputs(stage):
+    listed = {key.split(".")[0] for key in STAGES[stage]["params"]}
+    tracked_elsewhere = {"tracking"} if stage in {"train", "evaluate"} else set()  # where runs go changes no output
+    assert config_keys(stage) - PARAMS_WITHOUT_EFFECT[stage] - tracked_elsewhere <= listed
+
+
+def test_every_stage_says_what_it_does():
+    assert all(stage["desc"].endswith(".") for stage in STAGES.values())
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_no_module_knows_two_of_torchtext_lightning_and_mlflow(name):
+    known = {imported.split(".")[0] for imported in imports(MODULES[name])}
+    assert len(known & {"torchtext", "lightning", "mlflow"}) <= 1
+
+
+def test_each_of_them_has_one_room():
+    rooms = {
+        library: {
+            name.split(".")[1]
+            for name, path in MODULES.items()
+            if library in {imported.split(".")[0] for imported in imports(path)}
+        }
+        for library in ("torchtext", "lightning", "mlflow")
+    }
+    assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serving"}}
+
+
+ROOMS = ("corpus", "evaluation", "model", "serving", "text", "tracking")
+
+
+def test_rooms_import_no_stage_and_not_in_a_circle():
+    knows: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for name, path in MODULES.items():
+        room = name.split(".")[1] if "." in name else ""
+        if room in ROOMS:
+            imported = {i for i in imports(path) & MODULES.keys() if i != "pipeline"}
+            assert not {i for i in imported if i.split(".")[1] in {*STAGES, "predict"}}, name
+            knows[room] |= {i.split(".")[1] for i in imported} & set(ROOMS) - {room}
+    while free := [room for room in knows if not knows[room]]:
+        for room in free:
+            del knows[room]
+        for others in knows.values():
+            others.difference_update(free)
+    assert not knows, f"these know one another: {knows}"
+
+
+def test_predict_imports_neither_mlflow_nor_lightning():
+    libraries = {i.split(".")[0] for name in closure("pipeline.predict") for i in imports(MODULES[name])}
+    assert not libraries & {"mlflow", "lightning", "hydra", "sklearn", "scipy"}
