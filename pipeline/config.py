@@ -192,7 +192,7 @@ class TrainingConfig(Section):
     ema_decay: float | None = Field(gt=0, lt=1)
     """Decay per step of the exponential moving average of the weights that is validated and kept; null: none."""
     patience: int | None = Field(ge=1)
-    """Epochs without a better validation loss before training stops; null: never stop early."""
+    """Epochs without a better calibrated validation loss before training stops; null: never stop early."""
     max_reviews: int | None = Field(ge=2)
     """Use only so many reviews of a split (half of each label), for trials; null: all."""
 

@@ -29,9 +29,9 @@ from omegaconf import DictConfig, OmegaConf
 from pipeline.cli import log_to, run_stage, tidy_exit
 from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
 from pipeline.errors import PipelineError
-from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.files import write_json, write_text
 from pipeline.model.build import fixed_length
+from pipeline.model.calibration import choose_threshold, fit_temperature
 from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.fitting import Training, fit
 from pipeline.model.hardware import Hardware, resolve_hardware
@@ -64,7 +64,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
         reports: gets `learning_curve.csv`.
 
     Returns:
-        the row of the learning curve with the least validation loss.
+        the row of the learning curve with the least calibrated validation loss.
     """
     dataset = read_info(DATASET)
     _require_prepared(config, dataset)
@@ -85,7 +85,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
             _save_model(artifacts / "model", config, dataset, training, vocabulary)
         finally:
             run.log_artifact(checkpoints / "train.log", "logs")
-        best = min(training.curve, key=lambda row: row["val_loss"])
+        best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
         write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
         facts = {
             "run_id": run.run_id,
@@ -169,11 +169,11 @@ def _key(config: Config, digest: str, hardware: Hardware) -> str:
 
 @hydra.main(version_base="1.3", config_path=str(WORKSPACE / "conf"), config_name="config")
 def trial(composed: DictConfig) -> float:
-    """One trial of a sweep; returns the least validation loss, for a sweeper to minimise."""
+    """One trial of a sweep; returns the least calibrated validation loss, for a sweeper to minimise."""
     with tidy_exit():
         config = validate(OmegaConf.to_container(composed, resolve=True))
         output = Path(HydraConfig.get().runtime.output_dir)
-        return train(config, output, output)["val_loss"]
+        return train(config, output, output)["val_calibrated_loss"]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from pipeline import evaluate
 from pipeline.config import WORKSPACE, CheckConfig, Config, EvaluationConfig, validate
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.calibration import choose_threshold, fit_temperature
 from pipeline.evaluation.curves import tables
 from pipeline.evaluation.metrics import classification_metrics, expected_calibration_error, length_classes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
@@ -22,6 +21,7 @@ from pipeline.evaluation.report import collect_metrics, format_report
 from pipeline.evaluation.scoring import Scored, score, write_predictions
 from pipeline.evaluation.verdict import verdict
 from pipeline.model.build import build_network
+from pipeline.model.calibration import choose_threshold, fit_temperature
 from pipeline.model.scoring import calibrated
 from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
@@ -29,7 +29,7 @@ from pipeline.text.vocabulary import SPECIALS, Vocabulary
 EVALUATION = EvaluationConfig(ece_bins=15, length_edges=[3, 6], baseline=True)
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
 NEGATIVE = ["a dull and clumsy film", "clumsy acting and a dull story", "tedious music", "a tedious clumsy cast"]
-CURVE = "epoch,train_loss,val_loss,val_accuracy\n1,0.6,0.5,0.75\n2,0.4,0.45,0.8\n"
+CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
 
 
 def metrics(labels: list[int], probabilities: list[float], threshold: float = 0.5) -> dict[str, float | int | None]:

@@ -84,7 +84,7 @@ def test_points_are_logged_once_each_with_rate_gradient_and_validation(config, d
     assert len(points) == len(set(points))
     assert {name for name, _ in points} == {
         *("train/loss", "train/accuracy", "train/lr", "train/grad_norm"),
-        *("val/loss", "val/accuracy"),
+        *("val/loss", "val/calibrated_loss", "val/accuracy"),
     }
     assert sum(name == "val/loss" for name, _ in points) == 3
 

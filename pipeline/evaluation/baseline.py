@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from pipeline.errors import PipelineError
-from pipeline.evaluation.calibration import choose_threshold, fit_temperature
+from pipeline.model.calibration import choose_threshold, fit_temperature
 from pipeline.model.scoring import calibrated
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)

@@ -87,7 +87,9 @@ def draw_learning_curve(axes: Axes, table: Columns) -> None:
     """Training and validation loss after each epoch."""
     axes.plot(table["epoch"], table["train_loss"], color=BASELINE, marker="o", linestyle="--", label="train")
     axes.plot(table["epoch"], table["val_loss"], color=MODEL, marker="o", label="validation")
-    best = int(np.argmin(table["val_loss"]))
+    calibrated = table["val_calibrated_loss"]
+    axes.plot(table["epoch"], calibrated, color=MODEL, marker="o", linestyle=":", label="validation, calibrated")
+    best = int(np.argmin(calibrated))
     accuracy, epoch = table["val_accuracy"][best], table["epoch"][best]
     _label(axes, f"Learning: {accuracy:.3f} on validation, epoch {epoch:.0f}", "epoch", "log loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -62,7 +62,7 @@ def read_learning_curve(path: Path) -> Columns:
         rows = []
     if not rows:
         raise PipelineError(f"{path} is missing or empty; run `dvc repro` to train a model")
-    return {name: [float(row[name]) for row in rows] for name in ("epoch", "train_loss", "val_loss", "val_accuracy")}
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
 def drawings(

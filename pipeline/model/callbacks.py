@@ -53,7 +53,7 @@ class LearningCurve(pl.Callback):
 
     def __init__(self) -> None:
         self.rows: list[dict[str, float]] = []
-        """epoch (from 1), train_loss (mean over its reviews), val_loss, val_accuracy."""
+        """epoch (from 1), train_loss (mean over its reviews), val_loss, val_calibrated_loss, val_accuracy."""
         self.reviews = 0
         """Reviews trained on in this process, each as often as it was."""
         self._loss, self._reviews, self._started = 0.0, 0, 0.0
@@ -79,8 +79,10 @@ class LearningCurve(pl.Callback):
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": self._loss / self._reviews,
-            "val_loss": float(trainer.callback_metrics["val/loss"]),
-            "val_accuracy": float(trainer.callback_metrics["val/accuracy"]),
+            **{
+                f"val_{name}": float(trainer.callback_metrics[f"val/{name}"])
+                for name in ("loss", "calibrated_loss", "accuracy")
+            },
         }
         self.rows.append(row)
         self.reviews += self._reviews

@@ -21,6 +21,8 @@ from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
 
 LOG_EVERY_STEPS = 10
+MONITOR = "val/calibrated_loss"
+"""What is least in the best epoch."""
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +37,9 @@ class Training:
     """What a training leaves behind."""
 
     network: Network
-    """With the weights of the epoch whose validation loss was least; on the CPU, in evaluation mode."""
+    """With the weights of the epoch whose calibrated validation loss was least; on the CPU, in evaluation mode."""
     curve: list[dict[str, float]]
-    """A row for each epoch: epoch, train_loss, val_loss, val_accuracy."""
+    """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
     seconds: float
     """Training and validation, in this process: where a training was resumed, since then."""
     reviews_per_second: float
@@ -103,11 +105,11 @@ def _trainer(
     if config.training.ema_decay is not None:
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.training.ema_decay)))
     if config.training.patience is not None:
-        callbacks.append(EarlyStopping("val/loss", patience=config.training.patience))
+        callbacks.append(EarlyStopping(MONITOR, patience=config.training.patience))
     callbacks.append(
         # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
         ModelCheckpoint(
-            checkpoints, "best", "val/loss", save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
+            checkpoints, "best", MONITOR, save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
         )
     )
     return pl.Trainer(
