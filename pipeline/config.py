@@ -310,12 +310,12 @@ def load_params(path: Path = WORKSPACE / "params.yaml") -> Config:
     return validate(values)
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, with dotted keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
+def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Nested mappings as one, with joined keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= {f"{key}{separator}{rest}": inner for rest, inner in flatten(value, separator).items()}
         else:
-            flat[f"{prefix}{key}"] = value
+            flat[key] = value
     return flat

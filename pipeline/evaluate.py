@@ -59,7 +59,7 @@ def main(config: Config) -> None:
     write_json(reports / "verdict.json", result)
     print(format_report(metrics, result))
 
-    defined = {name: value for name, value in flatten(metrics).items() if value is not None}
+    defined = {name: value for name, value in flatten(metrics, "/").items() if value is not None}
     files = [reports / name for name in ("metrics.json", "verdict.json", "speed.json", "data.json")]
     log_evaluation(store, run["run_id"], defined, reports / "figures", [file for file in files if file.exists()])
 

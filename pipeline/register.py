@@ -110,7 +110,7 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     else:
         with training_run(store, run_name(config), {**tags, "source.run_id": str(source)}) as run:
             run.log_params(flatten(_read(folder / "config.json")))
-            run.log_metrics(tested, step=0)
+            run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
             run_id = run.run_id
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}

@@ -105,7 +105,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
                 "speed/train_seconds": training.seconds,
                 "speed/train_reviews_per_second": training.reviews_per_second,
             },
-            len(training.curve),
+            step=0,
         )
     shutil.rmtree(checkpoints)
     return best

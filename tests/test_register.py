@@ -171,7 +171,7 @@ def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: 
     result = outcome(workspace(tmp_path / "w", errors=0, run_id="f" * 32))
     run = store.client.get_run(str(result["run_id"]))
     assert run.data.tags["source.run_id"] == "f" * 32
-    assert run.data.metrics["test.accuracy"] == 0.9
+    assert run.data.metrics["test/accuracy"] == 0.9
     assert run.data.params["model.network"] == "bag_of_words"
     assert run.info.status == "FINISHED"
 

@@ -252,13 +252,13 @@ def test_an_evaluation_joins_the_ended_run_once(store: Store, tmp_path: Path) ->
         pass
     before = read(store, run).info
     for _ in range(2):
-        assert log_evaluation(store, run.run_id, {"test.accuracy": 0.9}, figures, [report])
-    assert points(store, run, "test.accuracy") == [(0, 0.9)]
+        assert log_evaluation(store, run.run_id, {"test/accuracy": 0.9}, figures, [report])
+    assert points(store, run, "test/accuracy") == [(0, 0.9)]
     after = read(store, run).info
     assert (after.status, after.end_time) == ("FINISHED", before.end_time)
     assert sorted(found.path for found in store.client.list_artifacts(run.run_id)) == ["figures", "reports"]
-    assert not log_evaluation(store, "f" * 32, {"test.accuracy": 0.9}, figures, [])
-    assert not log_evaluation(store, None, {"test.accuracy": 0.9}, figures, [])
+    assert not log_evaluation(store, "f" * 32, {"test/accuracy": 0.9}, figures, [])
+    assert not log_evaluation(store, None, {"test/accuracy": 0.9}, figures, [])
 
 
 def test_provenance_of_a_checkout(tmp_path: Path) -> None:

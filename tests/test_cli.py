@@ -1,0 +1,65 @@
+"""What all commands share."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.cli import log_to
+from pipeline.config import WORKSPACE
+from pipeline.errors import PipelineError
+from pipeline.files import replace, write_json, write_text
+
+WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
+
+
+def run(code, send=None):
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=WORKSPACE
+    )
+    if send is not None:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(send)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_an_error_of_the_users_is_one_line_and_exit_code_1():
+    code = WAIT + "from pipeline.errors import PipelineError\n    raise PipelineError('x: wrong; mend it')"
+    assert run(code) == (1, "error: x: wrong; mend it\n")
+
+
+@pytest.mark.parametrize(("send", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_command_tidily(send, code):
+    returned, errors = run(WAIT + "time.sleep(60)", send)
+    assert returned == code
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_log_file_ends_with_the_error(tmp_path):
+    with pytest.raises(PipelineError), log_to(tmp_path / "logs" / "a.log"):
+        raise PipelineError("broken")
+    assert "PipelineError('broken')" in (tmp_path / "logs" / "a.log").read_text().splitlines()[-1]
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "folder" / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), replace(path) as temporary:
+        temporary.write_text("half of the ne")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    with pytest.raises(ValueError):
+        write_json(path, {"value": float("nan")})
+    assert path.read_text() == "old"
+    assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_replaces_a_folder(tmp_path):
+    for content in ("one", "two"):
+        with replace(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["two"]
+    assert len(list(tmp_path.iterdir())) == 1
