@@ -23,7 +23,7 @@ repro: setup ## Train, evaluate and register a model on the default corpus
 	dvc repro
 
 test: setup lint ## Check style and types, and run the tests
-	python -m pytest --numprocesses auto
+	python -m pytest --numprocesses auto --dist worksteal
 
 lint: setup
 	ruff check

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ def run_stage(stage: Callable[[Config], None], description: str | None) -> None:
 def tidy_exit() -> Iterator[None]:
     """Log to standard error; end with one line instead of a traceback for what the user can put right.
 
-    Exit codes: 1 for a `PipelineError`, 130 for an interrupt, 143 for a termination.
+    Exit codes: 1 for a `PipelineError`, 130 for an interrupt, 141 for a closed pipe, 143 for a termination.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
@@ -38,14 +39,23 @@ def tidy_exit() -> Iterator[None]:
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:
+        # whoever read our output has enough; what Python still holds of it must not raise once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
 
 
 @contextmanager
-def log_to(path: Path) -> Iterator[None]:
-    """Also append log lines, with their time, to a file; an error that ends the block is the last of them."""
+def log_to(path: Path, then: Callable[[Path], None]) -> Iterator[None]:
+    """Also append log lines, with their time, to a file; an error that ends the block is the last of them.
+
+    Args:
+        path: of the file.
+        then: called with the path when the file is complete; where the block failed, its own failure is only logged.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -54,10 +64,19 @@ def log_to(path: Path) -> Iterator[None]:
         yield
     except BaseException as error:
         handler.handle(logging.makeLogRecord({"msg": repr(error), "levelname": "ERROR", "name": "pipeline"}))
+        _close(handler)
+        try:
+            then(path)
+        except Exception as another:
+            logging.getLogger(__name__).warning("%s could not be kept: %s", path, another)
         raise
-    finally:
-        logging.getLogger().removeHandler(handler)
-        handler.close()
+    _close(handler)
+    then(path)
+
+
+def _close(handler: logging.Handler) -> None:
+    logging.getLogger().removeHandler(handler)
+    handler.close()
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

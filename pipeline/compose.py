@@ -25,13 +25,14 @@ PARAMS = WORKSPACE / "params.yaml"
 
 def main() -> None:
     """Write `params.yaml` if it would say anything new."""
-    present = yaml.safe_load(PARAMS.read_text(encoding="utf-8")) if PARAMS.exists() else None
-    values = present if "DVC_EXP_NAME" in os.environ else compose_config([])
+    present = PARAMS.read_text(encoding="utf-8") if PARAMS.exists() else ""
+    values = yaml.safe_load(present) if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
     values = {**values, "corpus": {**values["corpus"], "fingerprint": fingerprint(config.corpus)}}
-    if values != present:
-        write_text(PARAMS, yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    if text != present:
+        write_text(PARAMS, text)
 
 
 def compose_config(overrides: list[str]) -> dict[str, Any]:

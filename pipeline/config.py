@@ -242,7 +242,7 @@ class RegistryConfig(Section):
 
     model_name: str = Field(pattern=r"^[^/:]+$")
     alpha: float = Field(gt=0, lt=1)
-    """Significance level of McNemar's test against the present champion."""
+    """A difference from the champion with a smaller p-value (McNemar) is called more than chance."""
     checks: dict[str, CheckConfig]
 
 

@@ -13,10 +13,10 @@ from pipeline.config import WORKSPACE, Config, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.curves import tables
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
-from pipeline.evaluation.report import collect_metrics, collect_speed, format_report, read_run
+from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.verdict import verdict
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.serving.predictor import Predictor
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import connect
@@ -29,7 +29,7 @@ def main(config: Config) -> None:
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
     dataset = artifacts / "dataset"
     predictor = Predictor.load(artifacts / "model")
-    run = read_run(artifacts / "run.json")
+    run = read_json(artifacts / "run.json", "train a model with `dvc repro`")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     store = connect(config.tracking)
 

@@ -1,12 +1,17 @@
 """Writing files so that a reader never sees half of one."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import PipelineError
 
 
 @contextmanager
@@ -29,10 +34,42 @@ def replace(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def only_one(lock: Path, waiting: str) -> Iterator[None]:
+    """Let one process at a time into the block, logging `waiting` if it must wait; a lock dies with its process."""
+    file = FileLock(lock)
+    try:
+        file.acquire(blocking=False)
+    except Timeout:
+        logging.getLogger(__name__).warning(waiting)
+        file.acquire()
+    try:
+        yield
+    finally:
+        file.release()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
     with replace(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
+    """
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; {remedy}") from None
+    except ValueError:
+        raise PipelineError(f"{path} is damaged: it is not JSON; {remedy}") from None
+    if not isinstance(values, dict):
+        raise PipelineError(f"{path} is damaged: it is not a JSON object; {remedy}")
+    return values
 
 
 def write_json(path: Path, value: Any) -> None:

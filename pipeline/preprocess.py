@@ -9,7 +9,7 @@ from pipeline.config import WORKSPACE, Config
 from pipeline.corpus.duplicates import find_duplicates
 from pipeline.corpus.reading import count_rows, read_batches, read_info
 from pipeline.corpus.scanning import scan
-from pipeline.corpus.splitting import hold_out, regroup
+from pipeline.corpus.splitting import hold_out, regroup, require_both_labels
 from pipeline.files import replace, write_json
 from pipeline.parallel import available_cores, worker_pool
 from pipeline.text.encoding import encode_corpus
@@ -29,6 +29,7 @@ def main(config: Config) -> None:
         keys = scan(data, mapping)
         hold_out(keys, config.split)
         keep, duplicates = find_duplicates(keys)
+        require_both_labels(keys, keep)
         reviews = regroup(read_batches(data), keys, keep)
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         vocabulary.save(folder / "vocab.json")

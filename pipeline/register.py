@@ -5,7 +5,6 @@ and artifacts/dataset/. Writes reports/registration.json: what was decided, and 
 registered is not registered again. A queued experiment makes its model `challenger` at most.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,8 @@ from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, flatten, project_root
 from pipeline.errors import PipelineError
 from pipeline.evaluation.champion import Comparison, Decision, compare, decide
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
+from pipeline.serving.folder import read_info
 from pipeline.serving.predictor import Predictor
 from pipeline.tracking.card import model_card, version_card
 from pipeline.tracking.provenance import run_name, run_tags
@@ -35,6 +35,8 @@ from pipeline.tracking.registry import (
 from pipeline.tracking.run import find_run, training_run
 from pipeline.tracking.store import Store, clear_errors, connect
 
+REMEDY = "run `dvc repro`"
+
 logger = logging.getLogger(__name__)
 
 
@@ -45,16 +47,24 @@ def main(config: Config) -> None:
 
 def register(config: Config, workspace: Path, queued: bool) -> None:
     """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
-    verdict = _read(workspace / "reports" / "verdict.json")
-    if verdict["passed"]:
-        store = connect(config.tracking)
-        with clear_errors(store.uri):
-            outcome = _register(config, store, workspace, queued)
-        logger.info("%(model)s version %(version)s is %(alias)s: %(reason)s", outcome)
-    else:
-        outcome = {"registered": False, "model": config.registry.model_name, "reason": _failures(verdict)}
-        logger.info("%(model)s is not registered: %(reason)s", outcome)
+    verdict = read_json(workspace / "reports" / "verdict.json", REMEDY)
+    store = connect(config.tracking)
+    with clear_errors(store.uri):
+        outcome = (
+            _register(config, store, workspace, queued)
+            if verdict["passed"]
+            else _refuse(store, config, workspace, verdict)
+        )
     write_json(workspace / "reports" / "registration.json", outcome)
+    logger.info("%(model)s, version %(version)s, alias %(alias)s: %(reason)s", outcome)
+
+
+def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    name = config.registry.model_name
+    version, reason = find_version(store, name, content_hash(workspace / "artifacts" / "model")), _failures(verdict)
+    if version is not None:
+        reason = f"version {version} passed earlier checks and stays registered as it is, but now {reason}"
+    return {"registered": version is not None, "model": name, "version": version, "alias": None, "reason": reason}
 
 
 def _register(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
     champion = find_alias(store, name, CHAMPION)
     comparison = None
     if version == champion:
-        decision = Decision(CHAMPION, "it was already")
+        decision = Decision(CHAMPION, f"version {version} is champion already")
     else:
         comparison, decision = _decide(config, store, workspace, champion, queued)
         tag_version(store, name, version, _decision_tags(comparison, decision))
@@ -94,22 +104,26 @@ def _decide(
                 model = Predictor.load(download_model(store, config.registry.model_name, champion, Path(scratch)))
             except PipelineError as error:
                 return None, Decision(CHALLENGER, f"the champion, version {champion}, cannot be read ({error})")
-        threshold = Predictor.load(artifacts / "model").threshold
-        comparison = compare(threshold, artifacts / "predictions.parquet", model, artifacts / "dataset")
+        candidate = read_info(artifacts / "model" / "config.json")
+        if model.info.trained_on != candidate.trained_on:
+            # one of the two may have been trained on what is validation to the other
+            return None, Decision(CHALLENGER, f"the champion, version {champion}, was trained on other reviews")
+        predictions = artifacts / "predictions.parquet"
+        comparison = compare(candidate.threshold, predictions, model, artifacts / "dataset")
     return comparison, decide(comparison, config.registry.alpha, queued)
 
 
 def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     """The model with the run that made it; a store that does not know that run gets one in its place."""
-    folder, metrics = workspace / "artifacts" / "model", _read(workspace / "reports" / "metrics.json")
+    folder, metrics = workspace / "artifacts" / "model", read_json(workspace / "reports" / "metrics.json", REMEDY)
     tested = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
-    tags, source = run_tags(config, workspace), _read(workspace / "artifacts" / "run.json")["run_id"]
+    tags, source = run_tags(config, workspace), read_json(workspace / "artifacts" / "run.json", REMEDY)["run_id"]
     found = find_run(store, source)
     if found is not None:
         run_id, tags = found.info.run_id, {key: found.data.tags.get(key, value) for key, value in tags.items()}
     else:
         with training_run(store, run_name(config), {**tags, "source.run_id": str(source)}) as run:
-            run.log_params(flatten(_read(folder / "config.json")))
+            run.log_params(flatten(read_json(folder / "config.json", REMEDY)))
             run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
             run_id = run.run_id
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
@@ -131,13 +145,6 @@ def _failures(verdict: Mapping[str, Any]) -> str:
         for check in verdict["checks"]
         if not check["passed"]
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; run `dvc repro`") from None
 
 
 if __name__ == "__main__":

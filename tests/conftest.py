@@ -126,7 +126,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+def configuration(*overrides: str) -> Config:
+    """The validated configuration of conf/ with these overrides."""
+    return validate(compose_config(list(overrides)))
+
+
 @pytest.fixture(scope="session")
 def compose() -> Callable[..., Config]:
-    """`compose("model=gru")` gives the validated configuration of conf/ with these overrides."""
-    return lambda *overrides: validate(compose_config(list(overrides)))
+    """`configuration`, for tests that need nothing else of this module."""
+    return configuration

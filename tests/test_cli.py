@@ -38,9 +38,27 @@ def test_signals_end_a_command_tidily(send, code):
 
 
 def test_a_log_file_ends_with_the_error(tmp_path):
-    with pytest.raises(PipelineError), log_to(tmp_path / "logs" / "a.log"):
+    kept = []
+    with pytest.raises(PipelineError), log_to(tmp_path / "logs" / "a.log", kept.append):
         raise PipelineError("broken")
-    assert "PipelineError('broken')" in (tmp_path / "logs" / "a.log").read_text().splitlines()[-1]
+    assert "PipelineError('broken')" in kept[0].read_text().splitlines()[-1]
+
+
+def test_a_log_file_that_cannot_be_kept_hides_no_error(tmp_path):
+    with pytest.raises(PipelineError, match="broken"), log_to(tmp_path / "a.log", lambda path: path / 0):
+        raise PipelineError("broken")
+
+
+def test_output_into_a_closed_pipe_is_no_error():
+    code = WAIT + "import sys\n    for _ in range(100_000): print('a line')"
+    found = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -1', sys.executable, code],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=WORKSPACE,
+    )
+    assert (found.returncode, found.stderr) == (141, "")
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):

@@ -7,11 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
 from pipeline import evaluate
-from pipeline.config import WORKSPACE, CheckConfig, Config, EvaluationConfig, validate
+from pipeline.config import CheckConfig, Config, EvaluationConfig
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.curves import tables
@@ -25,6 +23,7 @@ from pipeline.model.calibration import choose_threshold, fit_temperature
 from pipeline.model.scoring import calibrated
 from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.conftest import configuration
 
 EVALUATION = EvaluationConfig(ece_bins=15, length_edges=[3, 6], baseline=True)
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
@@ -282,9 +281,7 @@ def test_a_missing_or_empty_split_is_named(tmp_path: Path) -> None:
 
 
 def config() -> Config:
-    with initialize_config_dir(str(WORKSPACE / "conf"), version_base=None):
-        overrides = ["model=bag_of_words", "registry.checks.accuracy.min=0"]
-        return validate(OmegaConf.to_container(compose("config", overrides), resolve=True))
+    return configuration("model=bag_of_words", "registry.checks.accuracy.min=0")
 
 
 @pytest.fixture

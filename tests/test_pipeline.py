@@ -12,6 +12,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from pipeline.config import WORKSPACE
 from tests.conftest import Project
 
 STAGES = ["compose", "download", "data.dvc", "preprocess", "train", "evaluate", "register"]
@@ -183,8 +184,45 @@ def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
     assert len(store(copy).get_metric_history(resumed.info.run_id, "val/loss")) == 6
     points = [point.step for point in store(copy).get_metric_history(resumed.info.run_id, "train/loss")]
     assert len(points) == len(set(points))
-    assert not list(checkpoints.iterdir())
+    assert not [path for path in checkpoints.iterdir() if path.is_dir()]
     assert first.info.run_id != resumed.info.run_id
+
+
+def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
+    trial = ["python", "-m", "pipeline.train", "training.epochs=3"]
+    both = [
+        subprocess.Popen(
+            [*trial, f"hydra.run.dir=trials/{name}"], cwd=copy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for name in "ab"
+    ]
+    output = [process.communicate()[0].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], output
+    assert sum("another process trains the same; waiting" in text for text in output) == 1
+    first, second = ((copy.root / "trials" / name / "model" / "model.safetensors").read_bytes() for name in "ab")
+    assert first == second
+    runs = training_runs(copy)[1:]
+    assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
+    assert all(len(store(copy).get_metric_history(run.info.run_id, "val/loss")) == 3 for run in runs)
+
+
+def test_a_terminated_training_ends_with_143_and_a_killed_run(copy):
+    training = subprocess.Popen(
+        ["python", "-m", "pipeline.train", "training.epochs=500"],
+        cwd=copy.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    while b"epoch 2/500" not in training.stdout.readline():
+        assert training.poll() is None
+    training.terminate()
+    output = training.communicate()[0].decode()
+    assert training.returncode == 143
+    assert "Traceback" not in output
+    run = training_runs(copy)[-1]
+    assert run.info.status == "KILLED"
+    log = Path(store(copy).download_artifacts(run.info.run_id, "logs/train.log"))
+    assert log.read_text().splitlines()[-1].endswith("SystemExit(143)")
 
 
 def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp_path):
@@ -195,7 +233,7 @@ def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp
     clone = Project(tmp_path / "clone")
     shutil.copy(trained.root / "reviews.csv", clone.root / "reviews.csv")
     clone.run("dvc", "remote", "add", "--local", "team", str(remote))
-    clone.run("dvc", "pull", "--remote", "team", "--allow-missing", check=False)
+    clone.run("dvc", "pull", "--remote", "team")
     found = clone.run("dvc", "repro")
     assert "train" not in stages_run(found.stdout)
     assert "register" in stages_run(found.stdout)
@@ -203,12 +241,13 @@ def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp
     assert store(clone).get_model_version_by_alias("sentiment", "champion")
 
 
-@pytest.mark.parametrize("path", sorted(Path("conf/experiment").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((WORKSPACE / "conf" / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_runs(path, copy):
     short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]
     overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
     copy.run("dvc", "exp", "run", *overrides)
-    assert training_runs(copy)[-1].info.status == "FINISHED"
+    _, run = training_runs(copy)
+    assert (run.info.status, run.data.params["training.max_reviews"]) == ("FINISHED", "32")
 
 
 def test_metrics_params_and_plots_can_be_shown(trained):
@@ -222,7 +261,9 @@ def test_metrics_params_and_plots_can_be_shown(trained):
 
 def test_a_model_that_fails_its_verdict_is_not_registered(copy):
     edit(copy, "conf/experiment/tiny.yaml", "accuracy: {min: 0.1}", "accuracy: {min: 1.1}")
+    edit(copy, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
     copy.run("dvc", "repro")
     registration = report(copy, "registration")
     assert not registration["registered"]
-    assert "accuracy" in registration["reason"]
+    assert registration["reason"].startswith("check accuracy failed: test.accuracy is")
+    assert [version.version for version in store(copy).search_model_versions("name='sentiment'")] == [1]

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.corpus.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
-from pipeline.corpus.splitting import hold_out
+from pipeline.corpus.splitting import hold_out, require_both_labels
 from pipeline.errors import PipelineError
 
 CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
@@ -120,6 +120,13 @@ def test_a_given_test_part_is_kept():
     parts = held_out(rows)
     assert [text for text, part in parts.items() if part == "test"] == ["given"]
     assert sum(part == "validation" for part in parts.values()) == 300
+
+
+def test_a_split_of_duplicates_alone_is_refused():
+    rows = [("train", "a", 1), ("train", "b", 0), ("test", "c", 1), ("test", "d", 0), ("validation", "c", 1)]
+    found = keys([*rows, ("validation", "d", 0)])
+    with pytest.raises(PipelineError, match="the validation split holds no negative review once its 2 duplicates"):
+        require_both_labels(found, find_duplicates(found)[0])
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
-from omegaconf import OmegaConf
 
-from pipeline.config import WORKSPACE, Config, validate
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.files import write_json
 from pipeline.model.build import build_network
@@ -28,16 +25,12 @@ from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.registry import find_alias
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
 
 NUMBERS = [str(i) for i in range(10)]
 TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("good", "bad")]
 LABELS = [1, 0] * len(NUMBERS)
 METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "validation": {"accuracy": 0.9}}
-
-
-def configuration(*overrides: str) -> Config:
-    with initialize_config_dir(str(WORKSPACE / "conf"), version_base=None):
-        return validate(OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True))
 
 
 CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")

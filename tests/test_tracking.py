@@ -11,16 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from mlflow.entities import Run as StoredRun
-from omegaconf import OmegaConf
 
-from pipeline.config import WORKSPACE, Config, TrackingConfig, validate
+from pipeline.config import WORKSPACE, TrackingConfig
 from pipeline.errors import PipelineError
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.provenance import config_hash, data_md5, git_commit, git_dirty, run_name, run_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
 
 OPEN_AND_LOG = """
 import sys
@@ -35,11 +34,6 @@ with training_run(store, sys.argv[1], {}) as run:
 
 def tracking(uri: str | None = None, experiment: str = "reviews") -> TrackingConfig:
     return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False)
-
-
-def configuration(*overrides: str) -> Config:
-    with initialize_config_dir(str(WORKSPACE / "conf"), version_base=None):
-        return validate(OmegaConf.to_container(compose("config", overrides=list(overrides)), resolve=True))
 
 
 @pytest.fixture(scope="module")
@@ -184,13 +178,14 @@ def test_a_run_ends_as_the_training_did(
     assert stored.data.tags["corpus"] == "mine"
 
 
-def test_a_resumed_run_goes_on_without_a_point_twice(store: Store) -> None:
-    with pytest.raises(ValueError, match="stop"), training_run(store, "run", {}) as first:
+def test_a_resumed_run_goes_on_without_a_point_twice(store: Store, tmp_path: Path) -> None:
+    record = tmp_path / "run_id"
+    with pytest.raises(ValueError, match="stop"), training_run(store, "run", {}, record) as first:
         first.log_params({"lr": 0.1})
         for step in (1, 2):
             first.log_metrics({"loss": 1 / step}, step)
         raise ValueError("stop")
-    with training_run(store, "other name", {}, resume_run_id=first.run_id) as second:
+    with training_run(store, "other name", {}, record) as second:
         stored = read(store, second)
         assert (stored.info.status, stored.data.tags.get("error")) == ("RUNNING", None)
         second.log_params({"lr": 0.2, "epochs": 3})
@@ -204,13 +199,16 @@ def test_a_resumed_run_goes_on_without_a_point_twice(store: Store) -> None:
     assert stored.data.params == {"lr": "0.1", "epochs": "3"}
 
 
-def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store) -> None:
+def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store, tmp_path: Path) -> None:
+    record = tmp_path / "run_id"
     with training_run(store, "deleted", {}) as run:
         pass
     store.client.delete_run(run.run_id)
     for lost in (run.run_id, "f" * 32):
-        with training_run(store, "new", {}, resume_run_id=lost) as new:
+        record.write_text(lost)
+        with training_run(store, "new", {}, record) as new:
             assert new.run_id != lost
+        assert record.read_text() == new.run_id
 
 
 def test_a_run_holds_its_dataset_parameters_and_files(store: Store, tmp_path: Path) -> None:
@@ -229,14 +227,14 @@ def test_a_run_holds_its_dataset_parameters_and_files(store: Store, tmp_path: Pa
     assert [found.path for found in store.client.list_artifacts(run.run_id, "figures")] == ["figures/figure.png"]
 
 
-def test_system_metrics_go_to_the_run_and_leave_no_thread(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_metrics_go_to_the_run_and_leave_no_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     key = "system/cpu_utilization_percentage"
-    resumed = None
     for _ in range(2):
-        with training_run(store, "run", {}, resume_run_id=resumed, system_metrics=True) as run:
+        with training_run(store, "run", {}, tmp_path / "run_id", system_metrics=True) as run:
             time.sleep(1)
-        resumed = run.run_id
     steps = [step for step, _ in points(store, run, key)]
     assert len(steps) > 2
     assert steps == list(range(len(steps)))

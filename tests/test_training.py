@@ -73,9 +73,28 @@ def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(config, datase
 
     with pytest.raises(KeyboardInterrupt):
         train(config, dataset, tmp_path / "broken", interrupt)
-    resumed = train(config, dataset, tmp_path / "broken")
+    steps = []
+    resumed = train(config, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step))
+    assert min(steps) >= (stop_at - 1) // 14 * 14, "finished epochs were trained again"
     np.testing.assert_equal(weights(resumed), weights(unbroken))
     assert resumed.curve == unbroken.curve
+
+
+def test_a_finished_training_is_not_trained_again(config, dataset, tmp_path):
+    first = train(config, dataset, tmp_path)
+    logged = []
+    again = train(config, dataset, tmp_path, lambda metrics, _step: logged.extend(metrics))
+    assert "train/loss" not in logged
+    np.testing.assert_equal(weights(again), weights(first))
+    assert again.curve == first.curve
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_damaged_checkpoint_is_removed_and_training_starts_over(config, dataset, tmp_path, name):
+    first = train(config, dataset, tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_equal(weights(train(config, dataset, tmp_path)), weights(first))
 
 
 def test_points_are_logged_once_each_with_rate_gradient_and_validation(config, dataset, tmp_path):

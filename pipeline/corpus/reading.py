@@ -1,6 +1,5 @@
 """Reading the normal form, a batch of reviews at a time."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
 from pipeline.corpus.normal_form import SPLITS
-from pipeline.errors import PipelineError
+from pipeline.files import read_json
 
 BATCH_ROWS = 512
 
@@ -20,11 +19,7 @@ def read_info(data: Path) -> dict[str, Any]:
     Raises:
         PipelineError: there is none.
     """
-    try:
-        info: dict[str, Any] = json.loads((data / "corpus.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PipelineError(f"{data} holds no corpus.json; fetch the corpus with `dvc repro data.dvc`") from None
-    return info
+    return read_json(data / "corpus.json", "fetch the corpus with `dvc repro data.dvc`")
 
 
 def count_rows(data: Path) -> int:

@@ -46,6 +46,22 @@ def hold_out(keys: Keys, config: SplitConfig) -> None:
             raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
 
 
+def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
+    """Refuse a corpus of which too little is left to train on or to judge by.
+
+    Raises:
+        PipelineError: without its duplicates a split holds no review of a label.
+    """
+    for split in ("train", "validation", "test"):
+        members = keys.split == PRECEDENCE.index(split)
+        for label, name in LABELS.items():
+            if not (members & keep & (keys.label == label)).any():
+                raise PipelineError(
+                    f"the {split} split holds no {name} review once its {int((members & ~keep).sum())} duplicates of "
+                    "other reviews are dropped; give it reviews of its own"
+                )
+
+
 def regroup(
     batches: Iterable[tuple[str, RecordBatch]], keys: Keys, keep: NDArray[np.bool_]
 ) -> Iterator[tuple[str, RecordBatch]]:

@@ -1,12 +1,9 @@
 """What `evaluate` reports: the metrics of all splits in one dictionary, and a table of them for people."""
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pipeline.config import EvaluationConfig
-from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import accuracy_by_length
 from pipeline.evaluation.metrics import Metrics, classification_metrics
 from pipeline.evaluation.scoring import Scored
@@ -33,19 +30,6 @@ def collect_metrics(
         "validation": {name: on_validation[name] for name in ON_VALIDATION},
         "test_by_length": dict(zip(by_length["length"], by_length["accuracy"], strict=True)),
     }
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """Read `run.json`, what `train` noted of its run.
-
-    Raises:
-        PipelineError: the file is missing or no JSON.
-    """
-    try:
-        run: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        raise PipelineError(f"{path} is missing or damaged; train a model with `dvc repro`") from None
-    return run
 
 
 def collect_speed(

@@ -1,12 +1,29 @@
 """What is fixed on the validation split after training: the probabilities' temperature and the decision threshold."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
 from pipeline.errors import PipelineError
+from pipeline.model.scoring import calibrated
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How log-odds become an answer."""
+
+    temperature: float
+    threshold: float
+
+
+def calibrate(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> Calibration:
+    """Fix temperature and threshold on the validation split: its log-odds [n] and labels [n]."""
+    temperature = fit_temperature(logits, labels)
+    return Calibration(temperature, choose_threshold(calibrated(logits, temperature), labels))
 
 
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:

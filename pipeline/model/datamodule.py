@@ -41,11 +41,6 @@ class SentimentDataModule(pl.LightningDataModule):
         rows = rows[np.argsort(self.validation.lengths[rows], kind="stable")]
         self._validation_order = [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
 
-    @property
-    def train_reviews(self) -> int:
-        """Reviews in one epoch."""
-        return self._order.reviews
-
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of like length, in another order each epoch."""
         return DataLoader(_Batches(self.train, self._fixed_length), batch_size=None, sampler=self._order)
@@ -67,11 +62,6 @@ class LengthBatches(Sampler[list[int]]):
     def __init__(self, rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
         self._rows, self._lengths = rows, lengths
         self._batch_size, self._seed, self._epoch = batch_size, seed, 0
-
-    @property
-    def reviews(self) -> int:
-        """Reviews in one epoch."""
-        return len(self._rows)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""

@@ -1,12 +1,15 @@
 """One training, from a dataset folder to trained weights; resumable."""
 
+import hashlib
+import json
 import logging
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 
 import lightning.pytorch as pl
 import torch
@@ -72,21 +75,51 @@ def fit(
     module = SentimentModule(build_network(config.model, vocab_size), config.training, config.seed)
     curve = LearningCurve()
     trainer = _trainer(config, hardware, curve, checkpoints, log_metrics)
-    last = checkpoints / "last.ckpt"
-    resume = last if last.exists() else None
-    if resume:
-        log.info("resuming after the last finished epoch")
+    resume = _resumable(checkpoints)
     started = time.perf_counter()
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    except SystemExit:
-        # Lightning turns an interrupt into exit code 1
-        if trainer.interrupted:
+    except SystemExit as stop:
+        # Lightning turns an interrupt into exit code 1; a termination has its own
+        if trainer.interrupted and stop.code == 1:
             raise KeyboardInterrupt from None
         raise
     seconds = time.perf_counter() - started
     module.load_state_dict(torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"])
     return Training(module.network.cpu().eval(), curve.rows, seconds, curve.reviews / seconds)
+
+
+def _resumable(checkpoints: Path) -> Path | None:
+    """The checkpoint of the last finished epoch; one that a crash has damaged is removed, to start over."""
+    last, best = checkpoints / "last.ckpt", checkpoints / "best.ckpt"
+    if not last.exists():
+        return None
+    try:
+        for path in (last, best):
+            torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, UnpicklingError):
+        log.warning("the checkpoints in %s are damaged: starting over", checkpoints)
+        for path in checkpoints.glob("*.ckpt"):
+            path.unlink()
+        return None
+    log.info("resuming after the last finished epoch")
+    return last
+
+
+def training_key(config: Config, digest: str, hardware: Hardware) -> str:
+    """Names a training: equal configuration, data, code and hardware settings resume one another's checkpoints.
+
+    Args:
+        config: its model, training and seed count.
+        digest: of the dataset.
+        hardware: from `resolve_hardware`.
+    """
+    key = hashlib.sha256(digest.encode())
+    values = config.model_dump(include={"seed", "model", "training"})
+    key.update(json.dumps([values, asdict(hardware)], sort_keys=True).encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        key.update(file.read_bytes())
+    return key.hexdigest()[:16]
 
 
 def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:
@@ -106,12 +139,9 @@ def _trainer(
         callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.training.ema_decay)))
     if config.training.patience is not None:
         callbacks.append(EarlyStopping(MONITOR, patience=config.training.patience))
-    callbacks.append(
-        # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
-        ModelCheckpoint(
-            checkpoints, "best", MONITOR, save_last=True, save_on_train_epoch_end=True, enable_version_counter=False
-        )
-    )
+    # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
+    keep = partial(ModelCheckpoint, checkpoints, save_on_train_epoch_end=True, enable_version_counter=False)
+    callbacks += [keep("best", MONITOR), keep("last")]
     return pl.Trainer(
         accelerator=hardware.accelerator,
         devices=1,

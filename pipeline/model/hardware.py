@@ -17,10 +17,10 @@ class Hardware:
     precision: Literal["32-true", "bf16-mixed"]
     threads: int
 
-    @property
-    def device(self) -> str:
-        """`cpu`, or the GPU's name."""
-        return torch.cuda.get_device_name() if self.accelerator == "gpu" else "cpu"
+    def summary(self) -> dict[str, str | int]:
+        """Device (`cpu`, or the GPU's name), precision and threads."""
+        device = torch.cuda.get_device_name() if self.accelerator == "gpu" else "cpu"
+        return {"device": device, "precision": self.precision, "threads": self.threads}
 
 
 def resolve_hardware(config: TrainerConfig) -> Hardware:

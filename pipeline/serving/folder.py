@@ -36,6 +36,12 @@ class ModelInfo(Section):
     text: TextConfig
     model: Model = Field(discriminator="network")
 
+    @property
+    def trained_on(self) -> tuple[Any, Any]:
+        """Name of the corpus and how it was split: models that share both have seen the same training reviews."""
+        further = self.model_extra or {}
+        return further.get("corpus", {}).get("name"), further.get("dataset", {}).get("split")
+
 
 def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
     """Write a model folder, whole or not at all. `info` has the fields of `ModelInfo` but `format`, and may have more.
@@ -59,7 +65,7 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     """
     if not folder.is_dir():
         raise PipelineError(f"model folder {folder} does not exist; train one with `dvc repro`")
-    info = _read_info(folder / "config.json")
+    info = read_info(folder / "config.json")
     vocabulary = Vocabulary.load(folder / "vocab.json")
     path = folder / "model.safetensors"
     try:
@@ -78,7 +84,8 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     return network.eval(), vocabulary, info
 
 
-def _read_info(path: Path) -> ModelInfo:
+def read_info(path: Path) -> ModelInfo:
+    """Read and check the `config.json` of a model folder. Raises `PipelineError` as `load` does."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(values, dict) and values.get("format") != FORMAT:

@@ -11,8 +11,8 @@ The arrays are memory-mapped, so any number of processes share one copy.
 """
 
 import hashlib
-import json
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipeline.config import Config, flatten
 from pipeline.errors import PipelineError
+from pipeline.files import read_json
 from pipeline.text.vocabulary import UNKNOWN
 
 CHUNK = 1 << 20
@@ -44,6 +46,9 @@ class EncodedSplit:
     def __getitem__(self, index: int) -> NDArray[np.int32]:
         """Token ids [n] of one review."""
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -66,11 +71,27 @@ def read_info(folder: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the folder holds no dataset.
     """
-    try:
-        info: dict[str, Any] = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise PipelineError(f"{folder} holds no dataset; prepare it with `dvc repro preprocess`") from None
-    return info
+    return read_json(folder / "dataset.json", "prepare the dataset with `dvc repro preprocess`")
+
+
+def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
+    """Refuse a dataset that was made from another corpus, split or text configuration than is asked for.
+
+    Args:
+        config: what is asked for.
+        info: `dataset.json`.
+
+    Raises:
+        PipelineError: they differ; names the first key that does.
+    """
+    asked = config.model_dump(include={"corpus", "split", "text"})
+    made = flatten({"corpus": info["corpus"]["config"], "split": info["split"], "text": info["text"]})
+    for key, value in flatten(asked).items():
+        if key != "corpus.fingerprint" and made.get(key) != value:
+            raise PipelineError(
+                f"{key}: {value!r} is asked for, but artifacts/dataset was made with {made.get(key)!r}; "
+                "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first"
+            )
 
 
 class SplitWriter:

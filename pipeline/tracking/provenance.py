@@ -53,10 +53,14 @@ def git_commit(workspace: Path = WORKSPACE) -> str:
 
 
 def git_dirty(workspace: Path = WORKSPACE) -> str:
-    """`true` if a tracked file differs from the commit, other than what a run writes; `false`; or `unknown`."""
+    """`true` if code, configuration or another tracked file differs from the commit; `false`; or `unknown`.
+
+    What a run writes does not count, nor do files that are neither tracked nor of the code or the configuration.
+    """
     without = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
     changes = _git(workspace, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
-    return UNKNOWN if changes is None else str(bool(changes)).lower()
+    added = _git(workspace, "ls-files", "--others", "--exclude-standard", "--", "pipeline", "conf")
+    return UNKNOWN if changes is None else str(bool(changes or added)).lower()
 
 
 def data_md5(workspace: Path = WORKSPACE) -> str | None:

@@ -14,6 +14,7 @@ from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from pipeline.files import write_text
 from pipeline.tracking.store import Store, clear_errors
 
 log = logging.getLogger(__name__)
@@ -93,18 +94,28 @@ def training_run(
     store: Store,
     name: str,
     tags: Mapping[str, str],
-    resume_run_id: str | None = None,
+    record: Path | None = None,
     system_metrics: bool = False,
 ) -> Iterator[Run]:
-    """Open a run, or open `resume_run_id` again where the store still has it, and close it with the right status.
+    """Open a run, and close it with the right status.
 
     FINISHED; FAILED, with the error in the tag `error`, after an exception; KILLED after an interrupt or termination.
+
+    Args:
+        store: an open store.
+        name: of a new run.
+        tags: of a new run.
+        record: file that keeps the run's id; the run it names is opened again where the store still has it.
+        system_metrics: also log the load of processor, memory, disk and network.
 
     Raises:
         PipelineError: the store failed.
     """
     with clear_errors(store.uri):
-        run = _resume(store, resume_run_id) or _create(store, name, tags)
+        known = record.read_text(encoding="utf-8") if record is not None and record.exists() else None
+        run = _resume(store, known) or _create(store, name, tags)
+        if record is not None:
+            write_text(record, run.run_id)
         log.info("MLflow run %s (%s) in %s", name, run.run_id, store.name)
         monitor = _start_monitor(run) if system_metrics else None
         status = "FINISHED"
