@@ -20,8 +20,6 @@ from pipeline.tracking.moved import follow_artifacts
 
 SQLITE = "sqlite:///"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
-SHOWN_AS = {"mlflow.experimentKind": "custom_model_development"}
-"""The tag by which MLflow's UI shows an experiment as trainings of models."""
 ARTIFACTS = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
@@ -117,7 +115,7 @@ def _open(uri: str, experiment: str, artifacts: Path | None) -> Store:
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     location = artifacts.as_uri() if artifacts else None
     try:
-        return str(client.create_experiment(name, artifact_location=location, tags=SHOWN_AS))
+        return str(client.create_experiment(name, artifact_location=location))
     except MlflowException as error:
         found = client.get_experiment_by_name(name)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
