@@ -56,7 +56,8 @@ def register(config: Config, workspace: Path, queued: bool) -> None:
             else _refuse(store, config, workspace, verdict)
         )
     write_json(workspace / "reports" / "registration.json", outcome)
-    logger.info("%(model)s, version %(version)s, alias %(alias)s: %(reason)s", outcome)
+    what = "version {version} is {alias}" if outcome["alias"] else "not registered now"
+    logger.info("%s: %s: %s", outcome["model"], what.format_map(outcome), outcome["reason"])
 
 
 def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
