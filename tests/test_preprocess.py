@@ -1,10 +1,13 @@
 """Splits and duplicates."""
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.corpus.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
+from pipeline.corpus.reading import BATCH_ROWS, read_batches
 from pipeline.corpus.splitting import hold_out, require_both_labels
 from pipeline.errors import PipelineError
 
@@ -78,6 +81,20 @@ def test_a_corpus_without_duplicates_stays_whole():
     keep, report = find_duplicates(keys([("train", f"review {n}", n % 2) for n in range(50)]))
     assert keep.all()
     assert report["repeats"] == 0
+
+
+def test_reading_a_corpus_holds_a_few_batches_of_it_and_not_the_rest(tmp_path):
+    random = np.random.default_rng(0)
+    schema = pa.schema({"text": pa.string()})
+    with pq.ParquetWriter(tmp_path / "train.parquet", schema) as writer:
+        for _ in range(40):
+            texts = [random.bytes(1000).hex() for _ in range(BATCH_ROWS)]  # 1 MB a batch
+            writer.write_batch(pa.record_batch([texts], schema=schema))
+    before, held = pa.total_allocated_bytes(), []
+    for _, batch in read_batches(tmp_path):
+        held.append(pa.total_allocated_bytes() - before)
+        assert len(batch) == BATCH_ROWS
+    assert max(held) < 10e6 < 40 * BATCH_ROWS * 2000
 
 
 CORPUS = [("train", f"review number {n}", n % 3 == 0) for n in range(3000)]

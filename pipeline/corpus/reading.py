@@ -30,7 +30,8 @@ def count_rows(data: Path) -> int:
 def read_batches(data: Path) -> Iterator[tuple[str, RecordBatch]]:
     """Yield the file's name (one of `SPLITS`) and up to `BATCH_ROWS` of its rows, file by file, in order."""
     for name, path in _files(data):
-        with pq.ParquetFile(path) as file:
+        # pre-buffering, pyarrow's default, keeps all of the file that was read
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches(BATCH_ROWS):
                 yield name, batch
 
