@@ -1,0 +1,129 @@
+"""Typed, validated configuration.
+
+Hydra composes `conf/` into one dictionary, DVC stores it as `params.yaml`, and every command turns it into a `Config`
+before it does any work: an unknown key, a wrong type or a value out of range stops the run with one line that names it.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from pipeline.config.corpus import (
+    ArchiveCorpus,
+    Corpus,
+    FilesCorpus,
+    Labels,
+    LabelValues,
+    PackageCorpus,
+    SplitConfig,
+)
+from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryConfig, TrackingConfig
+from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.section import Section
+from pipeline.config.text import TextConfig
+from pipeline.config.training import TrainerConfig, TrainingConfig
+from pipeline.errors import PipelineError
+
+__all__ = [
+    "WORKSPACE",
+    "ArchiveCorpus",
+    "BagOfWordsConfig",
+    "CheckConfig",
+    "Config",
+    "Corpus",
+    "EvaluationConfig",
+    "FilesCorpus",
+    "LabelValues",
+    "Labels",
+    "Model",
+    "PackageCorpus",
+    "Section",
+    "SentimentRNNConfig",
+    "SplitConfig",
+    "TextConfig",
+    "TrackingConfig",
+    "TrainerConfig",
+    "TrainingConfig",
+    "flatten",
+    "load_params",
+    "project_root",
+    "validate",
+]
+
+WORKSPACE = Path(__file__).resolve().parents[2]
+"""The checkout this code belongs to; DVC outputs live here. A queued experiment has a checkout of its own."""
+
+
+def project_root() -> Path:
+    """The user's project folder, also inside the temporary copy in which DVC runs a queued experiment."""
+    return Path(os.environ.get("DVC_ROOT", WORKSPACE)).resolve()
+
+
+class Config(Section):
+    """The whole configuration: one field for each folder of `conf/`, and the seed."""
+
+    seed: int = Field(ge=0, lt=2**32)
+    split: SplitConfig
+    corpus: Corpus = Field(discriminator="kind")
+    text: TextConfig
+    model: Model = Field(discriminator="network")
+    training: TrainingConfig
+    trainer: TrainerConfig
+    evaluation: EvaluationConfig
+    registry: RegistryConfig
+    tracking: TrackingConfig
+
+
+def validate(values: Any) -> Config:
+    """Turn a composed dictionary into a `Config`.
+
+    Raises:
+        PipelineError: a key is unknown or missing, or a value has the wrong type or range; all are named in one line.
+    """
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise PipelineError("; ".join(_describe(problem) for problem in error.errors())) from None
+
+
+def _describe(problem: Any) -> str:
+    # A discriminated union puts the chosen variant's tag into the location; users know only the key.
+    tags = {"package", "archive", "files", "sentiment_rnn", "bag_of_words"}
+    key = ".".join(str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)) or "config"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see the files under conf/ for the keys there are"
+    if problem["type"] == "missing":
+        return f"{key}: missing; set it (null where it does not apply)"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    return f"{key}: {problem['msg']}, got {problem['input']!r}"
+
+
+def load_params(path: Path = WORKSPACE / "params.yaml") -> Config:
+    """Read and validate the composed configuration that DVC stores.
+
+    Raises:
+        PipelineError: the file is missing, not YAML, or does not fit.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run `python -m pipeline.compose` to compose it from conf/") from None
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{path} is not YAML ({str(error).splitlines()[0]}); delete it and compose anew") from None
+    return validate(values)
+
+
+def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Nested mappings as one, with joined keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}{separator}{rest}": inner for rest, inner in flatten(value, separator).items()}
+        else:
+            flat[key] = value
+    return flat

@@ -1,0 +1,53 @@
+"""How a model is judged, registered and tracked."""
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Section
+
+
+class EvaluationConfig(Section):
+    """How the held-out split is judged."""
+
+    ece_bins: int = Field(ge=2)
+    length_edges: list[int] = Field(min_length=1)
+    """Upper edges, in words, of the length classes for which accuracy is reported."""
+    baseline: bool
+    """Also train and judge the TF-IDF + logistic regression baseline."""
+
+    @model_validator(mode="after")
+    def _edges_rise(self) -> "EvaluationConfig":
+        if sorted(set(self.length_edges)) != self.length_edges or self.length_edges[0] < 1:
+            raise ValueError("evaluation.length_edges must be positive and rise")
+        return self
+
+
+class CheckConfig(Section):
+    """One condition of registration: a value of `reports/metrics.json` within bounds."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "CheckConfig":
+        if self.min is None and self.max is None:
+            raise ValueError("a check needs min or max")
+        return self
+
+
+class RegistryConfig(Section):
+    """When and as what a model is registered."""
+
+    model_name: str = Field(pattern=r"^[^/:]+$")
+    alpha: float = Field(gt=0, lt=1)
+    """A difference from the champion with a smaller p-value (McNemar) is called more than chance."""
+    checks: dict[str, CheckConfig]
+
+
+class TrackingConfig(Section):
+    """Where MLflow keeps runs."""
+
+    experiment: str = Field(min_length=1)
+    uri: str | None
+    """MLflow tracking URI; null: a sqlite store in the project root. `MLFLOW_TRACKING_URI` wins over both."""
+    system_metrics: bool

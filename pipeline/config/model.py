@@ -1,0 +1,51 @@
+"""The networks."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Fraction, Section
+
+Pooling = Literal["last", "mean", "max"]
+
+
+class SentimentRNNConfig(Section):
+    """`pipeline.model.sentiment_rnn.SentimentRNN`."""
+
+    network: Literal["sentiment_rnn"]
+    output_size: int
+    embedding_dim: int = Field(ge=1)
+    hidden_dim: int = Field(ge=1)
+    n_layers: int = Field(ge=1)
+    drop_prob: Fraction
+    """Dropout between recurrent layers."""
+    cell: Literal["lstm", "gru", "rnn"]
+    bidirectional: bool
+    pooling: list[Pooling] = Field(min_length=1)
+    """How the hidden states of all steps become one vector; several are joined."""
+    word_dropout: Fraction
+    """Share of words replaced by the unknown word in training."""
+    embedding_dropout: Fraction
+    """Dropout on word vectors, of the same entries throughout a review."""
+    output_dropout: Fraction
+    initialisation: Literal["torch", "orthogonal"]
+    fixed_length: int | None = Field(ge=1)
+    """The article's input: every review left-padded or cut to this many tokens. Null: any length, padding ignored."""
+
+    @model_validator(mode="after")
+    def _pooling_names_differ(self) -> "SentimentRNNConfig":
+        if len(set(self.pooling)) < len(self.pooling):
+            raise ValueError("model.pooling names a pooling twice")
+        return self
+
+
+class BagOfWordsConfig(Section):
+    """`pipeline.model.bag_of_words.BagOfWords`, a network without memory."""
+
+    network: Literal["bag_of_words"]
+    embedding_dim: int = Field(ge=1)
+    word_dropout: Fraction
+    output_dropout: Fraction
+
+
+Model = SentimentRNNConfig | BagOfWordsConfig
