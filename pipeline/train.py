@@ -31,9 +31,11 @@ from pipeline.files import only_one, write_json, write_text
 from pipeline.model.build import fixed_length
 from pipeline.model.calibration import calibrate
 from pipeline.model.callbacks import learning_curve_csv
-from pipeline.model.fitting import Training, fit, training_key
+from pipeline.model.fitting import Training, fit
 from pipeline.model.hardware import Hardware, resolve_hardware
+from pipeline.model.pretrained import load_pretrained
 from pipeline.model.scoring import score
+from pipeline.model.trainer import training_key
 from pipeline.serving.folder import save
 from pipeline.text.dataset import read_info, read_split, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
@@ -42,6 +44,7 @@ from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
+PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,9 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
     require_prepared_for(config, dataset)
     hardware = resolve_hardware(config.trainer)
     store = connect(config.tracking)
-    checkpoints = project_root() / ".checkpoints" / training_key(config, dataset["digest"], hardware)
+    pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
+    values = config.model_dump(include={"seed", "model", "pretraining", "training"})
+    checkpoints = project_root() / ".checkpoints" / training_key(values, dataset["digest"], hardware)
     checkpoints.parent.mkdir(exist_ok=True)
     with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
         with training_run(
@@ -75,7 +80,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
             _describe(run, config, dataset, hardware)
             with log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")):
                 vocabulary = Vocabulary.load(DATASET / "vocab.json")
-                training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics)
+                training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
                 _save_model(artifacts / "model", config, dataset, training, vocabulary)
             best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
             speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
@@ -99,7 +104,7 @@ def _save_model(
     log.info("calibrated on validation: %s", calibration)
     info = {
         **asdict(calibration),
-        **config.model_dump(include={"seed", "text", "model", "training", "trainer"}),
+        **config.model_dump(include={"seed", "text", "model", "pretraining", "training", "trainer"}),
         "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
     }

@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.model.datamodule import LengthBatches
 from pipeline.model.fitting import fit
 from pipeline.model.hardware import resolve_hardware
-from pipeline.model.module import learning_rate_factor
+from pipeline.model.optimiser import learning_rate_factor
 from pipeline.text.encoding import encode_corpus
 from tests.conftest import reviews
 
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config, da
     np.testing.assert_equal(weights(first), weights(second))
     assert first.curve == second.curve
     other = train(config.model_copy(update={"seed": 2}), dataset, tmp_path / "c")
-    assert not np.array_equal(weights(first)["fc.weight"], weights(other)["fc.weight"])
+    assert not np.array_equal(weights(first)["deep.fc.weight"], weights(other)["deep.fc.weight"])
 
 
 @pytest.mark.parametrize("stop_at", [5, 20, 40])  # in the first, the second and the third epoch of 14 steps

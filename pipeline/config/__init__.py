@@ -25,7 +25,14 @@ from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryCon
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
-from pipeline.config.training import TrainerConfig, TrainingConfig
+from pipeline.config.training import (
+    LanguageModelConfig,
+    NoPretraining,
+    OptimiserConfig,
+    Pretraining,
+    TrainerConfig,
+    TrainingConfig,
+)
 from pipeline.errors import PipelineError
 
 __all__ = [
@@ -39,8 +46,12 @@ __all__ = [
     "FilesCorpus",
     "LabelValues",
     "Labels",
+    "LanguageModelConfig",
     "Model",
+    "NoPretraining",
+    "OptimiserConfig",
     "PackageCorpus",
+    "Pretraining",
     "Section",
     "SentimentRNNConfig",
     "SplitConfig",
@@ -71,6 +82,7 @@ class Config(Section):
     corpus: Corpus = Field(discriminator="kind")
     text: TextConfig
     model: Model = Field(discriminator="network")
+    pretraining: Pretraining = Field(discriminator="method")
     training: TrainingConfig
     trainer: TrainerConfig
     evaluation: EvaluationConfig
@@ -92,7 +104,7 @@ def validate(values: Any) -> Config:
 
 def _describe(problem: Any) -> str:
     # A discriminated union puts the chosen variant's tag into the location; users know only the key.
-    tags = {"package", "archive", "files", "sentiment_rnn", "bag_of_words"}
+    tags = {"package", "archive", "files", "sentiment_rnn", "bag_of_words", "none", "language_model"}
     key = ".".join(str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)) or "config"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key; see the files under conf/ for the keys there are"

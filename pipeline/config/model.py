@@ -6,6 +6,16 @@ from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction, Section
 
+
+class WideConfig(Section):
+    """`pipeline.model.ngrams.NgramLogOdds`."""
+
+    orders: int = Field(ge=1, le=5)
+    """Longest n-gram, in words."""
+    bits: int = Field(ge=10, le=24)
+    """N-grams are hashed into 2**bits buckets."""
+
+
 Pooling = Literal["last", "mean", "max"]
 
 
@@ -31,6 +41,15 @@ class SentimentRNNConfig(Section):
     initialisation: Literal["torch", "orthogonal"]
     fixed_length: int | None = Field(ge=1)
     """The article's input: every review left-padded or cut to this many tokens. Null: any length, padding ignored."""
+
+    wide: WideConfig | None
+    """N-grams with naive Bayes weights, joined to the network and trained with it; null: none."""
+
+    @model_validator(mode="after")
+    def _wide_path_tells_words_from_padding(self) -> "SentimentRNNConfig":
+        if self.wide is not None and self.fixed_length is not None:
+            raise ValueError("model.wide goes with fixed_length null: n-grams must not count padding")
+        return self
 
     @model_validator(mode="after")
     def _pooling_names_differ(self) -> "SentimentRNNConfig":

@@ -1,13 +1,13 @@
-"""How a network is trained, and on what."""
+"""How a network is pre-trained and trained, and on what."""
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction, Section
 
 
-class TrainingConfig(Section):
+class OptimiserConfig(Section):
     """Optimiser, schedule and length of a training."""
 
     epochs: int = Field(ge=1)
@@ -23,12 +23,56 @@ class TrainingConfig(Section):
     """Share of all steps in which the learning rate rises from 0."""
     gradient_clip: float | None = Field(gt=0)
     """Largest gradient norm."""
+    max_reviews: int | None = Field(ge=2)
+    """Use only so many reviews of a split (half of each label), for trials; null: all."""
+
+
+class TrainingConfig(OptimiserConfig):
+    """Training on labelled reviews."""
+
     ema_decay: float | None = Field(gt=0, lt=1)
     """Decay per step of the exponential moving average of the weights that is validated and kept; null: none."""
     patience: int | None = Field(ge=1)
     """Epochs without a better calibrated validation loss before training stops; null: never stop early."""
-    max_reviews: int | None = Field(ge=2)
-    """Use only so many reviews of a split (half of each label), for trials; null: all."""
+    adversarial_weight: float = Field(ge=0)
+    """Weight of the loss on reviews changed so that it is as large as it can be; 0: none."""
+    virtual_weight: float = Field(ge=0)
+    """Weight of how far answers move on reviews changed so that they move most, unlabelled ones too; 0: none."""
+    perturbation_norm: float = Field(gt=0)
+    """Norm of that change over a whole review, in standard deviations of the word vectors."""
+
+
+class NoPretraining(Section):
+    """Start from random weights."""
+
+    method: Literal["none"]
+
+
+class LanguageModelConfig(OptimiserConfig):
+    """`pipeline.model.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
+
+    method: Literal["language_model"]
+    seed: int = Field(ge=0, lt=2**32)
+    embedding_dim: int = Field(ge=1)
+    hidden_dim: int = Field(ge=1)
+    n_layers: int = Field(ge=1)
+    cell: Literal["lstm", "gru", "rnn"]
+    bidirectional: bool
+    embedding_dropout: Fraction
+    output_dropout: Fraction
+    cutoffs: list[int] = Field(min_length=1)
+    """Ranks at which the words, most frequent first, are divided into the clusters of the adaptive softmax."""
+    parts: int = Field(ge=1)
+    """Each epoch is validated, and can be resumed, in so many parts."""
+
+    @model_validator(mode="after")
+    def _cutoffs_rise(self) -> "LanguageModelConfig":
+        if sorted(set(self.cutoffs)) != self.cutoffs or self.cutoffs[0] < 1:
+            raise ValueError("pretraining.cutoffs must be positive and rise")
+        return self
+
+
+Pretraining = NoPretraining | LanguageModelConfig
 
 
 class TrainerConfig(Section):

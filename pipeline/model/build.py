@@ -2,9 +2,11 @@
 
 from pipeline.config import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.model.bag_of_words import BagOfWords
+from pipeline.model.ngrams import NgramLogOdds
 from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.model.wide_and_deep import WideAndDeep
 
-Network = SentimentRNN | BagOfWords
+Network = SentimentRNN | WideAndDeep | BagOfWords
 
 
 def build_network(config: Model, vocab_size: int) -> Network:
@@ -16,7 +18,7 @@ def build_network(config: Model, vocab_size: int) -> Network:
             word_dropout=config.word_dropout,
             output_dropout=config.output_dropout,
         )
-    return SentimentRNN(
+    deep = SentimentRNN(
         vocab_size,
         config.output_size,
         config.embedding_dim,
@@ -31,6 +33,12 @@ def build_network(config: Model, vocab_size: int) -> Network:
         output_dropout=config.output_dropout,
         initialisation=config.initialisation,
     )
+    return deep if config.wide is None else WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits))
+
+
+def deep_part(network: Network) -> SentimentRNN | BagOfWords:
+    """The network without its wide path, if it has one."""
+    return network.deep if isinstance(network, WideAndDeep) else network
 
 
 def fixed_length(config: Model) -> int | None:

@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -49,11 +49,16 @@ class ForwardingLogger(Logger):
 
 
 class LearningCurve(pl.Callback):
-    """Keeps one row for each epoch, also over a resume, and prints it."""
+    """Keeps one row for each epoch, also over a resume, and prints it.
 
-    def __init__(self) -> None:
+    Args:
+        validation: what the module logs on validation, each as `val/…`.
+    """
+
+    def __init__(self, validation: Sequence[str]) -> None:
+        self._validation = tuple(validation)
         self.rows: list[dict[str, float]] = []
-        """epoch (from 1), train_loss (mean over its reviews), val_loss, val_calibrated_loss, val_accuracy."""
+        """epoch (from 1), train_loss (mean over its reviews), and val_… for each of `validation`."""
         self.reviews = 0
         """Reviews trained on in this process, each as often as it was."""
         self._loss, self._reviews, self._started = 0.0, 0, 0.0
@@ -71,28 +76,24 @@ class LearningCurve(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add a batch to the epoch's mean."""
-        self._loss += float(outputs["loss"]) * len(batch[2])
-        self._reviews += len(batch[2])
+        self._loss += float(outputs["loss"]) * batch.size
+        self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep and print the epoch's row; validation has run by now."""
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": self._loss / self._reviews,
-            **{
-                f"val_{name}": float(trainer.callback_metrics[f"val/{name}"])
-                for name in ("loss", "calibrated_loss", "accuracy")
-            },
+            **{f"val_{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in self._validation},
         }
         self.rows.append(row)
         self.reviews += self._reviews
         log.info(
-            "epoch %d/%d: train loss %.4f, validation loss %.4f, validation accuracy %.4f (%.0f s)",
+            "epoch %d/%d: train loss %.4f, validation %s (%.0f s)",
             row["epoch"],
             trainer.max_epochs,
             row["train_loss"],
-            row["val_loss"],
-            row["val_accuracy"],
+            ", ".join(f"{name.replace('_', ' ')} {row[f'val_{name}']:.4f}" for name in self._validation),
             time.perf_counter() - self._started,
         )
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain, repeat
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.model.batching import pad
-from pipeline.model.module import Batch
+from pipeline.model.module import Batch, Reviews
 from pipeline.text.dataset import EncodedSplit, read_split
 
 POOL_BATCHES = 50
@@ -19,37 +20,55 @@ POOL_BATCHES = 50
 
 
 class SentimentDataModule(pl.LightningDataModule):
-    """The train and validation splits of a dataset folder.
+    """The train and validation splits of a dataset folder, and its unlabelled reviews where asked for.
 
     Args:
         folder: as written by `preprocess`.
-        batch_size: reviews in a batch.
+        batch_size: reviews in a batch, and as many unlabelled ones.
         fixed_length: as for `pipeline.model.batching.pad`.
         max_reviews: use only so many reviews of each split, half of each label.
+        unlabelled: also draw unlabelled reviews, if the dataset has them.
         seed: of the order of the reviews.
     """
 
     def __init__(
-        self, folder: Path, *, batch_size: int, fixed_length: int | None, max_reviews: int | None, seed: int
+        self,
+        folder: Path,
+        *,
+        batch_size: int,
+        fixed_length: int | None,
+        max_reviews: int | None,
+        unlabelled: bool,
+        seed: int,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
         self.train, self.validation = read_split(folder, "train"), read_split(folder, "validation")
-        rows = _first_of_each_label(self.train, max_reviews)
-        self._order = LengthBatches(rows, self.train.lengths[rows], batch_size, seed)
-        rows = _first_of_each_label(self.validation, max_reviews)
-        rows = rows[np.argsort(self.validation.lengths[rows], kind="stable")]
-        self._validation_order = [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
+        self._rows = first_of_each_label(self.train, max_reviews)
+        order = LengthBatches(self._rows, self.train.lengths[self._rows], batch_size, seed)
+        self.unlabelled, other = None, None
+        if unlabelled and (folder / "unlabelled").exists():
+            self.unlabelled = read_split(folder, "unlabelled")
+            rows = np.arange(len(self.unlabelled))[:max_reviews]
+            other = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
+        self._order = Pairs(order, other)
+        rows = first_of_each_label(self.validation, max_reviews)
+        self._validation_order = sorted_batches(rows, self.validation.lengths[rows], batch_size)
+
+    def labelled(self) -> tuple[list[NDArray[np.int32]], NDArray[np.int8]]:
+        """Token ids and labels [n] of the reviews trained on."""
+        return [self.train[row] for row in self._rows], self.train.labels[self._rows]
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches of like length, in another order each epoch."""
-        return DataLoader(_Batches(self.train, self._fixed_length), batch_size=None, sampler=self._order)
+        return DataLoader(
+            _Batches(self.train, self.unlabelled, self._fixed_length), batch_size=None, sampler=self._order
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches from the shortest review to the longest."""
-        return DataLoader(
-            _Batches(self.validation, self._fixed_length), batch_size=None, sampler=self._validation_order
-        )
+        order = [(rows, None) for rows in self._validation_order]
+        return DataLoader(_Batches(self.validation, None, self._fixed_length), batch_size=None, sampler=order)
 
 
 class LengthBatches(Sampler[list[int]]):
@@ -57,42 +76,84 @@ class LengthBatches(Sampler[list[int]]):
 
     Reviews are shuffled, sorted by length within pools of `POOL_BATCHES` batches, and the batches are shuffled. The
     order depends on the seed and the epoch alone.
+
+    Args:
+        rows: to be yielded [n].
+        lengths: of the reviews in these rows [n].
+        batch_size: rows in a batch.
+        seed: of the order.
+        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows.
     """
 
-    def __init__(self, rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int, seed: int) -> None:
+    def __init__(
+        self, rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int, seed: int, parts: int = 1
+    ) -> None:
         self._rows, self._lengths = rows, lengths
-        self._batch_size, self._seed, self._epoch = batch_size, seed, 0
+        self._batch_size, self._seed, self._parts, self._epoch = batch_size, seed, parts, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return math.ceil(len(self._rows) / self._batch_size)
+        batches = math.ceil(len(self._rows) / self._batch_size)
+        return len(range(self._epoch % self._parts, batches, self._parts))
 
     def __iter__(self) -> Iterator[list[int]]:
-        random = np.random.default_rng([self._seed, self._epoch])
+        passes, part = divmod(self._epoch, self._parts)
+        random = np.random.default_rng([self._seed, passes])
         order = random.permutation(len(self._rows))
         pool = self._batch_size * POOL_BATCHES
         batches = []
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
-            members = members[np.argsort(self._lengths[members], kind="stable")]
-            batches += [members[i : i + self._batch_size] for i in range(0, len(members), self._batch_size)]
-        for index in random.permutation(len(batches)):
-            yield self._rows[batches[index]].tolist()
+            batches += sorted_batches(self._rows[members], self._lengths[members], self._batch_size)
+        for index in random.permutation(len(batches))[part :: self._parts]:
+            yield batches[index]
 
 
-class _Batches(Dataset[Batch]):
-    def __init__(self, split: EncodedSplit, fixed_length: int | None) -> None:
-        self._split, self._fixed_length = split, fixed_length
+class Pairs(Sampler[tuple[list[int], list[int] | None]]):
+    """Each labelled batch with an unlabelled one, which begin anew when they run out; or with None."""
 
-    def __getitem__(self, rows: list[int]) -> Batch:
-        ids, lengths = pad([self._split[row] for row in rows], self._fixed_length)
-        return ids, lengths, torch.from_numpy(self._split.labels[rows].astype(np.float32))
+    def __init__(self, labelled: LengthBatches, unlabelled: LengthBatches | None) -> None:
+        self._labelled, self._unlabelled = labelled, unlabelled
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        for batches in (self._labelled, self._unlabelled):
+            if batches is not None:
+                batches.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._labelled)
+
+    def __iter__(self) -> Iterator[tuple[list[int], list[int] | None]]:
+        others = repeat(None) if self._unlabelled is None else chain.from_iterable(repeat(self._unlabelled))
+        return zip(self._labelled, others, strict=False)
 
 
-def _first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.int64]:
+def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int) -> list[list[int]]:
+    """The rows, sorted by the lengths of their reviews, in batches."""
+    rows = rows[np.argsort(lengths, kind="stable")]
+    return [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
+
+
+def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.int64]:
+    """The rows of the first reviews of a split, half of each label and `limit` in all; all of them without a limit."""
     if limit is None:
         return np.arange(len(split))
     return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[: limit // 2] for label in (0, 1)]))
+
+
+class _Batches(Dataset[Batch]):
+    def __init__(self, split: EncodedSplit, unlabelled: EncodedSplit | None, fixed_length: int | None) -> None:
+        self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
+
+    def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> Batch:
+        labelled, other = rows
+        labels = torch.from_numpy(self._split.labels[labelled].astype(np.float32))
+        unlabelled = None if self._unlabelled is None or other is None else self._reviews(self._unlabelled, other)
+        return Batch(self._reviews(self._split, labelled), labels, unlabelled)
+
+    def _reviews(self, split: EncodedSplit, rows: list[int]) -> Reviews:
+        return Reviews(*pad([split[row] for row in rows], self._fixed_length))

@@ -1,38 +1,27 @@
 """One training, from a dataset folder to trained weights; resumable."""
 
-import hashlib
-import json
-import logging
-import sys
 import time
-import warnings
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 
 import lightning.pytorch as pl
-import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from pipeline.config import Config
 from pipeline.model.build import Network, build_network, fixed_length
-from pipeline.model.callbacks import ForwardingLogger, LearningCurve, LogMetrics
+from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
+from pipeline.model.pretrained import start_from
+from pipeline.model.trainer import run_training
+from pipeline.model.wide_and_deep import WideAndDeep
 
-LOG_EVERY_STEPS = 10
 MONITOR = "val/calibrated_loss"
 """What is least in the best epoch."""
-
-log = logging.getLogger(__name__)
-
-# Lightning's advice on other set-ups, not on this one
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-for message in ("Checkpoint directory", "The number of training batches", ".*does not have many workers", ".*LeafSpec"):
-    warnings.filterwarnings("ignore", message)
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,13 @@ class Training:
 
 
 def fit(
-    config: Config, dataset: Path, vocab_size: int, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
+    config: Config,
+    dataset: Path,
+    vocab_size: int,
+    hardware: Hardware,
+    checkpoints: Path,
+    log_metrics: LogMetrics,
+    pretrained: Mapping[str, Tensor] | None = None,
 ) -> Training:
     """Train the configured network; go on after the last finished epoch if `checkpoints` holds one.
 
@@ -60,6 +55,7 @@ def fit(
         hardware: from `resolve_hardware`.
         checkpoints: folder of this very training's checkpoints; the caller removes it when all is done.
         log_metrics: receives every logged point; on a resume, those of a repeated epoch again.
+        pretrained: weights to start from, by their names in a `SentimentRNN`.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the finished epochs can be resumed.
@@ -70,56 +66,34 @@ def fit(
         batch_size=config.training.batch_size,
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
+        unlabelled=config.training.virtual_weight > 0,
         seed=config.seed,
     )
-    module = SentimentModule(build_network(config.model, vocab_size), config.training, config.seed)
-    curve = LearningCurve()
-    trainer = _trainer(config, hardware, curve, checkpoints, log_metrics)
-    resume = _resumable(checkpoints)
+    network = build_network(config.model, vocab_size)
+    if pretrained is not None:
+        start_from(network, pretrained)
+    if isinstance(network, WideAndDeep):
+        network.wide.count(*data.labelled())
+    curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
+    callbacks: list[Callback] = []
+    if config.training.ema_decay is not None:
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.training.ema_decay)))
+    if config.training.patience is not None:
+        callbacks.append(EarlyStopping(MONITOR, patience=config.training.patience))
     started = time.perf_counter()
-    try:
-        trainer.fit(module, data, ckpt_path=resume, weights_only=True)
-    except SystemExit as stop:
-        # Lightning turns an interrupt into exit code 1; a termination has its own
-        if trainer.interrupted and stop.code == 1:
-            raise KeyboardInterrupt from None
-        raise
+    run_training(
+        SentimentModule(network, config.training, config.seed),
+        data,
+        epochs=config.training.epochs,
+        monitor=MONITOR,
+        hardware=hardware,
+        curve=curve,
+        checkpoints=checkpoints,
+        log_metrics=log_metrics,
+        callbacks=callbacks,
+    )
     seconds = time.perf_counter() - started
-    module.load_state_dict(torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"])
-    return Training(module.network.cpu().eval(), curve.rows, seconds, curve.reviews / seconds)
-
-
-def _resumable(checkpoints: Path) -> Path | None:
-    """The checkpoint of the last finished epoch; one that a crash has damaged is removed, to start over."""
-    last, best = checkpoints / "last.ckpt", checkpoints / "best.ckpt"
-    if not last.exists():
-        return None
-    try:
-        for path in (last, best):
-            torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError):
-        log.warning("the checkpoints in %s are damaged: starting over", checkpoints)
-        for path in checkpoints.glob("*.ckpt"):
-            path.unlink()
-        return None
-    log.info("resuming after the last finished epoch")
-    return last
-
-
-def training_key(config: Config, digest: str, hardware: Hardware) -> str:
-    """Names a training: equal configuration, data, code and hardware settings resume one another's checkpoints.
-
-    Args:
-        config: its model, training and seed count.
-        digest: of the dataset.
-        hardware: from `resolve_hardware`.
-    """
-    key = hashlib.sha256(digest.encode())
-    values = config.model_dump(include={"seed", "model", "training"})
-    key.update(json.dumps([values, asdict(hardware)], sort_keys=True).encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        key.update(file.read_bytes())
-    return key.hexdigest()[:16]
+    return Training(network.cpu().eval(), curve.rows, seconds, curve.reviews / seconds)
 
 
 def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:
@@ -129,29 +103,3 @@ def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tens
     beginning do not linger in the average of a short training (as in TensorFlow's ExponentialMovingAverage).
     """
     return average.lerp(present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
-
-
-def _trainer(
-    config: Config, hardware: Hardware, curve: LearningCurve, checkpoints: Path, log_metrics: LogMetrics
-) -> pl.Trainer:
-    callbacks: list[Callback] = [curve]
-    if config.training.ema_decay is not None:
-        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.training.ema_decay)))
-    if config.training.patience is not None:
-        callbacks.append(EarlyStopping(MONITOR, patience=config.training.patience))
-    # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
-    keep = partial(ModelCheckpoint, checkpoints, save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks += [keep("best", MONITOR), keep("last")]
-    return pl.Trainer(
-        accelerator=hardware.accelerator,
-        devices=1,
-        precision=hardware.precision,
-        max_epochs=config.training.epochs,
-        logger=ForwardingLogger(log_metrics),
-        callbacks=callbacks,
-        log_every_n_steps=LOG_EVERY_STEPS,
-        num_sanity_val_steps=0,
-        enable_progress_bar=sys.stdout.isatty(),
-        enable_model_summary=False,
-        default_root_dir=checkpoints,
-    )

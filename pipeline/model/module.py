@@ -1,53 +1,113 @@
 """The network as Lightning trains it."""
 
-import math
-from typing import Any
+from typing import NamedTuple
 
-import lightning.pytorch as pl
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
-from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import TrainingConfig
-from pipeline.model.build import Network
+from pipeline.model.adversarial import divergence, running_word_scale, steepest
+from pipeline.model.build import Network, deep_part
 from pipeline.model.calibration import fit_temperature
+from pipeline.model.learner import Learner
+from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.model.wide_and_deep import WideAndDeep
 
-Batch = tuple[Tensor, Tensor | None, Tensor]
-"""ids [batch, time], lengths [batch] or None, labels [batch]."""
+
+class Reviews(NamedTuple):
+    """Reviews without labels."""
+
+    ids: Tensor
+    """[batch, time]"""
+    lengths: Tensor | None
+    """[batch]; None where padding is input."""
+
+    @property
+    def size(self) -> int:
+        """Reviews in the batch."""
+        return len(self.ids)
 
 
-class SentimentModule(pl.LightningModule):
-    """Binary cross-entropy on log-odds, AdamW, a schedule by step.
+class Batch(NamedTuple):
+    """What a step is trained or validated on."""
 
-    Logs `train/loss`, `train/accuracy`, `train/lr` and `train/grad_norm` by step, and by epoch `val/accuracy`,
-    `val/loss` and `val/calibrated_loss`: the loss after the best temperature, as the model will be used. By that an
-    epoch is judged, for more training makes a network surer of itself before it makes it worse.
+    reviews: Reviews
+    labels: Tensor
+    """[batch], 0.0 or 1.0"""
+    unlabelled: Reviews | None = None
+
+    @property
+    def size(self) -> int:
+        """Labelled reviews in the batch."""
+        return self.reviews.size
+
+
+class SentimentModule(Learner):
+    """Binary cross-entropy on log-odds; adversarial and virtual adversarial training where configured.
+
+    Logs `train/accuracy` by step, and by epoch `val/accuracy`, `val/loss` and `val/calibrated_loss`: the loss after the
+    best temperature, as the model will be used. By that an epoch is judged, for more training makes a network surer of
+    itself before it makes it worse.
     """
 
+    network: Network
+    config: TrainingConfig
+
     def __init__(self, network: Network, config: TrainingConfig, seed: int) -> None:
-        super().__init__()
-        self.network = network
-        self.config = config
-        self.seed = seed
+        super().__init__(network, config, seed)
         self._validation: list[tuple[Tensor, Tensor]] = []
 
-    def training_step(self, batch: Batch, _index: int) -> Tensor:
-        """The loss of a batch, to be minimised."""
-        # seeded by step, so that a resumed training drops out what an unbroken one would
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
-        logits, labels = self._logits(batch), batch[2]
-        loss = binary_cross_entropy_with_logits(logits, labels)
-        self.log("train/loss", loss, prog_bar=True)
+    def loss(self, batch: Batch) -> Tensor:
+        """The cross-entropy of each path of the network, and what the configuration adds."""
+        network, reviews, labels = self.network, batch.reviews, batch.labels
+        deep = deep_part(network)
+        if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
+            logits, loss = self._smoothed(deep, batch)
+        else:
+            logits = deep.logits(reviews.ids, None, reviews.lengths)[0].float()
+            loss = binary_cross_entropy_with_logits(logits, labels)
+        if isinstance(network, WideAndDeep):
+            assert reviews.lengths is not None
+            wide = network.wide(reviews.ids, reviews.lengths)
+            logits, loss = logits + wide, loss + binary_cross_entropy_with_logits(wide, labels)
         self.log("train/accuracy", _accuracy(logits, labels))
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
+
+    def _smoothed(self, deep: SentimentRNN, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-odds [batch] of the labelled reviews, and their loss with that of perturbed reviews (`adversarial`)."""
+        labels, config = batch.labels, self.config
+        vectors, logits, direction = self._steepest(deep, batch.reviews)
+        loss = binary_cross_entropy_with_logits(logits, labels)
+        if config.adversarial_weight:
+            worse = (1 - 2 * labels)[:, None, None] * direction
+            perturbed = _read(deep, vectors + config.perturbation_norm * worse, batch.reviews)
+            loss = loss + config.adversarial_weight * binary_cross_entropy_with_logits(perturbed, labels)
+        if config.virtual_weight:
+            moved = self._divergence(deep, batch.reviews, vectors, logits, direction)
+            if batch.unlabelled is not None:
+                moved = (moved + self._divergence(deep, batch.unlabelled, *self._steepest(deep, batch.unlabelled))) / 2
+            loss = loss + config.virtual_weight * moved
+        return logits, loss
+
+    def _steepest(self, deep: SentimentRNN, reviews: Reviews) -> tuple[Tensor, Tensor, Tensor]:
+        """Word vectors, log-odds, and the direction in which these rise most."""
+        vectors = deep.embed(reviews.ids)
+        logits = _read(deep, vectors, reviews)
+        scale = running_word_scale(deep.embedding.weight, reviews.ids)
+        return vectors, logits, steepest(logits, vectors, scale)
+
+    def _divergence(
+        self, deep: SentimentRNN, reviews: Reviews, vectors: Tensor, logits: Tensor, direction: Tensor
+    ) -> Tensor:
+        sign = torch.randint(0, 2, (len(vectors), 1, 1), device=vectors.device) * 2 - 1  # as a random start would
+        perturbed = _read(deep, vectors + self.config.perturbation_norm * sign * direction, reviews)
+        return divergence(logits, perturbed)
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Keep the log-odds of a batch until the epoch's end."""
-        self._validation.append((self._logits(batch), batch[2]))
+        logits, _ = self.network.logits(batch.reviews.ids, None, batch.reviews.lengths)
+        self._validation.append((logits.float(), batch.labels))
 
     def on_validation_epoch_end(self) -> None:
         """Log what all validation reviews together say."""
@@ -60,40 +120,11 @@ class SentimentModule(pl.LightningModule):
         }
         self.log_dict({**losses, "val/accuracy": _accuracy(logits, labels)}, prog_bar=True)
 
-    def _logits(self, batch: Batch) -> Tensor:
-        ids, lengths, _ = batch
-        logits, _ = self.network.logits(ids, None, lengths)
-        return logits.float()  # [batch]
 
-    def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        """Clip the gradient's norm to `training.gradient_clip` and log what it was before."""
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip or math.inf)
-        self.log("train/grad_norm", norm)
-
-    def configure_optimizers(self) -> Any:
-        """AdamW (Loshchilov & Hutter 2019); without weight decay that is Adam."""
-        optimizer = AdamW(
-            self.parameters(),
-            lr=self.config.lr,
-            betas=(0.9, self.config.beta2),
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, self.config))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+def _read(deep: SentimentRNN, vectors: Tensor, reviews: Reviews) -> Tensor:
+    logits, _ = deep.read(vectors, None, reviews.lengths)
+    return logits.float()  # [batch]
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
     return ((logits >= 0) == labels).float().mean()
-
-
-def learning_rate_factor(step: int, steps: int, config: TrainingConfig) -> float:
-    """What the peak learning rate is multiplied by at a step (from 0) of `steps`: a linear rise, then the schedule."""
-    warmup = round(config.warmup * steps)
-    if step < warmup:
-        return (step + 1) / warmup
-    if config.schedule == "constant":
-        return 1.0
-    done = (step - warmup) / max(1, steps - warmup)
-    return 1 - done if config.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2

@@ -111,21 +111,31 @@ class SentimentRNN(nn.Module):
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """As `forward`, before the sigmoid: log-odds [batch]."""
+        return self.read(self.embed(x), hidden, lengths)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Word vectors [batch, time, embedding] of token ids x [batch, time]; in training after both their dropouts."""
         if self.training and self.word_dropout:
             dropped = torch.rand(x.shape, device=x.device) < self.word_dropout
             x = x.masked_fill(dropped, self.unknown_index)
-        vectors = self.embedding(x)  # [batch, time, embedding]
+        vectors: Tensor = self.embedding(x)
         if self.training and self.embedding_dropout:
             vectors = vectors * dropout(torch.ones_like(vectors[:, :1]), self.embedding_dropout)
+        return vectors
+
+    def read(
+        self, vectors: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Hidden]:
+        """As `logits`, from word vectors [batch, time, embedding] on."""
         if hidden is None:
-            hidden = self.init_hidden(len(x))
+            hidden = self.init_hidden(len(vectors))
         if self.lstm_backward is None:
             states, hidden = self.lstm(vectors, hidden)  # [batch, time, hidden]
             pooled = self._pool(states, lengths)
         else:
             ahead, back = _halves(hidden)
             states, ahead = self.lstm(vectors, ahead)
-            backward, back = self.lstm_backward(_reverse(vectors, lengths), back)
+            backward, back = self.lstm_backward(reverse(vectors, lengths), back)
             hidden = _join(ahead, back)
             # Each direction's "last" is its own last step; the other poolings do not ask for the order of steps.
             pooled = torch.cat([self._pool(states, lengths), self._pool(backward, lengths)], dim=1)
@@ -160,7 +170,7 @@ class SentimentRNN(nn.Module):
         return torch.cat([pools[name]() for name in self.pooling], dim=1)
 
 
-def _reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
+def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Reverse each row of x [batch, time, …] within its length; padding stays where it is."""
     if lengths is None:
         return x.flip(1)

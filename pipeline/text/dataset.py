@@ -39,6 +39,7 @@ class EncodedSplit:
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     labels: NDArray[np.int8]
+    """Empty for unlabelled reviews."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -57,12 +58,14 @@ class EncodedSplit:
 
 
 def read_split(folder: Path, name: str) -> EncodedSplit:
-    """Memory-map one labelled split of a dataset folder."""
-    ids, offsets, labels = (
-        np.load(folder / name / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-        for part in ("ids", "offsets", "labels")
-    )
-    return EncodedSplit(ids, offsets, labels)
+    """Memory-map one split of a dataset folder."""
+
+    def load(part: str) -> NDArray[Any]:
+        array: NDArray[Any] = np.load(folder / name / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+        return array
+
+    labels = load("labels") if name != "unlabelled" else np.empty(0, np.int8)
+    return EncodedSplit(load("ids"), load("offsets"), labels)
 
 
 def read_info(folder: Path) -> dict[str, Any]:

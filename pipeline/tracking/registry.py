@@ -22,7 +22,7 @@ from pipeline.tracking.store import Store, as_default, clear_errors
 CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
 PACKAGE = Path(__file__).resolve().parents[1]
-SERVING_CODE = ("__init__.py", "config.py", "errors.py", "files.py", "model", "serving", "text")
+SERVING_CODE = ("__init__.py", "config", "errors.py", "files.py", "model", "serving", "text")
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
 REQUIREMENTS = ("filelock", "mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "torchtext")
 """What that part imports; the registered model asks for the versions it was made with."""

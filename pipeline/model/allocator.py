@@ -1,0 +1,25 @@
+"""How this process holds memory while it computes (measured in docs/performance.md)."""
+
+import ctypes
+import os
+import platform
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Parameters of mallopt(3)."""
+NEVER = 2**31 - 1
+CACHED_SHAPES = 64
+
+
+def set_up_allocator() -> None:
+    """Keep the memory of freed tensors for the next ones, and only that; to be called before the first computation.
+
+    By default glibc returns every large block to the kernel at once, and a training step that frees and takes hundreds
+    of megabytes spends up to half its time on page faults. oneDNN, for its part, keeps what it has compiled, with the
+    memory it needs, for each of the last thousand shapes: with reviews of every length, several gigabytes for nothing.
+    """
+    for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(cache, str(CACHED_SHAPES))
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_MAX, 0)
+        libc.mallopt(M_TRIM_THRESHOLD, NEVER)

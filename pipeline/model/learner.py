@@ -1,0 +1,53 @@
+"""What training a classifier and training a language model have in common."""
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pipeline.config import OptimiserConfig
+from pipeline.model.optimiser import build_optimiser
+
+
+class Learner(pl.LightningModule):
+    """AdamW, clipped gradients, randomness by step; `loss` is the subclass's.
+
+    Logs `train/loss`, `train/lr` and `train/grad_norm` by step.
+
+    Args:
+        network: to be trained.
+        config: how.
+        seed: of all that is random.
+    """
+
+    def __init__(self, network: nn.Module, config: OptimiserConfig, seed: int) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.seed = seed
+
+    def loss(self, batch: Any) -> Tensor:
+        """The loss of a training batch."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, _index: int) -> Tensor:
+        """The loss of a batch, to be minimised."""
+        # seeded by step, so that a resumed training drops out what an unbroken one would
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
+        loss = self.loss(batch)
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        return loss
+
+    def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
+        """Clip the gradient's norm to `gradient_clip` and log what it was before."""
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip or math.inf)
+        self.log("train/grad_norm", norm)
+
+    def configure_optimizers(self) -> Any:
+        """See `build_optimiser`."""
+        return build_optimiser(self.parameters(), self.config, int(self.trainer.estimated_stepping_batches))

@@ -1,0 +1,35 @@
+"""AdamW and its schedule."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from torch.nn import Parameter
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR
+
+from pipeline.config import OptimiserConfig
+
+
+def build_optimiser(parameters: Iterable[Parameter], config: OptimiserConfig, steps: int) -> dict[str, Any]:
+    """AdamW (Loshchilov & Hutter 2019; without weight decay that is Adam) with a schedule by step, as Lightning wants.
+
+    Args:
+        parameters: to be trained.
+        config: how.
+        steps: of the whole training.
+    """
+    optimiser = AdamW(parameters, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True)
+    scheduler = LambdaLR(optimiser, lambda step: learning_rate_factor(step, steps, config))
+    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def learning_rate_factor(step: int, steps: int, config: OptimiserConfig) -> float:
+    """What the peak learning rate is multiplied by at a step (from 0) of `steps`: a linear rise, then the schedule."""
+    warmup = round(config.warmup * steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    if config.schedule == "constant":
+        return 1.0
+    done = (step - warmup) / max(1, steps - warmup)
+    return 1 - done if config.schedule == "linear" else (1 + math.cos(math.pi * done)) / 2
