@@ -47,7 +47,7 @@ def draw_gradient(axes: Axes, ladder: Ladder) -> None:
         shares = np.array(model["gradient"])
         axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=_words(name))
     axes.set_yscale("log")
-    axes.set_ylim(bottom=max(SMALLEST_SHARE, axes.get_ylim()[0]))
+    axes.set_ylim(max(SMALLEST_SHARE, axes.get_ylim()[0]), 1)
     axes.set(title="What a word counts for", xlabel="steps before the end", ylabel="share of the gradient's norm")
     axes.legend(loc="best")
 
