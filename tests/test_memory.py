@@ -61,6 +61,10 @@ def test_a_cell_that_forgets_at_a_known_rate_shows_that_rate(decay):
     np.testing.assert_allclose(curve[1:] / curve[:-1], decay, rtol=1e-3)
 
 
+def test_steps_are_counted_from_the_last_word_of_each_review():
+    np.testing.assert_array_equal(gradient_curve(remembering(0.0), some_reviews(5, 9)), [1, 0, 0, 0, 0])
+
+
 def test_a_network_of_fixed_length_is_measured_on_what_it_reads():
     curve = gradient_curve(remembering(0.5), some_reviews(30, 12), fixed_length=20)
     assert len(curve) == 12
