@@ -16,8 +16,8 @@ OWN_FILE = ["corpus.path=reviews.csv"]
 
 
 def choice(path: Path) -> list[str]:
-    group, name = path.parent.relative_to(CONF), path.stem
-    return [f"{group}={name}", *(OWN_FILE if (str(group), name) == ("corpus", "files") else [])]
+    group, _, name = path.relative_to(CONF).with_suffix("").as_posix().partition("/")
+    return [f"{group}={name}", *(OWN_FILE if (group, name) == ("corpus", "files") else [])]
 
 
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: str(path.relative_to(CONF)))

@@ -1,7 +1,7 @@
 """Write the plots: CSV files for `dvc plots`, PNG files for people."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,15 @@ def write_figures(folder: Path, drawings: Mapping[str, Draw]) -> None:
         for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
             drawings[name](axes)
         _save(summary, temporary / "summary.png")
+
+
+def write_panels(path: Path, panels: Sequence[Draw]) -> None:
+    """Write one PNG file with the drawings side by side. Equal input, equal bytes."""
+    with replace(path) as temporary, matplotlib.style.context(STYLE):
+        figure = Figure(figsize=(5 * len(panels), 4.2), layout="constrained")
+        for draw, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False).flat, strict=True):
+            draw(axes)
+        _save(figure, temporary)
 
 
 def _save(figure: Figure, path: Path) -> None:

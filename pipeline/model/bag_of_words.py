@@ -22,6 +22,8 @@ class BagOfWords(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(output_dropout)
         self.fc = nn.Linear(embedding_dim, 1)
+        # as in SentimentRNN's orthogonal start; torch's vectors, ten times as large, drown what a training adds to them
+        nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
         """Probability [batch] that each review of x [batch, time] is positive; `hidden` is there for likeness alone."""

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlflow.entities import Metric
@@ -10,13 +10,29 @@ from mlflow.entities import Metric
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
+BATCH = 1000
+"""Most metrics MLflow takes in one call."""
+
 log = logging.getLogger(__name__)
 
 
 def log_evaluation(
-    store: Store, run_id: str | None, metrics: Mapping[str, float], figures: Path, reports: Iterable[Path]
+    store: Store,
+    run_id: str | None,
+    metrics: Mapping[str, float],
+    figures: Path | None,
+    reports: Iterable[Path],
+    curves: Mapping[str, Sequence[float]] | None = None,
 ) -> bool:
     """Add metrics, the folder of figures and the reports to a run; its status stays. Repeating it adds nothing.
+
+    Args:
+        store: an open store.
+        run_id: of the run.
+        metrics: single values.
+        figures: a folder of pictures.
+        reports: single files.
+        curves: metrics with a value for each step, from step 0; one the run has already is left as it is.
 
     Returns:
         False if the store does not know the run: it was deleted, or made on another machine.
@@ -30,9 +46,12 @@ def log_evaluation(
         news = [
             Metric(key, float(value), now, 0) for key, value in metrics.items() if run.data.metrics.get(key) != value
         ]
-        if news:
-            store.client.log_batch(run.info.run_id, metrics=news)
-        if figures.is_dir():
+        for key, curve in (curves or {}).items():
+            if key not in run.data.metrics:
+                news += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
+        for start in range(0, len(news), BATCH):
+            store.client.log_batch(run.info.run_id, metrics=news[start : start + BATCH])
+        if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
         for report in reports:
             store.client.log_artifact(run.info.run_id, str(report), "reports")
