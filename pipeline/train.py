@@ -34,6 +34,7 @@ from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.fitting import Training, fit, training_key
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.scoring import score
+from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.text.dataset import read_info, read_split, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
@@ -64,6 +65,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
     """
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
+    require_fitting_vectors(config.model, DATASET)
     hardware = resolve_hardware(config.trainer)
     store = connect(config.tracking)
     checkpoints = project_root() / ".checkpoints" / training_key(config, dataset["digest"], hardware)

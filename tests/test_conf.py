@@ -12,12 +12,12 @@ from pipeline.errors import PipelineError
 
 CONF = WORKSPACE / "conf"
 GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
-OWN_FILE = ["corpus.path=reviews.csv"]
+OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "text.vectors.path=vectors.txt"}
 
 
 def choice(path: Path) -> list[str]:
-    group, name = path.parent.relative_to(CONF), path.stem
-    return [f"{group}={name}", *(OWN_FILE if (str(group), name) == ("corpus", "files") else [])]
+    chosen = f"{path.parent.relative_to(CONF)}={path.stem}"
+    return [chosen, *([OWN_FILE[chosen]] if chosen in OWN_FILE else [])]
 
 
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: str(path.relative_to(CONF)))
@@ -53,6 +53,7 @@ def test_an_experiment_overrides_several_groups(compose):
         ("corpus=files", "set either corpus.path"),
         ("corpus.checksum=crc:1", "corpus.checksum: "),
         ("text.max_vocabulary=0", "text.max_vocabulary: "),
+        ("text/vectors=file", "text.vectors.path: "),
         ("~seed", "seed: missing"),
         ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
         ("~registry.checks.accuracy.min", "a check needs min or max"),

@@ -22,9 +22,9 @@ from pipeline.config.corpus import (
     SplitConfig,
 )
 from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryConfig, TrackingConfig
-from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig, require_embedding_dim
 from pipeline.config.section import Section
-from pipeline.config.text import TextConfig
+from pipeline.config.text import FileVectors, PackageVectors, TextConfig, Vectors
 from pipeline.config.training import TrainerConfig, TrainingConfig
 from pipeline.errors import PipelineError
 
@@ -36,11 +36,13 @@ __all__ = [
     "Config",
     "Corpus",
     "EvaluationConfig",
+    "FileVectors",
     "FilesCorpus",
     "LabelValues",
     "Labels",
     "Model",
     "PackageCorpus",
+    "PackageVectors",
     "Section",
     "SentimentRNNConfig",
     "SplitConfig",
@@ -48,9 +50,11 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "TrainingConfig",
+    "Vectors",
     "flatten",
     "load_params",
     "project_root",
+    "require_embedding_dim",
     "validate",
 ]
 
@@ -92,8 +96,9 @@ def validate(values: Any) -> Config:
 
 def _describe(problem: Any) -> str:
     # A discriminated union puts the chosen variant's tag into the location; users know only the key.
-    tags = {"package", "archive", "files", "sentiment_rnn", "bag_of_words"}
-    key = ".".join(str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)) or "config"
+    unions = {("corpus",), ("model",), ("text", "vectors")}
+    parts = [str(part) for i, part in enumerate(problem["loc"]) if problem["loc"][:i] not in unions]
+    key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key; see the files under conf/ for the keys there are"
     if problem["type"] == "missing":

@@ -22,6 +22,7 @@ from pipeline.model.callbacks import ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
+from pipeline.model.word_vectors import start_from_vectors
 
 LOG_EVERY_STEPS = 10
 MONITOR = "val/calibrated_loss"
@@ -73,6 +74,7 @@ def fit(
         seed=config.seed,
     )
     module = SentimentModule(build_network(config.model, vocab_size), config.training, config.seed)
+    start_from_vectors(module.network.embedding, dataset)
     curve = LearningCurve()
     trainer = _trainer(config, hardware, curve, checkpoints, log_metrics)
     resume = _resumable(checkpoints)
