@@ -72,7 +72,7 @@ def _entries(path: Path) -> Iterator[_Entry]:
 def _entry(path: Path, line: int, fields: list[bytes], size: int) -> _Entry:
     surplus = len(fields) - 1 - size
     if not size or surplus < 0 or (surplus and _is_number(fields[surplus])):
-        raise _wrong(path, line, f"{len(fields) - 1} numbers after the word, not {size or 'any'}; {FORMAT}")
+        raise _wrong(path, line, f"{len(fields) - 1} numbers after the word instead of {size or 'some'}; {FORMAT}")
     try:
         return _Entry(line, b" ".join(fields[: surplus + 1]).decode(), fields[surplus + 1 :])
     except UnicodeDecodeError:
