@@ -15,10 +15,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, validate
+from pipeline.config import WORKSPACE, FileVectors, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
+from pipeline.text import vector_source
 
 PARAMS = WORKSPACE / "params.yaml"
 
@@ -29,7 +30,11 @@ def main() -> None:
     values = yaml.safe_load(present) if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
-    values = {**values, "corpus": {**values["corpus"], "fingerprint": fingerprint(config.corpus)}}
+    values["corpus"]["fingerprint"] = fingerprint(config.corpus)
+    if (vectors := config.text.vectors) is not None:
+        require_embedding_dim(config.model, vector_source.dimension(vectors))
+        if isinstance(vectors, FileVectors):
+            values["text"]["vectors"]["fingerprint"] = vector_source.fingerprint(vectors)
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if text != present:
         write_text(PARAMS, text)

@@ -1,7 +1,8 @@
 """Turn the corpus in data/ into the encoded dataset in artifacts/dataset/.
 
 Makes the splits the corpus lacks, finds duplicates and drops them from training, tokenises, builds the vocabulary
-from the training split alone, and reports what it saw in reports/data.json.
+from the training split alone, looks up its words in text.vectors if there are any, and reports what it saw in
+reports/data.json.
 """
 
 from pipeline.cli import run_stage
@@ -13,6 +14,7 @@ from pipeline.corpus.splitting import hold_out, regroup, require_both_labels
 from pipeline.files import replace, write_json
 from pipeline.parallel import available_cores, worker_pool
 from pipeline.text.encoding import encode_corpus
+from pipeline.text.vectors import add_vectors
 
 SMALL = 5_000
 """Reviews for which starting worker processes takes longer than the work."""
@@ -33,6 +35,9 @@ def main(config: Config) -> None:
         reviews = regroup(read_batches(data), keys, keep)
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         vocabulary.save(folder / "vocab.json")
+        report = {"corpus": corpus["name"], "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
+        if config.text.vectors is not None:
+            report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
         description = {
             "digest": digest,
             "corpus": corpus,
@@ -42,7 +47,6 @@ def main(config: Config) -> None:
             "splits": {name: summary["reviews"] for name, summary in splits.items()},
         }
         write_json(folder / "dataset.json", description)
-    report = {"corpus": corpus["name"], "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
     write_json(WORKSPACE / "reports" / "data.json", report)
 
 

@@ -36,6 +36,7 @@ from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.scoring import score
 from pipeline.model.trainer import training_key
+from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.text.dataset import read_info, read_split, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
@@ -67,6 +68,7 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
     """
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
+    require_fitting_vectors(config.model, DATASET)
     hardware = resolve_hardware(config.trainer)
     store = connect(config.tracking)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])

@@ -12,12 +12,13 @@ from pipeline.errors import PipelineError
 
 CONF = WORKSPACE / "conf"
 GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
-OWN_FILE = ["corpus.path=reviews.csv"]
+OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "text.vectors.path=vectors.txt"}
 
 
 def choice(path: Path) -> list[str]:
-    group, _, name = path.relative_to(CONF).with_suffix("").as_posix().partition("/")
-    return [f"{group}={name}", *(OWN_FILE if (group, name) == ("corpus", "files") else [])]
+    group = "text/vectors" if path.parent.name == "vectors" else path.relative_to(CONF).parts[0]
+    chosen = f"{group}={path.relative_to(CONF / group).with_suffix('').as_posix()}"
+    return [chosen, *([OWN_FILE[chosen]] if chosen in OWN_FILE else [])]
 
 
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: str(path.relative_to(CONF)))
@@ -53,6 +54,7 @@ def test_an_experiment_overrides_several_groups(compose):
         ("corpus=files", "set either corpus.path"),
         ("corpus.checksum=crc:1", "corpus.checksum: "),
         ("text.max_vocabulary=0", "text.max_vocabulary: "),
+        ("text/vectors=file", "text.vectors.path: "),
         ("~seed", "seed: missing"),
         ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
         ("~registry.checks.accuracy.min", "a check needs min or max"),

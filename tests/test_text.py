@@ -20,6 +20,7 @@ def config(**changes):
         "min_frequency": 1,
         "max_tokens": None,
         "truncate": "head",
+        "vectors": None,
     }
     return TextConfig(**{**defaults, **changes})
 

@@ -22,9 +22,9 @@ from pipeline.config.corpus import (
     SplitConfig,
 )
 from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryConfig, TrackingConfig
-from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig, require_embedding_dim
 from pipeline.config.section import Section
-from pipeline.config.text import TextConfig
+from pipeline.config.text import FileVectors, PackageVectors, TextConfig, Vectors
 from pipeline.config.training import (
     LanguageModelConfig,
     NoPretraining,
@@ -43,6 +43,7 @@ __all__ = [
     "Config",
     "Corpus",
     "EvaluationConfig",
+    "FileVectors",
     "FilesCorpus",
     "LabelValues",
     "Labels",
@@ -51,6 +52,7 @@ __all__ = [
     "NoPretraining",
     "OptimiserConfig",
     "PackageCorpus",
+    "PackageVectors",
     "Pretraining",
     "Section",
     "SentimentRNNConfig",
@@ -59,9 +61,11 @@ __all__ = [
     "TrackingConfig",
     "TrainerConfig",
     "TrainingConfig",
+    "Vectors",
     "flatten",
     "load_params",
     "project_root",
+    "require_embedding_dim",
     "validate",
 ]
 
@@ -104,8 +108,9 @@ def validate(values: Any) -> Config:
 
 def _describe(problem: Any) -> str:
     # A discriminated union puts the chosen variant's tag into the location; users know only the key.
-    tags = {"package", "archive", "files", "sentiment_rnn", "bag_of_words", "none", "language_model"}
-    key = ".".join(str(part) for i, part in enumerate(problem["loc"]) if not (i == 1 and part in tags)) or "config"
+    unions = {("corpus",), ("text", "vectors"), ("model",), ("pretraining",)}
+    parts = [str(part) for i, part in enumerate(problem["loc"]) if problem["loc"][:i] not in unions]
+    key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key; see the files under conf/ for the keys there are"
     if problem["type"] == "missing":

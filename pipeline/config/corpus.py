@@ -1,13 +1,10 @@
 """Where reviews come from, and how they are split."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Fraction, Section
-
-Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
-
+from pipeline.config.section import Checksum, Fraction, Section
 
 LabelValues = list[bool | int | float | str] | str
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction, Section
+from pipeline.errors import PipelineError
 
 
 class WideConfig(Section):
@@ -68,3 +69,16 @@ class BagOfWordsConfig(Section):
 
 
 Model = SentimentRNNConfig | BagOfWordsConfig
+
+
+def require_embedding_dim(model: Model, dimension: int) -> None:
+    """Refuse a network that cannot start from word vectors of that many numbers.
+
+    Raises:
+        PipelineError: `model.embedding_dim` is another.
+    """
+    if model.embedding_dim != dimension:
+        raise PipelineError(
+            f"model.embedding_dim: is {model.embedding_dim}, but text.vectors has {dimension} numbers for each word; "
+            f"set model.embedding_dim={dimension}"
+        )

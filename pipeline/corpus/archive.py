@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from pipeline import checksum
 from pipeline.config import ArchiveCorpus, project_root
-from pipeline.corpus import checksum
 from pipeline.corpus.fetch import fetch
 from pipeline.corpus.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.locations import local_files

@@ -9,7 +9,7 @@ from filelock import FileLock
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
-from pipeline.corpus import checksum
+from pipeline import checksum
 from pipeline.errors import PipelineError
 
 TIMEOUT = (10, 60)

@@ -2,8 +2,8 @@
 
 import hashlib
 
+from pipeline.checksum import file_digest
 from pipeline.config import Corpus
-from pipeline.corpus.checksum import file_digest
 from pipeline.corpus.locations import local_files
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline import checksum
 from pipeline.config import PackageCorpus
-from pipeline.corpus import checksum, tables
+from pipeline.corpus import tables
 from pipeline.corpus.normal_form import REVIEW, NormalForm
 from pipeline.errors import PipelineError
 

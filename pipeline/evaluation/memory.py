@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.model.batching import pad
-from pipeline.model.build import Network
+from pipeline.model.build import Network, deep_part
 from pipeline.model.scoring import BATCH_SIZE, calibrated, score
 
 Review = NDArray[np.int32]
@@ -52,7 +52,7 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
     network without memory of order gives the same share to every step.
 
     Args:
-        network: in evaluation mode, on the CPU; its word vectors are the output of `network.embedding`.
+        network: in evaluation mode, on the CPU; its word vectors are the output of its embedding.
         reviews: at least one.
         fixed_length: as for `pipeline.model.batching.pad`.
 
@@ -111,7 +111,7 @@ def replace_sentence(
 def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> NDArray[np.float64]:
     """Norm of the gradient of each review's log-odds by each of its word vectors [batch, time]."""
     vectors: list[Tensor] = []
-    hook = network.embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
+    hook = deep_part(network).embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
     try:
         logits, _ = network.logits(ids, None, lengths)
     finally:

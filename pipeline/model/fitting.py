@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from pipeline.config import Config
-from pipeline.model.build import Network, build_network, fixed_length
+from pipeline.model.build import Network, build_network, deep_part, fixed_length
 from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
@@ -19,6 +19,7 @@ from pipeline.model.module import SentimentModule
 from pipeline.model.pretrained import start_from
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
+from pipeline.model.word_vectors import start_from_vectors
 
 MONITOR = "val/calibrated_loss"
 """What is least in the best epoch."""
@@ -70,6 +71,7 @@ def fit(
         seed=config.seed,
     )
     network = build_network(config.model, vocab_size)
+    start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
         start_from(network, pretrained)
     if isinstance(network, WideAndDeep):

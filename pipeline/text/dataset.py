@@ -2,6 +2,8 @@
 
     dataset.json          what it was made from and how, sizes, digest
     vocab.json            the words, in the order of their ids
+    vectors.npy           where the network's word vectors start: float32 [words, dimension]; only with text.vectors
+    vectors_covered.npy   which words have one there: bool [words]; the rows of the others are 0
     <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
     <split>/offsets.npy   where each review begins, and where the last ends: int64 [reviews + 1]
     <split>/labels.npy    int8 [reviews]; not for unlabelled reviews
@@ -77,6 +79,14 @@ def read_info(folder: Path) -> dict[str, Any]:
     return read_json(folder / "dataset.json", "prepare the dataset with `dvc repro preprocess`")
 
 
+def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
+    """The word vectors [words, dimension] and which words have one [words]; None for a dataset without any."""
+    if not (folder / "vectors.npy").exists():
+        return None
+    vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
+    return vectors, np.load(folder / "vectors_covered.npy", allow_pickle=False)
+
+
 def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
     """Refuse a dataset that was made from another corpus, split or text configuration than is asked for.
 
@@ -87,12 +97,12 @@ def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
     Raises:
         PipelineError: they differ; names the first key that does.
     """
-    asked = config.model_dump(include={"corpus", "split", "text"})
+    asked = flatten(config.model_dump(include={"corpus", "split", "text"}))
     made = flatten({"corpus": info["corpus"]["config"], "split": info["split"], "text": info["text"]})
-    for key, value in flatten(asked).items():
-        if key != "corpus.fingerprint" and made.get(key) != value:
+    for key in asked | made:
+        if not key.endswith(".fingerprint") and made.get(key) != asked.get(key):
             raise PipelineError(
-                f"{key}: {value!r} is asked for, but artifacts/dataset was made with {made.get(key)!r}; "
+                f"{key}: {asked.get(key)!r} is asked for, but artifacts/dataset was made with {made.get(key)!r}; "
                 "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first"
             )
 

@@ -1,0 +1,87 @@
+"""Where word vectors come from: a file of the user's, or an installed package."""
+
+from collections.abc import Set
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline import checksum
+from pipeline.config import FileVectors, PackageVectors, Vectors, project_root
+from pipeline.errors import PipelineError
+from pipeline.text import vector_file
+
+INSTALL = "install it: pip install -c constraints.txt -e '.[glove]'"
+
+
+def dimension(vectors: Vectors) -> int:
+    """How many numbers a word has. Reads no more than it must. Raises `PipelineError` as `find` does."""
+    match vectors:
+        case FileVectors():
+            return vector_file.dimension(_file(vectors))
+        case PackageVectors():
+            return int(_array(_member(vectors, vectors.vectors)).shape[1])
+
+
+def find(vectors: Vectors, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float32]]:
+    """Look words up.
+
+    Returns:
+        the row of each word that has a vector, and the vectors [rows, dimension].
+
+    Raises:
+        PipelineError: the file is missing or wrong, the package is not installed or another than expected, or no word
+            has a vector (other than 0).
+    """
+    match vectors:
+        case FileVectors(path=place):
+            rows, found = vector_file.find(_file(vectors), words)
+        case PackageVectors(package=place):
+            rows, found = _find_in_package(vectors, words)
+    if not found.any():
+        raise PipelineError(
+            f"text.vectors: {place} has a vector for no word of the vocabulary; take vectors of the reviews' language, "
+            "for words in lower case"
+        )
+    return rows, found
+
+
+def fingerprint(vectors: FileVectors) -> str:
+    """`sha256:…` of the file. Raises `PipelineError` if it is missing."""
+    return f"sha256:{checksum.file_digest(_file(vectors), 'sha256')}"
+
+
+def _file(vectors: FileVectors) -> Path:
+    path = project_root() / Path(vectors.path).expanduser()
+    if not path.is_file():
+        raise PipelineError(
+            f"text.vectors.path: there is no file {path}; correct the path (relative ones start at {project_root()})"
+        )
+    return path
+
+
+def _find_in_package(vectors: PackageVectors, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float32]]:
+    list_path, array_path = _member(vectors, vectors.words), _member(vectors, vectors.vectors)
+    checksum.verify(list_path, vectors.words_checksum, INSTALL)
+    checksum.verify(array_path, vectors.vectors_checksum, INSTALL)
+    listed = pq.read_table(list_path).column(0).to_pylist()
+    rows = [row for row, word in enumerate(listed) if word in words]
+    return {listed[row]: i for i, row in enumerate(rows)}, np.asarray(_array(array_path)[rows])
+
+
+def _array(path: Path) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _member(vectors: PackageVectors, name: str) -> Path:
+    """Path of a file of the package, which is not imported."""
+    try:
+        path = Path(str(distribution(vectors.package).locate_file(name)))
+    except PackageNotFoundError:
+        raise PipelineError(f"text.vectors: the package {vectors.package} is not installed; {INSTALL}") from None
+    if not path.is_file():
+        raise PipelineError(f"text.vectors: the package {vectors.package} has no file {name}; {INSTALL}")
+    return path
