@@ -17,7 +17,7 @@ from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import resolve_hardware
 from pipeline.text.vocabulary import Vocabulary
 
-OURS = ("experiment=article", "model.fixed_length=null", "training.batch_size=64", "training.epochs=1")
+OURS = ("experiment=article", "model.fixed_length=null", "training.batch_size=128", "training.epochs=1")
 """The article's network and loop, but padded to the longest review of a batch of like length, and not counted."""
 WARM_UP = 2
 
