@@ -23,7 +23,7 @@ TEXTS = 1024
 def main() -> None:
     """Measure, write, print."""
     # Both sides alike: gradients that vanish become denormal numbers, with which the reference's first steps take
-    # ten times as long as its later ones, and which would flatter every ratio.
+    # several times as long as its later ones, and which would flatter every ratio.
     torch.set_flush_denormal(True)
     downloads, dataset = WORKSPACE / "downloads", WORKSPACE / "artifacts" / "dataset"
     require_prepared(downloads, dataset)
