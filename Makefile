@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test lint ui
+.PHONY: help setup repro test bench lint ui
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -24,6 +24,9 @@ repro: setup ## Train, evaluate and register a model on the default corpus
 
 test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal
+
+bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
+	python -m benchmarks
 
 lint: setup
 	ruff check

@@ -1,0 +1,1 @@
+"""Speed, as ratios of two sides measured in one run: `make bench`."""

@@ -1,0 +1,46 @@
+"""The reviews the benchmarks read: those of the default corpus, as `dvc repro` prepared them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.compose import compose_config
+from pipeline.config import Config, validate
+from pipeline.errors import PipelineError
+from pipeline.text.encoding import encode_corpus
+
+VALIDATION = 64
+"""Validation reviews of the article's dataset: none of the timed steps needs one, but a training does."""
+
+
+def configuration(*overrides: str) -> Config:
+    """The validated configuration of conf/ with these overrides."""
+    return validate(compose_config(list(overrides)))
+
+
+def require_prepared(*folders: Path) -> None:
+    """Raises `PipelineError` where a folder that a run of the pipeline leaves behind is missing."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise PipelineError(f"{folder} is missing; the benchmarks read it: run `make repro` first")
+
+
+def read_texts(dataset: Path, split: str, limit: int) -> list[str]:
+    """The texts of the first `limit` reviews of a split."""
+    texts: list[str] = pq.read_table(dataset / split / "rows.parquet", columns=["text"])["text"][:limit].to_pylist()
+    return texts
+
+
+def write_article_dataset(source: Path, folder: Path) -> None:
+    """Encode the train split of the dataset `source`, and a little of its validation split, as the article does."""
+
+    def reviews() -> Iterator[tuple[str, pa.RecordBatch]]:
+        for split, limit in (("train", None), ("validation", VALIDATION)):
+            rows = pq.read_table(source / split / "rows.parquet", columns=["text", "label"])
+            for batch in rows.slice(0, limit).to_batches(512):
+                yield split, batch
+
+    vocabulary, _, _ = encode_corpus(folder, configuration("text=article").text, reviews(), map)
+    vocabulary.save(folder / "vocab.json")

@@ -1,0 +1,79 @@
+"""What Lightning, logging and data loading cost: our training, and a bare loop over the same batches."""
+
+import math
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim.swa_utils import AveragedModel
+
+from benchmarks.corpus import configuration
+from benchmarks.fitting import reviews_per_second
+from benchmarks.measuring import Figure, alternate
+from pipeline.config import Config
+from pipeline.model.build import build_network, fixed_length
+from pipeline.model.datamodule import SentimentDataModule
+from pipeline.model.fitting import LOG_EVERY_STEPS, moving_average
+from pipeline.model.hardware import resolve_hardware
+from pipeline.text.vocabulary import Vocabulary
+
+
+def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, overrides: tuple[str, ...] = ()) -> list[Figure]:
+    """Share by which a step of the default recipe takes longer than one of the bare loop, at batch 64.
+
+    The bare loop does the same arithmetic in the same precision: clipping and averaging of weights as well.
+
+    Args:
+        dataset: as `preprocess` wrote it.
+        rounds: measurements of each side.
+        reviews: taken from the train split, the same for both sides.
+        overrides: of the configuration, for trials.
+    """
+    config = configuration("training.batch_size=64", "training.epochs=1", f"training.max_reviews={reviews}", *overrides)
+    sides = {
+        "bare": partial(bare_reviews_per_second, config, dataset),
+        "ours": partial(reviews_per_second, config, dataset),
+    }
+    medians = alternate("overhead", sides, rounds)
+    details = {f"{side}_seconds_per_step": config.training.batch_size / speed for side, speed in medians.items()}
+    value = medians["bare"] / medians["ours"] - 1
+    return [Figure("Overhead of our training per step, batch 64", value, "at most", 0.05, "of a bare step", details)]
+
+
+def bare_reviews_per_second(config: Config, dataset: Path) -> float:
+    """Reviews a plain loop trains on per second: the batches lie ready, nothing is logged."""
+    hardware = resolve_hardware(config.trainer)
+    device = "cuda" if hardware.accelerator == "gpu" else "cpu"
+    data = SentimentDataModule(
+        dataset,
+        batch_size=config.training.batch_size,
+        fixed_length=fixed_length(config.model),
+        max_reviews=config.training.max_reviews,
+        seed=config.seed,
+    )
+    batches = [(x.to(device), n if n is None else n.to(device), y.to(device)) for x, n, y in data.train_dataloader()]
+    torch.manual_seed(config.seed)
+    network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()
+    decay = config.training.ema_decay
+    average = None if decay is None else AveragedModel(network, avg_fn=partial(moving_average, decay))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), config.training.lr, (0.9, config.training.beta2), weight_decay=0.0, fused=True
+    )
+    ends = []
+    for ids, lengths, labels in batches:
+        with torch.autocast(device, torch.bfloat16, enabled=hardware.precision == "bf16-mixed"):
+            logits, _ = network.logits(ids, None, lengths)
+            loss = binary_cross_entropy_with_logits(logits.float(), labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.gradient_clip or math.inf)
+        optimizer.step()
+        if average is not None:
+            average.update_parameters(network)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        ends.append(time.perf_counter())
+    timed = ends[LOG_EVERY_STEPS - 1 :]
+    return config.training.batch_size * (len(timed) - 1) / (timed[-1] - timed[0])

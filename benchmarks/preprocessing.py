@@ -1,0 +1,138 @@
+"""Preprocessing: its speed beside bare tokenising, and how its time and memory grow with the corpus."""
+
+import shutil
+import time
+from collections import deque
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from torchtext.data.utils import get_tokenizer
+from tqdm import tqdm
+
+from benchmarks.corpus import configuration
+from benchmarks.measuring import Figure
+from benchmarks.workspace import copy_code, finish, start
+from pipeline.corpus.reading import count_rows, read_batches
+from pipeline.files import write_text
+from pipeline.parallel import available_cores
+
+POLL_SECONDS = 0.05
+TOKENIZED = 4000
+"""Reviews that bare tokenising is timed on."""
+
+
+class Run(NamedTuple):
+    """One preprocessing."""
+
+    reviews: int
+    seconds: float
+    peak: int
+    """Bytes of memory of its own, all its processes together; mapped files are not counted, they can be let go."""
+
+
+def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 4, 16)) -> list[Figure]:
+    """Preprocess the corpus and its multiples, each in a process of its own.
+
+    Args:
+        downloads: a corpus in normal form.
+        folder: to work in; must not exist.
+        sizes: how many times the corpus.
+    """
+    copy_code(folder)
+    config = configuration()
+    write_text(folder / "params.yaml", yaml.safe_dump(config.model_dump(mode="json")))
+    bare = tokenized_per_second(downloads)
+    runs = []
+    for size in tqdm(sizes, desc="preprocessing", disable=None):
+        multiply(downloads, folder / "data", size)
+        runs.append(preprocess(folder))
+        shutil.rmtree(folder / "data")
+    return figures(runs, bare)
+
+
+def figures(runs: list[Run], bare: float) -> list[Figure]:
+    """The rows that runs on a growing corpus give; `bare` is the speed of one core's bare tokenising.
+
+    Speed and growth are taken from the second run to the last, so that the start of Python and its workers, the same
+    for every size, counts for neither; the first run is there to be seen.
+    """
+    (_, second, last) = runs
+    more = last.reviews - second.reviews
+    per_core = more / (last.seconds - second.seconds) / available_cores()
+    growth = (last.seconds / second.seconds) / (last.reviews / second.reviews)
+    details = {f"{run.reviews}_reviews": {"seconds": run.seconds, "peak_bytes": run.peak} for run in runs}
+    speeds = {"bare_reviews_per_second": bare, "reviews_per_second_per_core": per_core, "cores": available_cores()}
+    return [
+        Figure("Preprocessing, a core's share", per_core / bare, "at least", 0.8, "times bare tokenising", speeds),
+        Figure("Growth of its time", growth, "at most", 1.1, "times the growth of the corpus", details),
+        Figure("Growth of its memory", (last.peak - second.peak) / more, "at most", 40, "bytes a review", details),
+    ]
+
+
+def tokenized_per_second(downloads: Path) -> float:
+    """Reviews that torchtext's tokenizer takes per second in one process, nothing else done with them."""
+    tokenize = get_tokenizer("basic_english")
+    texts: list[str] = []
+    for _, batch in read_batches(downloads):
+        texts += batch.column("text").to_pylist()
+        if len(texts) >= TOKENIZED:
+            break
+    started = time.perf_counter()
+    for text in texts:
+        tokenize(text)
+    return len(texts) / (time.perf_counter() - started)
+
+
+def multiply(downloads: Path, data: Path, times: int) -> None:
+    """Write a corpus `times` as large: the words of the n-th copy of a review are turned by n places.
+
+    So no review is another's duplicate, and all have the same words and lengths.
+    """
+    data.mkdir()
+    shutil.copy(downloads / "corpus.json", data)
+    for name in ("train", "test", "unlabelled"):
+        source = downloads / f"{name}.parquet"
+        if source.exists():
+            with pq.ParquetWriter(data / source.name, pq.read_schema(source)) as writer:
+                for copy in range(times):
+                    for batch in pq.ParquetFile(source).iter_batches(512):
+                        writer.write_batch(_turned(batch, copy))
+
+
+def _turned(batch: pa.RecordBatch, places: int) -> pa.RecordBatch:
+    texts = []
+    for text in batch.column("text").to_pylist():
+        words = deque(text.split(" "))
+        words.rotate(places)
+        texts.append(" ".join(words))
+    return batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), pa.array(texts))
+
+
+def preprocess(folder: Path) -> Run:
+    """Run the stage on `folder/data` and watch it."""
+    reviews = count_rows(folder / "data")
+    started = time.perf_counter()
+    process = start(folder, "-m", "pipeline.preprocess")
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, _own_memory(process.pid))
+        time.sleep(POLL_SECONDS)
+    finish(process)
+    return Run(reviews, time.perf_counter() - started, peak)
+
+
+def _own_memory(pid: int) -> int:
+    total = 0
+    try:
+        parent = psutil.Process(pid)
+        for process in chain([parent], parent.children(recursive=True)):
+            memory = process.memory_info()
+            total += memory.rss - getattr(memory, "shared", 0)
+    except psutil.NoSuchProcess:
+        return 0
+    return total

@@ -1,0 +1,46 @@
+"""From the start of `predict` to its first answer, and how long `import torch` alone takes."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from benchmarks.corpus import configuration
+from benchmarks.measuring import Figure, alternate
+from benchmarks.workspace import copy_code, finish, start
+from pipeline.model.build import build_network
+from pipeline.serving.folder import save
+from pipeline.text.vocabulary import Vocabulary
+
+REVIEW = "one of the best films this year"
+
+
+def compare(dataset: Path, folder: Path, *, rounds: int = 7) -> list[Figure]:
+    """Seconds of both processes, whole, with a model of the default recipe.
+
+    Args:
+        dataset: as `preprocess` wrote it; its vocabulary is the model's.
+        folder: to copy the code into and to make the model in; must not exist.
+        rounds: measurements of each side.
+    """
+    copy_code(folder)
+    config = configuration()
+    vocabulary = Vocabulary.load(dataset / "vocab.json")
+    torch.manual_seed(config.seed)
+    network = build_network(config.model, len(vocabulary))
+    info = {"temperature": 1.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
+    save(folder / "artifacts" / "model", network, vocabulary, info)
+
+    def seconds(*arguments: str) -> float:
+        started = time.perf_counter()
+        finish(start(folder, *arguments))
+        return time.perf_counter() - started
+
+    predict = ("-m", "pipeline.predict", REVIEW)
+    seconds(*predict)  # compiles the copied files
+    sides = {"import_torch": partial(seconds, "-c", "import torch"), "predict": partial(seconds, *predict)}
+    medians = alternate("start", sides, rounds)
+    value = medians["predict"] / medians["import_torch"]
+    details = {f"{side}_seconds": median for side, median in medians.items()}
+    return [Figure("Start of predict to its first answer", value, "at most", 1.5, "times import torch", details)]

@@ -1,0 +1,70 @@
+"""Training: the article's network by our path, and by the article's plain loop."""
+
+import time
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks import reference
+from benchmarks.corpus import configuration
+from benchmarks.fitting import reviews_per_second
+from benchmarks.measuring import Figure, alternate
+from pipeline.config import Config
+from pipeline.model.datamodule import SentimentDataModule
+from pipeline.model.hardware import resolve_hardware
+from pipeline.text.vocabulary import Vocabulary
+
+OURS = ("experiment=article", "model.fixed_length=null", "training.batch_size=128", "training.epochs=1")
+"""The article's network and loop, but padded to the longest review of a batch of like length, and not counted."""
+WARM_UP = 2
+
+
+def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, steps: int = 10) -> list[Figure]:
+    """Reviews per second of both sides.
+
+    Args:
+        dataset: encoded as the article does.
+        rounds: measurements of each side.
+        reviews: taken from the train split, the same for both sides; a multiple of ten batches.
+        steps: timed steps of the reference, after `WARM_UP` others.
+    """
+    config = configuration(*OURS, f"training.max_reviews={reviews}")
+    hardware = resolve_hardware(config.trainer)
+    medians = alternate(
+        "training",
+        {
+            "reference": partial(reference_reviews_per_second, config, dataset, steps),
+            "ours": partial(reviews_per_second, config, dataset),
+        },
+        rounds,
+    )
+    details = {
+        "reference_reviews_per_second": medians["reference"],
+        "reviews_per_second": medians["ours"],
+        "precision": hardware.precision,
+        "batch_size": config.training.batch_size,
+    }
+    value = medians["ours"] / medians["reference"]
+    return [Figure("Training the article's network", value, "at least", 3.0, "times the reference", details)]
+
+
+def reference_reviews_per_second(config: Config, dataset: Path, steps: int) -> float:
+    """Reviews the article's loop trains on per second, once warm."""
+    data = SentimentDataModule(
+        dataset,
+        batch_size=reference.BATCH_SIZE,
+        fixed_length=reference.LENGTH,
+        max_reviews=config.training.max_reviews,
+        seed=config.seed,
+    )
+    ids, _, labels = zip(*data.train_dataloader(), strict=True)
+    features = TensorDataset(torch.cat(ids), torch.cat(labels))
+    loader = DataLoader(features, batch_size=reference.BATCH_SIZE, shuffle=True, drop_last=True)
+    torch.manual_seed(config.seed)
+    network = reference.ReferenceNetwork(len(Vocabulary.load(dataset / "vocab.json")))
+    ends: list[float] = []
+    reference.train(network, islice(loader, WARM_UP + steps), lambda: ends.append(time.perf_counter()))
+    return reference.BATCH_SIZE * (len(ends) - WARM_UP) / (ends[-1] - ends[WARM_UP - 1])
