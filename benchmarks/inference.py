@@ -14,6 +14,7 @@ from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate
 from pipeline.model.build import build_network
+from pipeline.model.sentiment_rnn import SentimentRNN
 from pipeline.serving.folder import ModelInfo
 from pipeline.serving.predictor import Predictor
 from pipeline.text.vocabulary import Vocabulary
@@ -34,6 +35,7 @@ def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
     config = configuration("experiment=article")
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(vocabulary)).eval()
+    assert isinstance(network, SentimentRNN)
     network.fc.weight.data *= SPREAD
     plain = reference.ReferenceNetwork(len(vocabulary))
     plain.load_state_dict(network.state_dict())

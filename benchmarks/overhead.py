@@ -13,10 +13,12 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate
 from pipeline.config import Config
-from pipeline.model.build import build_network, fixed_length
+from pipeline.model.build import build_network, deep_part, fixed_length
 from pipeline.model.datamodule import SentimentDataModule
-from pipeline.model.fitting import LOG_EVERY_STEPS, moving_average
+from pipeline.model.fitting import moving_average
 from pipeline.model.hardware import resolve_hardware
+from pipeline.model.trainer import LOG_EVERY_STEPS
+from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary
 
 
@@ -53,7 +55,10 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
         max_reviews=config.training.max_reviews,
         seed=config.seed,
     )
-    batches = [(x.to(device), n if n is None else n.to(device), y.to(device)) for x, n, y in data.train_dataloader()]
+    batches = [
+        (ids.to(device), lengths if lengths is None else lengths.to(device), labels.to(device))
+        for (ids, lengths), labels, _ in data.train_dataloader()
+    ]
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()
     decay = config.training.ema_decay
@@ -64,8 +69,10 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     ends = []
     for ids, lengths, labels in batches:
         with torch.autocast(device, torch.bfloat16, enabled=hardware.precision == "bf16-mixed"):
-            logits, _ = network.logits(ids, None, lengths)
+            logits, _ = deep_part(network).logits(ids, None, lengths)
             loss = binary_cross_entropy_with_logits(logits.float(), labels)
+            if isinstance(network, WideAndDeep):
+                loss = loss + binary_cross_entropy_with_logits(network.wide(ids, lengths), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.gradient_clip or math.inf)

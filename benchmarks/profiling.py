@@ -18,11 +18,13 @@ from benchmarks.fitting import fit_quietly
 from benchmarks.machine import matmul_peak
 from pipeline.config import Config, SentimentRNNConfig
 from pipeline.model.datamodule import SentimentDataModule
-from pipeline.model.fitting import LOG_EVERY_STEPS
 from pipeline.model.hardware import resolve_hardware
+from pipeline.model.ngrams import NgramLogOdds
+from pipeline.model.trainer import LOG_EVERY_STEPS
 
 KINDS: dict[str, tuple[str, ...]] = {
     "EMA": ("EMA",),
+    "n-grams": ("n-grams",),
     "optimiser": ("_fused_adam", "Optimizer.zero_grad"),
     "data": ("enumerate(DataLoader)",),
     "LSTM backward": ("rnn_layer_backward", "MkldnnRnnLayerBackward"),
@@ -80,7 +82,7 @@ def measure(dataset: Path, *, steps: int = 40, overrides: tuple[str, ...] = ()) 
     config = config.model_copy(update={"training": config.training.model_copy(update={"max_reviews": reviews})})
     precision = resolve_hardware(config.trainer).precision
     window = Window(steps - 1)
-    with _named(AveragedModel, "update_parameters", "EMA"):
+    with _named(AveragedModel, "update_parameters", "EMA"), _named(NgramLogOdds, "forward", "n-grams"):
         fit_quietly(config, dataset, window)
     seconds = shares(window.events, window.seconds)
     flops = lstm_flops(config, dataset, range(LOG_EVERY_STEPS, steps))
@@ -131,7 +133,7 @@ def lstm_flops(config: Config, dataset: Path, steps: range) -> float:
         max_reviews=config.training.max_reviews,
         seed=config.seed,
     )
-    tokens: int = sum(batch[0].numel() for i, batch in enumerate(data.train_dataloader()) if i in steps)
+    tokens: int = sum(batch.reviews.ids.numel() for i, batch in enumerate(data.train_dataloader()) if i in steps)
     inputs = model.embedding_dim + (model.n_layers - 1) * model.hidden_dim
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[model.cell]
     forward = 2 * gates * model.hidden_dim * (inputs + model.n_layers * model.hidden_dim)

@@ -60,8 +60,9 @@ def reference_reviews_per_second(config: Config, dataset: Path, steps: int) -> f
         max_reviews=config.training.max_reviews,
         seed=config.seed,
     )
-    ids, _, labels = zip(*data.train_dataloader(), strict=True)
-    features = TensorDataset(torch.cat(ids), torch.cat(labels))
+    batches = list(data.train_dataloader())
+    ids, labels = (torch.cat(parts) for parts in zip(*((b.reviews.ids, b.labels) for b in batches), strict=True))
+    features = TensorDataset(ids, labels)
     loader = DataLoader(features, batch_size=reference.BATCH_SIZE, shuffle=True, drop_last=True)
     torch.manual_seed(config.seed)
     network = reference.ReferenceNetwork(len(Vocabulary.load(dataset / "vocab.json")))

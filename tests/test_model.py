@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,9 +7,13 @@ from torch import nn
 
 from pipeline.config import WORKSPACE, SentimentRNNConfig
 from pipeline.errors import PipelineError
+from pipeline.model.adversarial import divergence, running_word_scale, steepest
 from pipeline.model.bag_of_words import BagOfWords
 from pipeline.model.batching import pad
 from pipeline.model.build import build_network
+from pipeline.model.language_model import AdaptiveSoftmax, LanguageModel
+from pipeline.model.ngrams import NgramLogOdds
+from pipeline.model.pretrained import start_from
 from pipeline.model.sentiment_rnn import SentimentRNN
 
 
@@ -135,3 +141,133 @@ def test_padding_on_the_left_to_a_fixed_length():
     x, lengths = pad([np.array([5, 6, 7], np.int32), np.arange(2, 9, dtype=np.int32)], fixed_length=5)
     assert lengths is None
     assert x.tolist() == [[0, 0, 5, 6, 7], [2, 3, 4, 5, 6]]
+
+
+def ngram_reviews(*texts):
+    """Token ids of texts: a word's id is its place in the alphabet, from 2."""
+    return [np.array([ord(word) - ord("a") + 2 for word in text.split()], np.int32) for text in texts]
+
+
+def test_ngrams_count_once_each_and_padding_never():
+    wide = NgramLogOdds(orders=2, bits=16)
+    ids, lengths = pad(ngram_reviews("a b a b", "a", "b a c"), None)
+    buckets, present = wide.features(ids, lengths)
+    counted = [set(row[seen].tolist()) for row, seen in zip(buckets, present, strict=True)]
+    assert [len(row) for row in counted] == present.sum(1).tolist() == [4, 1, 5]  # a, b, ab, ba; a; b, a, c, ba, ac
+    assert counted[1] < counted[0]
+    assert len(counted[0] & counted[2]) == 3  # a, b, ba
+
+
+def test_ngrams_of_a_review_do_not_depend_on_its_batch():
+    torch.manual_seed(0)
+    wide = NgramLogOdds(orders=3, bits=16)
+    wide.ratio.normal_()
+    reviews = ngram_reviews("a b c d e f", "a", "c b")
+    together = wide(*pad(reviews, None))
+    for review, expected in zip(reviews, together, strict=True):
+        torch.testing.assert_close(wide(*pad([review], None))[0], expected)
+
+
+def test_ngram_ratios_are_those_of_naive_bayes():
+    wide = NgramLogOdds(orders=1, bits=16)
+    wide.count(ngram_reviews("a b", "a a c", "b c", "c"), np.array([1, 1, 0, 0], np.int8))
+    a, b, c = (wide.ratio[wide.features(*pad([review], None))[0][0, 0]].item() for review in ngram_reviews(*"abc"))
+    # reviews holding a: 2 positive, 0 negative; b: 1 and 1; c: 1 and 2; one is added to each of all buckets
+    positive, negative = 2**16 + 4, 2**16 + 3
+    for found, (p, n) in zip((a, b, c), ((2, 0), (1, 1), (1, 2)), strict=True):
+        assert found == pytest.approx(math.log((p + 1) / positive) - math.log((n + 1) / negative), abs=1e-6)
+
+
+def test_the_wide_path_adds_its_log_odds_to_the_networks(compose):
+    torch.manual_seed(0)
+    small = ("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12")
+    network = build_network(compose(*small).model, vocab_size=30).eval()
+    network.wide.ratio.normal_()
+    ids, lengths = pad(ngram_reviews("a b c d", "e f"), None)
+    deep, _ = network.deep.logits(ids, None, lengths)
+    logits, _ = network.logits(ids, None, lengths)
+    torch.testing.assert_close(logits, deep + network.wide(ids, lengths))
+    torch.testing.assert_close(network(ids, None, lengths)[0], torch.sigmoid(logits))
+
+
+def test_a_perturbation_has_its_norm_and_moves_the_answer_most():
+    torch.manual_seed(0)
+    network = SentimentRNN(30, 1, 6, 5, 1, bidirectional=True, pooling=("max", "mean")).eval()
+    ids, lengths = pad(ngram_reviews("a b c d e", "f g"), None)
+    scale = running_word_scale(network.embedding.weight, ids)
+    vectors = network.embed(ids)
+    logits, _ = network.read(vectors, None, lengths)
+    direction = steepest(logits, vectors, scale)
+    torch.testing.assert_close((direction / scale).flatten(1).norm(dim=1), torch.ones(2))
+    assert not direction[1, 2:].any(), "padding is no input"
+
+    def gain(step):
+        return network.read(vectors + 0.01 * step, None, lengths)[0] - logits
+
+    for _ in range(20):
+        other = torch.randn_like(direction) * (direction != 0)
+        other = other / (other / scale).flatten(1).norm(dim=1)[:, None, None]
+        assert (gain(direction) > gain(other)).all()
+
+
+def test_divergence_is_that_of_the_two_answers():
+    p, q = torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.6])
+    expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
+    torch.testing.assert_close(divergence(torch.logit(p), torch.logit(q)), expected)
+    assert divergence(torch.logit(p), torch.logit(p)).abs() < 1e-6
+
+
+def language_model(compose, *overrides):
+    small = ("model.embedding_dim=8", "model.hidden_dim=16", "pretraining.cutoffs=[5,12]")
+    config = compose("pretraining=language_model", *small, *overrides)
+    return LanguageModel(30, config.pretraining), config
+
+
+def test_the_adaptive_softmax_is_a_distribution():
+    torch.manual_seed(0)
+    softmax = AdaptiveSoftmax(16, 30, [5, 12])
+    state = torch.randn(1, 16)
+    probabilities = [torch.exp(-softmax(state, torch.tensor([word]))) for word in range(30)]
+    assert sum(probabilities).item() == pytest.approx(1, abs=1e-5)
+    # the mean is over words that are there
+    words = torch.tensor([3, -100, 20])
+    expected = sum(softmax(state, words[i : i + 1]) for i in (0, 2)) / 2
+    torch.testing.assert_close(softmax(state.expand(3, -1), words), expected)
+
+
+def test_a_language_model_knows_nothing_of_the_word_it_predicts(compose):
+    torch.manual_seed(0)
+    model, _ = language_model(compose)
+    model.eval()
+    ids, _ = pad(ngram_reviews("a b c d e f g"), None)
+    vectors = model.reader.embed(ids)
+    ahead, _ = model.reader.lstm(vectors)
+    changed = vectors.clone()
+    changed[:, 4:] += 1
+    torch.testing.assert_close(model.reader.lstm(changed)[0][:, :4], ahead[:, :4])
+    # the padding of a batch changes no loss
+    together = model(*pad(ngram_reviews("a b c d e f g", "b c"), None))
+    alone = model(*pad(ngram_reviews("a b c d e f g"), None)), model(*pad(ngram_reviews("b c"), None))
+    torch.testing.assert_close(together, (6 * alone[0] + alone[1]) / 7)
+
+
+def test_pretrained_weights_land_in_the_embedding_and_both_directions(compose):
+    model, config = language_model(compose)
+    weights = {name: value for name, value in model.reader.state_dict().items() if not name.startswith("fc.")}
+    network = build_network(config.model, 30)
+    last = network.deep.fc.weight.clone()
+    start_from(network, weights)
+    for name in ("embedding.weight", "lstm.weight_hh_l0", "lstm_backward.weight_ih_l0"):
+        assert torch.equal(network.deep.state_dict()[name], weights[name]), name
+    assert torch.equal(network.deep.fc.weight, last)
+
+
+def test_weights_of_another_network_are_refused(compose):
+    model, _ = language_model(compose)
+    weights = {name: value for name, value in model.reader.state_dict().items() if not name.startswith("fc.")}
+    for other in ("model.hidden_dim=8", "model.bidirectional=false", "model.n_layers=2"):
+        network = build_network(compose("model.embedding_dim=8", "model.hidden_dim=16", other).model, 30)
+        with pytest.raises(PipelineError, match="do not fit the model's size"):
+            start_from(network, weights)
+    with pytest.raises(PipelineError, match="bag_of_words"):
+        start_from(build_network(compose("model=bag_of_words").model, 30), weights)

@@ -1,5 +1,8 @@
 """One training, without DVC and MLflow around it."""
 
+import math
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,7 +12,11 @@ from pipeline.errors import PipelineError
 from pipeline.model.datamodule import LengthBatches
 from pipeline.model.fitting import fit
 from pipeline.model.hardware import resolve_hardware
+from pipeline.model.ngrams import NgramLogOdds
 from pipeline.model.optimiser import learning_rate_factor
+from pipeline.model.pretrained import load_pretrained, save_pretrained
+from pipeline.model.pretraining import pretrain
+from pipeline.text.dataset import read_split
 from pipeline.text.encoding import encode_corpus
 from tests.conftest import reviews
 
@@ -29,6 +36,7 @@ def dataset(tmp_path_factory, config):
     for split, part in (("train", rows[:220]), ("validation", rows[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
+    batches.append(("unlabelled", pa.record_batch({"text": [text for text, _ in rows[:50]]})))
     vocabulary, _, _ = encode_corpus(folder, config.text, batches, map)
     return folder, len(vocabulary)
 
@@ -154,3 +162,106 @@ def test_a_gpu_that_is_not_there_is_refused(compose):
 
 def test_threads_are_set(compose):
     assert resolve_hardware(compose("trainer.threads=1").trainer).threads == torch.get_num_threads() == 1
+
+
+def test_the_wide_path_counts_the_training_reviews_and_no_other(config, dataset, tmp_path):
+    folder, _ = dataset
+    trained = train(config, dataset, tmp_path).network
+    counted = NgramLogOdds(config.model.wide.orders, config.model.wide.bits)
+    split = read_split(folder, "train")
+    counted.count(list(split), split.labels)
+    assert torch.equal(trained.wide.ratio, counted.ratio)
+
+
+@pytest.mark.parametrize("part", ["adversarial_weight", "virtual_weight"])
+def test_adversarial_training_is_reproducible_and_changes_the_weights(part, compose, config, dataset, tmp_path):
+    perturbed = compose(*TINY, f"training.{part}=1.0")
+    first, second = (train(perturbed, dataset, tmp_path / name) for name in "ab")
+    np.testing.assert_equal(weights(first), weights(second))
+    plain = train(config, dataset, tmp_path / "plain")
+    assert not np.array_equal(weights(first)["deep.lstm.weight_hh_l0"], weights(plain)["deep.lstm.weight_hh_l0"])
+
+
+def test_virtual_adversarial_training_reads_the_unlabelled_reviews(compose, dataset, tmp_path):
+    config = compose(*TINY, "training.virtual_weight=1.0")
+    folder, vocab_size = dataset
+    labelled = tmp_path / "labelled"
+    shutil.copytree(folder, labelled, ignore=shutil.ignore_patterns("unlabelled"))
+    with_them, without = (
+        train(config, (place, vocab_size), tmp_path / name) for place, name in ((folder, "with"), (labelled, "without"))
+    )
+    assert not np.array_equal(weights(with_them)["deep.fc.weight"], weights(without)["deep.fc.weight"])
+
+
+PRETRAINED = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2")
+
+
+def language_model(compose, dataset, checkpoints, log_metrics=lambda *_: None):
+    config = compose(*TINY, *PRETRAINED)
+    folder, vocab_size = dataset
+    hardware = resolve_hardware(config.trainer)
+    return pretrain(config.pretraining, folder, vocab_size, hardware, checkpoints, log_metrics), config
+
+
+def test_a_language_model_learns_and_a_stopped_one_ends_as_one_never_stopped(compose, dataset, tmp_path):
+    (unbroken, curve), _ = language_model(compose, dataset, tmp_path / "unbroken")
+    assert len(curve) == 4  # two epochs of two parts
+    assert curve[-1]["val_loss"] < curve[0]["val_loss"]
+    assert curve[-1]["val_perplexity"] == pytest.approx(math.exp(curve[-1]["val_loss"]))
+
+    validations = []
+
+    def interrupt(metrics, step):
+        validations.extend([step] if "val/loss" in metrics else [])
+        if len(validations) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        language_model(compose, dataset, tmp_path / "broken", interrupt)
+    steps = []
+    (resumed, again), _ = language_model(
+        compose, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step)
+    )
+    assert min(steps) > validations[0], "the finished part was trained again"
+    torch.testing.assert_close(resumed, unbroken, rtol=0, atol=0)
+    assert again == curve
+
+
+def test_a_training_that_starts_from_a_language_model_is_reproducible(compose, dataset, tmp_path):
+    (pretrained, _), config = language_model(compose, dataset, tmp_path / "pretrained")
+    folder, vocab_size = dataset
+    hardware = resolve_hardware(config.trainer)
+    first, second, random = (
+        fit(config, folder, vocab_size, hardware, tmp_path / name, lambda *_: None, start)
+        for name, start in (("a", pretrained), ("b", pretrained), ("c", None))
+    )
+    np.testing.assert_equal(weights(first), weights(second))
+    assert not np.array_equal(weights(first)["deep.embedding.weight"], weights(random)["deep.embedding.weight"])
+
+
+def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(compose, dataset, tmp_path):
+    trained, config = language_model(compose, dataset, tmp_path / "checkpoints")
+    save_pretrained(tmp_path / "folder", config.pretraining, "digest", trained)
+    read = load_pretrained(tmp_path / "folder", config.pretraining, "digest")
+    torch.testing.assert_close(read, trained[0], rtol=0, atol=0)
+    other = compose(*TINY, *PRETRAINED, "pretraining.lr=0.5").pretraining
+    with pytest.raises(PipelineError, match=r"pretraining.lr is 0.5, but .* was made with 0.002"):
+        load_pretrained(tmp_path / "folder", other, "digest")
+    with pytest.raises(PipelineError, match="another dataset"):
+        load_pretrained(tmp_path / "folder", config.pretraining, "other")
+    with pytest.raises(PipelineError, match="dvc repro pretrain"):
+        load_pretrained(tmp_path / "nowhere", config.pretraining, "digest")
+    assert load_pretrained(tmp_path / "nowhere", compose().pretraining, "digest") is None
+
+
+def test_each_part_of_a_pass_holds_its_share_of_the_batches():
+    lengths = np.random.default_rng(0).integers(1, 400, 1000)
+    order = LengthBatches(np.arange(1000), lengths, 32, seed=1, parts=3)
+    rows, batches = [], 0
+    for epoch in range(3):
+        order.set_epoch(epoch)
+        part = list(order)
+        assert len(part) == len(order)
+        batches += len(part)
+        rows += [row for batch in part for row in batch]
+    assert (batches, sorted(rows)) == (32, list(range(1000)))

@@ -27,8 +27,8 @@ class SentimentDataModule(pl.LightningDataModule):
         batch_size: reviews in a batch, and as many unlabelled ones.
         fixed_length: as for `pipeline.model.batching.pad`.
         max_reviews: use only so many reviews of each split, half of each label.
-        unlabelled: also draw unlabelled reviews, if the dataset has them.
         seed: of the order of the reviews.
+        unlabelled: also draw unlabelled reviews, if the dataset has them.
     """
 
     def __init__(
@@ -38,8 +38,8 @@ class SentimentDataModule(pl.LightningDataModule):
         batch_size: int,
         fixed_length: int | None,
         max_reviews: int | None,
-        unlabelled: bool,
         seed: int,
+        unlabelled: bool = False,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
