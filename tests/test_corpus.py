@@ -136,11 +136,12 @@ def test_archive_keeps_its_splits_its_unlabelled_reviews_and_ratings(project: Pa
     (project / "reviews.tar.gz").write_bytes(data)
     splits = written(aclimdb(data), project)
     assert splits["train"] == [
-        {"id": "train/neg/3_1", "text": "I left halfway.", "label": 0, "rating": 1},
-        {"id": "train/pos/0_9", "text": "A joy.<br />See it.", "label": 1, "rating": 9},
+        {"id": "train/neg/3_1", "text": "I left halfway.", "label": 0, "rating": 1, "split_group": "train/neg/0"},
+        {"id": "train/pos/0_9", "text": "A joy.<br />See it.", "label": 1, "rating": 9, "split_group": "train/pos/0"},
     ]
     assert [(row["id"], row["label"]) for row in splits["test"]] == [("test/neg/0_2", 0), ("test/pos/7_10", 1)]
     assert splits["test"][1]["text"] == REVIEWS["aclImdb/test/pos/7_10.txt"]
+    assert splits["test"][1]["split_group"] == "test/pos/0"
     assert splits["unlabelled"] == [{"id": "train/unsup/0_0", "text": "Somebody saw this."}]
     assert description(project)["splits"] == {"train": 2, "test": 2, "unlabelled": 1}
     assert description(project)["left_out"] == {"empty_text": 1}

@@ -162,6 +162,7 @@ def test_ngrams_of_a_review_do_not_depend_on_its_batch():
     torch.manual_seed(0)
     wide = NgramLogOdds(orders=3, bits=16)
     wide.ratio.normal_()
+    nn.init.normal_(wide.weight)
     reviews = ngram_reviews("a b c d e f", "a", "c b")
     together = wide(*pad(reviews, None))
     for review, expected in zip(reviews, together, strict=True):
@@ -183,6 +184,7 @@ def test_the_wide_path_adds_its_log_odds_to_the_networks(compose):
     small = ("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12")
     network = build_network(compose(*small).model, vocab_size=30).eval()
     network.wide.ratio.normal_()
+    nn.init.normal_(network.wide.weight)
     ids, lengths = pad(ngram_reviews("a b c d", "e f"), None)
     deep, _ = network.deep.logits(ids, None, lengths)
     logits, _ = network.logits(ids, None, lengths)

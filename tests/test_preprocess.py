@@ -8,6 +8,7 @@ import pytest
 from pipeline.config import SplitConfig
 from pipeline.corpus.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
 from pipeline.corpus.reading import BATCH_ROWS, read_batches
+from pipeline.corpus.scanning import _scan_batch
 from pipeline.corpus.splitting import hold_out, require_both_labels
 from pipeline.errors import PipelineError
 
@@ -15,12 +16,14 @@ CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
 
 
 def keys(rows):
-    """Keys of (split, text, label) rows; label None for unlabelled reviews."""
+    """Keys of (split, text, label) rows without groups; label None for unlabelled reviews."""
+    near = np.array([near_key(text) for _, text, _ in rows], np.uint64)
     return Keys(
-        np.array([near_key(text) for _, text, _ in rows], np.uint64),
-        np.array([exact_key(text) for _, text, _ in rows], np.uint32),
-        np.array([-1 if label is None else label for _, _, label in rows], np.int8),
-        np.array([PRECEDENCE.index(split) for split, _, _ in rows], np.int8),
+        near=near,
+        group=near,
+        exact=np.array([exact_key(text) for _, text, _ in rows], np.uint32),
+        label=np.array([-1 if label is None else label for _, _, label in rows], np.int8),
+        split=np.array([PRECEDENCE.index(split) for split, _, _ in rows], np.int8),
     )
 
 
@@ -117,6 +120,23 @@ def test_held_out_parts_are_stratified_and_of_the_size_asked():
 def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():
     assert held_out(CORPUS) == held_out(CORPUS[::-1])
     assert held_out(CORPUS) != held_out(CORPUS, CONFIG.model_copy(update={"seed": 2}))
+
+
+def test_reviews_of_a_group_are_held_out_together():
+    batch = pa.record_batch(
+        {
+            "text": [text for _, text, _ in CORPUS],
+            "label": pa.array([positive for _, _, positive in CORPUS]).cast(pa.int8()),
+            "split_group": [f"{positive}/{n // 60}" for n, (_, _, positive) in enumerate(CORPUS)],
+        }
+    )
+    near, group, exact, label, _ = _scan_batch(("train", batch))
+    found = Keys(near, group, exact, label, np.full(len(near), PRECEDENCE.index("train"), np.int8))
+    hold_out(found, CONFIG)
+    parts = {name: set(found.split[group == name].tolist()) for name in np.unique(group)}
+    assert len(parts) == 100
+    assert all(len(splits) == 1 for splits in parts.values())
+    assert {len(found.split[found.split == index]) for index in range(3)} == {600, 300, 2100}
 
 
 def test_a_larger_validation_part_leaves_the_test_part_alone():

@@ -19,7 +19,7 @@ from pipeline.config import ArchiveCorpus, project_root
 from pipeline.corpus.fetch import fetch
 from pipeline.corpus.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.locations import local_files
-from pipeline.corpus.normal_form import REVIEW, UNLABELLED, NormalForm
+from pipeline.corpus.normal_form import GROUP, REVIEW, UNLABELLED, NormalForm
 from pipeline.errors import PipelineError
 
 # Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
@@ -28,7 +28,10 @@ MAX_MEMBERS = 5_000_000
 MAX_TOTAL = 20 * 2**30
 
 ROWS = 1024
-RATED = REVIEW.append(pa.field("rating", pa.int8()))
+NEIGHBOURS = 50
+"""The archive numbers its reviews film by film, and splits them by film. So many successive ones, of one label, are a
+group, that a part held out for validation is of other films as well; only the films at a group's ends are in two."""
+RATED = REVIEW.append(pa.field("rating", pa.int8())).append(pa.field(GROUP, pa.string()))
 FOLDERS = {
     "train/neg": ("train", NEGATIVE),
     "train/pos": ("train", POSITIVE),
@@ -37,16 +40,17 @@ FOLDERS = {
     "train/unsup": ("unlabelled", None),
 }
 _MEMBER = re.compile(rf"(?:\./)?[^/]+/({'|'.join(FOLDERS)})/([^/.][^/]*)\.txt")
-_NAME = re.compile(r"[0-9]+_([0-9]{1,2})")
+_NAME = re.compile(r"([0-9]+)_([0-9]{1,2})")
 
 
 class Row(NamedTuple):
-    """A review of the archive; label and rating are None where it has none."""
+    """A review of the archive; the label is None where it has none."""
 
     id: str
     text: str
     label: int | None
     rating: int
+    split_group: str
 
 
 def add_archive(corpus: ArchiveCorpus, normal_form: NormalForm) -> None:
@@ -111,11 +115,11 @@ def _review(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> tu
     if match is None:
         return None
     folder, name = match.groups()
-    rating = _NAME.fullmatch(name)
+    numbers = _NAME.fullmatch(name)
     file = archive.extractfile(member) if member.isreg() else None
     if file is None:
         raise refused("is a link or device, not a review")
-    if rating is None:
+    if numbers is None:
         raise refused("is not named <number>_<rating>.txt")
     if member.size > MAX_REVIEW:
         raise refused(f"has {member.size:,} bytes, too many for a review")
@@ -124,4 +128,5 @@ def _review(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> tu
     except UnicodeDecodeError:
         raise refused("is not UTF-8") from None
     split, label = FOLDERS[folder]
-    return split, Row(f"{folder}/{name}", text, label, int(rating[1]))
+    group = f"{folder}/{int(numbers[1]) // NEIGHBOURS}"
+    return split, Row(f"{folder}/{name}", text, label, int(numbers[2]), group)

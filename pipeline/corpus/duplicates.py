@@ -29,6 +29,11 @@ def exact_key(text: str) -> int:
     return _hash(text, 4)
 
 
+def group_key(group: str) -> int:
+    """64-bit hash of a group's name."""
+    return _hash(group, 8)
+
+
 def _hash(text: str, size: int) -> int:
     # surrogates cannot be encoded otherwise, and a hash need not be decoded
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=size).digest(), "little")
@@ -36,9 +41,11 @@ def _hash(text: str, size: int) -> int:
 
 @dataclass
 class Keys:
-    """What is remembered of each review while duplicates are sought: 14 bytes."""
+    """What is remembered of each review while duplicates are sought: 22 bytes."""
 
     near: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    group: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    """Equal for reviews that are held out together; where the corpus knows no groups, the same as `near`."""
     exact: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     label: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     split: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))

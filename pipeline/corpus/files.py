@@ -9,10 +9,10 @@ from pipeline.config import FilesCorpus
 from pipeline.corpus import tables
 from pipeline.corpus.labels import canonical, label_reader
 from pipeline.corpus.locations import local_files
-from pipeline.corpus.normal_form import LABELS, REVIEW, NormalForm
+from pipeline.corpus.normal_form import GROUP, LABELS, REVIEW, NormalForm
 from pipeline.errors import PipelineError
 
-RESERVED = {*REVIEW.names, "split", "probability"}
+RESERVED = {*REVIEW.names, GROUP, "split", "probability"}
 """Columns the pipeline writes itself, here or beside the predictions."""
 VALUES_SHOWN = 20
 """Different label values remembered for a message."""

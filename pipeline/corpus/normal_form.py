@@ -15,6 +15,8 @@ SPLITS = ("train", "validation", "test", "unlabelled")
 """The files a corpus can have, in the order they are read."""
 LABELS = {0: "negative", 1: "positive"}
 REVIEW = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()})
+GROUP = "split_group"
+"""A column a labelled split may have: reviews of one group are held out together, or not at all."""
 UNLABELLED = pa.schema({"id": pa.string(), "text": pa.string()})
 
 

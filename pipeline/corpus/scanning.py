@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from pyarrow import RecordBatch
 from tqdm import tqdm
 
-from pipeline.corpus.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, near_key
+from pipeline.corpus.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, group_key, near_key
+from pipeline.corpus.normal_form import GROUP
 from pipeline.corpus.reading import count_rows, read_batches
 from pipeline.parallel import OrderedMap
 from pipeline.text.cleaning import clean
@@ -20,13 +21,18 @@ def scan(data: Path, mapping: OrderedMap) -> Keys:
     """
     total = count_rows(data)
     keys = Keys(
-        np.empty(total, np.uint64), np.empty(total, np.uint32), np.empty(total, np.int8), np.empty(total, np.int8)
+        near=np.empty(total, np.uint64),
+        group=np.empty(total, np.uint64),
+        exact=np.empty(total, np.uint32),
+        label=np.empty(total, np.int8),
+        split=np.empty(total, np.int8),
     )
     start = 0
     with tqdm(total=total, desc="scan", unit=" reviews", disable=None) as progress:
-        for near, exact, label, split in mapping(_scan_batch, read_batches(data)):
+        for near, group, exact, label, split in mapping(_scan_batch, read_batches(data)):
             rows = slice(start, start + len(near))
-            keys.near[rows], keys.exact[rows], keys.label[rows], keys.split[rows] = near, exact, label, split
+            keys.near[rows], keys.group[rows], keys.exact[rows] = near, group, exact
+            keys.label[rows], keys.split[rows] = label, split
             start += len(near)
             progress.update(len(near))
     return keys
@@ -34,10 +40,13 @@ def scan(data: Path, mapping: OrderedMap) -> Keys:
 
 def _scan_batch(
     item: tuple[str, RecordBatch],
-) -> tuple[NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int8] | int, int]:
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int8] | int, int]:
     name, batch = item
     texts = [clean(text) for text in batch.column("text").to_pylist()]
     near = np.array([near_key(text) for text in texts], dtype=np.uint64)
+    group = near
+    if GROUP in batch.schema.names:
+        group = np.array([group_key(name) for name in batch.column(GROUP).to_pylist()], dtype=np.uint64)
     exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
     label = UNLABELLED if name == "unlabelled" else batch.column("label").to_numpy()
-    return near, exact, label, PRECEDENCE.index(name)
+    return near, group, exact, label, PRECEDENCE.index(name)

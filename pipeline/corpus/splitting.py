@@ -16,8 +16,9 @@ from pipeline.errors import PipelineError
 def hold_out(keys: Keys, config: SplitConfig) -> None:
     """Move reviews of the train split to the splits that have none, in `keys.split`.
 
-    Within each label the reviews are ranked by a seeded hash of their `near_key`; the lowest go to test, the next to
-    validation. So the parts are stratified, do not depend on the order of the rows, and duplicates stay together.
+    Within each label the reviews are ranked by a seeded hash of their group, or of their `near_key` where the corpus
+    has no groups; the lowest go to test, the next to validation. So the parts are stratified, do not depend on the
+    order of the rows, and groups, or duplicates, stay together.
 
     Raises:
         PipelineError: a part would hold no review of a label.
@@ -26,7 +27,7 @@ def hold_out(keys: Keys, config: SplitConfig) -> None:
     train = keys.split == PRECEDENCE.index("train")
     for label, name in LABELS.items():
         rows = np.flatnonzero(train & (keys.label == label))
-        rank = _mix(keys.near[rows], config.seed)
+        rank = _mix(keys.group[rows], config.seed)
         order = np.argsort(rank, kind="stable")
         taken = 0
         for part, fraction in (("test", config.test), ("validation", config.validation)):
@@ -37,7 +38,7 @@ def hold_out(keys: Keys, config: SplitConfig) -> None:
                 raise PipelineError(
                     f"split.{part}: {fraction} of {len(rows)} {name} training reviews is none; raise it, or add reviews"
                 )
-            # cut between two hashes, not between two reviews: duplicates share a hash
+            # cut between two hashes, not between two reviews: a group, or duplicates, share a hash
             while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
                 end += 1
             keys.split[rows[order[taken:end]]] = PRECEDENCE.index(part)
