@@ -19,7 +19,7 @@ from pipeline.evaluation.report import collect_metrics, format_report
 from pipeline.evaluation.scoring import Scored, score, write_predictions
 from pipeline.evaluation.verdict import verdict
 from pipeline.model.build import build_network
-from pipeline.model.calibration import choose_threshold, fit_temperature
+from pipeline.model.calibration import choose_threshold, fit_temperature, fit_weights
 from pipeline.model.scoring import calibrated
 from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
@@ -113,6 +113,22 @@ def test_temperature_undoes_a_known_scale(scale: float) -> None:
     logits = random.normal(0, 2, 20_000)
     labels = (random.random(20_000) < calibrated(logits, 1)).astype(int)
     assert fit_temperature(logits * scale, labels) == pytest.approx(scale, rel=0.05)
+
+
+def test_the_weight_of_one_path_is_the_inverse_of_its_temperature() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, 2_000)
+    labels = (random.random(2_000) < calibrated(logits / 3, 1)).astype(int)
+    assert fit_weights(logits[:, None], labels)[0] == pytest.approx(1 / fit_temperature(logits, labels), rel=1e-3)
+
+
+def test_paths_get_the_weights_they_deserve_and_none_a_negative_one() -> None:
+    random = np.random.default_rng(0)
+    paths = random.normal(0, 1, (20_000, 3))
+    labels = (random.random(20_000) < calibrated(paths @ [2.0, 0.5, -1.0], 1)).astype(int)
+    first, second, third = fit_weights(paths, labels)
+    assert first / second == pytest.approx(4, rel=0.2)
+    assert third == 0
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -1,5 +1,7 @@
 """From configuration to network."""
 
+from torch import Tensor
+
 from pipeline.config import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.model.bag_of_words import BagOfWords
 from pipeline.model.ngrams import NgramLogOdds
@@ -39,6 +41,13 @@ def build_network(config: Model, vocab_size: int) -> Network:
 def deep_part(network: Network) -> SentimentRNN | BagOfWords:
     """The network without its wide path, if it has one."""
     return network.deep if isinstance(network, WideAndDeep) else network
+
+
+def path_logits(network: Network, x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Log-odds [batch, paths] of token ids x [batch, time] by each path of the network; most have one."""
+    if isinstance(network, WideAndDeep):
+        return network.paths(x, None, lengths)[0]
+    return network.logits(x, None, lengths)[0].float()[:, None]
 
 
 def fixed_length(config: Model) -> int | None:

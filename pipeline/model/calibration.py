@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit
 
 from pipeline.errors import PipelineError
 from pipeline.model.scoring import calibrated
@@ -45,8 +46,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """
     z, y = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     _require_reviews(z)
-    positives = np.count_nonzero(y)
-    targets = np.where(y == 1, (positives + 1) / (positives + 2), 1 / (len(y) - positives + 2))
+    targets = _soft(y)
 
     def loss(log_temperature: float) -> float:
         scaled = z / np.exp(log_temperature)
@@ -54,6 +54,37 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
 
     found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURE_BOUNDS)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
+
+
+def fit_weights(paths: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """Find the weights of several log-odds whose weighted sum has the lowest log loss.
+
+    That is logistic regression without a bias; the weight of a single path is the inverse of its temperature. The
+    labels are pulled a little towards one half, as in `fit_temperature`.
+
+    Args:
+        paths: log-odds `[n, paths]`.
+        labels: 0 or 1, `[n]`.
+
+    Returns:
+        weights [paths], none of them negative.
+
+    Raises:
+        PipelineError: there are no reviews, or a value is not finite.
+    """
+    z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
+    _require_reviews(z)
+    targets = _soft(y)
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scaled = z @ weights
+        gradient = z.T @ (expit(scaled) - targets) / len(y)
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
+
+    start = np.ones(z.shape[1])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURE_BOUNDS[0])] * len(start))
+    weights: NDArray[np.float64] = found.x
+    return weights
 
 
 def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -90,6 +121,11 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
         return 0.5
     best_cuts = cuts[accuracy == best]
     return float(best_cuts[np.argmin(np.abs(best_cuts - 0.5))])
+
+
+def _soft(labels: NDArray[np.generic]) -> NDArray[np.float64]:
+    positives = np.count_nonzero(labels)
+    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2))
 
 
 def _require_reviews(values: NDArray[np.floating]) -> None:

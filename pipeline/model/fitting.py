@@ -7,16 +7,19 @@ from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from pipeline.config import Config
 from pipeline.model.build import Network, build_network, deep_part, fixed_length
+from pipeline.model.calibration import fit_weights
 from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
 from pipeline.model.pretrained import start_from
+from pipeline.model.scoring import score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.model.word_vectors import start_from_vectors
@@ -95,7 +98,11 @@ def fit(
         callbacks=callbacks,
     )
     seconds = time.perf_counter() - started
-    return Training(network.cpu().eval(), curve.rows, seconds, curve.reviews / seconds)
+    network = network.cpu().eval()
+    if isinstance(network, WideAndDeep):
+        paths = score_paths(network, list(data.validation), fixed_length(config.model))
+        network.path_weights.copy_(torch.from_numpy(fit_weights(paths, data.validation.labels)))
+    return Training(network, curve.rows, seconds, curve.reviews / seconds)
 
 
 def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:

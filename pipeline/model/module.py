@@ -8,8 +8,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline.config import TrainingConfig
 from pipeline.model.adversarial import divergence, running_word_scale, steepest
-from pipeline.model.build import Network, deep_part
-from pipeline.model.calibration import fit_temperature
+from pipeline.model.build import Network, deep_part, path_logits
+from pipeline.model.calibration import fit_weights
 from pipeline.model.learner import Learner
 from pipeline.model.sentiment_rnn import SentimentRNN
 from pipeline.model.wide_and_deep import WideAndDeep
@@ -46,9 +46,9 @@ class Batch(NamedTuple):
 class SentimentModule(Learner):
     """Binary cross-entropy on log-odds; adversarial and virtual adversarial training where configured.
 
-    Logs `train/accuracy` by step, and by epoch `val/accuracy`, `val/loss` and `val/calibrated_loss`: the loss after the
-    best temperature, as the model will be used. By that an epoch is judged, for more training makes a network surer of
-    itself before it makes it worse.
+    Logs `train/accuracy` by step, and by epoch `val/loss`, `val/calibrated_loss` and `val/accuracy`, the latter two
+    with the best weights of the paths (`fit_weights`), as the model will be used. By the calibrated loss an epoch is
+    judged, for more training makes a network surer of itself before it makes it worse.
     """
 
     network: Network
@@ -105,20 +105,20 @@ class SentimentModule(Learner):
         return divergence(logits, perturbed)
 
     def validation_step(self, batch: Batch, _index: int) -> None:
-        """Keep the log-odds of a batch until the epoch's end."""
-        logits, _ = self.network.logits(batch.reviews.ids, None, batch.reviews.lengths)
-        self._validation.append((logits.float(), batch.labels))
+        """Keep the log-odds of a batch, those of each path, until the epoch's end."""
+        self._validation.append((path_logits(self.network, *batch.reviews), batch.labels))
 
     def on_validation_epoch_end(self) -> None:
         """Log what all validation reviews together say."""
-        logits, labels = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
+        paths, labels = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
         self._validation.clear()
-        temperature = fit_temperature(logits.cpu().numpy(), labels.cpu().numpy())
+        weights = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
+        calibrated = paths @ torch.from_numpy(weights).to(paths)
         losses = {
-            "val/loss": binary_cross_entropy_with_logits(logits, labels),
-            "val/calibrated_loss": binary_cross_entropy_with_logits(logits / temperature, labels),
+            "val/loss": binary_cross_entropy_with_logits(paths.sum(1), labels),
+            "val/calibrated_loss": binary_cross_entropy_with_logits(calibrated, labels),
         }
-        self.log_dict({**losses, "val/accuracy": _accuracy(logits, labels)}, prog_bar=True)
+        self.log_dict({**losses, "val/accuracy": _accuracy(calibrated, labels)}, prog_bar=True)
 
 
 def _read(deep: SentimentRNN, vectors: Tensor, reviews: Reviews) -> Tensor:

@@ -1,18 +1,19 @@
 """The log-odds a trained network gives to encoded reviews."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pipeline.model.batching import pad
-from pipeline.model.build import Network
+from pipeline.model.build import Network, path_logits
 
 BATCH_SIZE = 64
 
 
-@torch.inference_mode()
 def score(network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> NDArray[np.float32]:
     """Log-odds [n] that each review is positive, in the order of the reviews.
 
@@ -21,14 +22,29 @@ def score(network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: 
         reviews: token ids of each review, at least one id each; batched by length, which changes no answer.
         fixed_length: as for `pipeline.model.batching.pad`.
     """
-    scores = np.empty(len(reviews), dtype=np.float32)
+    return _in_batches(lambda ids, lengths: network.logits(ids, None, lengths)[0], reviews, fixed_length)
+
+
+def score_paths(
+    network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
+) -> NDArray[np.float32]:
+    """As `score`, by each path of the network: [n, paths]."""
+    return _in_batches(partial(path_logits, network), reviews, fixed_length)
+
+
+@torch.inference_mode()
+def _in_batches(
+    answer: Callable[[Tensor, Tensor | None], Tensor], reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
+) -> NDArray[np.float32]:
     order = np.argsort([len(review) for review in reviews], kind="stable")
+    scores = []
     for start in range(0, len(order), BATCH_SIZE):
         rows = order[start : start + BATCH_SIZE]
-        ids, lengths = pad([reviews[row] for row in rows], fixed_length)
-        logits, _ = network.logits(ids, None, lengths)
-        scores[rows] = logits.numpy()
-    return scores
+        scores.append(answer(*pad([reviews[row] for row in rows], fixed_length)).numpy())
+    found = np.concatenate(scores) if scores else np.empty(0, np.float32)
+    unsorted = np.empty_like(found)
+    unsorted[order] = found
+    return unsorted
 
 
 def calibrated(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
