@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench lint ui
+.PHONY: help setup repro test bench ablation lint ui
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -27,6 +27,11 @@ test: setup lint ## Check style and types, and run the tests
 
 bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
 	python -m benchmarks
+
+ablation: setup ## Train every part of the recipe by itself and together, three seeds each: docs/quality.md (hours)
+	dvc exp run $(OVERRIDES:%=-S %) -S pretraining=language_model pretrain
+	python -m pipeline.train -m sweep=ablation $(OVERRIDES)
+	python -m pipeline.ablation
 
 lint: setup
 	ruff check

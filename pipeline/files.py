@@ -55,6 +55,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def replace_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Replace what stands between two markers of a page.
+
+    Raises:
+        PipelineError: the page has not both markers.
+    """
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, closing, after = rest.partition(end)
+    if not found or not closing:
+        raise PipelineError(f"{page} lacks the markers {begin} and {end}; put them back where the figures belong")
+    write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
     """Read a JSON object.
 

@@ -40,7 +40,7 @@ def main(config: Config) -> None:
         with training_run(
             store,
             f"pretrain-{run_name(config)}",
-            run_tags(config),
+            {**run_tags(config), "stage": "pretrain"},
             checkpoints / "run_id",
             config.tracking.system_metrics,
         ) as run:

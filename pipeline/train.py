@@ -17,6 +17,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,13 +56,14 @@ def main(config: Config) -> None:
     train(config, WORKSPACE / "artifacts", WORKSPACE / "reports")
 
 
-def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
+def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str] | None = None) -> dict[str, float]:
     """Train, calibrate and save one model within one MLflow run.
 
     Args:
         config: what to train; its corpus, split and text must be those of the prepared dataset.
         artifacts: gets `model/` and `run.json`.
         reports: gets `learning_curve.csv`.
+        tags: of the MLflow run, beside the usual.
 
     Returns:
         the row of the learning curve with the least calibrated validation loss.
@@ -77,7 +79,11 @@ def train(config: Config, artifacts: Path, reports: Path) -> dict[str, float]:
     checkpoints.parent.mkdir(exist_ok=True)
     with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
         with training_run(
-            store, run_name(config), run_tags(config), checkpoints / "run_id", config.tracking.system_metrics
+            store,
+            run_name(config),
+            {**run_tags(config), "stage": "train", **(tags or {})},
+            checkpoints / "run_id",
+            config.tracking.system_metrics,
         ) as run:
             _describe(run, config, dataset, hardware)
             with log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")):
@@ -128,8 +134,11 @@ def trial(composed: DictConfig) -> float:
     """One trial of a sweep; returns the least calibrated validation loss, for a sweeper to minimise."""
     with tidy_exit():
         config = validate(OmegaConf.to_container(composed, resolve=True))
-        output = Path(HydraConfig.get().runtime.output_dir)
-        return train(config, output, output)["val_calibrated_loss"]
+        hydra_config = HydraConfig.get()
+        output = Path(hydra_config.runtime.output_dir)
+        chosen = {group: hydra_config.runtime.choices.get(group) for group in ("experiment", "sweep")}
+        tags = {group: name for group, name in chosen.items() if name}
+        return train(config, output, output, tags)["val_calibrated_loss"]
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from pipeline.config import WORKSPACE
 from tests.conftest import Project
 
-STAGES = ["compose", "download", "data.dvc", "preprocess", "train", "evaluate", "register"]
+STAGES = ["compose", "download", "data.dvc", "preprocess", "pretrain", "train", "evaluate", "register"]
 
 
 def stages_run(output: str) -> list[str]:
@@ -30,7 +30,8 @@ def store(project: Project) -> MlflowClient:
 
 def training_runs(project: Project):
     client = store(project)
-    return client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], order_by=["start_time"])
+    experiment = client.get_experiment_by_name("sentiment")
+    return client.search_runs([experiment.experiment_id], "tags.stage = 'train'", order_by=["start_time"])
 
 
 def report(project: Project, name: str):
@@ -103,7 +104,7 @@ def test_a_second_run_does_nothing_but_compose(trained):
     ("file", "old", "new", "expected"),
     [
         ("conf/model/sentiment_rnn.yaml", "# The default", "# Still the default", ["compose"]),
-        ("conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12", ["compose", *STAGES[4:]]),
+        ("conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12", ["compose", *STAGES[5:]]),
         ("conf/text/default.yaml", "max_tokens: 400", "max_tokens: 5", ["compose", *STAGES[3:]]),
         ("conf/tracking/local.yaml", "experiment: sentiment", "experiment: other", ["compose", "register"]),
         ("conf/evaluation/default.yaml", "ece_bins: 15", "ece_bins: 5", ["compose", "evaluate", "register"]),
@@ -244,6 +245,8 @@ def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp
 @pytest.mark.parametrize("path", sorted((WORKSPACE / "conf" / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_runs(path, copy):
     short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]
+    if path.stem == "best":
+        short += ["pretraining.epochs=1", "pretraining.max_reviews=32"]
     overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
     copy.run("dvc", "exp", "run", *overrides)
     _, run = training_runs(copy)

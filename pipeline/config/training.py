@@ -30,6 +30,8 @@ class OptimiserConfig(Section):
 class TrainingConfig(OptimiserConfig):
     """Training on labelled reviews."""
 
+    wide_lr: float = Field(gt=0)
+    """Peak learning rate of the n-grams' weights: each is seen in few reviews and must move far when it is."""
     ema_decay: float | None = Field(gt=0, lt=1)
     """Decay per step of the exponential moving average of the weights that is validated and kept; null: none."""
     patience: int | None = Field(ge=1)
@@ -61,7 +63,8 @@ class LanguageModelConfig(OptimiserConfig):
     embedding_dropout: Fraction
     output_dropout: Fraction
     cutoffs: list[int] = Field(min_length=1)
-    """Ranks at which the words, most frequent first, are divided into the clusters of the adaptive softmax."""
+    """Ranks at which the words, most frequent first, are divided into the clusters of the adaptive softmax; those
+    beyond the vocabulary are left out."""
     parts: int = Field(ge=1)
     """Each epoch is validated, and can be resumed, in so many parts."""
 

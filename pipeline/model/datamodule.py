@@ -82,25 +82,29 @@ class LengthBatches(Sampler[list[int]]):
         lengths: of the reviews in these rows [n].
         batch_size: rows in a batch.
         seed: of the order.
-        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows.
+        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows; at most one for each batch.
     """
 
     def __init__(
         self, rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int, seed: int, parts: int = 1
     ) -> None:
         self._rows, self._lengths = rows, lengths
-        self._batch_size, self._seed, self._parts, self._epoch = batch_size, seed, parts, 0
+        self._batch_size, self._seed, self._epoch = batch_size, seed, 0
+        self.parts = min(parts, self._batches)
+
+    @property
+    def _batches(self) -> int:
+        return math.ceil(len(self._rows) / self._batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
-        batches = math.ceil(len(self._rows) / self._batch_size)
-        return len(range(self._epoch % self._parts, batches, self._parts))
+        return len(range(self._epoch % self.parts, self._batches, self.parts))
 
     def __iter__(self) -> Iterator[list[int]]:
-        passes, part = divmod(self._epoch, self._parts)
+        passes, part = divmod(self._epoch, self.parts)
         random = np.random.default_rng([self._seed, passes])
         order = random.permutation(len(self._rows))
         pool = self._batch_size * POOL_BATCHES
@@ -108,7 +112,7 @@ class LengthBatches(Sampler[list[int]]):
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
             batches += sorted_batches(self._rows[members], self._lengths[members], self._batch_size)
-        for index in random.permutation(len(batches))[part :: self._parts]:
+        for index in random.permutation(len(batches))[part :: self.parts]:
             yield batches[index]
 
 

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from pipeline.config import LanguageModelConfig
-from pipeline.errors import PipelineError
 from pipeline.model.sentiment_rnn import SentimentRNN, reverse
 
 SHRINK = 4
@@ -25,18 +24,10 @@ class LanguageModel(nn.Module):
     Args:
         vocab_size: number of token ids, sorted by frequency.
         config: the size of the network.
-
-    Raises:
-        PipelineError: a cutoff lies beyond the vocabulary.
     """
 
     def __init__(self, vocab_size: int, config: LanguageModelConfig) -> None:
         super().__init__()
-        if config.cutoffs[-1] >= vocab_size:
-            raise PipelineError(
-                f"pretraining.cutoffs: {config.cutoffs[-1]} is no rank among the {vocab_size} words of the vocabulary; "
-                "leave it out"
-            )
         self.reader = SentimentRNN(
             vocab_size,
             1,
@@ -49,7 +40,8 @@ class LanguageModel(nn.Module):
             initialisation="orthogonal",
         )
         self.dropout = nn.Dropout(config.output_dropout)
-        self.softmax = AdaptiveSoftmax(config.hidden_dim, vocab_size, config.cutoffs)
+        cutoffs = [rank for rank in config.cutoffs if rank < vocab_size]
+        self.softmax = AdaptiveSoftmax(config.hidden_dim, vocab_size, cutoffs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Mean negative log-likelihood of a word, in nats: of token ids x [batch, time] and lengths [batch]."""
@@ -76,13 +68,13 @@ class AdaptiveSoftmax(nn.Module):
     Args:
         size: of a state.
         vocab_size: number of words, sorted by frequency.
-        cutoffs: the first word of each cluster of rarer words, rising.
+        cutoffs: the first word of each cluster of rarer words, rising; without any it is a plain softmax.
     """
 
     def __init__(self, size: int, vocab_size: int, cutoffs: Sequence[int]) -> None:
         super().__init__()
         self.cutoffs = [*cutoffs, vocab_size]
-        self.head = nn.Linear(size, cutoffs[0] + len(cutoffs))
+        self.head = nn.Linear(size, self.cutoffs[0] + len(cutoffs))
         self.tails = nn.ModuleList()
         for i, (low, high) in enumerate(zip(self.cutoffs, self.cutoffs[1:], strict=False), start=1):
             smaller = max(1, size // SHRINK**i)

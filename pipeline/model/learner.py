@@ -48,6 +48,10 @@ class Learner(pl.LightningModule):
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip or math.inf)
         self.log("train/grad_norm", norm)
 
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """What is trained, for `build_optimiser`."""
+        return [{"params": list(self.parameters())}]
+
     def configure_optimizers(self) -> Any:
         """See `build_optimiser`."""
-        return build_optimiser(self.parameters(), self.config, int(self.trainer.estimated_stepping_batches))
+        return build_optimiser(self.parameter_groups(), self.config, int(self.trainer.estimated_stepping_batches))

@@ -1,6 +1,6 @@
 """The network as Lightning trains it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,6 +57,13 @@ class SentimentModule(Learner):
     def __init__(self, network: Network, config: TrainingConfig, seed: int) -> None:
         super().__init__(network, config, seed)
         self._validation: list[tuple[Tensor, Tensor]] = []
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """The network's, and with a peak learning rate of their own those of its wide path."""
+        if not isinstance(self.network, WideAndDeep):
+            return super().parameter_groups()
+        wide = {"params": list(self.network.wide.parameters()), "lr": self.config.wide_lr}
+        return [{"params": list(self.network.deep.parameters())}, wide]
 
     def loss(self, batch: Batch) -> Tensor:
         """The cross-entropy of each path of the network, and what the configuration adds."""

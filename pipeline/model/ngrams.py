@@ -12,8 +12,6 @@ from pipeline.model.batching import pad
 
 PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
-SPEED = 8.0
-"""What the trained weights are multiplied by: seen in one review of thousands, each must move fast when it is."""
 COUNTING_BATCH = 256
 
 
@@ -40,7 +38,7 @@ class NgramLogOdds(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Log-odds [batch] of token ids x [batch, time], padded on the right, of the given lengths [batch]."""
         buckets, present = self.features(x, lengths)  # [batch, slots]
-        values = SPEED * embedding(buckets, self.weight) * embedding(buckets, self.ratio)
+        values = embedding(buckets, self.weight) * embedding(buckets, self.ratio)
         counted = present.sum(1)
         return (values.squeeze(2) * present).sum(1) / counted.clamp(min=1).sqrt()
 

@@ -1,25 +1,26 @@
 """AdamW and its schedule."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
-from torch.nn import Parameter
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config import OptimiserConfig
 
 
-def build_optimiser(parameters: Iterable[Parameter], config: OptimiserConfig, steps: int) -> dict[str, Any]:
-    """AdamW (Loshchilov & Hutter 2019; without weight decay that is Adam) with a schedule by step, as Lightning wants.
+def build_optimiser(groups: Sequence[dict[str, Any]], config: OptimiserConfig, steps: int) -> dict[str, Any]:
+    """AdamW (Loshchilov & Hutter 2019), without weight decay Adam, with a schedule by step, as Lightning wants.
 
     Args:
-        parameters: to be trained.
+        groups: `params` to be trained; with an `lr` of their own where they need another peak than the rest.
         config: how.
         steps: of the whole training.
     """
-    optimiser = AdamW(parameters, lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True)
+    optimiser = AdamW(
+        list(groups), lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True
+    )
     scheduler = LambdaLR(optimiser, lambda step: learning_rate_factor(step, steps, config))
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 

@@ -50,10 +50,11 @@ def pretrain(
     pl.seed_everything(config.seed, verbose=False)
     module = _LanguageModule(LanguageModel(vocab_size, config), config, config.seed)
     curve = LearningCurve(("loss", "perplexity"))
+    data = _RunningText(dataset, config)
     run_training(
         module,
-        _RunningText(dataset, config),
-        epochs=config.epochs * config.parts,
+        data,
+        epochs=config.epochs * data.order.parts,
         monitor="val/loss",
         hardware=hardware,
         curve=curve,
@@ -94,13 +95,13 @@ class _RunningText(pl.LightningDataModule):
         self._validation = [read_split(folder, "validation")]
         lengths = np.concatenate([split.lengths for split in self._train])
         rows = _readable(lengths)[: config.max_reviews]
-        self._order = LengthBatches(rows, lengths[rows], config.batch_size, config.seed, config.parts)
+        self.order = LengthBatches(rows, lengths[rows], config.batch_size, config.seed, config.parts)
         lengths = self._validation[0].lengths
         rows = _readable(lengths)[: config.max_reviews]
         self._validation_order = sorted_batches(rows, lengths[rows], config.batch_size)
 
     def train_dataloader(self) -> DataLoader[Reviews]:
-        return DataLoader(_Rows(self._train), batch_size=None, sampler=self._order)
+        return DataLoader(_Rows(self._train), batch_size=None, sampler=self.order)
 
     def val_dataloader(self) -> DataLoader[Reviews]:
         return DataLoader(_Rows(self._validation), batch_size=None, sampler=self._validation_order)
