@@ -1,0 +1,56 @@
+"""What each part earns, read back from MLflow."""
+
+import json
+import shutil
+
+import pytest
+
+from pipeline.ablation import collect, latest_trials, render
+from pipeline.errors import PipelineError
+from pipeline.tracking.finished import FinishedRun
+from tests.conftest import Project
+
+SMALL_CORPUS = (  # that of the fixture's `experiment=tiny`
+    *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
+    *("corpus.labels={negative:[bad],positive:[good]}", "corpus.keep_columns=[cinema]"),
+    *("trainer.threads=1", "trainer.precision=32-true", "tracking.system_metrics=false"),
+)
+
+
+def trial(experiment, seed, accuracy=0.9):
+    metrics = {"best/val_accuracy": 0.8, "test/accuracy": accuracy, "test/ece": 0.01, "speed/train_seconds": 90.0}
+    tags = {"experiment": f"ablation/{experiment}"}
+    return FinishedRun(f"{experiment}{seed}{accuracy}", tags, {"seed": str(seed)}, metrics)
+
+
+def test_of_equal_trials_the_latest_counts():
+    runs = [trial("wide", 1, 0.92), trial("wide", 2), trial("wide", 1, 0.5)]
+    assert [run.metrics["test/accuracy"] for run in latest_trials(runs)] == [0.92, 0.9]
+
+
+def test_without_trials_the_way_to_them_is_told():
+    with pytest.raises(PipelineError, match="run `make ablation`"):
+        latest_trials([])
+
+
+def test_the_table_gives_mean_and_spread_over_the_seeds():
+    rows = collect([trial("wide", 1, 0.90), trial("wide", 2, 0.92), trial("lstm", 1, 0.88)])
+    table = render(rows, ["cpu"])
+    assert [row["name"] for row in rows] == ["lstm", "wide"]
+    assert "| `lstm` | 1 | 0.8000 | 0.8800 | 0.0100 | 1.5 |" in table
+    assert "| `wide` | 2 | 0.8000 ± 0.0000 | 0.9100 ± 0.0141 | 0.0100 ± 0.0000 | 1.5 |" in table
+
+
+def test_trials_are_scored_on_test_and_read_back_from_mlflow(trained, tmp_path):
+    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    short = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8")
+    for part in ("wide", "lstm"):
+        experiment = f"experiment=ablation/{part}"
+        project.run("python", "-m", "pipeline.train", "sweep=ablation", experiment, *SMALL_CORPUS, *short)
+    project.run("python", "-m", "pipeline.ablation")
+    rows = json.loads((project.root / "reports" / "ablation.json").read_text())["rows"]
+    assert all(len(row["test_accuracy"]) == 1 for row in rows)
+    page = (project.root / "docs" / "quality.md").read_text()
+    assert all(f"{row['test_accuracy'][0]:.4f}" in page for row in rows)
+    assert (project.root / "docs" / "images" / "ablation.png").read_bytes().startswith(b"\x89PNG")
