@@ -32,7 +32,9 @@ def test_an_error_of_the_users_is_one_line_and_exit_code_1():
 
 @pytest.mark.parametrize(("send", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_command_tidily(send, code):
-    returned, errors = run(WAIT + "time.sleep(60)", send)
+    # a shell makes what it starts in the background deaf to interrupts, these tests perhaps
+    hear = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    returned, errors = run(hear + WAIT + "time.sleep(60)", send)
     assert returned == code
     assert len(errors.splitlines()) == 1
 
