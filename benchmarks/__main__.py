@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from benchmarks import gpu, inference, overhead, preprocessing, profiling, startup, training
-from benchmarks.corpus import read_texts, require_prepared, write_article_dataset
+from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.machine import describe
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE
+from pipeline.evaluation.scoring import read_texts
 from pipeline.files import write_json
 
 TEXTS = 1024
@@ -42,7 +43,7 @@ def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
         write_article_dataset(dataset, article)
         figures = [
             *training.compare(article),
-            *inference.compare(article, read_texts(dataset, "test", TEXTS)),
+            *inference.compare(article, read_texts(dataset, "test")[0][:TEXTS]),
             *overhead.compare(dataset),
             *preprocessing.compare(downloads, folder / "preprocessing"),
             *startup.compare(dataset, folder / "startup"),

@@ -27,12 +27,6 @@ def require_prepared(*folders: Path) -> None:
             raise PipelineError(f"{folder} is missing; the benchmarks read it: run `make repro` first")
 
 
-def read_texts(dataset: Path, split: str, limit: int) -> list[str]:
-    """The texts of the first `limit` reviews of a split."""
-    texts: list[str] = pq.read_table(dataset / split / "rows.parquet", columns=["text"])["text"][:limit].to_pylist()
-    return texts
-
-
 def write_article_dataset(source: Path, folder: Path) -> None:
     """Encode the train split of the dataset `source`, and a little of its validation split, as the article does."""
 

@@ -31,7 +31,7 @@ from pipeline.evaluation.plots import write_panels
 from pipeline.evaluation.scoring import score
 from pipeline.files import read_json, write_json
 from pipeline.model.build import fixed_length
-from pipeline.serving.folder import ModelInfo, load
+from pipeline.serving.folder import ModelInfo, load, read_info
 from pipeline.serving.predictor import Predictor
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Encoder
@@ -76,7 +76,7 @@ def find_trials(sweep: Path) -> dict[str, Path]:
     """
     trials: dict[str, Path] = {}
     for model in sorted(sweep.glob("*/model"), key=lambda path: (len(path.parent.name), path.parent.name)):
-        kind = _kind(load(model)[2])
+        kind = _kind(read_info(model / "config.json"))
         trials[f"{kind} {model.parent.name}" if kind in trials else kind] = model.parent
     if not trials:
         raise PipelineError(f"{sweep} holds no trained model to measure; see the errors of its trials")

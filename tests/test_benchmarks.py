@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from benchmarks import inference, overhead, preprocessing, profiling, training
-from benchmarks.corpus import read_texts, require_prepared, write_article_dataset
+from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.measuring import Figure, alternate
 from benchmarks.table import BEGIN, END, render, rewrite, verdict
 from pipeline.config import WORKSPACE
@@ -148,8 +147,3 @@ def test_the_committed_page_agrees_with_the_committed_figures():
 def test_a_missing_dataset_is_named_with_what_to_run(tmp_path):
     with pytest.raises(PipelineError, match=r"dataset is missing.*make repro"):
         require_prepared(tmp_path, tmp_path / "dataset")
-
-
-def test_texts_are_those_of_the_split(dataset):
-    assert read_texts(dataset, "test", 3) == [text.replace("<br /><br />", "  ") for text, _ in reviews()[40:43]]
-    assert torch.get_num_threads() == 1
