@@ -206,6 +206,7 @@ def language_model(compose, dataset, checkpoints, log_metrics=lambda *_: None):
 def test_a_language_model_learns_and_a_stopped_one_ends_as_one_never_stopped(compose, dataset, tmp_path):
     (unbroken, curve), _ = language_model(compose, dataset, tmp_path / "unbroken")
     assert len(curve) == 4  # two epochs of two parts
+    assert len({row["val_loss"] for row in curve}) == 4, "an epoch went without a validation of its own"
     assert curve[-1]["val_loss"] < curve[0]["val_loss"]
     assert curve[-1]["val_perplexity"] == pytest.approx(math.exp(curve[-1]["val_loss"]))
 
@@ -254,14 +255,13 @@ def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(c
     assert load_pretrained(tmp_path / "nowhere", compose().pretraining, "digest") is None
 
 
-def test_each_part_of_a_pass_holds_its_share_of_the_batches():
+def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():
     lengths = np.random.default_rng(0).integers(1, 400, 1000)
     order = LengthBatches(np.arange(1000), lengths, 32, seed=1, parts=3)
-    rows, batches = [], 0
+    rows = []
     for epoch in range(3):
         order.set_epoch(epoch)
         part = list(order)
-        assert len(part) == len(order)
-        batches += len(part)
+        assert len(part) == len(order) == 10  # of 32 batches
         rows += [row for batch in part for row in batch]
-    assert (batches, sorted(rows)) == (32, list(range(1000)))
+    assert len(rows) == len(set(rows)) >= 30 * 32 - 24  # the last batch has 8 reviews

@@ -82,7 +82,9 @@ class LengthBatches(Sampler[list[int]]):
         lengths: of the reviews in these rows [n].
         batch_size: rows in a batch.
         seed: of the order.
-        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows; at most one for each batch.
+        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows; at most one for each batch. All
+            are of one size, for Lightning validates after as many batches as the first epoch had: the last few batches
+            of a pass, fewer than there are parts, go unread, others in each.
     """
 
     def __init__(
@@ -101,7 +103,7 @@ class LengthBatches(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(range(self._epoch % self.parts, self._batches, self.parts))
+        return self._batches // self.parts
 
     def __iter__(self) -> Iterator[list[int]]:
         passes, part = divmod(self._epoch, self.parts)
@@ -112,7 +114,8 @@ class LengthBatches(Sampler[list[int]]):
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
             batches += sorted_batches(self._rows[members], self._lengths[members], self._batch_size)
-        for index in random.permutation(len(batches))[part :: self.parts]:
+        start = part * len(self)
+        for index in random.permutation(len(batches))[start : start + len(self)]:
             yield batches[index]
 
 
