@@ -18,7 +18,7 @@ from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.ablation_figure import draw_ablation
-from pipeline.evaluation.metrics import expected_calibration_error
+from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.plots import write_panels
 from pipeline.evaluation.scoring import score
 from pipeline.files import replace_between, write_json
@@ -113,10 +113,10 @@ def _scored(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
         test = score(DATASET, "test", predictor)
-    found = {
-        "test/accuracy": float((test.predicted == test.labels).mean()),
-        "test/ece": expected_calibration_error(test.labels, test.probabilities, bins),
-    }
+    judged = classification_metrics(
+        test.labels, test.probabilities, threshold=predictor.threshold, ece_bins=bins, name="the test split"
+    )
+    found = {f"test/{name}": value for name in ("accuracy", "ece") if (value := judged[name]) is not None}
     log_evaluation(store, run.run_id, found, None, [])
     return FinishedRun(run.run_id, run.tags, run.params, {**run.metrics, **found})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE
+from pipeline.model.allocator import set_up_allocator
 from pipeline.serving.predictor import Predictor
 
 
@@ -27,6 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
     texts = sys.stdin if arguments.texts in ([], ["-"]) else arguments.texts
     with tidy_exit():
+        set_up_allocator()
         predictor = load(WORKSPACE / "artifacts" / "model")
         for text, label, probability in predictor.stream(text.rstrip("\n") for text in texts):
             print(f"{label}\t{probability:.4f}\t{text}")

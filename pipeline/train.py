@@ -13,9 +13,7 @@ own under trials/ and an MLflow run of its own. With -m every combination is tra
 A training that was stopped goes on after its last finished epoch when the same command is given again.
 """
 
-import logging
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -26,29 +24,24 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.cli import log_to, run_stage, tidy_exit
+from pipeline.checkpointed import checkpointed_run
+from pipeline.cli import run_stage, tidy_exit
 from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
-from pipeline.files import only_one, write_json, write_text
-from pipeline.model.build import fixed_length
-from pipeline.model.calibration import calibrate
+from pipeline.files import write_json, write_text
 from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.fitting import Training, fit
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
-from pipeline.model.scoring import score
-from pipeline.model.trainer import training_key
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
-from pipeline.text.dataset import read_info, read_split, require_prepared_for
+from pipeline.text.dataset import read_info, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.tracking.provenance import data_md5, environment, run_name, run_tags
-from pipeline.tracking.run import Run, training_run
+from pipeline.tracking.provenance import data_md5, environment, run_name
+from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
-
-log = logging.getLogger(__name__)
 
 
 def main(config: Config) -> None:
@@ -75,43 +68,35 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     store = connect(config.tracking)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
     values = config.model_dump(include={"seed", "model", "pretraining", "training"})
-    checkpoints = project_root() / ".checkpoints" / training_key(values, dataset["digest"], hardware)
-    checkpoints.parent.mkdir(exist_ok=True)
-    with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
-        with training_run(
-            store,
-            run_name(config),
-            {**run_tags(config), "stage": "train", **(tags or {})},
-            checkpoints / "run_id",
-            config.tracking.system_metrics,
-        ) as run:
-            _describe(run, config, dataset, hardware)
-            with log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")):
-                vocabulary = Vocabulary.load(DATASET / "vocab.json")
-                training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
-                _save_model(artifacts / "model", config, dataset, training, vocabulary)
-            best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
-            speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
-            write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
-            facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
-            write_json(artifacts / "run.json", facts)
-            run.log_artifact(reports / "learning_curve.csv", "reports")
-            run.log_artifacts(artifacts / "model", "model")
-            run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
-        shutil.rmtree(checkpoints)
+    with checkpointed_run(
+        store,
+        run_name(config),
+        config,
+        {"stage": "train", **(tags or {})},
+        values=values,
+        digest=dataset["digest"],
+        hardware=hardware,
+    ) as (run, checkpoints):
+        _describe(run, config, dataset, hardware)
+        vocabulary = Vocabulary.load(DATASET / "vocab.json")
+        training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
+        _save_model(artifacts / "model", config, dataset, training, vocabulary)
+        best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
+        speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
+        write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
+        facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
+        write_json(artifacts / "run.json", facts)
+        run.log_artifact(reports / "learning_curve.csv", "reports")
+        run.log_artifacts(artifacts / "model", "model")
+        run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
     return best
 
 
 def _save_model(
     folder: Path, config: Config, dataset: dict[str, Any], training: Training, vocabulary: Vocabulary
 ) -> None:
-    """Calibrate on all validation reviews, as the saved model will answer them, and write the model folder."""
-    validation = read_split(DATASET, "validation")
-    logits = score(training.network, list(validation), fixed_length(config.model))
-    calibration = calibrate(logits, validation.labels)
-    log.info("calibrated on validation: %s", calibration)
     info = {
-        **asdict(calibration),
+        **asdict(training.calibration),
         **config.model_dump(include={"seed", "text", "model", "pretraining", "training", "trainer"}),
         "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},

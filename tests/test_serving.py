@@ -104,7 +104,7 @@ def change_config(copy, **values):
     ("change", "message"),
     [
         (lambda copy: (copy / "model.safetensors").write_bytes(b"no weights"), "model.safetensors is damaged"),
-        (lambda copy: (copy / "config.json").write_text("{"), r"config.json is not JSON"),
+        (lambda copy: (copy / "config.json").write_text("{"), r"config.json is damaged: it is not JSON"),
         (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 1"),
         (lambda copy: change_config(copy, temperature=0), "config.json is damaged at temperature"),
         (

@@ -182,6 +182,13 @@ def test_adversarial_training_is_reproducible_and_changes_the_weights(part, comp
     assert not np.array_equal(weights(first)["deep.lstm.weight_hh_l0"], weights(plain)["deep.lstm.weight_hh_l0"])
 
 
+def test_the_learning_curve_shows_the_training_loss_that_validation_shows(compose, dataset, tmp_path):
+    still = ("training.lr=1e-9", "training.epochs=1", "training.adversarial_weight=1.0", "model.wide=null")
+    (row,) = train(compose(*TINY, *still), dataset, tmp_path).curve
+    assert row["train_loss"] == pytest.approx(math.log(2), abs=0.05)  # not twice that, with the perturbed reviews
+    assert row["val_loss"] == pytest.approx(math.log(2), abs=0.05)
+
+
 def test_virtual_adversarial_training_reads_the_unlabelled_reviews(compose, dataset, tmp_path):
     config = compose(*TINY, "training.virtual_weight=1.0")
     folder, vocab_size = dataset
@@ -246,7 +253,7 @@ def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(c
     read = load_pretrained(tmp_path / "folder", config.pretraining, "digest")
     torch.testing.assert_close(read, trained[0], rtol=0, atol=0)
     other = compose(*TINY, *PRETRAINED, "pretraining.lr=0.5").pretraining
-    with pytest.raises(PipelineError, match=r"pretraining.lr is 0.5, but .* was made with 0.002"):
+    with pytest.raises(PipelineError, match=r"pretraining.lr: 0.5 is asked for, but .* was made with 0.002"):
         load_pretrained(tmp_path / "folder", other, "digest")
     with pytest.raises(PipelineError, match="another dataset"):
         load_pretrained(tmp_path / "folder", config.pretraining, "other")

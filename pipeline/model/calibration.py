@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from pipeline.errors import PipelineError
@@ -30,9 +30,7 @@ def calibrate(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> Calibrat
 def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     """Find the temperature T for which `sigmoid(logits / T)` has the lowest log loss (Guo et al. 2017).
 
-    The labels are pulled a little towards one half, as Platt (1999) does: (n₊ + 1) / (n₊ + 2) stands for 1 and
-    1 / (n₋ + 2) for 0. A validation split without a single error would otherwise ask for an infinite confidence;
-    on thousands of reviews the change is negligible. The loss is convex in 1 / T, so the minimum found is the only one.
+    1 / T is the weight `fit_weights` finds for a single path.
 
     Args:
         logits: the network's outputs before the sigmoid, `[n]`.
@@ -44,23 +42,17 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
     Raises:
         PipelineError: there are no reviews, or a logit is not finite.
     """
-    z, y = np.asarray(logits, dtype=np.float64), np.asarray(labels)
-    _require_reviews(z)
-    targets = _soft(y)
-
-    def loss(log_temperature: float) -> float:
-        scaled = z / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled))
-
-    found = minimize_scalar(loss, bounds=tuple(np.log(TEMPERATURE_BOUNDS)), method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(found.x))
+    (weight,) = fit_weights(np.asarray(logits)[:, None], labels)
+    return float(np.clip(1 / weight if weight else np.inf, *TEMPERATURE_BOUNDS))
 
 
 def fit_weights(paths: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     """Find the weights of several log-odds whose weighted sum has the lowest log loss.
 
-    That is logistic regression without a bias; the weight of a single path is the inverse of its temperature. The
-    labels are pulled a little towards one half, as in `fit_temperature`.
+    That is logistic regression without a bias: a convex loss, whose minimum is the only one. The labels are pulled a
+    little towards one half, as Platt (1999) does: (n₊ + 1) / (n₊ + 2) stands for 1 and 1 / (n₋ + 2) for 0. A validation
+    split without a single error would otherwise ask for an infinite confidence; on thousands of reviews the change is
+    negligible.
 
     Args:
         paths: log-odds `[n, paths]`.
@@ -82,7 +74,8 @@ def fit_weights(paths: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
 
     start = np.ones(z.shape[1])
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0, 1 / TEMPERATURE_BOUNDS[0])] * len(start))
+    bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * len(start)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9})
     weights: NDArray[np.float64] = found.x
     return weights
 

@@ -76,7 +76,7 @@ class LearningCurve(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add a batch to the epoch's mean."""
-        self._loss += float(outputs["loss"]) * batch.size
+        self._loss += float(outputs["shown"]) * batch.size
         self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

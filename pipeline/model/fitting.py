@@ -1,5 +1,6 @@
 """One training, from a dataset folder to trained weights; resumable."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,13 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from torch import Tensor
 
 from pipeline.config import Config
 from pipeline.model.build import Network, build_network, deep_part, fixed_length
-from pipeline.model.calibration import fit_weights
+from pipeline.model.calibration import Calibration, calibrate, fit_weights
 from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
@@ -23,6 +25,8 @@ from pipeline.model.scoring import score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.model.word_vectors import start_from_vectors
+
+log = logging.getLogger(__name__)
 
 MONITOR = "val/calibrated_loss"
 """What is least in the best epoch."""
@@ -34,6 +38,8 @@ class Training:
 
     network: Network
     """With the weights of the epoch whose calibrated validation loss was least; on the CPU, in evaluation mode."""
+    calibration: Calibration
+    """Fixed on validation."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
     seconds: float
@@ -99,10 +105,14 @@ def fit(
     )
     seconds = time.perf_counter() - started
     network = network.cpu().eval()
+    paths = score_paths(network, list(data.validation), fixed_length(config.model))
+    weights = np.ones(1)
     if isinstance(network, WideAndDeep):
-        paths = score_paths(network, list(data.validation), fixed_length(config.model))
-        network.path_weights.copy_(torch.from_numpy(fit_weights(paths, data.validation.labels)))
-    return Training(network, curve.rows, seconds, curve.reviews / seconds)
+        weights = fit_weights(paths, data.validation.labels)
+        network.path_weights.copy_(torch.from_numpy(weights))
+    calibration = calibrate((paths @ weights).astype(np.float32), data.validation.labels)
+    log.info("calibrated on validation: %s", calibration)
+    return Training(network, calibration, curve.rows, seconds, curve.reviews / seconds)
 
 
 def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:

@@ -14,7 +14,7 @@ from pipeline.model.optimiser import build_optimiser
 
 
 class Learner(pl.LightningModule):
-    """AdamW, clipped gradients, randomness by step; `loss` is the subclass's.
+    """AdamW, clipped gradients, randomness by step; `losses` is the subclass's.
 
     Logs `train/loss`, `train/lr` and `train/grad_norm` by step.
 
@@ -30,18 +30,18 @@ class Learner(pl.LightningModule):
         self.config = config
         self.seed = seed
 
-    def loss(self, batch: Any) -> Tensor:
-        """The loss of a training batch."""
+    def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """What is minimised on a training batch, and the part of it to be shown: what `val/loss` is on validation."""
         raise NotImplementedError
 
-    def training_step(self, batch: Any, _index: int) -> Tensor:
-        """The loss of a batch, to be minimised."""
+    def training_step(self, batch: Any, _index: int) -> dict[str, Tensor]:
+        """The loss of a batch, to be minimised, and as `shown` what its learning curve shows."""
         # seeded by step, so that a resumed training drops out what an unbroken one would
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
-        loss = self.loss(batch)
-        self.log("train/loss", loss, prog_bar=True)
+        loss, shown = self.losses(batch)
+        self.log("train/loss", shown, prog_bar=True)
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
-        return loss
+        return {"loss": loss, "shown": shown.detach()}
 
     def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
         """Clip the gradient's norm to `gradient_clip` and log what it was before."""

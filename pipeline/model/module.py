@@ -65,8 +65,8 @@ class SentimentModule(Learner):
         wide = {"params": list(self.network.wide.parameters()), "lr": self.config.wide_lr}
         return [{"params": list(self.network.deep.parameters())}, wide]
 
-    def loss(self, batch: Batch) -> Tensor:
-        """The cross-entropy of each path of the network, and what the configuration adds."""
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The cross-entropy of each path of the network and what the configuration adds; that of the paths' sum."""
         network, reviews, labels = self.network, batch.reviews, batch.labels
         deep = deep_part(network)
         if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
@@ -79,7 +79,7 @@ class SentimentModule(Learner):
             wide = network.wide(reviews.ids, reviews.lengths)
             logits, loss = logits + wide, loss + binary_cross_entropy_with_logits(wide, labels)
         self.log("train/accuracy", _accuracy(logits, labels))
-        return loss
+        return loss, binary_cross_entropy_with_logits(logits, labels)
 
     def _smoothed(self, deep: SentimentRNN, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-odds [batch] of the labelled reviews, and their loss with that of perturbed reviews (`adversarial`)."""

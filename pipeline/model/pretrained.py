@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.config import Pretraining, flatten
+from pipeline.config import Pretraining, require_same
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replace, write_json, write_text
 from pipeline.model.build import Network, deep_part
@@ -64,12 +64,12 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
     if config.method == "none":
         return None
     made = read_json(folder / "pretrained.json", REMEDY)
-    for key, value in flatten(config.model_dump()).items():
-        if made["config"].get(key) != value:
-            raise PipelineError(
-                f"pretraining.{key} is {value}, but {folder} was made with {made['config'].get(key)}; "
-                "pre-train anew: `dvc repro pretrain`, or `dvc exp run` with the same overrides"
-            )
+    require_same(
+        {"pretraining": config.model_dump()},
+        {"pretraining": made["config"]},
+        folder,
+        "pre-train anew: `dvc repro pretrain`, or `dvc exp run` with the same overrides",
+    )
     if made["dataset"] != digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
     try:
@@ -89,7 +89,8 @@ def start_from(network: Network, weights: Mapping[str, Tensor]) -> None:
         raise PipelineError("pretraining: a language model has no use for model=bag_of_words; set pretraining=none")
     try:
         missing, unexpected = deep.load_state_dict(weights, strict=False)
-    except RuntimeError:
-        missing, unexpected = ["shape"], []
-    if unexpected or any(not name.startswith("fc.") for name in missing):
+        fitting = not unexpected and all(name.startswith("fc.") for name in missing)
+    except RuntimeError:  # a tensor has another shape
+        fitting = False
+    if not fitting:
         raise PipelineError("pretraining: the pre-trained weights do not fit the model's size; " + REMEDY)

@@ -72,9 +72,9 @@ class _LanguageModule(Learner):
         super().__init__(network, config, seed)
         self._validation: list[tuple[Tensor, int]] = []
 
-    def loss(self, batch: Reviews) -> Tensor:
+    def losses(self, batch: Reviews) -> tuple[Tensor, Tensor]:
         loss: Tensor = self.network(batch.ids, batch.lengths)
-        return loss
+        return loss, loss
 
     def validation_step(self, batch: Reviews, _index: int) -> None:
         assert batch.lengths is not None

@@ -5,7 +5,6 @@ vocab.json          the words, in the order of their ids
 config.json         format, calibration, and the configuration the model was trained with
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from pipeline.config import Model, Section, TextConfig
 from pipeline.errors import PipelineError
-from pipeline.files import replace, write_json
+from pipeline.files import read_json, replace, write_json
 from pipeline.model.build import Network, build_network
 from pipeline.text.vocabulary import Vocabulary
 
@@ -86,17 +85,13 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
 
 def read_info(path: Path) -> ModelInfo:
     """Read and check the `config.json` of a model folder. Raises `PipelineError` as `load` does."""
+    values = read_json(path, "the folder is no model folder or is not complete; make it again")
+    if values.get("format") != FORMAT:
+        raise PipelineError(
+            f"{path} has format {values.get('format')}, this version reads {FORMAT}; train the model again"
+        )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(values, dict) and values.get("format") != FORMAT:
-            raise PipelineError(
-                f"{path} has format {values.get('format')}, this version reads {FORMAT}; train the model again"
-            )
         return ModelInfo.model_validate(values)
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; the folder is no model folder or is not complete") from None
     except ValidationError as error:
         key = ".".join(map(str, error.errors()[0]["loc"]))
         raise PipelineError(f"{path} is damaged at {key}; make the folder again") from None
-    except ValueError:
-        raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None

@@ -25,8 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config import Config, flatten
-from pipeline.errors import PipelineError
+from pipeline.config import Config, require_same
 from pipeline.files import read_json
 from pipeline.text.vocabulary import UNKNOWN
 
@@ -97,14 +96,12 @@ def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
     Raises:
         PipelineError: they differ; names the first key that does.
     """
-    asked = flatten(config.model_dump(include={"corpus", "split", "text"}))
-    made = flatten({"corpus": info["corpus"]["config"], "split": info["split"], "text": info["text"]})
-    for key in asked | made:
-        if not key.endswith(".fingerprint") and made.get(key) != asked.get(key):
-            raise PipelineError(
-                f"{key}: {asked.get(key)!r} is asked for, but artifacts/dataset was made with {made.get(key)!r}; "
-                "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first"
-            )
+    require_same(
+        config.model_dump(include={"corpus", "split", "text"}),
+        {"corpus": info["corpus"]["config"], "split": info["split"], "text": info["text"]},
+        Path("artifacts/dataset"),
+        "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first",
+    )
 
 
 class SplitWriter:

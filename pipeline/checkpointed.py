@@ -1,0 +1,59 @@
+"""A training as one MLflow run that can be stopped and taken up again: what `train` and `pretrain` share."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.cli import log_to
+from pipeline.config import Config, project_root
+from pipeline.files import only_one
+from pipeline.model.hardware import Hardware
+from pipeline.model.trainer import training_key
+from pipeline.tracking.provenance import run_tags
+from pipeline.tracking.run import Run, training_run
+from pipeline.tracking.store import Store
+
+
+@contextmanager
+def checkpointed_run(
+    store: Store,
+    name: str,
+    config: Config,
+    tags: Mapping[str, str],
+    *,
+    values: Mapping[str, Any],
+    digest: str,
+    hardware: Hardware,
+) -> Iterator[tuple[Run, Path]]:
+    """Open the MLflow run of a training, and a folder for its checkpoints, which stays until all has gone well.
+
+    A training with the same values, data, code and hardware finds run and checkpoints again; two of them at once wait
+    for one another. What is logged in the block is also kept with the run.
+
+    Args:
+        store: an open store.
+        name: of a new run.
+        config: the whole configuration.
+        tags: of a new run, beside the usual.
+        values: of the configuration, those that make the training what it is.
+        digest: of the data.
+        hardware: from `resolve_hardware`.
+
+    Yields:
+        the run; the folder, which may not exist yet.
+
+    Raises:
+        PipelineError: the store failed.
+    """
+    checkpoints = project_root() / ".checkpoints" / training_key(values, digest, hardware)
+    checkpoints.parent.mkdir(exist_ok=True)
+    with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
+        record, system_metrics = checkpoints / "run_id", config.tracking.system_metrics
+        with (
+            training_run(store, name, {**run_tags(config), **tags}, record, system_metrics) as run,
+            log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
+        ):
+            yield run, checkpoints
+        shutil.rmtree(checkpoints)
