@@ -1,11 +1,16 @@
 """Two sides measured in turns, and the figure that comes of it."""
 
+import multiprocessing
 import statistics
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import torch
 from tqdm import tqdm
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,20 @@ class Figure:
     """What the value is given in; empty for a plain ratio."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What it was made from: medians of both sides, sizes, settings."""
+
+
+def in_plain_process(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Call a function in a process of its own, as a script would run it: without the pipeline's memory settings.
+
+    But for denormal numbers, which are flushed there too, and without which the ratios would flatter the pipeline.
+
+    Args:
+        function: of a module's top level.
+        arguments: picklable.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def alternate(name: str, sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
-from benchmarks.measuring import Figure, alternate
+from benchmarks.measuring import Figure, alternate, in_plain_process
 from pipeline.config import Config
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import resolve_hardware
@@ -36,7 +36,7 @@ def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, steps: int =
     medians = alternate(
         "training",
         {
-            "reference": partial(reference_reviews_per_second, config, dataset, steps),
+            "reference": partial(in_plain_process, reference_reviews_per_second, config, dataset, steps),
             "ours": partial(reviews_per_second, config, dataset),
         },
         rounds,
