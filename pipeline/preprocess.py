@@ -32,7 +32,8 @@ def main(config: Config) -> None:
         hold_out(keys, config.split)
         keep, duplicates = find_duplicates(keys)
         require_both_labels(keys, keep)
-        reviews = regroup(read_batches(data), keys, keep)
+        reviews = regroup(read_batches(data), keys.split, keep)
+        del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         vocabulary.save(folder / "vocab.json")
         report = {"corpus": corpus["name"], "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}

@@ -1,5 +1,8 @@
 """Splits and duplicates."""
 
+import hashlib
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -35,6 +38,14 @@ def test_texts_alike_but_for_case_punctuation_and_spacing_share_a_key(other):
 @pytest.mark.parametrize("other", ["A fine film 2", "A fin film", "Á fine film", ""])
 def test_other_texts_do_not(other):
     assert near_key("A fine film.") != near_key(other)
+
+
+def test_a_key_is_the_hash_of_the_letters_and_digits_of_any_alphabet():
+    for start in range(0, sys.maxunicode, 64):  # lone surrogates, too
+        text = "".join(map(chr, range(start, start + 64)))
+        kept = "".join(filter(str.isalnum, text.casefold())) or text
+        digest = hashlib.blake2b(kept.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        assert near_key(text) == int.from_bytes(digest, "little"), hex(start)
 
 
 def test_texts_without_letters_are_alike_only_if_the_same():

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
-from pipeline.corpus.normal_form import SPLITS
+from pipeline.corpus.normal_form import GROUP, SPLITS
 from pipeline.files import read_json
 
 BATCH_ROWS = 512
@@ -27,12 +27,17 @@ def count_rows(data: Path) -> int:
     return sum(pq.read_metadata(path).num_rows for _, path in _files(data))
 
 
+def has_groups(data: Path) -> bool:
+    """Whether a file has the column `GROUP`."""
+    return any(GROUP in pq.read_schema(path).names for _, path in _files(data))
+
+
 def read_batches(data: Path) -> Iterator[tuple[str, RecordBatch]]:
     """Yield the file's name (one of `SPLITS`) and up to `BATCH_ROWS` of its rows, file by file, in order."""
     for name, path in _files(data):
         # pre-buffering, pyarrow's default, keeps all of the file that was read
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH_ROWS):
+            for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
                 yield name, batch
 
 

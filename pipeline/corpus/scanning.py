@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from pipeline.corpus.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, group_key, near_key
 from pipeline.corpus.normal_form import GROUP
-from pipeline.corpus.reading import count_rows, read_batches
+from pipeline.corpus.reading import count_rows, has_groups, read_batches
 from pipeline.parallel import OrderedMap
 from pipeline.text.cleaning import clean
 
@@ -20,9 +20,10 @@ def scan(data: Path, mapping: OrderedMap) -> Keys:
     `mapping` spreads the work: `map`, or that of a `worker_pool`.
     """
     total = count_rows(data)
+    near = np.empty(total, np.uint64)
     keys = Keys(
-        near=np.empty(total, np.uint64),
-        group=np.empty(total, np.uint64),
+        near=near,
+        group=np.empty(total, np.uint64) if has_groups(data) else near,
         exact=np.empty(total, np.uint32),
         label=np.empty(total, np.int8),
         split=np.empty(total, np.int8),

@@ -64,21 +64,21 @@ def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
 
 
 def regroup(
-    batches: Iterable[tuple[str, RecordBatch]], keys: Keys, keep: NDArray[np.bool_]
+    batches: Iterable[tuple[str, RecordBatch]], split: NDArray[np.int8], keep: NDArray[np.bool_]
 ) -> Iterator[tuple[str, RecordBatch]]:
-    """Yield the rows that stay, a batch at a time and in order, each under the split that `keys` gives it.
+    """Yield the rows that stay, a batch at a time and in order, each under its split.
 
     Args:
         batches: all reviews, as from `read_batches`.
-        keys: the keys of the same reviews, in the same order.
+        split: the index into `PRECEDENCE` of each review's split, in the same order [n].
         keep: whether a review stays [n].
     """
     start = 0
     for _, batch in batches:
         rows = slice(start, start + len(batch))
         start += len(batch)
-        for index in np.unique(keys.split[rows]):
-            chosen = (keys.split[rows] == index) & keep[rows]
+        for index in np.unique(split[rows]):
+            chosen = (split[rows] == index) & keep[rows]
             if chosen.any():
                 yield PRECEDENCE[index], batch.filter(pa.array(chosen))
 
