@@ -8,6 +8,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+import pyarrow as pa
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -29,18 +31,24 @@ def worker_pool(processes: int) -> Iterator[OrderedMap]:
         yield map
         return
     # spawn: a forked child inherits the locks of threads (Arrow's, torch's) that do not exist in it
-    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_use_system_memory) as pool:
 
         def ordered(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
             pending: deque[Future[Result]] = deque()
             for item in items:
                 pending.append(pool.submit(function, item))
-                if len(pending) > 2 * processes:
+                if len(pending) > processes + 1:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
 
         yield ordered
+
+
+def _use_system_memory() -> None:
+    # Arrow's own allocator keeps tens of megabytes of what was freed, more as time goes by.
+    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def available_cores() -> int:

@@ -13,7 +13,7 @@ from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.plots import write_panels
 from pipeline.model.bag_of_words import BagOfWords
 from pipeline.model.sentiment_rnn import SentimentRNN
-from pipeline.text.tokenizer import tokenizer
+from pipeline.text.tokenizer import Tokenizer
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
@@ -97,7 +97,7 @@ def test_long_reviews_are_the_longer_half_spread_evenly():
 
 
 def test_a_sentence_and_its_opposite_are_of_one_length():
-    tokenize = tokenizer("basic_english")
+    tokenize = Tokenizer("basic_english")
     for positive, negative in OPPOSITES:
         assert len(tokenize(positive)) == len(tokenize(negative)), positive
 

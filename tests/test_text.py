@@ -1,8 +1,11 @@
+import random
+import sys
 from collections import Counter
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from torchtext.data.utils import get_tokenizer
 
 from pipeline.config import TextConfig
 from pipeline.errors import PipelineError
@@ -10,6 +13,7 @@ from pipeline.parallel import worker_pool
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import read_split
 from pipeline.text.encoding import encode_corpus
+from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import PADDING, SPECIALS, UNKNOWN, Encoder, Vocabulary
 
 
@@ -28,6 +32,29 @@ def config(**changes):
 @pytest.mark.parametrize("tag", ["<br />", "<br>", "<BR/>", "< br / >", "</br>"])
 def test_html_breaks_are_removed(tag):
     assert clean(f" one{tag}two ") == "one two"
+
+
+CHARACTERS = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000]
+HOSTILE = [
+    *"aB'\".,()!?;:<>/ -_&0\t\n\r\v\f\0\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2003\u2028\u2029\u202f\u3000\u200b\ufeff",
+    *"\u0130\u0131\u03a3\u00df\u1e9e\u00c9\u0301\U0001f600",
+    *("<br />", "<BR />", "<br/>", "<br\t/>", "b<br />r", "''", '"."', " .", "..."),
+]
+
+
+def hostile_texts(count=3000):
+    chosen = random.Random(1)
+    return ["".join(chosen.choices(HOSTILE, k=chosen.randint(0, 30))) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    "texts", [hostile_texts(), [f"A{'B A'.join(CHARACTERS)}B"]], ids=["hostile", "every character"]
+)
+def test_tokens_are_those_of_torchtext_one_text_at_a_time_or_many(texts):
+    tokenizer, torchtext = Tokenizer("basic_english"), get_tokenizer("basic_english")
+    expected = [torchtext(text) for text in texts]
+    assert [tokenizer(text) for text in texts] == expected
+    assert tokenizer.batch(texts, empty="<none>").to_pylist() == [tokens or ["<none>"] for tokens in expected]
 
 
 def test_vocabulary_holds_the_most_frequent_words_ties_in_alphabetical_order():
@@ -115,6 +142,14 @@ def test_the_encoded_dataset_holds_what_the_encoder_would_say(tmp_path):
     assert rows[0] == {"id": "train-0", "text": "Good film.", "label": 1, "cinema": "Roxy"}
 
 
+def test_whatever_a_review_holds_and_however_many_there_are_the_encoder_says_the_same(tmp_path):
+    texts = hostile_texts()
+    batches = [batch("train", [(text, 1) for text in texts[start : start + 70]]) for start in range(0, len(texts), 70)]
+    vocabulary, _, _ = encode_corpus(tmp_path, config(max_tokens=9, truncate="head_tail"), batches, map)
+    encoder, encoded = Encoder(config(max_tokens=9, truncate="head_tail"), vocabulary), read_split(tmp_path, "train")
+    assert [ids.tolist() for ids in encoded] == [encoder.encode(text).tolist() for text in texts]
+
+
 def test_the_vocabulary_knows_training_words_alone(tmp_path):
     vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map)
     assert "zebra" not in vocabulary.words
@@ -131,8 +166,8 @@ def test_words_beyond_the_cut_count_for_the_vocabulary_but_are_not_encoded(tmp_p
 
 def test_worker_processes_change_nothing(tmp_path):
     with worker_pool(2) as mapping:
-        parallel = encode_corpus(tmp_path / "two", config(), CORPUS, mapping)
-    alone = encode_corpus(tmp_path / "one", config(), CORPUS, map)
+        parallel = encode_corpus(tmp_path / "two", config(), CORPUS * 300, mapping)
+    alone = encode_corpus(tmp_path / "one", config(), CORPUS * 300, map)
     assert parallel[0].words == alone[0].words
     assert parallel[1:] == alone[1:]
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))

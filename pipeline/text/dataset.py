@@ -131,9 +131,9 @@ class SplitWriter:
             self._rows = pq.ParquetWriter(self._folder / "rows.parquet", rows.schema)
         self._rows.write_batch(rows)
         self._provisional.write(ids.tobytes())
-        self._lengths.extend(lengths.tolist())
+        self._lengths.frombytes(lengths.tobytes())
         if "label" in rows.schema.names:
-            self._labels.extend(rows.column("label").to_pylist())
+            self._labels.frombytes(rows.column("label").to_numpy().tobytes())
 
     def finish(self, final: NDArray[np.int32], digest: "hashlib._Hash") -> float:
         """Write the arrays, with `final[provisional id]` for each id, and add them to `digest`.
@@ -141,13 +141,13 @@ class SplitWriter:
         Returns:
             the share of unknown words.
         """
-        offsets = np.concatenate([[0], np.cumsum(np.frombuffer(self._lengths, np.int32), dtype=np.int64)])
-        np.save(self._folder / "offsets.npy", offsets)
-        digest.update(offsets.tobytes())
+        offsets = np.lib.format.open_memmap(self._folder / "offsets.npy", "w+", np.int64, (len(self._lengths) + 1,))
+        np.cumsum(np.frombuffer(self._lengths, np.int32), dtype=np.int64, out=offsets[1:])
+        digest.update(offsets.data)
         if self._labels:
             labels = np.frombuffer(self._labels, np.int8)
             np.save(self._folder / "labels.npy", labels)
-            digest.update(labels.tobytes())
+            digest.update(labels.data)
         ids = np.lib.format.open_memmap(self._folder / "ids.npy", "w+", np.int32, (int(offsets[-1]),))
         unknown = 0
         self._provisional.seek(0)
@@ -155,8 +155,7 @@ class SplitWriter:
             chunk = final[np.frombuffer(self._provisional.read(CHUNK * 4), np.int32)]
             ids[start : start + len(chunk)] = chunk
             unknown += int((chunk == UNKNOWN).sum())
-            digest.update(chunk.tobytes())
-        ids.flush()
+            digest.update(chunk.data)
         self._provisional.close()
         (self._folder / "provisional").unlink()
         return unknown / len(ids)

@@ -7,11 +7,12 @@ of their appearance; these are translated when the vocabulary stands.
 import hashlib
 import json
 from array import array
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, count, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +24,35 @@ from pipeline.config import TextConfig
 from pipeline.parallel import OrderedMap
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import SplitWriter
-from pipeline.text.tokenizer import tokenizer
+from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary, truncate
 
 PERCENTILES = (5, 25, 50, 75, 95, 100)
+TOKENIZED_TOGETHER = 1024
+"""Reviews, or a few more: the more, the fewer words each brings to the one process that numbers all words."""
+
+
+@dataclass
+class TokenizedReviews:
+    """Reviews of one split."""
+
+    split: str
+    rows: pa.RecordBatch
+    ids: NDArray[np.int32]
+    """Index into the batch's `words` for each token that is kept, review after review."""
+    lengths: NDArray[np.int32]
+    full_lengths: NDArray[np.int32]
+    """Tokens of each review before it is cut."""
 
 
 @dataclass
 class TokenizedBatch:
-    """Reviews of one split with ids that hold within the batch."""
+    """Reviews whose ids hold within the batch."""
 
-    split: str
-    rows: pa.RecordBatch
-    words: list[str]
+    words: pa.StringArray
     counts: NDArray[np.int64]
-    """How often each word occurs, before reviews are cut."""
-    ids: NDArray[np.int32]
-    """Index into `words` for each token that is kept, review after review."""
-    lengths: NDArray[np.int32]
-    full_lengths: NDArray[np.int32]
+    """How often each word occurs in training reviews, before they are cut."""
+    parts: list[TokenizedReviews]
 
 
 def encode_corpus(
@@ -59,26 +70,26 @@ def encode_corpus(
         the vocabulary; a summary of each split (reviews, label balance, length in tokens, how many were cut, share of
         unknown words); a digest of vocabulary and arrays.
     """
-    ids: dict[str, int] = {}
+    ids = defaultdict[str, int](count().__next__)
     counts = array("q")
-    full_lengths: dict[str, array[int]] = {}
+    lengths: dict[str, Counter[int]] = {}
     cut: Counter[str] = Counter()
     positive: Counter[str] = Counter()
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
-        for batch in mapping(partial(tokenize_batch, config=config), reviews):
-            if batch.split not in writers:
-                writers[batch.split] = stack.enter_context(SplitWriter(folder / batch.split))
-                full_lengths[batch.split] = array("i")
-            provisional = np.fromiter((ids.setdefault(word, len(ids)) for word in batch.words), dtype=np.int32)
+        for batch in mapping(partial(tokenize_batch, config=config), _gather(reviews)):
+            provisional = np.fromiter(map(ids.__getitem__, batch.words.to_pylist()), dtype=np.int32)
             counts.extend([0] * (len(ids) - len(counts)))
-            if batch.split == "train":
-                np.frombuffer(counts, np.int64)[provisional] += batch.counts
-            writers[batch.split].add(batch.rows, provisional[batch.ids], batch.lengths)
-            full_lengths[batch.split].extend(batch.full_lengths.tolist())
-            cut[batch.split] += int((batch.full_lengths > batch.lengths).sum())
-            if "label" in batch.rows.schema.names:
-                positive[batch.split] += int(batch.rows.column("label").to_numpy().sum())
+            np.frombuffer(counts, np.int64)[provisional] += batch.counts
+            for part in batch.parts:
+                if part.split not in writers:
+                    writers[part.split] = stack.enter_context(SplitWriter(folder / part.split))
+                    lengths[part.split] = Counter()
+                writers[part.split].add(part.rows, provisional[part.ids], part.lengths)
+                lengths[part.split].update(part.full_lengths.tolist())
+                cut[part.split] += int((part.full_lengths > part.lengths).sum())
+                if "label" in part.rows.schema.names:
+                    positive[part.split] += int(part.rows.column("label").to_numpy().sum())
 
         vocabulary = Vocabulary.build(Counter({word: counts[i] for word, i in ids.items() if counts[i]}), config)
         final = vocabulary.ids(ids)
@@ -86,38 +97,60 @@ def encode_corpus(
         summaries = {}
         for split, writer in sorted(writers.items()):
             unknown_share = writer.finish(final, digest)
-            lengths = np.frombuffer(full_lengths[split], np.int32)
+            size = lengths[split].total()
             summaries[split] = {
-                "reviews": len(lengths),
-                **({} if split == "unlabelled" else _balance(positive[split], len(lengths))),
-                "tokens": {f"p{p}": int(np.percentile(lengths, p, method="higher")) for p in PERCENTILES},
+                "reviews": size,
+                **({} if split == "unlabelled" else _balance(positive[split], size)),
+                "tokens": _percentiles(lengths[split]),
                 "cut": cut[split],
                 "unknown_word_share": round(unknown_share, 5),
             }
     return vocabulary, summaries, digest.hexdigest()
 
 
-def tokenize_batch(item: tuple[str, pa.RecordBatch], config: TextConfig) -> TokenizedBatch:
-    """Clean and tokenise the reviews of a batch."""
-    split, rows = item
-    tokenize = tokenizer(config.tokenizer)
-    texts = [clean(text) for text in rows.column("text").to_pylist()]
-    rows = rows.set_column(rows.schema.get_field_index("text"), "text", pa.array(texts, pa.string()))
-    local: dict[str, int] = {}
-    reviews = [
-        np.fromiter((local.setdefault(word, len(local)) for word in tokenize(text) or [SPECIALS[UNKNOWN]]), np.int32)
-        for text in texts
-    ]
-    kept = [truncate(review, config) for review in reviews]
-    return TokenizedBatch(
-        split,
-        rows,
-        list(local),
-        np.bincount(np.concatenate(reviews), minlength=len(local)),
-        np.concatenate(kept),
-        np.array([len(review) for review in kept], np.int32),
-        np.array([len(review) for review in reviews], np.int32),
-    )
+def tokenize_batch(item: list[tuple[str, pa.RecordBatch]], config: TextConfig) -> TokenizedBatch:
+    """Clean and tokenise reviews, given as splits and rows."""
+    texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in item]
+    tokens = Tokenizer(config.tokenizer).batch(list(chain.from_iterable(texts)), empty=SPECIALS[UNKNOWN])
+    words = tokens.flatten().dictionary_encode()
+    ids = words.indices.to_numpy()
+    reviews = (ids[start:end] for start, end in pairwise(tokens.offsets.to_pylist()))
+    counts = np.zeros(len(words.dictionary), np.int64)
+    parts = []
+    for (split, rows), cleaned in zip(item, texts, strict=True):
+        full = list(islice(reviews, len(rows)))
+        kept = [truncate(review, config) for review in full]
+        if split == "train":
+            counts += np.bincount(np.concatenate(full), minlength=len(counts))
+        parts.append(
+            TokenizedReviews(
+                split,
+                rows.set_column(rows.schema.get_field_index("text"), "text", pa.array(cleaned, pa.string())),
+                np.concatenate(kept),
+                np.array([len(review) for review in kept], np.int32),
+                np.array([len(review) for review in full], np.int32),
+            )
+        )
+    return TokenizedBatch(words.dictionary, counts, parts)
+
+
+def _gather(reviews: Iterable[tuple[str, pa.RecordBatch]]) -> Iterator[list[tuple[str, pa.RecordBatch]]]:
+    gathered: list[tuple[str, pa.RecordBatch]] = []
+    for split, rows in reviews:
+        gathered.append((split, rows))
+        if sum(len(rows) for _, rows in gathered) >= TOKENIZED_TOGETHER:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered
+
+
+def _percentiles(lengths: Counter[int]) -> dict[str, int]:
+    values, counts = zip(*sorted(lengths.items()), strict=True)
+    ends = np.cumsum(counts)
+    ranks = np.ceil((ends[-1] - 1) * (np.array(PERCENTILES) / 100))  # from 0; between two reviews the longer counts
+    found = np.searchsorted(ends, ranks, side="right")
+    return {f"p{p}": values[index] for p, index in zip(PERCENTILES, found, strict=True)}
 
 
 def _balance(positive: int, reviews: int) -> dict[str, float]:

@@ -13,7 +13,7 @@ from pipeline.config import TextConfig
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from pipeline.text.cleaning import clean
-from pipeline.text.tokenizer import tokenizer
+from pipeline.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
 SPECIALS = ["<pad>", "<unk>"]
@@ -67,7 +67,7 @@ class Encoder:
     def __init__(self, config: TextConfig, vocabulary: Vocabulary) -> None:
         self._config = config
         self._vocabulary = vocabulary
-        self._tokenize = tokenizer(config.tokenizer)
+        self._tokenize = Tokenizer(config.tokenizer)
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Token ids [n], n at least 1: a text without any word is one unknown word."""
