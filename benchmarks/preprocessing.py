@@ -98,19 +98,20 @@ def multiply(downloads: Path, data: Path, times: int) -> None:
     for name in ("train", "test", "unlabelled"):
         source = downloads / f"{name}.parquet"
         if source.exists():
-            with pq.ParquetWriter(data / source.name, pq.read_schema(source)) as writer:
+            file = pq.ParquetFile(source)
+            with pq.ParquetWriter(data / source.name, file.schema_arrow) as writer:
                 for copy in range(times):
-                    for batch in pq.ParquetFile(source).iter_batches(512):
-                        writer.write_batch(_turned(batch, copy))
+                    for group in range(file.num_row_groups):  # as large as `download` makes them
+                        writer.write_table(_turned(file.read_row_group(group), copy))
 
 
-def _turned(batch: pa.RecordBatch, places: int) -> pa.RecordBatch:
+def _turned(rows: pa.Table, places: int) -> pa.Table:
     texts = []
-    for text in batch.column("text").to_pylist():
+    for text in rows.column("text").to_pylist():
         words = deque(text.split(" "))
         words.rotate(places)
         texts.append(" ".join(words))
-    return batch.set_column(batch.schema.get_field_index("text"), batch.schema.field("text"), pa.array(texts))
+    return rows.set_column(rows.schema.get_field_index("text"), rows.schema.field("text"), pa.array(texts))
 
 
 def preprocess(folder: Path) -> Run:
