@@ -69,7 +69,7 @@ def test_a_training_that_was_not_committed_travels_in_the_run_cache(first, tmp_p
     before = shutil.copytree(first.root, tmp_path / "first", symlinks=True)
     edit(Project(before), *wider)
     Project(before).run("dvc", "repro", "train")
-    Project(before).run("dvc", "push", "--run-cache", "train")
+    Project(before).run("dvc", "push", "--run-cache")
     project = clone(first, tmp_path / "second", {}, "--run-cache")
     edit(project, *wider)
     found = project.run("dvc", "repro", "--pull", "train")
