@@ -1,7 +1,8 @@
 """Register the model with MLflow if its verdict allows, as champion if it is as good as the present one.
 
 Reads reports/verdict.json, reports/metrics.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
-and artifacts/dataset/. Writes reports/registration.json: what was decided, and why. A model that is already
+and artifacts/dataset/. Writes reports/registration.json: what was decided, and why, in this store; and
+artifacts/registered.json, for DVC: which model that was about, the same in every store. A model that is already
 registered is not registered again. A queued experiment makes its model `challenger` at most.
 """
 
@@ -56,6 +57,8 @@ def register(config: Config, workspace: Path, queued: bool) -> None:
             else _refuse(store, config, workspace, verdict)
         )
     write_json(workspace / "reports" / "registration.json", outcome)
+    about = {"model": config.registry.model_name, "sha256": content_hash(workspace / "artifacts" / "model")}
+    write_json(workspace / "artifacts" / "registered.json", about)
     what = "version {version} is {alias}" if outcome["alias"] else "not registered now"
     logger.info("%s: %s: %s", outcome["model"], what.format_map(outcome), outcome["reason"])
 
@@ -118,18 +121,24 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     """The model with the run that made it; a store that does not know that run gets one in its place."""
     folder, metrics = workspace / "artifacts" / "model", read_json(workspace / "reports" / "metrics.json", REMEDY)
     tested = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
-    tags, source = run_tags(config, workspace), read_json(workspace / "artifacts" / "run.json", REMEDY)["run_id"]
-    found = find_run(store, source)
-    if found is not None:
-        run_id, tags = found.info.run_id, {key: found.data.tags.get(key, value) for key, value in tags.items()}
-    else:
-        with training_run(store, run_name(config), {**tags, "source.run_id": str(source)}) as run:
-            run.log_params(flatten(read_json(folder / "config.json", REMEDY)))
-            run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
-            run_id = run.run_id
+    made = read_json(workspace / "artifacts" / "run.json", REMEDY)
+    found = find_run(store, made["run_id"])
+    made_from = found.data.tags if found else made.get("tags", {})
+    tags = {key: made_from.get(key, value) for key, value in run_tags(config, workspace).items()}
+    run_id = found.info.run_id if found else _stand_in(config, store, made["run_id"], tags, tested, folder)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}
     return Candidate(folder, run_id, tags, version_card(config, metrics))
+
+
+def _stand_in(
+    config: Config, store: Store, unknown: str, tags: Mapping[str, str], tested: Mapping[str, float], folder: Path
+) -> str:
+    logger.info("MLflow run %s is not in %s: another stands in for it", unknown, store.name)
+    with training_run(store, run_name(config), {**tags, "source.run_id": str(unknown)}) as run:
+        run.log_params(flatten(read_json(folder / "config.json", REMEDY)))
+        run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
+    return run.run_id
 
 
 def _decision_tags(comparison: Comparison | None, decision: Decision) -> dict[str, str]:

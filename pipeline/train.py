@@ -36,7 +36,7 @@ from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.text.dataset import read_info, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.tracking.provenance import data_md5, environment, run_name
+from pipeline.tracking.provenance import data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
 
@@ -67,6 +67,7 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     hardware = resolve_hardware(config.trainer)
     store = connect(config.tracking)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
+    made_from = run_tags(config)
     values = config.model_dump(include={"seed", "model", "pretraining", "training"})
     with checkpointed_run(
         store,
@@ -85,7 +86,7 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
         write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
         facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
-        write_json(artifacts / "run.json", facts)
+        write_json(artifacts / "run.json", {**facts, "tags": made_from})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(artifacts / "model", "model")
         run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)

@@ -226,22 +226,6 @@ def test_a_terminated_training_ends_with_143_and_a_killed_run(copy):
     assert log.read_text().splitlines()[-1].endswith("SystemExit(143)")
 
 
-def test_a_clone_on_another_machine_registers_what_it_did_not_train(trained, tmp_path):
-    remote = tmp_path / "remote"
-    trained.run("dvc", "remote", "add", "--local", "--force", "team", str(remote))
-    trained.run("dvc", "push", "--remote", "team")
-    trained.run("git", "clone", "--quiet", str(trained.root), str(tmp_path / "clone"))
-    clone = Project(tmp_path / "clone")
-    shutil.copy(trained.root / "reviews.csv", clone.root / "reviews.csv")
-    clone.run("dvc", "remote", "add", "--local", "team", str(remote))
-    clone.run("dvc", "pull", "--remote", "team")
-    found = clone.run("dvc", "repro")
-    assert "train" not in stages_run(found.stdout)
-    assert "register" in stages_run(found.stdout)
-    assert report(clone, "metrics") == report(trained, "metrics")
-    assert store(clone).get_model_version_by_alias("sentiment", "champion")
-
-
 @pytest.mark.parametrize("path", sorted((WORKSPACE / "conf" / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_experiment_runs(path, copy):
     short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]

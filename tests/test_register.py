@@ -161,12 +161,26 @@ def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: S
 
 
 def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: Path) -> None:
-    result = outcome(workspace(tmp_path / "w", errors=0, run_id="f" * 32))
+    folder = workspace(tmp_path / "w", errors=0)
+    write_json(folder / "artifacts" / "run.json", {"run_id": "f" * 32, "tags": {"git.commit": "abc123"}})
+    result = outcome(folder)
     run = store.client.get_run(str(result["run_id"]))
     assert run.data.tags["source.run_id"] == "f" * 32
+    assert run.data.tags["git.commit"] == "abc123"  # of the training, whatever is checked out here
+    assert store.client.get_model_version("sentiment", "1").tags["git.commit"] == "abc123"
     assert run.data.metrics["test/accuracy"] == 0.9
     assert run.data.params["model.network"] == "bag_of_words"
     assert run.info.status == "FINISHED"
+
+
+def test_what_dvc_notes_of_a_registration_is_the_same_in_every_store(store: Store, tmp_path: Path) -> None:
+    noted = []
+    for name, errors in (("first", 3), ("other", 0), ("again", 3)):
+        folder = workspace(tmp_path / name, errors)
+        outcome(folder)
+        noted.append((folder / "artifacts" / "registered.json").read_text())
+    assert noted[0] == noted[2] != noted[1]
+    assert aliases(store) == ("2", None)
 
 
 @pytest.mark.usefixtures("store")
