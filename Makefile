@@ -7,10 +7,10 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test bench ablation lint ui
+.PHONY: help setup repro test integration bench ablation lint ui
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
 
@@ -24,6 +24,9 @@ repro: setup ## Train, evaluate and register a model on the default corpus
 
 test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal
+
+integration: setup ## Run the tests that need Debian packages (a test whose package is missing says so)
+	python -m pytest tests/integration -rs
 
 bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
 	python -m benchmarks
