@@ -111,7 +111,9 @@ def _turned(rows: pa.Table, places: int) -> pa.Table:
         words = deque(text.split(" "))
         words.rotate(places)
         texts.append(" ".join(words))
-    return rows.set_column(rows.schema.get_field_index("text"), rows.schema.field("text"), pa.array(texts))
+    return rows.set_column(
+        rows.schema.get_field_index("text"), rows.schema.field("text"), pa.array(texts, rows["text"].type)
+    )
 
 
 def preprocess(folder: Path) -> Run:

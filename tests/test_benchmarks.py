@@ -68,7 +68,8 @@ def test_a_training_too_short_to_be_timed_is_refused(dataset):
 
 def test_a_multiplied_corpus_has_no_duplicates(tmp_path):
     texts = [text for text, _ in reviews()[:20]]
-    pq.write_table(pa.table({"text": texts, "label": pa.array([1] * 20, pa.int8())}), tmp_path / "train.parquet")
+    columns = {"text": pa.array(texts, pa.large_string()), "label": pa.array([1] * 20, pa.int8())}
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet")
     (tmp_path / "corpus.json").write_text("{}")
     preprocessing.multiply(tmp_path, tmp_path / "data", 4)
     copies = pq.read_table(tmp_path / "data" / "train.parquet")["text"].to_pylist()
