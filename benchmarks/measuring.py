@@ -29,9 +29,10 @@ class Figure:
 
 
 def in_plain_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function in a process of its own, as a script would run it: without the pipeline's memory settings.
+    """Call a function in a process of its own, as a script would run it: freed memory goes back to the kernel.
 
-    But for denormal numbers, which are flushed there too, and without which the ratios would flatter the pipeline.
+    Two settings of the pipeline's hold there too. Denormal numbers are flushed, without which the ratios would flatter
+    the pipeline; and oneDNN's caches are bounded by the environment, which does nothing where all shapes are the same.
 
     Args:
         function: of a module's top level.

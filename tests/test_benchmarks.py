@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from benchmarks import inference, overhead, preprocessing, profiling, training
 from benchmarks.corpus import require_prepared, write_article_dataset
@@ -14,6 +15,7 @@ from benchmarks.table import BEGIN, END, render, rewrite, verdict
 from pipeline.config import WORKSPACE
 from pipeline.corpus.duplicates import near_key
 from pipeline.errors import PipelineError
+from pipeline.evaluation.scoring import read_texts
 from pipeline.text.encoding import encode_corpus
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration, reviews
@@ -148,3 +150,9 @@ def test_the_committed_page_agrees_with_the_committed_figures():
 def test_a_missing_dataset_is_named_with_what_to_run(tmp_path):
     with pytest.raises(PipelineError, match=r"dataset is missing.*make repro"):
         require_prepared(tmp_path, tmp_path / "dataset")
+
+
+def test_texts_are_those_of_the_split(dataset):
+    read, _ = read_texts(dataset, "test")
+    assert read[:3] == [text.replace("<br /><br />", "  ") for text, _ in reviews()[40:43]]
+    assert torch.get_num_threads() == 1
