@@ -87,11 +87,11 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
     """
     wanted = _without_fingerprints(config)
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
-    choices = json.loads(run.tags.get(CHOICES_TAG, "{}"))
+    groups = _groups()
+    recorded = run.tags.get(CHOICES_TAG)
+    choices = json.loads(recorded) if recorded else {group: _fitting(group, wanted, name) for group in groups}
     overrides = [
-        {f"override /{group}": choices[group]}
-        for group, default in _groups().items()
-        if choices.get(group, default) != default
+        _override(group, choices[group]) for group in groups if choices.get(group, groups[group]) != groups[group]
     ]
     body: dict[str, Any] = {"defaults": overrides} if overrides else {}
     body |= difference(wanted, _composed(body, name))
@@ -114,6 +114,28 @@ def _groups() -> dict[str, str]:
     defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
     groups = {group: choice for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
     return {group: choice for group, choice in groups.items() if group not in ("experiment", *WITHOUT_EFFECT)}
+
+
+def _override(group: str, choice: str) -> dict[str, str]:
+    return {f"override /{group}": choice}
+
+
+def _fitting(group: str, wanted: Mapping[str, Any], name: str) -> str:
+    """The first choice, the default before others, that has the keys of a run DVC composed: it records no choices."""
+    groups, folder = _groups(), CONF / group
+    others = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    options = [option for option in others if f"{group}/{option.partition('/')[0]}" not in groups]
+    for option in (groups[group], *options):
+        if _keys(_composed({"defaults": [_override(group, option)]}, name), group) == _keys(wanted, group):
+            return option
+    return groups[group]
+
+
+def _keys(values: Mapping[str, Any], group: str) -> set[str]:
+    section: Any = values
+    for part in group.split("/"):
+        section = section[part] or {}
+    return set(section) - {"fingerprint"}
 
 
 def _composed(body: Mapping[str, Any], name: str) -> dict[str, Any]:
