@@ -48,7 +48,9 @@ COLUMNS = {
 def main(config: Config) -> None:
     """Score, collect, write."""
     store = connect(config.tracking)
-    runs = latest_trials(finished_runs(store, {"sweep": "ablation", "data.md5": data_md5() or "unknown"}))
+    runs = latest_trials(
+        finished_runs(store, {"stage": "train", "sweep": "ablation", "data.md5": data_md5() or "unknown"})
+    )
     scored = [_scored(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
     rows = collect(scored)
     machines = machine(scored)

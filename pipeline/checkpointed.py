@@ -55,5 +55,6 @@ def checkpointed_run(
             training_run(store, name, {**run_tags(config), **tags}, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
+            run.set_tags({**run_tags(config), **tags, "mlflow.runName": name})  # a resumed run is the resumer's
             yield run, checkpoints
         shutil.rmtree(checkpoints)

@@ -6,6 +6,7 @@ Refuses what does not fit, and notes a fingerprint of the user's own files, so t
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -40,14 +41,14 @@ def main() -> None:
         write_text(PARAMS, text)
 
 
-def compose_config(overrides: list[str]) -> dict[str, Any]:
-    """Compose `conf/` with Hydra overrides such as `model=gru`.
+def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dict[str, Any]:
+    """Compose `conf/`, or a copy of it, with Hydra overrides such as `model=gru`.
 
     Raises:
         PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
     """
     try:
-        with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
+        with initialize_config_dir(str(conf), version_base="1.3"):
             values = OmegaConf.to_container(compose("config", overrides), resolve=True)
     except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
         raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None

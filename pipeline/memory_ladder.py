@@ -4,7 +4,7 @@ Called by Hydra when the last trial of `python -m pipeline.train -m sweep=memory
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten
+from pipeline.config import WORKSPACE, EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten, project_root
 from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import accuracy_by_length
 from pipeline.evaluation.memory import (
@@ -33,10 +33,12 @@ from pipeline.files import read_json, write_json
 from pipeline.model.build import fixed_length
 from pipeline.serving.folder import ModelInfo, load, read_info
 from pipeline.serving.predictor import Predictor
+from pipeline.sweeping.session import present_session
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Encoder
 from pipeline.tracking.evaluation import log_evaluation
-from pipeline.tracking.store import connect
+from pipeline.tracking.store import Store, connect
+from pipeline.tracking.sweep import FOLDER_TAG, find_trials, latest_trials
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 REPORTS = WORKSPACE / "reports"
@@ -57,29 +59,34 @@ class MemoryLadder(Callback):
             sections = OmegaConf.to_container(OmegaConf.masked_copy(config, ["evaluation", "tracking"]), resolve=True)
             assert isinstance(sections, dict)
             sweep = Path(config.hydra.sweep.dir)
-            trials = find_trials(sweep)
+            tracking = TrackingConfig.model_validate(sections["tracking"])
+            trials = find_models(finished_folders(connect(tracking)))
             ladder = measure_ladder(trials, EvaluationConfig.model_validate(sections["evaluation"]))
             for folder in (sweep, REPORTS):
                 write_json(folder / "memory_ladder.json", ladder)
                 write_panels(folder / "memory_ladder.png", panels(ladder))
             print(format_ladder(ladder))
-            log_ladder(trials, ladder, sweep, TrackingConfig.model_validate(sections["tracking"]))
+            log_ladder(trials, ladder, sweep, tracking)
 
 
-def find_trials(sweep: Path) -> dict[str, Path]:
-    """The folders of a sweep's trials that left a model, in the order of their numbers, by the model's name.
-
-    A model is named by its cell; a second one of the same cell gets the trial's number as well.
+def finished_folders(store: Store) -> list[Path]:
+    """The folders of the trials of the sweep that ends now, also of those that finished when it ran before.
 
     Raises:
-        PipelineError: there is none.
+        PipelineError: a trial failed.
     """
+    trials = latest_trials(find_trials(store, present_session().run_id))
+    if failed := [trial.name for trial in trials if trial.status != "FINISHED"]:
+        raise PipelineError(f"the ladder of memory lacks {', '.join(failed)}; run the sweep again when that is mended")
+    return [project_root() / trial.tags[FOLDER_TAG] for trial in trials]
+
+
+def find_models(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders of trials by their model's name: its cell, and for a second one of the same cell a number as well."""
     trials: dict[str, Path] = {}
-    for model in sorted(sweep.glob("*/model"), key=lambda path: (len(path.parent.name), path.parent.name)):
-        kind = _kind(read_info(model / "config.json"))
-        trials[f"{kind} {model.parent.name}" if kind in trials else kind] = model.parent
-    if not trials:
-        raise PipelineError(f"{sweep} holds no trained model to measure; see the errors of its trials")
+    for number, folder in enumerate(folders):
+        kind = _kind(read_info(folder / "model" / "config.json"))
+        trials[f"{kind} {number}" if kind in trials else kind] = folder
     return trials
 
 

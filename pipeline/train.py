@@ -10,18 +10,22 @@ own under trials/ and an MLflow run of its own. With -m every combination is tra
   python -m pipeline.train -m model.hidden_dim=64,128 training.lr=1e-3,3e-3
   python -m pipeline.train -m sweep=grid
 
-A training that was stopped goes on after its last finished epoch when the same command is given again.
+A training that was stopped goes on after its last finished epoch when the same command is given again; a sweep then
+trains only what had not finished. More: docs/sweep.md
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.checkpointed import checkpointed_run
@@ -34,9 +38,11 @@ from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
+from pipeline.sweeping.session import sweep_ended
+from pipeline.sweeping.trial import run_trial
 from pipeline.text.dataset import read_info, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.tracking.provenance import data_md5, environment, run_name, run_tags
+from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
 
@@ -49,7 +55,14 @@ def main(config: Config) -> None:
     train(config, WORKSPACE / "artifacts", WORKSPACE / "reports")
 
 
-def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str] | None = None) -> dict[str, float]:
+def train(
+    config: Config,
+    artifacts: Path,
+    reports: Path,
+    tags: Mapping[str, str] | None = None,
+    name: str | None = None,
+    threads: int | None = None,
+) -> dict[str, float]:
     """Train, calibrate and save one model within one MLflow run.
 
     Args:
@@ -57,6 +70,8 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
         artifacts: gets `model/` and `run.json`.
         reports: gets `learning_curve.csv`.
         tags: of the MLflow run, beside the usual.
+        name: of the MLflow run; None: one made from the configuration.
+        threads: for torch; None: as configured.
 
     Returns:
         the row of the learning curve with the least calibrated validation loss.
@@ -64,14 +79,14 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
     require_fitting_vectors(config.model, DATASET)
-    hardware = resolve_hardware(config.trainer)
+    hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     store = connect(config.tracking)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
     made_from = run_tags(config)
     values = config.model_dump(include={"seed", "model", "pretraining", "training"})
     with checkpointed_run(
         store,
-        run_name(config),
+        name or run_name(config),
         config,
         {"stage": "train", **(tags or {})},
         values=values,
@@ -106,7 +121,7 @@ def _save_model(
 
 
 def _describe(run: Run, config: Config, dataset: dict[str, Any], hardware: Hardware) -> None:
-    values = config.model_dump(mode="json", exclude={"tracking"})  # its URI may hold a password
+    values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))  # and tracking's URI may hold a password
     run.log_params(flatten({**values, "hardware": hardware.summary()}))
     run.log_dict(values, "config.yaml")
     run.log_dict(environment(), "environment.json")
@@ -116,14 +131,17 @@ def _describe(run: Run, config: Config, dataset: dict[str, Any], hardware: Hardw
 
 
 @hydra.main(version_base="1.3", config_path=str(WORKSPACE / "conf"), config_name="config")
-def trial(composed: DictConfig) -> float:
-    """One trial of a sweep; returns the least calibrated validation loss, for a sweeper to minimise."""
+def trial(composed: DictConfig) -> float | None:
+    """One training beside the pipeline; returns the least calibrated validation loss, for a sweeper to minimise."""
+    hydra_config = HydraConfig.get()
+    output, choices = Path(hydra_config.runtime.output_dir), hydra_config.runtime.choices
+    tags = {group: str(choices[group]) for group in ("experiment", "sweep") if choices.get(group)}
+    groups = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
+    tags[CHOICES_TAG] = json.dumps(groups, default=list)  # more than one experiment is a list
+    if hydra_config.mode is RunMode.MULTIRUN:
+        return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
         config = validate(OmegaConf.to_container(composed, resolve=True))
-        hydra_config = HydraConfig.get()
-        output = Path(hydra_config.runtime.output_dir)
-        chosen = {group: hydra_config.runtime.choices.get(group) for group in ("experiment", "sweep")}
-        tags = {group: name for group, name in chosen.items() if name}
         return train(config, output, output, tags)["val_calibrated_loss"]
 
 
@@ -132,4 +150,5 @@ if __name__ == "__main__":
         run_stage(main, __doc__)
     else:
         os.chdir(project_root())
-        trial()
+        with tidy_exit(), sweep_ended():
+            trial()

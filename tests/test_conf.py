@@ -72,7 +72,7 @@ def test_an_override_conf_does_not_know_is_refused(override, compose):
         compose(override)
 
 
-STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict")
+STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict", "promote")
 
 
 @pytest.mark.parametrize("stage", STAGES)

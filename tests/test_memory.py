@@ -149,7 +149,7 @@ def test_the_ladder_leaves_its_numbers_and_its_picture(project):
 
 def test_every_run_of_the_ladder_has_its_numbers_its_curve_and_the_picture(project):
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
-    runs = client.search_runs([client.get_experiment_by_name("sentiment").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], "tags.stage = 'train'")
     assert len(runs) == len(MODELS)
     for run in runs:
         model = ladder_of(project)["models"][run.data.params.get("model.cell", "bag_of_words")]

@@ -19,7 +19,7 @@ READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "download": set(),
     "preprocess": {"corpus", "seed"},  # the corpus's name; the split's own seed
     "pretrain": {"corpus", "model", "seed", "tracking"},  # for the run's name and tags
-    "train": {"corpus", "tracking"},  # where the run goes; checked against the dataset, which depends on it
+    "train": {"corpus", "tracking", "sweep"},  # where the run goes; checked against the dataset, which depends on it
     "evaluate": {"tracking"},
     "register": {"corpus", "model"},  # for the description
 }
@@ -106,7 +106,7 @@ def test_each_of_them_has_one_room():
     assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serving"}}
 
 
-ROOMS = ("corpus", "evaluation", "model", "serving", "text", "tracking")
+ROOMS = ("corpus", "evaluation", "model", "serving", "sweeping", "text", "tracking")
 
 
 def test_rooms_import_no_stage_and_not_in_a_circle():

@@ -24,6 +24,7 @@ from pipeline.config.corpus import (
 from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryConfig, TrackingConfig
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig, require_embedding_dim
 from pipeline.config.section import Section
+from pipeline.config.sweep import SweepConfig
 from pipeline.config.text import FileVectors, PackageVectors, TextConfig, Vectors
 from pipeline.config.training import (
     LanguageModelConfig,
@@ -57,6 +58,7 @@ __all__ = [
     "Section",
     "SentimentRNNConfig",
     "SplitConfig",
+    "SweepConfig",
     "TextConfig",
     "TrackingConfig",
     "TrainerConfig",
@@ -93,6 +95,7 @@ class Config(Section):
     evaluation: EvaluationConfig
     registry: RegistryConfig
     tracking: TrackingConfig
+    sweep: SweepConfig
 
 
 def validate(values: Any) -> Config:

@@ -3,9 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
+import yaml
 from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run as StoredRun
 
+from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
 PAGE = 1000
@@ -21,6 +26,11 @@ class FinishedRun:
     metrics: Mapping[str, float]
     """The last value of each."""
 
+    @property
+    def name(self) -> str:
+        """As people know it."""
+        return self.tags.get("mlflow.runName", self.run_id)
+
 
 def finished_runs(store: Store, tags: Mapping[str, str]) -> list[FinishedRun]:
     """The finished runs of the experiment that bear these tags, the latest first.
@@ -30,21 +40,55 @@ def finished_runs(store: Store, tags: Mapping[str, str]) -> list[FinishedRun]:
     """
     conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
     query = " AND ".join(["attributes.status = 'FINISHED'", *conditions])
+    return [_finished(run) for run in search_runs(store, query)]
+
+
+def find_finished(store: Store, run_id: str) -> FinishedRun | None:
+    """The finished training with this id.
+
+    Raises:
+        PipelineError: the store failed.
+    """
     with clear_errors(store.uri):
-        found: list[FinishedRun] = []
+        run = find_run(store, run_id)
+    if run is None or run.info.status != "FINISHED" or run.data.tags.get("stage") != "train":
+        return None
+    return _finished(run)
+
+
+def search_runs(store: Store, query: str) -> list[StoredRun]:
+    """The runs of the experiment for which MLflow's `query` holds, the latest first.
+
+    Raises:
+        PipelineError: the store failed.
+    """
+    with clear_errors(store.uri):
+        found: list[StoredRun] = []
         token = None
         while True:
             page = store.client.search_runs(
                 [store.experiment_id], query, max_results=PAGE, order_by=["start_time DESC"], page_token=token
             )
-            found += [FinishedRun(r.info.run_id, r.data.tags, r.data.params, r.data.metrics) for r in page]
+            found += page
             token = page.token
             if not token:
                 return found
 
 
+def read_config(store: Store, run_id: str) -> dict[str, Any]:
+    """The configuration of a training, without what changes no result.
+
+    Raises:
+        PipelineError: the run kept none.
+    """
+    with TemporaryDirectory() as folder:
+        text = download_folder(store, run_id, "config.yaml", Path(folder)).read_text(encoding="utf-8")
+    values: dict[str, Any] = yaml.safe_load(text)
+    return values
+
+
 def download_folder(store: Store, run_id: str, folder: str, destination: Path) -> Path:
-    """Fetch a folder of a run's artifacts.
+    """Fetch a folder, or a file, of a run's artifacts.
 
     Raises:
         PipelineError: it is not there.
@@ -52,3 +96,7 @@ def download_folder(store: Store, run_id: str, folder: str, destination: Path) -
     with clear_errors(store.uri, OSError):
         uri = f"runs:/{run_id}/{folder}"
         return Path(download_artifacts(artifact_uri=uri, dst_path=str(destination), tracking_uri=store.uri))
+
+
+def _finished(run: StoredRun) -> FinishedRun:
+    return FinishedRun(run.info.run_id, run.data.tags, run.data.params, run.data.metrics)

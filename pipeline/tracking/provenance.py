@@ -15,6 +15,10 @@ from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
 UNKNOWN = "unknown"
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files a run changes itself; they do not make its code dirty."""
+CHOICES_TAG = "hydra.choices"
+"""The tag with the files of conf/ a trial was composed from, by group, as JSON."""
+WITHOUT_EFFECT = ("tracking", "sweep")
+"""Sections of the configuration that change no result."""
 
 
 def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
@@ -25,6 +29,7 @@ def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
         "git.dirty": git_dirty(workspace),
         "data.md5": data_md5(workspace) or UNKNOWN,
         "config.hash": config_hash(config),
+        "code.sha256": code_digest(workspace),
         "corpus": config.corpus.name,
         "model": model_kind(config),
     }
@@ -73,9 +78,19 @@ def data_md5(workspace: Path = WORKSPACE) -> str | None:
 
 
 def config_hash(config: Config) -> str:
-    """SHA-256 of everything configured but `tracking`, which changes no result."""
-    values = config.model_dump(mode="json", exclude={"tracking"})
+    """SHA-256 of everything configured but what changes no result."""
+    values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def code_digest(workspace: Path = WORKSPACE) -> str:
+    """SHA-256 of the names and contents of the package's modules: equal for equal code, committed or not."""
+    digest = hashlib.sha256()
+    for path in sorted((workspace / "pipeline").rglob("*.py")):
+        digest.update(
+            f"{path.relative_to(workspace).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+        )
+    return digest.hexdigest()
 
 
 def environment() -> dict[str, object]:

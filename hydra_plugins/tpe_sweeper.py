@@ -1,0 +1,56 @@
+"""Hydra's door to Optuna's TPE; Hydra takes sweepers from the namespace `hydra_plugins` alone.
+
+Every command that composes a configuration imports this file, so it imports Optuna only when it sweeps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class TPESweeperConf:
+    """`hydra.sweeper` after `override /hydra/sweeper: tpe`."""
+
+    _target_: str = "hydra_plugins.tpe_sweeper.TPESweeper"
+    n_trials: int = 20
+    seed: int = 1
+    params: dict[str, Any] | None = None
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="tpe", node=TPESweeperConf, provider="sentiment-pipeline")
+
+
+class TPESweeper(Sweeper):
+    """Asks Optuna what to try next; goes on with the study of a sweep that was stopped."""
+
+    def __init__(self, n_trials: int, seed: int, params: dict[str, Any] | None) -> None:
+        self.n_trials, self.seed, self.params = n_trials, seed, params
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before `sweep`."""
+        self.hydra_context, self.config = hydra_context, config
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Launch trials, in batches of as many as the launcher runs at once, until `n_trials` have finished."""
+        from pipeline.cli import tidy_exit
+        from pipeline.sweeping.space import parse_space
+        from pipeline.sweeping.study import search
+
+        with tidy_exit():
+            space = parse_space(self.params, arguments, self.hydra_context.config_loader)
+            search(space, self.n_trials, self.seed, self.config, self._launch)
+
+    def _launch(self, batch: Sequence[Sequence[str]], first: int) -> list[float | None]:
+        self.validate_batch_is_legal(batch)
+        return [job.return_value for job in self.launcher.launch(batch, initial_job_idx=first)]

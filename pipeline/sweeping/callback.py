@@ -1,0 +1,122 @@
+"""Opens the parent run of a sweep before its first trial; named in conf/config.yaml, so that every multirun has it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.cli import tidy_exit
+from pipeline.config import WORKSPACE, Config, project_root, validate
+from pipeline.errors import PipelineError
+from pipeline.sweeping.session import Session, at_end
+from pipeline.sweeping.space import Space, parse_space, short_keys
+from pipeline.text.dataset import read_info
+from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, data_md5, git_commit, git_dirty
+from pipeline.tracking.store import connect
+from pipeline.tracking.sweep import open_sweep
+
+DATASET = WORKSPACE / "artifacts" / "dataset"
+LONGEST_PARAM = 6000
+NOT_OF_THE_KEY = ("params", "n_trials", "max_batch_size")
+"""Settings of a sweeper: what is searched counts as parsed, and the same sweep may be given more trials."""
+
+
+class SweepRun(Callback):
+    """The same command finds its parent run again, in whatever state it was left."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Open the parent run, or end the command with one line; Hydra would only warn."""
+        with tidy_exit():
+            try:
+                _open(config)
+            except PipelineError:
+                raise
+            except Exception as error:
+                raise PipelineError(f"the sweep cannot be opened: {type(error).__name__}: {error}") from error
+
+
+def _open(composed: DictConfig) -> None:
+    hydra_config = composed.hydra
+    overrides = [str(override) for override in hydra_config.overrides.task]
+    space = parse_space(hydra_config.sweeper.get("params"), overrides)
+    config = _validated(composed)
+    data, code = read_info(DATASET)["digest"], code_digest()
+    sweeper = OmegaConf.to_container(hydra_config.sweeper, resolve=True)
+    assert isinstance(sweeper, dict)
+    key = sweep_key(config, space, {str(name): value for name, value in sweeper.items()}, data, code)
+    lock = _lock(key)
+    kind = str(hydra_config.runtime.choices.get("sweep") or "command")
+    store = connect(config.tracking)
+    name = f"{kind}: {', '.join(short_keys(space.searched).values())}"[:250]
+    tags = {
+        "stage": "sweep",
+        "sweep": kind,
+        "launcher": _class_name(str(hydra_config.launcher["_target_"])),
+        "git.commit": git_commit(),
+        "git.dirty": git_dirty(),
+        "code.sha256": code,
+        "data.md5": data_md5() or "unknown",
+        "corpus": config.corpus.name,
+    }
+    params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
+    params["sweeper"] = _class_name(str(sweeper["_target_"]))
+    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched))
+    session.hand_over()
+    at_end(partial(_end, config, session, name, lock))
+
+
+def _validated(composed: DictConfig) -> Config:
+    values = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    try:
+        return validate(OmegaConf.to_container(values, resolve=True))
+    except OmegaConfBaseException as error:
+        raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None
+
+
+def sweep_key(config: Config, space: Space, sweeper: Mapping[str, Any], data: str, code: str) -> str:
+    """SHA-256 of all that makes a sweep what it is; how many trials it shall have does not.
+
+    Args:
+        config: composed without what varies.
+        space: what varies, and what is fixed on the command line.
+        sweeper: `hydra.sweeper`.
+        data: digest of the prepared dataset.
+        code: digest of the code.
+    """
+    without_effect = tuple(f"{section}." for section in WITHOUT_EFFECT)
+    fixed = sorted(given for given in space.fixed if not given.lstrip("+~").startswith(without_effect))
+    settings = {name: value for name, value in sweeper.items() if name not in NOT_OF_THE_KEY}
+    values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+    parts = [values, space.texts, fixed, settings, data, code]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _lock(key: str) -> FileLock:
+    """Let no second process run the same sweep; the lock dies with this one."""
+    folder = project_root() / ".checkpoints"
+    folder.mkdir(exist_ok=True)
+    lock = FileLock(folder / f"sweep-{key[:16]}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise PipelineError("another process runs this very sweep; wait for it, or stop it") from None
+    return lock
+
+
+def _class_name(target: str) -> str:
+    return target.rpartition(".")[2]
+
+
+def _end(config: Config, session: Session, name: str, lock: FileLock, status: str) -> None:
+    from pipeline.sweeping.summary import end_sweep  # matplotlib is slow to import, and each trial's process has us
+
+    try:
+        end_sweep(config, session, name, status)
+    finally:
+        lock.release()

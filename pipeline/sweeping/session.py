@@ -1,0 +1,67 @@
+"""What the process of a sweep and those of its trials know of it, whatever the launcher, and how it ends."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+from pipeline.errors import PipelineError
+
+VARIABLE = "SENTIMENT_SWEEP"
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes of `pipeline.cli.tidy_exit`."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A sweep that is going on."""
+
+    key: str
+    """Equal for the same command on the same data and code."""
+    run_id: str
+    """Of the parent in MLflow."""
+    searched: list[str]
+    """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
+
+    def hand_over(self) -> None:
+        """Make it known to the trials: launchers pass the environment on."""
+        os.environ[VARIABLE] = json.dumps(asdict(self))
+
+
+def present_session() -> Session:
+    """The sweep this process belongs to.
+
+    Raises:
+        PipelineError: it belongs to none.
+    """
+    if VARIABLE not in os.environ:
+        raise PipelineError(f"no sweep is open: the launcher did not pass on the environment variable {VARIABLE}")
+    return Session(**json.loads(os.environ[VARIABLE]))
+
+
+_endings: list[Callable[[str], None]] = []
+
+
+def at_end(ending: Callable[[str], None]) -> None:
+    """Have `ending` called when `sweep_ended` is left, with FINISHED, FAILED or KILLED."""
+    _endings.append(ending)
+
+
+@contextmanager
+def sweep_ended() -> Iterator[None]:
+    """End the sweep that is opened in the block, whatever way the block ends: Hydra has no hook for that."""
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    except SystemExit as stop:
+        if stop.code in (INTERRUPTED, TERMINATED):
+            status = "KILLED"
+        raise
+    finally:
+        while _endings:
+            _endings.pop()(status)

@@ -1,0 +1,104 @@
+"""One trial of a sweep: done before, or trained now, or recorded as failed; it never ends the sweep."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from pipeline.cli import tidy_exit
+from pipeline.config import Config, TrackingConfig, project_root, validate
+from pipeline.errors import PipelineError
+from pipeline.parallel import available_cores
+from pipeline.sweeping.session import Session, present_session
+from pipeline.sweeping.space import short_keys
+from pipeline.tracking.provenance import config_hash
+from pipeline.tracking.store import Store, connect
+from pipeline.tracking.sweep import TrialRun, child_tags, find_trials, latest_trials, record_failure
+
+LONGEST_NAME = 100
+
+log = logging.getLogger(__name__)
+
+
+class Train(Protocol):
+    """Trains one model within one MLflow run."""
+
+    def __call__(
+        self, config: Config, *, tags: Mapping[str, str], name: str, threads: int | None
+    ) -> Mapping[str, float]:
+        """Return the row of the learning curve with the least `val_calibrated_loss`."""
+
+
+def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> float | None:
+    """Train the trial Hydra has composed, unless it finished before.
+
+    Args:
+        composed: its configuration.
+        tags: of its MLflow run, beside the usual.
+        train: trains it.
+
+    Returns:
+        what the sweep makes least, or None if the trial failed.
+
+    Raises:
+        SystemExit: it was interrupted or terminated, and with it the sweep.
+    """
+    with tidy_exit():
+        session, hydra_config = present_session(), HydraConfig.get()
+        values = searched_values(session.searched, hydra_config.overrides.task)
+        name = trial_name(values) or f"trial {hydra_config.job.num}"
+        folder = Path(hydra_config.runtime.output_dir)
+        if folder.is_relative_to(project_root()):
+            folder = folder.relative_to(project_root())
+        tags = {"stage": "train", **tags, **child_tags(session.run_id, values, folder.as_posix())}
+        store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
+        try:
+            config = validate(OmegaConf.to_container(composed, resolve=True))
+            tags["config.hash"] = config_hash(config)
+            if not config.sweep.rerun and (found := _finished(store, session, tags["config.hash"])):
+                log.info("trial %s finished before, in MLflow run %s", name, found.run_id)
+                return found.objective
+            threads = config.trainer.threads or share_of_cores(
+                hydra_config.launcher.get("n_jobs", 1), available_cores()
+            )
+            return train(config, tags=tags, name=name, threads=threads)["val_calibrated_loss"]
+        except Exception as error:  # whatever it is: the other trials go on
+            reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            log.error("trial %s failed: %s", name, reason)
+            log.debug("where it failed", exc_info=True)
+            record_failure(store, session.run_id, name, tags, reason)
+            return None
+
+
+def _finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
+    trials = [trial for trial in find_trials(store, session.run_id) if trial.tags.get("config.hash") == hash_]
+    return next((trial for trial in latest_trials(trials) if trial.status == "FINISHED"), None)
+
+
+def share_of_cores(trials_at_once: int, cores: int) -> int | None:
+    """Threads for each of the trials that share a machine, -1 for one on each core; None: no need to divide."""
+    if trials_at_once == 1:
+        return None
+    return max(1, cores // (cores if trials_at_once < 1 else trials_at_once))
+
+
+def searched_values(searched: list[str], overrides: list[str]) -> dict[str, str]:
+    """Of a trial's overrides those whose values vary from trial to trial."""
+    values = dict(override.partition("=")[::2] for override in overrides)
+    return {key: values[key] for key in searched if key in values}
+
+
+def trial_name(values: Mapping[str, Any]) -> str:
+    """Tells trials apart at a glance: `hidden_dim=64 lr=0.001`."""
+    short = short_keys(values)
+    return " ".join(f"{short[key]}={_shortened(value)}" for key, value in values.items())[:LONGEST_NAME]
+
+
+def _shortened(value: str) -> str:
+    try:
+        return value if value.lstrip("-").isdigit() else f"{float(value):.3g}"
+    except ValueError:
+        return value
