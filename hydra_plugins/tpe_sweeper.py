@@ -47,6 +47,7 @@ class TPESweeper(Sweeper):
         from pipeline.sweeping.space import parse_space
         from pipeline.sweeping.study import search
 
+        assert self.hydra_context is not None and self.config is not None  # Hydra has called setup
         with tidy_exit():
             space = parse_space(self.params, arguments, self.hydra_context.config_loader)
             search(space, self.n_trials, self.seed, self.config, self._launch)
