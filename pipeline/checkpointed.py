@@ -11,7 +11,7 @@ from pipeline.config import Config, project_root
 from pipeline.files import only_one
 from pipeline.model.hardware import Hardware
 from pipeline.model.trainer import training_key
-from pipeline.tracking.provenance import run_tags
+from pipeline.tracking.provenance import job_tags, run_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store
 
@@ -55,5 +55,6 @@ def checkpointed_run(
             training_run(store, name, {**run_tags(config), **tags}, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
+            run.set_tags(job_tags())  # also of a resumed run: it goes on in another job
             yield run, checkpoints
         shutil.rmtree(checkpoints)

@@ -15,6 +15,7 @@ from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
 UNKNOWN = "unknown"
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files a run changes itself; they do not make its code dirty."""
+SLURM_JOB_TAG = "slurm.job"
 
 
 def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
@@ -33,6 +34,14 @@ def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = experiment
     return tags
+
+
+def job_tags() -> dict[str, str]:
+    """The SLURM job this process belongs to, such as `12`, or `12_3` in an array; nothing outside SLURM."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return {SLURM_JOB_TAG: job} if job else {}
 
 
 def run_name(config: Config) -> str:
