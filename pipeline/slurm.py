@@ -16,7 +16,7 @@ from submitit.core.utils import UncompletedJobError
 from submitit.slurm import slurm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import TrackingConfig
+from pipeline.config import TrackingConfig, validate
 from pipeline.errors import PipelineError
 from pipeline.tracking.lost import close_lost_runs
 from pipeline.tracking.provenance import SLURM_JOB_TAG
@@ -41,15 +41,15 @@ class SlurmTrials(Callback):
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         """Have submitit handle its jobs as `TrialJob`s.
 
-        Exits with one line where no job can be submitted.
+        Exits with one line where no job can be submitted, or the configuration is not valid before the sweep varies it.
         """
         with tidy_exit():
             if shutil.which("sbatch") is None:
                 raise PipelineError(
                     "hydra/launcher: there is no sbatch here; start the sweep on a machine from which SLURM takes jobs"
                 )
-            values: Any = OmegaConf.to_container(config.tracking, resolve=True)
-            TrialJob.tracking = TrackingConfig.model_validate(values)
+            sections = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            TrialJob.tracking = validate(OmegaConf.to_container(sections, resolve=True)).tracking
         slurm.SlurmJob = slurm.SlurmExecutor.job_class = TrialJob  # type: ignore[misc]
 
 
