@@ -16,7 +16,8 @@ OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "tex
 
 
 def choice(path: Path) -> list[str]:
-    group = "text/vectors" if path.parent.name == "vectors" else path.relative_to(CONF).parts[0]
+    nested = path.parent.relative_to(CONF).as_posix()
+    group = nested if nested in {"text/vectors", "hydra/launcher"} else path.relative_to(CONF).parts[0]
     chosen = f"{group}={path.relative_to(CONF / group).with_suffix('').as_posix()}"
     return [chosen, *([OWN_FILE[chosen]] if chosen in OWN_FILE else [])]
 

@@ -25,7 +25,13 @@ log = logging.getLogger(__name__)
 
 # Lightning's advice on other set-ups, not on this one
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-for message in ("Checkpoint directory", "The number of training batches", ".*does not have many workers", ".*LeafSpec"):
+for message in (
+    "Checkpoint directory",
+    "The number of training batches",
+    ".*does not have many workers",
+    ".*LeafSpec",
+    "The `srun` command is available",
+):
     warnings.filterwarnings("ignore", message)
 
 

@@ -19,6 +19,7 @@ CHOICES_TAG = "hydra.choices"
 """The tag with the files of conf/ a trial was composed from, by group, as JSON."""
 WITHOUT_EFFECT = ("tracking", "sweep")
 """Sections of the configuration that change no result."""
+SLURM_JOB_TAG = "slurm.job"
 
 
 def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
@@ -32,12 +33,21 @@ def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
         "code.sha256": code_digest(workspace),
         "corpus": config.corpus.name,
         "model": model_kind(config),
+        **job_tags(),
     }
     if commit != UNKNOWN:
         tags["mlflow.source.git.commit"] = commit
     if experiment := os.environ.get("DVC_EXP_NAME"):
         tags["dvc.experiment"] = experiment
     return tags
+
+
+def job_tags() -> dict[str, str]:
+    """The SLURM job this process belongs to, such as `12`, or `12_3` in an array; nothing outside SLURM."""
+    job = os.environ.get("SLURM_JOB_ID")
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return {SLURM_JOB_TAG: job} if job else {}
 
 
 def run_name(config: Config) -> str:

@@ -1,0 +1,125 @@
+"""Sweeps through a real SLURM."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as StoredRun
+
+from tests.conftest import Project, copy_project
+from tests.integration.slurm import output, slurm, wait_until
+
+__all__ = ["slurm"]
+
+ENDLESS = 2000
+"""Epochs of a trial that will be stopped."""
+
+
+@pytest.fixture(scope="module")
+def prepared(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001 skip first
+    """A project whose dataset is ready to be swept over."""
+    project = copy_project(tmp_path_factory.mktemp("cluster"))
+    project.run("dvc", "repro", "pretrain")
+    return project
+
+
+@pytest.fixture
+def project(prepared: Project, tmp_path: Path) -> Project:
+    """A copy with a fresh store."""
+    shutil.copytree(prepared.root, tmp_path / "project", symlinks=True)
+    for path in (tmp_path / "project").glob("mlflow.db*"):
+        path.unlink()
+    return Project(tmp_path / "project")
+
+
+@contextmanager
+def sweep(project: Project, environment: dict[str, str], *overrides: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A sweep on the cluster, under way; its output is in the file `sweep.out`."""
+    command = [sys.executable, "-m", "pipeline.train", "-m", "hydra/launcher=slurm", *overrides]
+    with (project.root / "sweep.out").open("w") as log:
+        process = subprocess.Popen(command, cwd=project.root, env={**os.environ, **environment}, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def by_epochs(project: Project) -> dict[int, StoredRun]:
+    """The runs of the store by the number of epochs asked for, which tells the trials apart."""
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("sentiment")
+    runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return {int(run.data.params["training.epochs"]): run for run in runs if "training.epochs" in run.data.params}
+
+
+def job_in_training(project: Project, epochs: int, sweeping: "subprocess.Popen[bytes]") -> str:
+    """The job of a trial, once its first epochs are done."""
+
+    def trains() -> bool:
+        assert sweeping.poll() is None, lines(project)
+        checkpoints = list(project.root.glob(".checkpoints/*/last.ckpt"))
+        run = by_epochs(project).get(epochs) if checkpoints else None
+        return run is not None and "val/loss" in run.data.metrics
+
+    wait_until(trains, f"the trial of {epochs} epochs")
+    return by_epochs(project)[epochs].data.tags["slurm.job"]
+
+
+def lines(project: Project) -> list[str]:
+    return (project.root / "sweep.out").read_text().splitlines()
+
+
+def test_a_killed_job_is_a_failed_trial_and_the_others_finish(slurm: dict[str, str], project: Project) -> None:
+    with sweep(project, slurm, f"training.epochs={ENDLESS},1,2,3") as process:
+        job = job_in_training(project, ENDLESS, process)
+        assert output("scancel", "--signal=KILL", job, **slurm) is not None
+        assert process.wait(900) == 1
+    runs = by_epochs(project)
+    assert {epochs: run.info.status for epochs, run in runs.items()} == {
+        ENDLESS: "FAILED",
+        **dict.fromkeys((1, 2, 3), "FINISHED"),
+    }
+    told = f"trial 0 (training.epochs={ENDLESS}): its SLURM job {job} ended without a result (FAILED)"
+    assert runs[ENDLESS].data.tags["error"].startswith(told)
+    assert sum(told in line for line in lines(project)) == 2  # when it was found, and at the end
+    folders = {path.parent.parent.name for path in project.root.glob("trials/*/*/*/model/model.safetensors")}
+    assert folders == {"1", "2", "3"}
+
+
+def test_a_cancelled_job_is_killed_and_one_told_to_make_room_goes_on(slurm: dict[str, str], project: Project) -> None:
+    epochs = 60
+    with sweep(project, slurm, f"training.epochs={epochs},{ENDLESS}") as process:
+        cancelled, moved = job_in_training(project, ENDLESS, process), job_in_training(project, epochs, process)
+        assert output("scancel", cancelled, **slurm) is not None
+        assert output("scancel", "--signal=USR2", moved, **slurm) is not None
+        wait_until(lambda: output("squeue", "-h", f"--jobs={moved}", "--format=%T", **slurm) == "PENDING", "the queue")
+        assert output("scontrol", "update", f"JobId={moved}", "StartTime=now", **slurm) is not None
+        assert process.wait(900) == 1
+    runs = by_epochs(project)
+    assert (runs[ENDLESS].info.status, runs[epochs].info.status) == ("KILLED", "FINISHED")
+    assert any(
+        re.search(rf"SLURM job {cancelled} ended without a result \(CANCELLED\)", line) for line in lines(project)
+    )
+    (log,) = project.root.glob(f"trials/*/*/.submitit/{moved}/*.out")
+    assert "resuming after the last finished epoch" in log.read_text()
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    steps = [point.step for point in client.get_metric_history(runs[epochs].info.run_id, "val/loss")]
+    assert len(steps) == len(set(steps)) == epochs
+
+
+def test_a_job_gets_as_many_processors_as_the_trial_has_threads(slurm: dict[str, str], project: Project) -> None:
+    with sweep(project, slurm, "training.epochs=1", "trainer.threads=2") as process:
+        assert process.wait(900) == 0
+    (run,) = by_epochs(project).values()
+    assert run.data.params["hardware.threads"] == "2"
+    job: Any = output("scontrol", "show", "job", run.data.tags["slurm.job"], **slurm)
+    assert "CPUs/Task=2" in job
