@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import WORKSPACE, TrackingConfig
-from pipeline.tracking.lost import close_lost_runs
+from pipeline.sweeping.session import Session
+from pipeline.sweeping.trial import Trial
 from pipeline.tracking.provenance import job_tags
-from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
+from pipeline.tracking.sweep import child_tags, find_trials, open_sweep
 
 
 def test_without_sbatch_a_sweep_on_slurm_is_refused_in_one_line() -> None:
@@ -28,22 +29,30 @@ def test_without_sbatch_a_sweep_on_slurm_is_refused_in_one_line() -> None:
     assert len(found.stderr.splitlines()) == 1
 
 
-def test_only_the_runs_of_the_lost_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_whose_job_died_is_failed_with_the_run_it_opened_or_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False))
+    sweep = open_sweep(store, "key", "sweep", {}, {})
+    monkeypatch.setenv("SENTIMENT_SWEEP", "")
+    Session("key", sweep, ["seed"], 1).hand_over()
+    opened, other = (
+        store.client.create_run(store.experiment_id, tags=child_tags(sweep, {"seed": seed})).info.run_id
+        for seed in ("1", "2")
+    )
+    for number, seed in ((0, "1"), (2, "3")):
+        Trial.of([f"seed={seed}", "training.lr=1"], number).fail(store, "its job was killed")
+    trials = {trial.values["seed"]: trial for trial in find_trials(store, sweep)}
+    assert {seed: trial.status for seed, trial in trials.items()} == {"1": "FAILED", "2": "RUNNING", "3": "FAILED"}
+    assert (trials["1"].run_id, trials["2"].run_id) == (opened, other)
+    assert {trials[seed].error for seed in ("1", "3")} == {"its job was killed"}
+
+
+def test_a_run_names_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert job_tags() == {}
     monkeypatch.setenv("SLURM_JOB_ID", "9")
     assert job_tags() == {"slurm.job": "9"}
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "7")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
-    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False))
-    with training_run(store, "other", {"slurm.job": "7_3"}), training_run(store, "lost", job_tags()):
-        with training_run(store, "ended", job_tags()):
-            pass
-        close_lost_runs(store, {"slurm.job": "7_2"}, "its job 7_2 was killed")
-        runs = {run.info.run_name: run for run in store.client.search_runs([store.experiment_id])}
-    assert {name: run.info.status for name, run in runs.items()} == {
-        "other": "RUNNING",
-        "lost": "FAILED",
-        "ended": "FINISHED",
-    }
-    assert runs["lost"].data.tags["error"] == "its job 7_2 was killed"
-    assert "error" not in runs["ended"].data.tags
+    assert job_tags() == {"slurm.job": "7_2"}

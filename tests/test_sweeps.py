@@ -175,7 +175,7 @@ def test_a_sweep_without_a_prepared_dataset_ends_before_it_starts(project):
     assert runs(project, "sweep") == []
 
 
-@pytest.mark.parametrize(("at_once", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1), (-1, 8, 1)])
+@pytest.mark.parametrize(("at_once", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
 def test_the_share_of_the_cores(at_once, cores, share):
     assert share_of_cores(at_once, cores) == share
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from filelock import FileLock, Timeout
+from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE, Config, project_root, validate
 from pipeline.errors import PipelineError
+from pipeline.parallel import available_cores
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
@@ -44,20 +46,25 @@ class SweepRun(Callback):
 def _open(composed: DictConfig) -> None:
     hydra_config = composed.hydra
     overrides = [str(override) for override in hydra_config.overrides.task]
-    space = parse_space(hydra_config.sweeper.get("params"), overrides)
+    space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
     config = _validated(composed)
+    launcher = _class_name(hydra_config.launcher)
+    if launcher == "SlurmLauncher":
+        from pipeline.sweeping.slurm import outlive_jobs  # and submitit only where it is used
+
+        outlive_jobs(config.tracking)
     data, code = read_info(DATASET)["digest"], code_digest()
     sweeper = OmegaConf.to_container(hydra_config.sweeper, resolve=True)
     assert isinstance(sweeper, dict)
     key = sweep_key(config, space, {str(name): value for name, value in sweeper.items()}, data, code)
-    lock = _lock(key)
     kind = str(hydra_config.runtime.choices.get("sweep") or "command")
+    lock = _lock(key)
     store = connect(config.tracking)
     name = f"{kind}: {', '.join(short_keys(space.searched).values())}"[:250]
     tags = {
         "stage": "sweep",
         "sweep": kind,
-        "launcher": _class_name(str(hydra_config.launcher["_target_"])),
+        "launcher": launcher,
         "git.commit": git_commit(),
         "git.dirty": git_dirty(),
         "code.sha256": code,
@@ -65,10 +72,27 @@ def _open(composed: DictConfig) -> None:
         "corpus": config.corpus.name,
     }
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
-    params["sweeper"] = _class_name(str(sweeper["_target_"]))
-    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched))
+    params["sweeper"] = _class_name(hydra_config.sweeper)
+    at_once = trials_at_once(hydra_config.launcher, hydra_config.sweeper, space)
+    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched), at_once)
     session.hand_over()
     at_end(partial(_end, config, session, name, lock))
+
+
+def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> int:
+    """Most trials that share this machine: joblib runs `n_jobs` at a time, submitit_local all that it is given.
+
+    Args:
+        launcher: `hydra.launcher`.
+        sweeper: `hydra.sweeper`; a grid's gives all trials, or `max_batch_size`.
+        space: what is searched.
+    """
+    if _class_name(launcher) == "LocalLauncher" and "n_trials" not in sweeper:
+        return min(space.combinations, sweeper.get("max_batch_size") or space.combinations)
+    if "n_jobs" in launcher:
+        jobs = int(launcher.n_jobs)
+        return min(sweeper.get("n_trials") or space.combinations, jobs if jobs > 0 else available_cores())
+    return 1
 
 
 def _validated(composed: DictConfig) -> Config:
@@ -109,8 +133,8 @@ def _lock(key: str) -> FileLock:
     return lock
 
 
-def _class_name(target: str) -> str:
-    return target.rpartition(".")[2]
+def _class_name(plugin: DictConfig) -> str:
+    return str(plugin["_target_"]).rpartition(".")[2]
 
 
 def _end(config: Config, session: Session, name: str, lock: FileLock, status: str) -> None:

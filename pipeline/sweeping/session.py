@@ -23,6 +23,8 @@ class Session:
     """Of the parent in MLflow."""
     searched: list[str]
     """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
+    at_once: int
+    """Most trials that share a machine at a time."""
 
     def hand_over(self) -> None:
         """Make it known to the trials: launchers pass the environment on."""

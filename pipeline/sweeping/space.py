@@ -1,5 +1,6 @@
 """What a sweep searches: the values given to Hydra's sweeper, those of the command line winning."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,11 @@ class Space:
     def texts(self) -> dict[str, str]:
         """What is searched, as it was written."""
         return {key: override.get_value_string() for key, override in self.searched.items()}
+
+    @property
+    def combinations(self) -> int:
+        """Trials of a grid."""
+        return math.prod(sum(1 for _ in override.sweep_iterator()) for override in self.searched.values())
 
 
 def parse_space(

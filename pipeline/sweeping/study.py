@@ -44,7 +44,7 @@ def search(space: Space, n_trials: int, seed: int, config: DictConfig, launch: L
     distributions = {key: distribution(override) for key, override in space.searched.items()}
     study = open_study(project_root() / "optuna.db", present_session().key, anew=config.sweep.rerun)
     left = n_trials - len(study.get_trials(states=[TrialState.COMPLETE]))
-    at_once = trials_at_once(config.hydra.launcher)
+    at_once = batch_size(config.hydra.launcher)
     while left > 0:
         trials = [ask(study, distributions, seed) for _ in range(min(at_once, left))]
         batch = [[*space.fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in trials]
@@ -113,7 +113,7 @@ def ask(study: optuna.Study, distributions: dict[str, BaseDistribution], seed: i
     return study.ask(distributions)
 
 
-def trials_at_once(launcher: DictConfig) -> int:
-    """How many trials a launcher runs at the same time: joblib's `n_jobs`, -1 for all cores; SLURM's parallelism."""
+def batch_size(launcher: DictConfig) -> int:
+    """As many trials as the launcher runs at a time: joblib's `n_jobs`, -1 for all cores; SLURM's parallelism."""
     jobs = int(launcher.get("n_jobs") or launcher.get("array_parallelism") or 1)
     return jobs if jobs > 0 else available_cores()

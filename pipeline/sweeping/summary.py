@@ -110,7 +110,7 @@ def _keep_best(store: Store, every: Sequence[TrialRun], trials: Sequence[TrialRu
         return
     kept = {trial.run_id for trial in ranked(trials)[:keep]}
     for trial in every:
-        if trial.run_id not in kept:
+        if trial.run_id not in kept and FOLDER_TAG in trial.tags:  # it came so far as to have one
             shutil.rmtree(project_root() / trial.tags[FOLDER_TAG] / "model", ignore_errors=True)
             remove_model(store, trial.run_id)
 

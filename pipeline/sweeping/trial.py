@@ -1,7 +1,8 @@
 """One trial of a sweep: done before, or trained now, or recorded as failed; it never ends the sweep."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from pipeline.sweeping.session import Session, present_session
 from pipeline.sweeping.space import short_keys
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.store import Store, connect
-from pipeline.tracking.sweep import TrialRun, child_tags, find_trials, latest_trials, record_failure
+from pipeline.tracking.sweep import FOLDER_TAG, TrialRun, child_tags, find_trials, latest_trials, record_failure
 
 LONGEST_NAME = 100
 
@@ -30,6 +31,39 @@ class Train(Protocol):
         self, config: Config, *, tags: Mapping[str, str], name: str, threads: int | None
     ) -> Mapping[str, float]:
         """Return the row of the learning curve with the least `val_calibrated_loss`."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of the sweep this process belongs to."""
+
+    sweep: Session
+    name: str
+    """For people."""
+    values: Mapping[str, str]
+    """What is searched, by key of the configuration."""
+
+    @classmethod
+    def of(cls, overrides: Iterable[str], number: int) -> "Trial":
+        """Tell the trial from what Hydra gives it.
+
+        Args:
+            overrides: such as `training.lr=0.001`.
+            number: in this call of the sweep, from 0.
+        """
+        session = present_session()
+        values = searched_values(session.searched, overrides)
+        return cls(session, trial_name(values) or f"trial {number}", values)
+
+    def fail(self, store: Store, reason: str, tags: Mapping[str, str] | None = None) -> None:
+        """Say why the trial failed, and record it with the run it has opened, else with a new one with these tags.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        log.error("trial %s failed: %s", self.name, reason)
+        every = {"stage": "train", **(tags or {}), **child_tags(self.sweep.run_id, self.values)}
+        record_failure(store, self.name, every, reason)
 
 
 def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> float | None:
@@ -47,29 +81,25 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         SystemExit: it was interrupted or terminated, and with it the sweep.
     """
     with tidy_exit():
-        session, hydra_config = present_session(), HydraConfig.get()
-        values = searched_values(session.searched, hydra_config.overrides.task)
-        name = trial_name(values) or f"trial {hydra_config.job.num}"
+        hydra_config = HydraConfig.get()
+        trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         folder = Path(hydra_config.runtime.output_dir)
         if folder.is_relative_to(project_root()):
             folder = folder.relative_to(project_root())
-        tags = {"stage": "train", **tags, **child_tags(session.run_id, values, folder.as_posix())}
+        tags = {**tags, **child_tags(trial.sweep.run_id, trial.values), FOLDER_TAG: folder.as_posix()}
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config = validate(OmegaConf.to_container(composed, resolve=True))
-            tags["config.hash"] = config_hash(config)
-            if not config.sweep.rerun and (found := _finished(store, session, tags["config.hash"])):
-                log.info("trial %s finished before, in MLflow run %s", name, found.run_id)
+            if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
+                log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
                 return found.objective
-            threads = config.trainer.threads or share_of_cores(
-                hydra_config.launcher.get("n_jobs", 1), available_cores()
-            )
-            return train(config, tags=tags, name=name, threads=threads)["val_calibrated_loss"]
+            threads = config.trainer.threads or share_of_cores(trial.sweep.at_once, available_cores())
+            return train(config, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
         except Exception as error:  # whatever it is: the other trials go on
-            reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
-            log.error("trial %s failed: %s", name, reason)
             log.debug("where it failed", exc_info=True)
-            record_failure(store, session.run_id, name, tags, reason)
+            trial.fail(
+                store, str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}", tags
+            )
             return None
 
 
@@ -79,13 +109,11 @@ def _finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
 
 
 def share_of_cores(trials_at_once: int, cores: int) -> int | None:
-    """Threads for each of the trials that share a machine, -1 for one on each core; None: no need to divide."""
-    if trials_at_once == 1:
-        return None
-    return max(1, cores // (cores if trials_at_once < 1 else trials_at_once))
+    """Threads for each of the trials that share a machine; None: no need to divide."""
+    return None if trials_at_once == 1 else max(1, cores // trials_at_once)
 
 
-def searched_values(searched: list[str], overrides: list[str]) -> dict[str, str]:
+def searched_values(searched: Iterable[str], overrides: Iterable[str]) -> dict[str, str]:
     """Of a trial's overrides those whose values vary from trial to trial."""
     values = dict(override.partition("=")[::2] for override in overrides)
     return {key: values[key] for key in searched if key in values}

@@ -19,7 +19,6 @@ CHOICES_TAG = "hydra.choices"
 """The tag with the files of conf/ a trial was composed from, by group, as JSON."""
 WITHOUT_EFFECT = ("tracking", "sweep")
 """Sections of the configuration that change no result."""
-SLURM_JOB_TAG = "slurm.job"
 
 
 def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
@@ -47,7 +46,7 @@ def job_tags() -> dict[str, str]:
     job = os.environ.get("SLURM_JOB_ID")
     if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
         job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return {SLURM_JOB_TAG: job} if job else {}
+    return {"slurm.job": job} if job else {}
 
 
 def run_name(config: Config) -> str:

@@ -69,15 +69,14 @@ def open_sweep(store: Store, key: str, name: str, tags: Mapping[str, str], param
         return run_id
 
 
-def child_tags(parent: str, values: Mapping[str, str], folder: str) -> dict[str, str]:
+def child_tags(parent: str, values: Mapping[str, str]) -> dict[str, str]:
     """The tags that make a run a trial of a sweep.
 
     Args:
         parent: run id of the sweep.
-        values: what is searched, by key of the configuration.
-        folder: of the trial's files, from the project root.
+        values: what is searched, by key of the configuration; each trial of a sweep has others.
     """
-    return {MLFLOW_PARENT_RUN_ID: parent, VALUES_TAG: json.dumps(values), FOLDER_TAG: folder}
+    return {MLFLOW_PARENT_RUN_ID: parent, VALUES_TAG: json.dumps(values)}
 
 
 def find_trials(store: Store, parent: str) -> list[TrialRun]:
@@ -90,8 +89,8 @@ def find_trials(store: Store, parent: str) -> list[TrialRun]:
 
 
 def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Of the trials with the same configuration the last one that started."""
-    return list({trial.tags.get("config.hash", trial.name): trial for trial in trials}.values())
+    """Of the trials with the same values the last one that started."""
+    return list({trial.tags.get(VALUES_TAG): trial for trial in trials}.values())
 
 
 def ranked(trials: Sequence[TrialRun]) -> list[TrialRun]:
@@ -113,18 +112,25 @@ def find_sweeps(store: Store, name: str) -> dict[str, str]:
     }
 
 
-def record_failure(store: Store, parent: str, name: str, tags: Mapping[str, str], error: str) -> None:
+def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str) -> None:
     """Record that a trial has failed: with the run it has opened, else, or if it finished before, with a new one.
+
+    Args:
+        store: an open store.
+        name: of a new run.
+        tags: of a new run, with those of `child_tags`, which tell the trial.
+        error: why.
 
     Raises:
         PipelineError: the store failed.
     """
     with clear_errors(store.uri):
-        opened = [trial for trial in find_trials(store, parent) if trial.name == name and trial.status != "FINISHED"]
-        if opened:
-            run_id = opened[-1].run_id
-        else:
+        attempts = find_trials(store, tags[MLFLOW_PARENT_RUN_ID])
+        last = next((run for run in reversed(attempts) if run.tags.get(VALUES_TAG) == tags[VALUES_TAG]), None)
+        if last is None or last.status == "FINISHED":
             run_id = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags)).info.run_id
+        else:
+            run_id = last.run_id
         end_trial(store, run_id, "FAILED", error)
 
 

@@ -1,25 +1,19 @@
 """Sweeps on SLURM: what happens to a trial whose job dies.
 
 Hydra's submitit launcher learns of dead jobs from SLURM's accounting, which a small cluster may not have, and the first
-dead job ends the sweep. `conf/hydra/launcher/submitit_slurm.yaml` adds `SlurmTrials`: jobs are looked up in the queue,
-and one that ended without a result is a failed trial like any other, also in MLflow.
+dead job ends the sweep. Here jobs are looked up in the queue, and one that ended without a result is a failed trial.
 """
 
-import logging
 import shutil
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
 from submitit.core.utils import UncompletedJobError
 from submitit.slurm import slurm
 
-from pipeline.cli import tidy_exit
-from pipeline.config import TrackingConfig, validate
+from pipeline.config import TrackingConfig
 from pipeline.errors import PipelineError
-from pipeline.tracking.lost import close_lost_runs
-from pipeline.tracking.provenance import SLURM_JOB_TAG
+from pipeline.sweeping.trial import Trial
 from pipeline.tracking.store import connect
 
 POLL_SECONDS = 60
@@ -32,25 +26,22 @@ ENDED = {
 }
 """States a job does not leave."""
 
-log = logging.getLogger(__name__)
 
+def outlive_jobs(tracking: TrackingConfig) -> None:
+    """Have submitit handle its jobs as `TrialJob`s.
 
-class SlurmTrials(Callback):
-    """Makes the launcher outlive its jobs."""
+    Args:
+        tracking: where the trials record themselves.
 
-    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Have submitit handle its jobs as `TrialJob`s.
-
-        Exits with one line where no job can be submitted, or the configuration is not valid before the sweep varies it.
-        """
-        with tidy_exit():
-            if shutil.which("sbatch") is None:
-                raise PipelineError(
-                    "hydra/launcher: there is no sbatch here; start the sweep on a machine from which SLURM takes jobs"
-                )
-            sections = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-            TrialJob.tracking = validate(OmegaConf.to_container(sections, resolve=True)).tracking
-        slurm.SlurmJob = slurm.SlurmExecutor.job_class = TrialJob  # type: ignore[misc]
+    Raises:
+        PipelineError: no job can be submitted here.
+    """
+    if shutil.which("sbatch") is None:
+        raise PipelineError(
+            "hydra/launcher: there is no sbatch here; start the sweep on a machine from which SLURM takes jobs"
+        )
+    TrialJob.tracking = tracking
+    slurm.SlurmJob = slurm.SlurmExecutor.job_class = TrialJob  # type: ignore[misc]
 
 
 class Queue(slurm.SlurmInfoWatcher):
@@ -87,15 +78,8 @@ class TrialJob(slurm.SlurmJob[Any]):
 
     def _lost(self) -> JobReturn:
         overrides, _, number, *_ = self.submission().args
-        error = (
-            f"trial {number} ({' '.join(overrides)}): its SLURM job {self.job_id} ended without a result"
-            f" ({self.state}); see {self.paths.stderr}"
-        )
-        log.error(error)
-        try:
-            close_lost_runs(connect(self.tracking), {SLURM_JOB_TAG: self.job_id}, error)
-        except PipelineError as another:
-            log.warning("the MLflow run of job %s may still say RUNNING: %s", self.job_id, another)
-        lost = JobReturn(overrides, status=JobStatus.FAILED)
-        lost.return_value = PipelineError(error)
+        reason = f"its SLURM job {self.job_id} ended without a result ({self.state}); see {self.paths.stderr}"
+        Trial.of(overrides, number).fail(connect(self.tracking), reason)
+        lost = JobReturn(overrides, status=JobStatus.COMPLETED)
+        lost.return_value = None  # as of any trial that failed
         return lost
