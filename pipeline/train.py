@@ -30,8 +30,8 @@ from pipeline.cli import run_stage, tidy_exit
 from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
 from pipeline.files import write_json, write_text
 from pipeline.model import ranks
-from pipeline.model.callbacks import LogMetrics, learning_curve_csv
-from pipeline.model.fitting import Training, fit
+from pipeline.model.callbacks import learning_curve_csv
+from pipeline.model.fitting import Training, fit_prepared
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
@@ -72,9 +72,9 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])  # or fail before a run is opened
     hardware = resolve_hardware(config.trainer)
     values = config.model_dump(include={"seed", "model", "pretraining", "training"})
-    training_here = partial(_fit, config, dataset["digest"], hardware)
+    fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, hardware)
     if ranks.rank() > 0:
-        return _best(help_leader(training_here, values, dataset["digest"], hardware))
+        return _best(help_leader(fit_here, values, dataset["digest"], hardware))
     store = connect(config.tracking)
     with checkpointed_run(
         store,
@@ -86,7 +86,7 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
         hardware=hardware,
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
-        training = in_processes(partial(training_here, checkpoints), hardware, run.log_metrics)
+        training = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
         _save_model(artifacts / "model", config, dataset, training)
         best = _best(training)
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
@@ -97,12 +97,6 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
         run.log_artifacts(artifacts / "model", "model")
         run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
     return best
-
-
-def _fit(config: Config, digest: str, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics) -> Training:
-    vocabulary = Vocabulary.load(DATASET / "vocab.json")
-    pretrained = load_pretrained(PRETRAINED, config.pretraining, digest)
-    return fit(config, DATASET, len(vocabulary), hardware, checkpoints, log_metrics, pretrained)
 
 
 def _best(training: Training) -> dict[str, float]:
