@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import torch
 import torch.distributed as dist
 
 from pipeline.errors import PipelineError
@@ -25,9 +26,8 @@ def adopt_slurm() -> None:
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     if tasks == 1 or "WORLD_SIZE" in os.environ:
         return
-    from lightning.fabric.plugins.environments.slurm import (
-        SLURMEnvironment,
-    )  # other processes need no Lightning for this
+    # loaded only here: nothing else in this module needs Lightning
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
     slurm, nodes = os.environ, int(os.environ["SLURM_STEP_NUM_NODES"])
     first = SLURMEnvironment.resolve_root_node_address(slurm["SLURM_STEP_NODELIST"])
@@ -69,7 +69,8 @@ def process_group() -> Iterator[None]:
         return
     try:
         # objects travel by gloo, gradients by what suits their device
-        dist.init_process_group("cpu:gloo,cuda:nccl" if dist.is_nccl_available() else "gloo", timeout=PATIENCE)
+        gpus = torch.cuda.is_available() and dist.is_nccl_available()
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)
     except (dist.DistError, RuntimeError, ValueError) as error:
         place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise PipelineError(
