@@ -1,10 +1,11 @@
 """A training as one MLflow run that can be stopped and taken up again: what `train` and `pretrain` share."""
 
+import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.cli import log_to
 from pipeline.config import Config, project_root
@@ -14,6 +15,26 @@ from pipeline.model.trainer import training_key
 from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store
+
+Result = TypeVar("Result")
+
+
+def checkpoint_folder(values: Mapping[str, Any], digest: str, hardware: Hardware) -> Path:
+    """The folder of a training's checkpoints; the arguments are those of `checkpointed_run`."""
+    return project_root() / ".checkpoints" / training_key(values, digest, hardware)
+
+
+def help_leader(train: Callable[..., Result], values: Mapping[str, Any], digest: str, hardware: Hardware) -> Result:
+    """Do this process's part of a training that another, rank 0, leads: it logs nothing, and no MLflow run is opened.
+
+    Args:
+        train: called with the folder of the checkpoints and `log_metrics`.
+        values: as for `checkpointed_run`, like the other arguments.
+        digest: of the data.
+        hardware: from `resolve_hardware`.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
+    return train(checkpoint_folder(values, digest, hardware), log_metrics=lambda *_: None)
 
 
 @contextmanager
@@ -47,7 +68,7 @@ def checkpointed_run(
     Raises:
         PipelineError: the store failed.
     """
-    checkpoints = project_root() / ".checkpoints" / training_key(values, digest, hardware)
+    checkpoints = checkpoint_folder(values, digest, hardware)
     checkpoints.parent.mkdir(exist_ok=True)
     with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
         record, system_metrics = checkpoints / "run_id", config.tracking.system_metrics

@@ -5,13 +5,16 @@ pre-training that was stopped goes on after its last finished part of an epoch w
 """
 
 import logging
+from functools import partial
 
-from pipeline.checkpointed import checkpointed_run
+from pipeline.checkpointed import checkpointed_run, help_leader
 from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, NoPretraining, flatten
+from pipeline.model import ranks
 from pipeline.model.hardware import resolve_hardware
 from pipeline.model.pretrained import save_pretrained
 from pipeline.model.pretraining import pretrain
+from pipeline.model.processes import in_processes
 from pipeline.text.dataset import read_info
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.tracking.provenance import run_name
@@ -29,8 +32,12 @@ def main(config: Config) -> None:
         save_pretrained(PRETRAINED, config.pretraining, digest, None)
         return
     hardware = resolve_hardware(config.trainer)
-    store = connect(config.tracking)
     values = config.pretraining.model_dump()
+    training = partial(pretrain, config.pretraining, DATASET, len(Vocabulary.load(DATASET / "vocab.json")), hardware)
+    if ranks.rank() > 0:
+        help_leader(training, values, digest, hardware)
+        return
+    store = connect(config.tracking)
     with checkpointed_run(
         store,
         f"pretrain-{run_name(config)}",
@@ -41,8 +48,7 @@ def main(config: Config) -> None:
         hardware=hardware,
     ) as (run, checkpoints):
         run.log_params(flatten({"pretraining": values, "hardware": hardware.summary()}))
-        vocabulary = Vocabulary.load(DATASET / "vocab.json")
-        trained = pretrain(config.pretraining, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics)
+        trained = in_processes(partial(training, checkpoints), hardware, run.log_metrics)
         save_pretrained(PRETRAINED, config.pretraining, digest, trained)
         run.log_artifacts(PRETRAINED, "pretrained")
 

@@ -28,14 +28,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.checkpointed import checkpointed_run
+from pipeline.checkpointed import checkpointed_run, help_leader
 from pipeline.cli import run_stage, tidy_exit
 from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
 from pipeline.files import write_json, write_text
+from pipeline.model import ranks
 from pipeline.model.callbacks import learning_curve_csv
-from pipeline.model.fitting import Training, fit
+from pipeline.model.fitting import Training, fit_prepared
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
+from pipeline.model.processes import in_processes
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.sweeping.session import sweep_ended
@@ -48,6 +50,8 @@ from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
+WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
+"""For a process of a trial that another leads: Hydra makes the trial's folder but once."""
 
 
 def main(config: Config) -> None:
@@ -80,10 +84,13 @@ def train(
     require_prepared_for(config, dataset)
     require_fitting_vectors(config.model, DATASET)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
-    store = connect(config.tracking)
-    pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
-    made_from = run_tags(config)
+    load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])  # or fail before a run is opened
     values = config.model_dump(include={"seed", "model", "pretraining", "training"})
+    fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, hardware)
+    if ranks.rank() > 0:
+        return _best(help_leader(fit_here, values, dataset["digest"], hardware))
+    store = connect(config.tracking)
+    made_from = run_tags(config)
     with checkpointed_run(
         store,
         name or run_name(config),
@@ -94,10 +101,9 @@ def train(
         hardware=hardware,
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
-        vocabulary = Vocabulary.load(DATASET / "vocab.json")
-        training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
-        _save_model(artifacts / "model", config, dataset, training, vocabulary)
-        best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
+        training = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
+        _save_model(artifacts / "model", config, dataset, training)
+        best = _best(training)
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
         write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
         facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
@@ -108,16 +114,18 @@ def train(
     return best
 
 
-def _save_model(
-    folder: Path, config: Config, dataset: dict[str, Any], training: Training, vocabulary: Vocabulary
-) -> None:
+def _best(training: Training) -> dict[str, float]:
+    return min(training.curve, key=lambda row: row["val_calibrated_loss"])
+
+
+def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training: Training) -> None:
     info = {
         **asdict(training.calibration),
         **config.model_dump(include={"seed", "text", "model", "pretraining", "training", "trainer"}),
         "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
     }
-    save(folder, training.network, vocabulary, info)
+    save(folder, training.network, Vocabulary.load(DATASET / "vocab.json"), info)
 
 
 def _describe(run: Run, config: Config, dataset: dict[str, Any], hardware: Hardware) -> None:
@@ -150,5 +158,8 @@ if __name__ == "__main__":
         run_stage(main, __doc__)
     else:
         os.chdir(project_root())
+        ranks.adopt_slurm()
+        if ranks.rank() > 0:
+            sys.argv += WITHOUT_FOLDER
         with tidy_exit(), sweep_ended():
             trial()

@@ -85,4 +85,6 @@ class TrainerConfig(Section):
     precision: Literal["auto", "32-true", "bf16-mixed"]
     """`auto` is bf16-mixed where the processor or GPU computes in it, else 32-true."""
     threads: int | None = Field(ge=1)
-    """Torch threads; null leaves torch's own choice, every core."""
+    """Torch threads of each process; null leaves torch's own choice, every core, divided among the processes."""
+    processes: int = Field(ge=1)
+    """Processes that divide each batch among them, each with a GPU of its own where there are GPUs."""

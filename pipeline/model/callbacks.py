@@ -10,6 +10,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import Logger
 
+from pipeline.model.ranks import gathered
+
 LogMetrics = Callable[[Mapping[str, float], int], None]
 """Takes values by name, and the step they belong to."""
 
@@ -60,7 +62,7 @@ class LearningCurve(pl.Callback):
         self.rows: list[dict[str, float]] = []
         """epoch (from 1), train_loss (mean over its reviews), and val_… for each of `validation`."""
         self.reviews = 0
-        """Reviews trained on in this process, each as often as it was."""
+        """Reviews trained on since the training was started or resumed, each as often as it was."""
         self._loss, self._reviews, self._started = 0.0, 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -81,13 +83,14 @@ class LearningCurve(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep and print the epoch's row; validation has run by now."""
+        loss, reviews = map(sum, zip(*gathered((self._loss, self._reviews)), strict=True))
         row = {
             "epoch": trainer.current_epoch + 1,
-            "train_loss": self._loss / self._reviews,
+            "train_loss": loss / reviews,
             **{f"val_{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in self._validation},
         }
         self.rows.append(row)
-        self.reviews += self._reviews
+        self.reviews += reviews
         log.info(
             "epoch %d/%d: train loss %.4f, validation %s (%.0f s)",
             row["epoch"],

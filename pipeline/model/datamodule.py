@@ -1,7 +1,7 @@
 """Batches of encoded reviews."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.model.batching import pad
 from pipeline.model.module import Batch, Reviews
+from pipeline.model.ranks import share, started
 from pipeline.text.dataset import EncodedSplit, read_split
 
 POOL_BATCHES = 50
@@ -153,14 +154,20 @@ def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.in
 
 
 class _Batches(Dataset[Batch]):
+    """This process's share of each batch."""
+
     def __init__(self, split: EncodedSplit, unlabelled: EncodedSplit | None, fixed_length: int | None) -> None:
         self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
 
     def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> Batch:
         labelled, other = rows
-        labels = torch.from_numpy(self._split.labels[labelled].astype(np.float32))
-        unlabelled = None if self._unlabelled is None or other is None else self._reviews(self._unlabelled, other)
-        return Batch(self._reviews(self._split, labelled), labels, unlabelled)
+        own, counted = share(labelled)
+        weight = started() * counted / len(labelled)
+        labels = torch.from_numpy(self._split.labels[own].astype(np.float32))
+        unlabelled = None
+        if self._unlabelled is not None and other is not None:
+            unlabelled = self._reviews(self._unlabelled, share(other)[0], weight)
+        return Batch(self._reviews(self._split, own, weight), labels, unlabelled)
 
-    def _reviews(self, split: EncodedSplit, rows: list[int]) -> Reviews:
-        return Reviews(*pad([split[row] for row in rows], self._fixed_length))
+    def _reviews(self, split: EncodedSplit, rows: Sequence[int], weight: float) -> Reviews:
+        return Reviews(*pad([split[row] for row in rows], self._fixed_length), weight)

@@ -20,11 +20,13 @@ from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
-from pipeline.model.pretrained import start_from
+from pipeline.model.pretrained import load_pretrained, start_from
 from pipeline.model.scoring import score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.model.word_vectors import start_from_vectors
+from pipeline.text.dataset import read_info
+from pipeline.text.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +115,19 @@ def fit(
     calibration = calibrate((paths @ weights).astype(np.float32), data.validation.labels)
     log.info("calibrated on validation: %s", calibration)
     return Training(network, calibration, curve.rows, seconds, curve.reviews / seconds)
+
+
+def fit_prepared(
+    config: Config, dataset: Path, pretrained: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
+) -> Training:
+    """As `fit`, with the vocabulary and the pre-trained weights read from the folders of the pipeline.
+
+    Raises:
+        PipelineError: as `load_pretrained`.
+    """
+    vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
+    weights = load_pretrained(pretrained, config.pretraining, read_info(dataset)["digest"])
+    return fit(config, dataset, vocab_size, hardware, checkpoints, log_metrics, weights)
 
 
 def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:

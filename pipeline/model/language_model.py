@@ -39,6 +39,7 @@ class LanguageModel(nn.Module):
             embedding_dropout=config.embedding_dropout,
             initialisation="orthogonal",
         )
+        self.reader.fc.requires_grad_(False)  # answers nothing here
         self.dropout = nn.Dropout(config.output_dropout)
         cutoffs = [rank for rank in config.cutoffs if rank < vocab_size]
         self.softmax = AdaptiveSoftmax(config.hidden_dim, vocab_size, cutoffs)

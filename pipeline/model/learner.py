@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pipeline.config import OptimiserConfig
+from pipeline.model import ranks
 from pipeline.model.optimiser import build_optimiser
 
 
 class Learner(pl.LightningModule):
     """AdamW, clipped gradients, randomness by step; `losses` is the subclass's.
+
+    Where several processes divide a batch, `weight` of a batch is how much this one's mean counts in the mean of all.
 
     Logs `train/loss`, `train/lr` and `train/grad_norm` by step.
 
@@ -36,12 +39,17 @@ class Learner(pl.LightningModule):
 
     def training_step(self, batch: Any, _index: int) -> dict[str, Tensor]:
         """The loss of a batch, to be minimised, and as `shown` what its learning curve shows."""
-        # seeded by step, so that a resumed training drops out what an unbroken one would
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
+        # seeded by step, so that a resumed training drops out what an unbroken one would; other things in each process
+        state = np.random.SeedSequence([self.seed, self.global_step, ranks.rank()]).generate_state(1)
+        torch.manual_seed(int(state[0]))
         loss, shown = self.losses(batch)
-        self.log("train/loss", shown, prog_bar=True)
+        self.log_mean("train/loss", shown, batch, prog_bar=True)
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
-        return {"loss": loss, "shown": shown.detach()}
+        return {"loss": loss * batch.weight, "shown": shown.detach()}
+
+    def log_mean(self, name: str, value: Tensor, batch: Any, **options: Any) -> None:
+        """Log what is a mean over this process's share of a batch as the mean over the whole batch."""
+        self.log(name, value.detach() * batch.weight, sync_dist=True, **options)
 
     def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
         """Clip the gradient's norm to `gradient_clip` and log what it was before."""

@@ -11,6 +11,7 @@ from pipeline.model.adversarial import divergence, running_word_scale, steepest
 from pipeline.model.build import Network, deep_part, path_logits
 from pipeline.model.calibration import fit_weights
 from pipeline.model.learner import Learner
+from pipeline.model.ranks import gathered
 from pipeline.model.sentiment_rnn import SentimentRNN
 from pipeline.model.wide_and_deep import WideAndDeep
 
@@ -22,11 +23,13 @@ class Reviews(NamedTuple):
     """[batch, time]"""
     lengths: Tensor | None
     """[batch]; None where padding is input."""
+    weight: float = 1.0
+    """As `Batch.weight`."""
 
     @property
     def size(self) -> int:
-        """Reviews in the batch."""
-        return len(self.ids)
+        """Reviews in the batch that count."""
+        return len(self.ids) if self.weight else 0
 
 
 class Batch(NamedTuple):
@@ -39,8 +42,13 @@ class Batch(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Labelled reviews in the batch."""
+        """Labelled reviews in the batch that count."""
         return self.reviews.size
+
+    @property
+    def weight(self) -> float:
+        """What the means over this process's share of a batch count in the mean over all processes; 0 for a filler."""
+        return self.reviews.weight
 
 
 class SentimentModule(Learner):
@@ -78,7 +86,7 @@ class SentimentModule(Learner):
             assert reviews.lengths is not None
             wide = network.wide(reviews.ids, reviews.lengths)
             logits, loss = logits + wide, loss + binary_cross_entropy_with_logits(wide, labels)
-        self.log("train/accuracy", _accuracy(logits, labels))
+        self.log_mean("train/accuracy", _accuracy(logits, labels), batch)
         return loss, binary_cross_entropy_with_logits(logits, labels)
 
     def _smoothed(self, deep: SentimentRNN, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -113,12 +121,15 @@ class SentimentModule(Learner):
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Keep the log-odds of a batch, those of each path, until the epoch's end."""
-        self._validation.append((path_logits(self.network, *batch.reviews), batch.labels))
+        reviews = batch.reviews
+        logits = path_logits(self.network, reviews.ids, reviews.lengths)
+        self._validation.append((logits[: batch.size], batch.labels[: batch.size]))
 
     def on_validation_epoch_end(self) -> None:
         """Log what all validation reviews together say."""
-        paths, labels = (torch.cat(parts) for parts in zip(*self._validation, strict=True))
+        own = [torch.cat(parts).cpu() for parts in zip(*self._validation, strict=True)]
         self._validation.clear()
+        paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gathered(own), strict=True))
         weights = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
         calibrated = paths @ torch.from_numpy(weights).to(paths)
         losses = {

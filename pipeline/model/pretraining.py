@@ -1,5 +1,6 @@
 """One pre-training, from a dataset folder to the weights a classifier starts from; resumable."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline.model.hardware import Hardware
 from pipeline.model.language_model import LanguageModel
 from pipeline.model.learner import Learner
 from pipeline.model.module import Reviews
+from pipeline.model.ranks import gathered, share, started
 from pipeline.model.trainer import run_training
 from pipeline.text.dataset import EncodedSplit, read_split
 
@@ -70,7 +72,7 @@ class _LanguageModule(Learner):
 
     def __init__(self, network: LanguageModel, config: LanguageModelConfig, seed: int) -> None:
         super().__init__(network, config, seed)
-        self._validation: list[tuple[Tensor, int]] = []
+        self._validation: list[tuple[float, int]] = []
 
     def losses(self, batch: Reviews) -> tuple[Tensor, Tensor]:
         loss: Tensor = self.network(batch.ids, batch.lengths)
@@ -78,12 +80,13 @@ class _LanguageModule(Learner):
 
     def validation_step(self, batch: Reviews, _index: int) -> None:
         assert batch.lengths is not None
-        self._validation.append((self.network(batch.ids, batch.lengths), int(batch.lengths.sum())))
+        words = int(batch.lengths[: batch.size].sum())
+        self._validation.append((float(self.network(batch.ids, batch.lengths)), words))
 
     def on_validation_epoch_end(self) -> None:
-        losses, words = zip(*self._validation, strict=True)
+        losses, words = zip(*chain.from_iterable(gathered(self._validation)), strict=True)
         self._validation.clear()
-        loss = torch.tensor(np.average([float(loss) for loss in losses], weights=words))
+        loss = torch.tensor(np.average(losses, weights=words))
         self.log_dict({"val/loss": loss, "val/perplexity": loss.exp()}, prog_bar=True)
 
 
@@ -113,13 +116,17 @@ def _readable(lengths: Any) -> Any:
 
 
 class _Rows(Dataset[Reviews]):
-    """The reviews of several splits, counted through."""
+    """The reviews of several splits, counted through; of each batch this process's share."""
 
     def __init__(self, splits: list[EncodedSplit]) -> None:
         self._splits = splits
+        self._following = np.concatenate([split.lengths for split in splits]) - 1
+        """The words of each review that follow another: so many are predicted."""
         self._starts = np.cumsum([0] + [len(split) for split in splits])
 
     def __getitem__(self, rows: list[int]) -> Reviews:
-        found = np.searchsorted(self._starts, rows, side="right") - 1
-        reviews = [self._splits[split][row - self._starts[split]] for split, row in zip(found, rows, strict=True)]
-        return Reviews(*pad(reviews, None))
+        own, counted = share(rows)
+        weight = started() * float(self._following[own[:counted]].sum() / self._following[rows].sum())
+        found = np.searchsorted(self._starts, own, side="right") - 1
+        reviews = [self._splits[split][row - self._starts[split]] for split, row in zip(found, own, strict=True)]
+        return Reviews(*pad(reviews, None), weight)

@@ -1,8 +1,10 @@
-"""How Lightning runs a training here: one device, checkpoints to resume from, the best one kept."""
+"""How Lightning runs a training here: its processes, checkpoints to resume from, the best one kept."""
 
 import hashlib
 import json
 import logging
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,8 +16,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
 
+from pipeline.model import ranks
 from pipeline.model.callbacks import ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.model.hardware import Hardware
 
@@ -30,7 +36,9 @@ for message in (
     "The number of training batches",
     ".*does not have many workers",
     ".*LeafSpec",
-    "The `srun` command is available",
+    ".*sync_dist=True",
+    "The `srun` command",
+    "`broadcast_buffers` is deprecated",  # what replaces it torch 2.6 does not know
 ):
     warnings.filterwarnings("ignore", message)
 
@@ -66,26 +74,55 @@ def run_training(
     # at the end of the training epoch, after validation: a checkpoint within one would repeat its validation
     keep = partial(ModelCheckpoint, checkpoints, save_on_train_epoch_end=True, enable_version_counter=False)
     trainer = pl.Trainer(
+        **_processes(hardware),
         accelerator=hardware.accelerator,
-        devices=1,
         precision=hardware.precision,
         max_epochs=epochs,
         logger=ForwardingLogger(log_metrics),
-        callbacks=[curve, *callbacks, keep("best", monitor), keep("last")],
+        callbacks=[curve, *callbacks, keep("best", monitor), keep("last"), _PlainTermination()],
         log_every_n_steps=LOG_EVERY_STEPS,
         num_sanity_val_steps=0,
         enable_progress_bar=sys.stdout.isatty(),
         enable_model_summary=False,
         default_root_dir=checkpoints,
     )
-    try:
-        trainer.fit(module, data, ckpt_path=_resumable(checkpoints), weights_only=True)
-    except SystemExit as stop:
-        # Lightning turns an interrupt into exit code 1; a termination has its own
-        if trainer.interrupted and stop.code == 1:
-            raise KeyboardInterrupt from None
-        raise
-    module.load_state_dict(torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"])
+    with ranks.process_group():
+        resumable = ranks.leaders(partial(_resumable, checkpoints))
+        try:
+            trainer.fit(module, data, ckpt_path=resumable, weights_only=True)
+        except SystemExit as stop:
+            # Lightning turns an interrupt into exit code 1; a termination has its own
+            if trainer.interrupted and stop.code == 1:
+                raise KeyboardInterrupt from None
+            raise
+        best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+        module.load_state_dict(best["state_dict"])
+        ranks.gathered(None)  # now all have read it, and the leader may remove it
+
+
+def _processes(hardware: Hardware) -> dict[str, Any]:
+    """What a `Trainer` must know of the processes; they are started and told by others."""
+    if hardware.processes == 1:
+        return {"devices": 1, "plugins": [LightningEnvironment()]}  # also where SLURM has more for us
+    os.environ.setdefault("OMP_NUM_THREADS", str(hardware.threads))  # else Lightning would set another number
+    return {
+        "devices": ranks.on_this_node(),
+        "num_nodes": hardware.processes // ranks.on_this_node(),
+        "plugins": [TorchElasticEnvironment()],
+        "strategy": DDPStrategy(broadcast_buffers=False),  # they never change
+        "use_distributed_sampler": False,  # `ranks.share` leaves each batch what it is with one process
+    }
+
+
+class _PlainTermination(Callback):
+    """Keeps the process's own answer to a termination: Lightning's would first wait for the other processes."""
+
+    def __init__(self) -> None:
+        self._handler = signal.getsignal(signal.SIGTERM)
+
+    def on_train_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
+        """Lightning has set its own by now."""
+        signal.signal(signal.SIGTERM, self._handler)
 
 
 def _resumable(checkpoints: Path) -> Path | None:

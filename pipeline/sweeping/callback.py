@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE, Config, project_root, validate
 from pipeline.errors import PipelineError
+from pipeline.model import ranks
 from pipeline.parallel import available_cores
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
@@ -44,6 +45,11 @@ class SweepRun(Callback):
 
 
 def _open(composed: DictConfig) -> None:
+    if ranks.started() > 1:
+        raise PipelineError(
+            f"-m: torchrun or srun started {ranks.started()} processes, and each would run the whole sweep; start one "
+            "process, whose trials start others with trainer=ddp"
+        )
     hydra_config = composed.hydra
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())

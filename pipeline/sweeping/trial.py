@@ -93,7 +93,8 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
             if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
                 return found.objective
-            threads = config.trainer.threads or share_of_cores(trial.sweep.at_once, available_cores())
+            processes = trial.sweep.at_once * config.trainer.processes
+            threads = config.trainer.threads or share_of_cores(processes, available_cores())
             return train(config, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
         except Exception as error:  # whatever it is: the other trials go on
             log.debug("where it failed", exc_info=True)
@@ -108,9 +109,9 @@ def _finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
     return next((trial for trial in latest_trials(trials) if trial.status == "FINISHED"), None)
 
 
-def share_of_cores(trials_at_once: int, cores: int) -> int | None:
-    """Threads for each of the trials that share a machine; None: no need to divide."""
-    return None if trials_at_once == 1 else max(1, cores // trials_at_once)
+def share_of_cores(processes: int, cores: int) -> int | None:
+    """Threads for each of the processes that share a machine; None: no need to divide."""
+    return None if processes == 1 else max(1, cores // processes)
 
 
 def searched_values(searched: Iterable[str], overrides: Iterable[str]) -> dict[str, str]:
