@@ -5,9 +5,10 @@ import shutil
 import pytest
 import yaml
 
-from pipeline.promote import difference
+from pipeline.errors import PipelineError
+from pipeline.promote import difference, main
 from tests.conftest import Project
-from tests.test_sweeps import SHORT, SWEEP, runs
+from tests.test_sweeps import SWEEP, runs
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +21,12 @@ def project(trained, tmp_path_factory) -> Project:
     return found
 
 
-def promote(project: Project, *arguments: str, check: bool = True):
-    return project.run("python", "-m", "pipeline.promote", *arguments, check=check)
+@pytest.fixture
+def promote(project, monkeypatch):
+    """`pipeline.promote` in that project."""
+    monkeypatch.setenv("DVC_ROOT", str(project.root))
+    monkeypatch.setattr("pipeline.promote.CONF", project.root / "conf")
+    return main
 
 
 def experiment(project: Project, name: str):
@@ -29,7 +34,8 @@ def experiment(project: Project, name: str):
 
 
 def test_the_best_trial_trains_to_the_same_metrics_under_dvc(project):
-    promote(project, "command", "--name", "winner")
+    printed = project.run("python", "-m", "pipeline.promote", "command", "--name", "winner").stdout
+    assert "dvc exp run -S experiment=winner" in printed
     (parent,) = runs(project, "sweep")
     trial = next(run for run in runs(project, "train") if run.info.run_id == parent.data.tags["best.run_id"])
     written = experiment(project, "winner")
@@ -46,39 +52,39 @@ def test_the_best_trial_trains_to_the_same_metrics_under_dvc(project):
     assert {key: again.data.metrics[key] for key in judged} == judged
 
 
-def test_any_training_can_be_promoted_and_no_file_is_lost(project):
-    first = runs(project, "train")[0]
-    printed = promote(project, first.info.run_id).stdout
-    path = project.root / printed.splitlines()[0]
-    assert f"dvc exp run -S experiment={path.stem}" in printed
+def test_any_training_can_be_promoted_and_no_file_is_lost(project, promote):
+    first = runs(project, "train")[0].info
+    path = promote(first.run_id, None, force=False)
+    assert path.is_relative_to(project.root / "conf" / "experiment")
     before = path.read_text()
-    refused = promote(project, first.info.run_id, check=False)
-    assert (refused.returncode, path.read_text()) == (1, before)
-    assert "is there already; choose another --name, or replace it with --force" in refused.stderr
-    promote(project, first.info.run_id, "--force")
+    with pytest.raises(PipelineError, match="is there already; choose another --name, or replace it with --force"):
+        promote(first.run_id, None, force=False)
+    assert path.read_text() == before
+    promote(first.run_id, None, force=True)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("run", "name", "message"),
     [
-        (("nothing",), "error: nothing: sqlite:///"),
-        (("f" * 32,), "no finished run with this id"),
-        (("command", "--name", "../x"), "error: --name ../x: not fit for a file"),
+        ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name"),
+        ("f" * 32, None, "no finished run with this id"),
+        ("command", "../x", "--name ../x: not fit for a file"),
     ],
 )
-def test_what_cannot_be_promoted_is_named(project, arguments, message):
-    found = promote(project, *arguments, check=False)
-    assert found.returncode == 1
-    assert message in found.stderr
-    assert "Traceback" not in found.stderr
+def test_what_cannot_be_promoted_is_named(promote, run, name, message):
+    with pytest.raises(PipelineError, match=message):
+        promote(run, name, force=False)
 
 
-def test_a_run_that_conf_cannot_give_is_refused(project):
-    project.run("python", "-m", "pipeline.train", *SHORT, "~registry.checks.calibration")
-    run = runs(project, "train")[-1]
-    found = promote(project, run.info.run_id, "--name", "impossible", check=False)
-    assert found.returncode == 1
-    assert "cannot be promoted: its registry.checks.calibration" in found.stderr
+def test_a_run_that_conf_cannot_give_is_refused(project, promote):
+    registry = project.root / "conf" / "registry" / "default.yaml"
+    before = registry.read_text()
+    registry.write_text(before.replace("checks:\n", "checks:\n  size: {metric: test.ece, max: 1}\n", 1))
+    try:
+        with pytest.raises(PipelineError, match=r"cannot be promoted: its registry\.checks\.size\."):
+            promote("command", "impossible", force=False)
+    finally:
+        registry.write_text(before)
     assert not (project.root / "conf" / "experiment" / "impossible.yaml").exists()
 
 

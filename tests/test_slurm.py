@@ -1,32 +1,23 @@
 """What a sweep on SLURM needs that can be seen without one; tests/integration/test_slurm.py has a real one."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.config import WORKSPACE, TrackingConfig
+from pipeline.config import TrackingConfig
+from pipeline.errors import PipelineError
 from pipeline.sweeping.session import Session
+from pipeline.sweeping.slurm import outlive_jobs
 from pipeline.sweeping.trial import Trial
 from pipeline.tracking.provenance import job_tags
 from pipeline.tracking.store import connect
 from pipeline.tracking.sweep import child_tags, find_trials, open_sweep
 
 
-def test_without_sbatch_a_sweep_on_slurm_is_refused_in_one_line() -> None:
-    found = subprocess.run(
-        [sys.executable, "-m", "pipeline.train", "-m", "hydra/launcher=slurm", "seed=1,2"],
-        cwd=WORKSPACE,
-        env={**os.environ, "PATH": str(Path(sys.executable).parent)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 1
-    assert found.stderr.startswith("error: hydra/launcher: there is no sbatch here; ")
-    assert len(found.stderr.splitlines()) == 1
+def test_without_sbatch_a_sweep_on_slurm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(PipelineError, match="hydra/launcher: there is no sbatch here"):
+        outlive_jobs(TrackingConfig(experiment="reviews", uri=None, system_metrics=False))
 
 
 def test_a_trial_whose_job_died_is_failed_with_the_run_it_opened_or_a_new_one(

@@ -8,12 +8,16 @@ import time
 
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from mlflow import MlflowClient
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
+from pipeline.config import WORKSPACE
 from pipeline.parallel import available_cores
+from pipeline.sweeping.callback import trials_at_once
+from pipeline.sweeping.space import parse_space
 from pipeline.sweeping.study import ask, distribution, open_study
 from pipeline.sweeping.trial import share_of_cores, trial_name
 from tests.conftest import Project
@@ -21,7 +25,7 @@ from tests.conftest import Project
 SHORT = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=4", "model.hidden_dim=4")
 SWEEP = ("python", "-m", "pipeline.train", "-m", *SHORT)
 GRID = (*SWEEP, "model.hidden_dim=4,6", "training.lr=1e-3,1e-2", "sweep.keep=1")
-TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=6", "model.hidden_dim=int(interval(4,8))")
+TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=4", "model.hidden_dim=int(interval(4,8))")
 TRAINED = "calibrated on validation"
 """What every training says once."""
 
@@ -106,27 +110,32 @@ def test_the_same_command_trains_nothing_anew_unless_it_is_told_to(grid, tmp_pat
     assert (parent.info.status, len(trials), parent.data.metrics["sweep/trials"]) == ("FINISHED", 8, 4)
 
 
-def test_a_trial_that_fails_stops_no_other_and_is_named(project):
-    found = project.run(*SWEEP, "training.max_reviews=32,1", check=False)
+def test_trials_at_once_divide_the_cores_and_one_that_fails_stops_no_other(project):
+    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=null")
+    cores = {"OMP_NUM_THREADS": str(available_cores())}
+    found = project.run(*SWEEP, *at_once, "training.max_reviews=1,32,33", check=False, **cores)
     assert found.returncode == 1
-    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in found.stderr
+    assert "error: 1 of 3 trials failed: max_reviews=1 (training.max_reviews: " in found.stderr
     assert "Traceback" not in found.stderr
     parent, trials = sweep_of(project)
     assert parent.info.status == "FAILED"
-    assert {trial.info.run_name: trial.info.status for trial in trials} == {
-        "max_reviews=32": "FINISHED",
-        "max_reviews=1": "FAILED",
-    }
     assert "max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
+    statuses = {trial.info.run_name: trial.info.status for trial in trials}
+    assert statuses == {"max_reviews=1": "FAILED", "max_reviews=32": "FINISHED", "max_reviews=33": "FINISHED"}
+    share = str(max(1, available_cores() // 2))
+    finished = [trial.data.params for trial in trials if trial.info.status == "FINISHED"]
+    assert {(params["hardware.threads"], params["trainer.threads"]) for params in finished} == {(share, "None")}
 
 
-def test_an_interrupted_sweep_is_killed_with_its_trial(project):
+def test_one_process_runs_a_sweep_and_an_interrupt_kills_it_with_its_trial(project):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf, where these tests run in the background
-    sweep = subprocess.Popen(
-        [*SWEEP, "training.epochs=500,501"], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    endless = (*SWEEP, "training.epochs=500,501")
+    sweep = subprocess.Popen(endless, cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while b"epoch 2/500" not in sweep.stdout.readline():
         assert sweep.poll() is None
+    found = project.run(*endless, check=False)
+    assert found.returncode == 1
+    assert "error: another process runs this very sweep" in found.stderr
     sweep.send_signal(signal.SIGINT)
     sweep.communicate(timeout=120)
     assert sweep.returncode == 130
@@ -148,36 +157,33 @@ def test_a_killed_search_goes_on_with_what_it_would_have_tried(project):
     project.run(*TPE)
     parent, trials = sweep_of(project)
     assert parent.info.status == "FINISHED"
-    assert [trial.info.status for trial in trials] == ["FINISHED"] * 6
-    assert len({trial.data.params["training.lr"] for trial in trials}) == 6
-    found = project.run(*TPE)
-    assert TRAINED not in found.stdout + found.stderr
-    assert len(sweep_of(project)[1]) == 6
+    assert [trial.info.status for trial in trials] == ["FINISHED"] * 4
+    assert len({trial.data.params["training.lr"] for trial in trials}) == 4
 
 
-def test_trials_at_once_divide_the_cores(project):
-    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=null")
-    project.run(*SWEEP, *at_once, "model.hidden_dim=4,6", OMP_NUM_THREADS=str(available_cores()))
-    parent, trials = sweep_of(project)
-    assert (parent.info.status, len(trials)) == ("FINISHED", 2)
-    share = str(max(1, available_cores() // 2))
-    assert {(trial.data.params["hardware.threads"], trial.data.params["trainer.threads"]) for trial in trials} == {
-        (share, "None")
-    }
+@pytest.mark.parametrize(("processes", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
+def test_the_share_of_the_cores(processes, cores, share):
+    assert share_of_cores(processes, cores) == share
 
 
-def test_a_sweep_without_a_prepared_dataset_ends_before_it_starts(project):
-    shutil.rmtree(project.root / "artifacts" / "dataset")
-    found = project.run(*GRID, check=False)
-    assert found.returncode == 1
-    (line,) = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
-    assert "dataset.json is missing" in line
-    assert runs(project, "sweep") == []
-
-
-@pytest.mark.parametrize(("at_once", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
-def test_the_share_of_the_cores(at_once, cores, share):
-    assert share_of_cores(at_once, cores) == share
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), 1),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), 2),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9"), 6),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9", "sweep=tpe", "hydra.sweeper.n_trials=7"), 7),
+        (("hydra/launcher=submitit_local",), 6),
+        (("hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=4"), 4),
+        (("hydra/launcher=submitit_local", "sweep=tpe"), 1),
+        (("hydra/launcher=slurm",), 1),
+    ],
+)
+def test_how_many_trials_share_a_machine(overrides, expected):
+    with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
+        composed = compose("config", list(overrides), return_hydra_config=True).hydra
+    space = parse_space(None, ["seed=1,2,3", "model=gru,rnn"])
+    assert trials_at_once(composed.launcher, composed.sweeper, space) == expected
 
 
 def test_a_trial_is_named_by_what_varies():
@@ -221,17 +227,3 @@ def test_a_study_that_was_killed_asks_what_it_would_have_asked(tmp_path):
     assert len(set(undisturbed)) == 14
     assert {trial.state for trial in resumed.get_trials()} == {TrialState.COMPLETE, TrialState.FAIL}
     assert open_study(tmp_path / "b.db", "study", anew=True).get_trials() == []
-
-
-def test_only_one_process_runs_a_sweep(project):
-    sweep = subprocess.Popen(
-        [*SWEEP, "training.epochs=500,501"], cwd=project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    while b"epoch 2/500" not in sweep.stdout.readline():
-        assert sweep.poll() is None
-    found = project.run(*SWEEP, "training.epochs=500,501", check=False)
-    sweep.terminate()
-    sweep.communicate(timeout=120)
-    assert found.returncode == 1
-    assert "error: another process runs this very sweep" in found.stderr
-    assert sweep_of(project)[0].info.status == "KILLED"
