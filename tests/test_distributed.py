@@ -130,7 +130,7 @@ def test_the_stage_in_two_processes_is_one_run_with_its_outputs(project):
 
 def test_processes_that_torchrun_started_are_one_trial(project):
     known = {run.info.run_id for run in training_runs(project)}
-    torchrun = ("torchrun", "--nproc-per-node=2", "--master-port=0", "-m", "pipeline.train")
+    torchrun = ("torchrun", "--standalone", "--nproc-per-node=2", "-m", "pipeline.train")
     project.run(*torchrun, "trainer.processes=2", "training.epochs=1")
     (run,) = [run for run in training_runs(project) if run.info.run_id not in known]
     assert run.info.status == "FINISHED"

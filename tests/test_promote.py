@@ -44,7 +44,7 @@ def test_the_best_trial_trains_to_the_same_metrics_under_dvc(project):
     assert written["training"]["lr"] == 7e-3
     hardware = {key: trial.data.params[f"hardware.{key}"] for key in ("precision", "threads")}
     assert {key: str(written["trainer"][key]) for key in hardware} == hardware
-    project.run("dvc", "exp", "run", "-S", "experiment=winner")
+    project.run("dvc", "exp", "run", "-S", "experiment=winner", "train")
     again = runs(project, "train")[-1]
     assert again.info.run_id != trial.info.run_id
     judged = {key: value for key, value in trial.data.metrics.items() if key.startswith(("best/", "val/"))}
