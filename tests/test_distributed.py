@@ -16,7 +16,7 @@ from pipeline.model.pretraining import pretrain
 from pipeline.model.processes import in_processes
 from pipeline.text.encoding import encode_corpus
 from tests.conftest import Project, reviews
-from tests.test_pipeline import edit, store, training_runs
+from tests.test_pipeline import store, training_runs
 
 TINY = (
     *("training.epochs=6", "training.batch_size=73", "training.lr=1e-2", "training.ema_decay=0.9"),
@@ -108,10 +108,9 @@ def project(trained, tmp_path_factory) -> Project:
     return Project(root)
 
 
-def test_the_stage_in_two_processes_is_one_run_with_its_outputs(project):
+def test_two_processes_are_one_run_with_one_point_for_each_step(project):
     (before,) = training_runs(project)
-    edit(project, "conf/experiment/tiny.yaml", "trainer: {", "trainer: {processes: 2, ")
-    project.run("dvc", "repro", "train")
+    project.run("python", "-m", "pipeline.train", "trainer.processes=2", "hydra.run.dir=trials/two")
     _, run = training_runs(project)
     assert run.info.status == "FINISHED"
     assert run.data.params["hardware.processes"] == "2"
@@ -121,11 +120,10 @@ def test_the_stage_in_two_processes_is_one_run_with_its_outputs(project):
             for each in (run, before)
         )
         assert steps == others
-    with (project.root / "reports" / "learning_curve.csv").open() as file:
+    with (project.root / "trials" / "two" / "learning_curve.csv").open() as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
-    assert (project.root / "artifacts" / "model" / "model.safetensors").exists()
+    assert (project.root / "trials" / "two" / "model" / "model.safetensors").exists()
     assert not list((project.root / ".checkpoints").glob("*/"))
-    assert "up to date" in project.run("dvc", "repro", "train").stdout
 
 
 def test_processes_that_torchrun_started_are_one_trial(project):
@@ -136,7 +134,7 @@ def test_processes_that_torchrun_started_are_one_trial(project):
     assert run.info.status == "FINISHED"
     steps = [point.step for point in store(project).get_metric_history(run.info.run_id, "val/loss")]
     assert len(steps) == 1
-    assert len(list((project.root / "trials").glob("*/*"))) == 1
+    assert len(list((project.root / "trials").glob("*/*/run.json"))) == 1
     assert not (project.root / "train.log").exists()
 
 
