@@ -25,7 +25,7 @@ repro: setup ## Train, evaluate and register a model on the default corpus
 test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal
 
-integration: setup ## Run the tests that need Debian packages (a test whose package is missing says so)
+integration: setup ## Run the slow tests and those that need Debian packages (a test whose package is missing says so)
 	python -m pytest tests/integration -rs
 
 bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)

@@ -1,31 +1,22 @@
-"""Sweeps as a user gives them: one parent run, a child for each trial, resumed, and ended whatever happens."""
+"""A sweep as a user gives it, interrupted and resumed, and its winner promoted; tests/integration has the slow ones."""
 
 import json
 import shutil
 import signal
 import subprocess
-import time
 
-import optuna
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
+import yaml
 from mlflow import MlflowClient
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState
 
-from pipeline.config import WORKSPACE
-from pipeline.parallel import available_cores
-from pipeline.sweeping.callback import trials_at_once
-from pipeline.sweeping.space import parse_space
-from pipeline.sweeping.study import ask, distribution, open_study
-from pipeline.sweeping.trial import share_of_cores, trial_name
+from pipeline.errors import PipelineError
+from pipeline.promote import difference, main
 from tests.conftest import Project
 
 SHORT = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=4", "model.hidden_dim=4")
 SWEEP = ("python", "-m", "pipeline.train", "-m", *SHORT)
-GRID = (*SWEEP, "model.hidden_dim=4,6", "training.lr=1e-3,1e-2", "sweep.keep=1")
-TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=3", "model.hidden_dim=int(interval(4,8))")
+FREE = ("trainer.precision=auto", "trainer.threads=null")
+GRID = (*SWEEP, *FREE, "model=gru,rnn", "training.lr=1e-3,7e-3", "sweep.keep=1")
 TRAINED = "calibrated on validation"
 """What every training says once."""
 
@@ -48,12 +39,6 @@ def artifacts(project: Project, run, folder=None) -> set[str]:
     return {file.path for file in client.list_artifacts(run.info.run_id, folder)}
 
 
-@pytest.fixture
-def project(trained, tmp_path) -> Project:
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
-
-
 @pytest.fixture(scope="module")
 def interrupted(trained, tmp_path_factory):
     """A project whose grid of four trials was interrupted in the second, and what a second command said meanwhile."""
@@ -62,7 +47,7 @@ def interrupted(trained, tmp_path_factory):
     shutil.copytree(trained.root, root, symlinks=True)
     project = Project(root)
     sweep = subprocess.Popen(GRID, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while b"MLflow run hidden_dim=4 lr=0.01 " not in sweep.stdout.readline():
+    while b"MLflow run model=gru lr=0.007 " not in sweep.stdout.readline():
         assert sweep.poll() is None
     sweep.send_signal(signal.SIGSTOP)
     refused = project.run(*GRID, check=False)
@@ -96,9 +81,9 @@ def test_an_interrupted_sweep_is_killed_with_its_trial_and_goes_on(interrupted, 
 def test_a_grid_is_one_run_with_a_child_for_each_trial(grid):
     project, printed = grid
     parent, trials = sweep_of(project)
-    assert (parent.info.status, parent.info.run_name) == ("FINISHED", "command: hidden_dim, lr")
-    assert parent.data.params["search.model.hidden_dim"] == "4,6"
-    names = {f"hidden_dim={size} lr={lr}" for size in (4, 6) for lr in ("0.001", "0.01")}
+    assert (parent.info.status, parent.info.run_name) == ("FINISHED", "command: model, lr")
+    assert parent.data.params["search.model"] == "gru,rnn"
+    names = {f"model={kind} lr={lr}" for kind in ("gru", "rnn") for lr in ("0.001", "0.007")}
     assert {trial.info.run_name for trial in trials} == names
     assert {trial.info.status for trial in trials} == {"FINISHED"}
     assert all(name in printed for name in names)
@@ -128,115 +113,78 @@ def test_only_the_best_trials_keep_their_models(grid):
     assert json.loads((kept.parent / "run.json").read_text())["run_id"] == best
 
 
-def test_a_finished_sweep_trains_nothing_anew_unless_it_is_told_to(grid, tmp_path):
-    shutil.copytree(grid[0].root, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project")
-    assert TRAINED not in project.run(*GRID).stdout
-    parent, trials = sweep_of(project)
-    assert (parent.info.status, len(trials)) == ("FINISHED", 4)
-    assert project.run(*GRID, "sweep.rerun=true").stdout.count(TRAINED) == 4
-    parent, trials = sweep_of(project)
-    assert (parent.info.status, len(trials), parent.data.metrics["sweep/trials"]) == ("FINISHED", 8, 4)
+@pytest.fixture
+def promote(grid, monkeypatch):
+    """`pipeline.promote` in that project."""
+    root = grid[0].root
+    monkeypatch.setenv("DVC_ROOT", str(root))
+    monkeypatch.setattr("pipeline.promote.CONF", root / "conf")
+    return main
 
 
-def test_trials_at_once_divide_the_cores_and_one_that_fails_stops_no_other(project):
-    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=null")
-    cores = {"OMP_NUM_THREADS": str(available_cores())}
-    found = project.run(*SWEEP, *at_once, "training.max_reviews=1,32", check=False, **cores)
-    assert found.returncode == 1
-    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in found.stderr
-    assert "Traceback" not in found.stderr
-    parent, trials = sweep_of(project)
-    assert parent.info.status == "FAILED"
-    assert "max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
-    statuses = {trial.info.run_name: trial.info.status for trial in trials}
-    assert statuses == {"max_reviews=1": "FAILED", "max_reviews=32": "FINISHED"}
-    share = str(max(1, available_cores() // 2))
-    (params,) = [trial.data.params for trial in trials if trial.info.status == "FINISHED"]
-    assert (params["hardware.threads"], params["trainer.threads"]) == (share, "None")
+def experiment(project: Project, name: str):
+    return yaml.safe_load((project.root / "conf" / "experiment" / f"{name}.yaml").read_text())
 
 
-def test_a_killed_search_goes_on_with_what_it_would_have_tried(project):
-    log = project.root.with_name("log")
-    with log.open("w") as output:
-        first = subprocess.Popen(TPE, cwd=project.root, stdout=output, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 300
-    while TRAINED not in log.read_text():
-        assert first.poll() is None, log.read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    first.kill()
-    first.wait()
-    project.run(*TPE)
-    parent, trials = sweep_of(project)
-    assert parent.info.status == "FINISHED"
-    assert [trial.info.status for trial in trials] == ["FINISHED"] * 3
-    assert len({trial.data.params["training.lr"] for trial in trials}) == 3
+def test_the_best_trial_trains_to_the_same_metrics_under_dvc(grid):
+    project, _ = grid
+    printed = project.run("python", "-m", "pipeline.promote", "command", "--name", "winner").stdout
+    assert "dvc exp run -S experiment=winner" in printed
+    (parent,) = runs(project, "sweep")
+    trial = next(run for run in runs(project, "train") if run.info.run_id == parent.data.tags["best.run_id"])
+    written = experiment(project, "winner")
+    kind = trial.info.run_name.split()[0].removeprefix("model=")
+    assert {"override /model": kind} in written["defaults"]
+    assert str(written["training"]["lr"]) == trial.data.params["training.lr"]
+    hardware = {key: trial.data.params[f"hardware.{key}"] for key in ("precision", "threads")}
+    assert {key: str(written["trainer"][key]) for key in hardware} == hardware
+    project.run("dvc", "exp", "run", "-S", "experiment=winner", "train")
+    again = runs(project, "train")[-1]
+    assert again.info.run_id != trial.info.run_id
+    judged = {key: value for key, value in trial.data.metrics.items() if key.startswith(("best/", "val/"))}
+    assert len(judged) > 4
+    assert {key: again.data.metrics[key] for key in judged} == judged
 
 
-@pytest.mark.parametrize(("processes", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
-def test_the_share_of_the_cores(processes, cores, share):
-    assert share_of_cores(processes, cores) == share
+def test_any_training_can_be_promoted_and_no_file_is_lost(grid, promote):
+    project, _ = grid
+    first = runs(project, "train")[0].info
+    path = promote(first.run_id, None, force=False)
+    assert path.is_relative_to(project.root / "conf" / "experiment")
+    before = path.read_text()
+    with pytest.raises(PipelineError, match="is there already; choose another --name, or replace it with --force"):
+        promote(first.run_id, None, force=False)
+    assert path.read_text() == before
+    promote(first.run_id, None, force=True)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "expected"),
+    ("run", "name", "message"),
     [
-        ((), 1),
-        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), 2),
-        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9"), 6),
-        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9", "sweep=tpe", "hydra.sweeper.n_trials=7"), 7),
-        (("hydra/launcher=submitit_local",), 6),
-        (("hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=4"), 4),
-        (("hydra/launcher=submitit_local", "sweep=tpe"), 1),
-        (("hydra/launcher=slurm",), 1),
+        ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name"),
+        ("f" * 32, None, "no finished run with this id"),
+        ("command", "../x", "--name ../x: not fit for a file"),
     ],
 )
-def test_how_many_trials_share_a_machine(overrides, expected):
-    with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
-        composed = compose("config", list(overrides), return_hydra_config=True).hydra
-    space = parse_space(None, ["seed=1,2,3", "model=gru,rnn"])
-    assert trials_at_once(composed.launcher, composed.sweeper, space) == expected
+def test_what_cannot_be_promoted_is_named(promote, run, name, message):
+    with pytest.raises(PipelineError, match=message):
+        promote(run, name, force=False)
 
 
-def test_a_trial_is_named_by_what_varies():
-    assert trial_name({"model.hidden_dim": "64", "training.lr": "0.00123456"}) == "hidden_dim=64 lr=0.00123"
-    assert trial_name({"training.lr": "1", "pretraining.lr": "2"}) == "training.lr=1 pretraining.lr=2"
-    assert trial_name({"text/vectors": "none", "+model.x": "y"}) == "vectors=none x=y"
-    assert len(trial_name({"a": "b" * 500})) == 100
+def test_a_run_that_conf_cannot_give_is_refused(grid, promote):
+    project, _ = grid
+    registry = project.root / "conf" / "registry" / "default.yaml"
+    before = registry.read_text()
+    registry.write_text(before.replace("checks:\n", "checks:\n  size: {metric: test.ece, max: 1}\n", 1))
+    try:
+        with pytest.raises(PipelineError, match=r"cannot be promoted: its registry\.checks\.size\."):
+            promote("command", "impossible", force=False)
+    finally:
+        registry.write_text(before)
+    assert not (project.root / "conf" / "experiment" / "impossible.yaml").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a,b", CategoricalDistribution(["a", "b"])),
-        ("range(2,9,3)", IntDistribution(2, 8, step=3)),
-        ("interval(0,1)", FloatDistribution(0, 1)),
-        ("tag(log,interval(1e-4,1e-2))", FloatDistribution(1e-4, 1e-2, log=True)),
-        ("tag(log,int(interval(4,64)))", IntDistribution(4, 64, log=True)),
-    ],
-)
-def test_what_is_searched(text, expected):
-    assert distribution(OverridesParser.create().parse_override(f"key={text}")) == expected
-
-
-def answer(study: optuna.Study, trials: int) -> list[float]:
-    """Ask, and tell a loss each time."""
-    asked = []
-    for _ in range(trials):
-        trial = ask(study, {"x": FloatDistribution(0, 1)}, seed=1)
-        study.tell(trial, (trial.params["x"] - 0.3) ** 2)
-        asked.append(trial.params["x"])
-    return asked
-
-
-def test_a_study_that_was_killed_asks_what_it_would_have_asked(tmp_path):
-    undisturbed = answer(open_study(tmp_path / "a.db", "study", anew=False), 14)
-    killed = open_study(tmp_path / "b.db", "study", anew=False)
-    before = answer(killed, 4)
-    ask(killed, {"x": FloatDistribution(0, 1)}, seed=1)  # and no answer
-    resumed = open_study(tmp_path / "b.db", "study", anew=False)
-    assert before + answer(resumed, 10) == undisturbed
-    assert len(set(undisturbed)) == 14
-    assert {trial.state for trial in resumed.get_trials()} == {TrialState.COMPLETE, TrialState.FAIL}
-    assert open_study(tmp_path / "b.db", "study", anew=True).get_trials() == []
+def test_the_difference_of_configurations():
+    present = {"a": 1, "b": {"c": 2, "d": {"e": 3}}, "f": {"g": 4}, "h": None}
+    wanted = {"a": 1, "b": {"c": 2, "d": {"e": 5}}, "f": None, "h": {"i": 6}}
+    assert difference(wanted, present) == {"b": {"d": {"e": 5}}, "f": None, "h": {"i": 6}}

@@ -80,7 +80,7 @@ def lines(project: Project) -> list[str]:
 def test_a_killed_job_is_a_failed_trial_and_the_others_finish(slurm: dict[str, str], project: Project) -> None:
     with sweep(project, slurm, f"training.epochs={ENDLESS},1,2,3") as process:
         job = job_in_training(project, ENDLESS, process)
-        assert output("scancel", "--signal=KILL", job, **slurm) is not None
+        assert output("scancel", "--signal=KILL", f"{job}.0", **slurm) is not None  # its process, as the system does
         assert process.wait(900) == 1
     runs = by_epochs(project)
     assert {epochs: run.info.status for epochs, run in runs.items()} == {

@@ -1,0 +1,78 @@
+"""Trainings in two processes that die, that torchrun starts, and that are one MLflow run."""
+
+import csv
+import multiprocessing
+import shutil
+
+import pytest
+
+from pipeline.errors import PipelineError
+from tests.conftest import Project
+from tests.test_distributed import dataset, in_two, train
+from tests.test_pipeline import store, training_runs
+
+__all__ = ["dataset", "in_two", "train"]
+
+
+def test_two_processes_pretrain_as_one_does(train, tmp_path):
+    curves = [train(processes, tmp_path / str(processes), language_model=True)[0] for processes in (1, 2)]
+    for row, other in zip(*curves, strict=True):
+        assert other == pytest.approx(row, abs=1e-3)
+
+
+def test_a_process_that_dies_ends_the_training_which_then_goes_on(train, in_two, tmp_path):
+    def kill_one(step):
+        for child in multiprocessing.active_children():
+            if child.name == "process 1" and step >= 4:  # the first of six epochs is over and kept
+                child.kill()
+
+    with pytest.raises(PipelineError, match="training process 1 was ended by SIGKILL"):
+        train(2, tmp_path, kill_one)
+    assert not multiprocessing.active_children()
+    curve, points = train(2, tmp_path)
+    assert min(step for _, step in points) >= 4, "a finished epoch was trained again"
+    assert curve == in_two[0]
+
+
+def test_an_error_of_a_process_is_one_line(train, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(PipelineError, match=r"training process \d failed: \w+Error: .*file"):
+        train(2, tmp_path / "file" / "checkpoints")
+
+
+@pytest.fixture(scope="module")
+def project(trained, tmp_path_factory) -> Project:
+    """A trained project to change."""
+    root = tmp_path_factory.mktemp("distributed") / "project"
+    shutil.copytree(trained.root, root, symlinks=True)
+    return Project(root)
+
+
+def test_two_processes_are_one_run_with_one_point_for_each_step(project):
+    (before,) = training_runs(project)
+    project.run("python", "-m", "pipeline.train", "trainer.processes=2", "hydra.run.dir=trials/two")
+    _, run = training_runs(project)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["hardware.processes"] == "2"
+    for name in ("train/loss", "val/loss"):
+        steps, others = (
+            [point.step for point in store(project).get_metric_history(each.info.run_id, name)]
+            for each in (run, before)
+        )
+        assert steps == others
+    with (project.root / "trials" / "two" / "learning_curve.csv").open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    assert (project.root / "trials" / "two" / "model" / "model.safetensors").exists()
+    assert not list((project.root / ".checkpoints").glob("*/"))
+
+
+def test_processes_that_torchrun_started_are_one_trial(project):
+    known = {run.info.run_id for run in training_runs(project)}
+    torchrun = ("torchrun", "--standalone", "--nproc-per-node=2", "-m", "pipeline.train")
+    project.run(*torchrun, "trainer.processes=2", "training.epochs=1")
+    (run,) = [run for run in training_runs(project) if run.info.run_id not in known]
+    assert run.info.status == "FINISHED"
+    steps = [point.step for point in store(project).get_metric_history(run.info.run_id, "val/loss")]
+    assert len(steps) == 1
+    assert len(list((project.root / "trials").glob("*/*/run.json"))) == 1
+    assert not (project.root / "train.log").exists()

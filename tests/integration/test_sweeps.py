@@ -1,0 +1,83 @@
+"""Sweeps by TPE and by several processes at once, trained anew, and killed."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.parallel import available_cores
+from tests.conftest import Project
+from tests.test_sweeps import SWEEP, TRAINED, sweep_of
+
+TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=3", "model.hidden_dim=int(interval(4,8))")
+
+
+@pytest.fixture
+def project(trained, tmp_path) -> Project:
+    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def wait_for(line: str, sweep: subprocess.Popen[bytes], log: str) -> None:
+    deadline = time.monotonic() + 300
+    while line not in Path(log).read_text():
+        assert sweep.poll() is None, Path(log).read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_sweep_trains_nothing_anew_unless_it_is_told_to(project):
+    grid = (*SWEEP, "model.hidden_dim=4,6")
+    assert project.run(*grid).stdout.count(TRAINED) == 2
+    assert TRAINED not in project.run(*grid).stdout
+    parent, trials = sweep_of(project)
+    assert (parent.info.status, len(trials)) == ("FINISHED", 2)
+    assert project.run(*grid, "sweep.rerun=true").stdout.count(TRAINED) == 2
+    parent, trials = sweep_of(project)
+    assert (parent.info.status, len(trials), parent.data.metrics["sweep/trials"]) == ("FINISHED", 4, 2)
+
+
+def test_trials_at_once_divide_the_cores_and_one_that_fails_stops_no_other(project):
+    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=null")
+    cores = {"OMP_NUM_THREADS": str(available_cores())}
+    found = project.run(*SWEEP, *at_once, "training.max_reviews=1,32", check=False, **cores)
+    assert found.returncode == 1
+    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in found.stderr
+    assert "Traceback" not in found.stderr
+    parent, trials = sweep_of(project)
+    assert parent.info.status == "FAILED"
+    assert "max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
+    statuses = {trial.info.run_name: trial.info.status for trial in trials}
+    assert statuses == {"max_reviews=1": "FAILED", "max_reviews=32": "FINISHED"}
+    share = str(max(1, available_cores() // 2))
+    (params,) = [trial.data.params for trial in trials if trial.info.status == "FINISHED"]
+    assert (params["hardware.threads"], params["trainer.threads"]) == (share, "None")
+
+
+def test_a_killed_search_goes_on_with_what_it_would_have_tried(project):
+    with project.root.with_name("log").open("w") as output:
+        first = subprocess.Popen(TPE, cwd=project.root, stdout=output, stderr=subprocess.STDOUT)
+    wait_for(TRAINED, first, output.name)
+    first.kill()
+    first.wait()
+    project.run(*TPE)
+    parent, trials = sweep_of(project)
+    assert parent.info.status == "FINISHED"
+    assert [trial.info.status for trial in trials] == ["FINISHED"] * 3
+    assert len({trial.data.params["training.lr"] for trial in trials}) == 3
+
+
+def test_a_worker_that_is_killed_leaves_no_trial_running(project):
+    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "training.epochs=5000,5001")
+    with project.root.with_name("log").open("w") as output:
+        sweep = subprocess.Popen((*SWEEP, *at_once), cwd=project.root, stdout=output, stderr=subprocess.STDOUT)
+    wait_for("epoch 2/5001", sweep, output.name)
+    workers = [child for child in psutil.Process(sweep.pid).children() if "LokyProcess-1" in child.cmdline()]
+    workers[0].kill()
+    assert sweep.wait(120) == 1
+    parent, trials = sweep_of(project)
+    assert [parent.info.status, *(trial.info.status for trial in trials)] == ["FAILED"] * 3
+    assert {trial.data.tags["error"] for trial in trials} == {"its process ended without a word"}

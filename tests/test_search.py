@@ -1,0 +1,82 @@
+"""What a sweep searches, how many trials share a machine, and what Optuna asks next."""
+
+import optuna
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from pipeline.config import WORKSPACE
+from pipeline.sweeping.callback import trials_at_once
+from pipeline.sweeping.space import parse_space
+from pipeline.sweeping.study import ask, distribution, open_study
+from pipeline.sweeping.trial import share_of_cores, trial_name
+
+
+@pytest.mark.parametrize(("processes", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
+def test_the_share_of_the_cores(processes, cores, share):
+    assert share_of_cores(processes, cores) == share
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ((), 1),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"), 2),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9"), 6),
+        (("hydra/launcher=joblib", "hydra.launcher.n_jobs=9", "sweep=tpe", "hydra.sweeper.n_trials=7"), 7),
+        (("hydra/launcher=submitit_local",), 6),
+        (("hydra/launcher=submitit_local", "hydra.sweeper.max_batch_size=4"), 4),
+        (("hydra/launcher=submitit_local", "sweep=tpe"), 1),
+        (("hydra/launcher=slurm",), 1),
+    ],
+)
+def test_how_many_trials_share_a_machine(overrides, expected):
+    with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
+        composed = compose("config", list(overrides), return_hydra_config=True).hydra
+    space = parse_space(None, ["seed=1,2,3", "model=gru,rnn"])
+    assert trials_at_once(composed.launcher, composed.sweeper, space) == expected
+
+
+def test_a_trial_is_named_by_what_varies():
+    assert trial_name({"model.hidden_dim": "64", "training.lr": "0.00123456"}) == "hidden_dim=64 lr=0.00123"
+    assert trial_name({"training.lr": "1", "pretraining.lr": "2"}) == "training.lr=1 pretraining.lr=2"
+    assert trial_name({"text/vectors": "none", "+model.x": "y"}) == "vectors=none x=y"
+    assert len(trial_name({"a": "b" * 500})) == 100
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a,b", CategoricalDistribution(["a", "b"])),
+        ("range(2,9,3)", IntDistribution(2, 8, step=3)),
+        ("interval(0,1)", FloatDistribution(0, 1)),
+        ("tag(log,interval(1e-4,1e-2))", FloatDistribution(1e-4, 1e-2, log=True)),
+        ("tag(log,int(interval(4,64)))", IntDistribution(4, 64, log=True)),
+    ],
+)
+def test_what_is_searched(text, expected):
+    assert distribution(OverridesParser.create().parse_override(f"key={text}")) == expected
+
+
+def answer(study: optuna.Study, trials: int) -> list[float]:
+    """Ask, and tell a loss each time."""
+    asked = []
+    for _ in range(trials):
+        trial = ask(study, {"x": FloatDistribution(0, 1)}, seed=1)
+        study.tell(trial, (trial.params["x"] - 0.3) ** 2)
+        asked.append(trial.params["x"])
+    return asked
+
+
+def test_a_study_that_was_killed_asks_what_it_would_have_asked(tmp_path):
+    undisturbed = answer(open_study(tmp_path / "a.db", "study", anew=False), 14)
+    killed = open_study(tmp_path / "b.db", "study", anew=False)
+    before = answer(killed, 4)
+    ask(killed, {"x": FloatDistribution(0, 1)}, seed=1)  # and no answer
+    resumed = open_study(tmp_path / "b.db", "study", anew=False)
+    assert before + answer(resumed, 10) == undisturbed
+    assert len(set(undisturbed)) == 14
+    assert {trial.state for trial in resumed.get_trials()} == {TrialState.COMPLETE, TrialState.FAIL}
+    assert open_study(tmp_path / "b.db", "study", anew=True).get_trials() == []
