@@ -42,7 +42,7 @@ class TPESweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Launch trials, in batches of as many as the launcher runs at once, until `n_trials` have finished."""
+        """Launch trials, as many together as the launcher runs at once, until `n_trials` with those finished before."""
         from pipeline.cli import tidy_exit
         from pipeline.sweeping.space import parse_space
         from pipeline.sweeping.study import search
