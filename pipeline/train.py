@@ -38,6 +38,7 @@ from pipeline.model.fitting import Training, fit_prepared
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
+from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.sweeping.session import sweep_ended
@@ -50,6 +51,7 @@ from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
+PSEUDO_LABELS = WORKSPACE / "artifacts" / "pseudo_labels"
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """For a process of a trial that another leads: Hydra makes the trial's folder but once."""
 
@@ -85,8 +87,9 @@ def train(
     require_fitting_vectors(config.model, DATASET)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])  # or fail before a run is opened
-    values = config.model_dump(include={"seed", "model", "pretraining", "training"})
-    fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, hardware)
+    pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset["digest"])
+    values = config.model_dump(include={"seed", "model", "pretraining", "pseudo_labels", "training"})
+    fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, pseudo_labels, hardware)
     if ranks.rank() > 0:
         return _best(help_leader(fit_here, values, dataset["digest"], hardware))
     store = connect(config.tracking)
@@ -121,7 +124,7 @@ def _best(training: Training) -> dict[str, float]:
 def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training: Training) -> None:
     info = {
         **asdict(training.calibration),
-        **config.model_dump(include={"seed", "text", "model", "pretraining", "training", "trainer"}),
+        **config.model_dump(include={"seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"}),
         "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
     }

@@ -31,6 +31,7 @@ from pipeline.config.training import (
     NoPretraining,
     OptimiserConfig,
     Pretraining,
+    PseudoLabelsConfig,
     TrainerConfig,
     TrainingConfig,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "PackageCorpus",
     "PackageVectors",
     "Pretraining",
+    "PseudoLabelsConfig",
     "Section",
     "SentimentRNNConfig",
     "SplitConfig",
@@ -90,6 +92,7 @@ class Config(Section):
     text: TextConfig
     model: Model = Field(discriminator="network")
     pretraining: Pretraining = Field(discriminator="method")
+    pseudo_labels: PseudoLabelsConfig
     training: TrainingConfig
     trainer: TrainerConfig
     evaluation: EvaluationConfig
