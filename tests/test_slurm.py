@@ -33,7 +33,8 @@ def test_a_trial_whose_job_died_is_failed_with_the_run_it_opened_or_a_new_one(
         for seed in ("1", "2")
     )
     for number, seed in ((0, "1"), (2, "3")):
-        Trial.of([f"seed={seed}", "training.lr=1"], number).fail(store, "its job was killed")
+        trial = Trial.of([f"seed={seed}", "training.lr=1"], number)
+        trial.fail(store, "its job was killed", trial.tags)
     trials = {trial.values["seed"]: trial for trial in find_trials(store, sweep)}
     assert {seed: trial.status for seed, trial in trials.items()} == {"1": "FAILED", "2": "RUNNING", "3": "FAILED"}
     assert (trials["1"].run_id, trials["2"].run_id) == (opened, other)

@@ -79,7 +79,8 @@ class TrialJob(slurm.SlurmJob[Any]):
     def _lost(self) -> JobReturn:
         overrides, _, number, *_ = self.submission().args
         reason = f"its SLURM job {self.job_id} ended without a result ({self.state}); see {self.paths.stderr}"
-        Trial.of(overrides, number).fail(connect(self.tracking), reason)
+        trial = Trial.of(overrides, number)
+        trial.fail(connect(self.tracking), reason, trial.tags)
         lost = JobReturn(overrides, status=JobStatus.COMPLETED)
         lost.return_value = None  # as of any trial that failed
         return lost

@@ -55,15 +55,19 @@ class Trial:
         values = searched_values(session.searched, overrides)
         return cls(session, trial_name(values) or f"trial {number}", values)
 
-    def fail(self, store: Store, reason: str, tags: Mapping[str, str] | None = None) -> None:
+    @property
+    def tags(self) -> dict[str, str]:
+        """Of its MLflow run."""
+        return {"stage": "train", **child_tags(self.sweep.run_id, self.values)}
+
+    def fail(self, store: Store, reason: str, tags: Mapping[str, str]) -> None:
         """Say why the trial failed, and record it with the run it has opened, else with a new one with these tags.
 
         Raises:
             PipelineError: the store failed.
         """
         log.error("trial %s failed: %s", self.name, reason)
-        every = {"stage": "train", **(tags or {}), **child_tags(self.sweep.run_id, self.values)}
-        record_failure(store, self.name, every, reason)
+        record_failure(store, self.name, tags, reason)
 
 
 def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> float | None:
@@ -86,7 +90,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         folder = Path(hydra_config.runtime.output_dir)
         if folder.is_relative_to(project_root()):
             folder = folder.relative_to(project_root())
-        tags = {**tags, **child_tags(trial.sweep.run_id, trial.values), FOLDER_TAG: folder.as_posix()}
+        tags = {**tags, **trial.tags, FOLDER_TAG: folder.as_posix()}
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config = validate(OmegaConf.to_container(composed, resolve=True))
@@ -97,10 +101,9 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
             return train(config, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
         except Exception as error:  # whatever it is: the other trials go on
+            reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
+            trial.fail(store, reason, tags)
             log.debug("where it failed", exc_info=True)
-            trial.fail(
-                store, str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}", tags
-            )
             return None
 
 
