@@ -51,3 +51,5 @@ class TrackingConfig(Section):
     uri: str | None
     """MLflow tracking URI; null: a sqlite store in the project root. `MLFLOW_TRACKING_URI` wins over both."""
     system_metrics: bool
+    patience: float = Field(ge=0)
+    """Seconds to wait, when a training has ended, for a server that went away meanwhile."""
