@@ -139,13 +139,16 @@ def training_run(
 
 
 def find_run(store: Store, run_id: str | None) -> StoredRun | None:
-    """The run, or None where the store never had it or it was deleted."""
+    """The run, or None where the store never had it or it was deleted.
+
+    A server with accounts answers that one may not see what it does not have.
+    """
     if run_id is None:
         return None
     try:
         run = store.client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"):
             return None
         raise
     return run if run.info.lifecycle_stage == "active" else None

@@ -93,6 +93,8 @@ def reason(error: Exception) -> str:
     """What went wrong, as the end of one line without credentials."""
     if isinstance(error.__context__, RequestException):
         return "it does not answer"
+    if isinstance(error, MlflowException) and error.error_code == "UNAUTHENTICATED":
+        return "it refuses this user; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return masked(lines[0])[:300]
 
