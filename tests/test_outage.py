@@ -19,15 +19,17 @@ LOG_EVERY = 10  # steps
 REVIEWS, BATCH = 207, 16  # of the training split
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MLflowServer]:
-    with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflowServer]:
+    folder = tmp_path_factory.mktemp("server")
+    with MLflowServer(folder, f"sqlite:///{folder}/server.db") as running:
         yield running
 
 
 def start_training(project: Project, server: MLflowServer, output: Path, *overrides: str) -> subprocess.Popen[str]:
     environment = {"MLFLOW_TRACKING_URI": server.uri, "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "1"}
-    command = ["-m", "pipeline.train", "tracking.system_metrics=true", f"hydra.run.dir={output}", *overrides]
+    tracking = ["tracking.system_metrics=true", f"tracking.experiment={output.parent.name}"]
+    command = ["-m", "pipeline.train", *tracking, f"hydra.run.dir={output}", *overrides]
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=project.root,
@@ -48,9 +50,9 @@ def read_until(training: subprocess.Popen[str], text: str) -> None:
     raise AssertionError("".join(seen))
 
 
-def only_run(server: MLflowServer) -> tuple[MlflowClient, Run]:
+def only_run(server: MLflowServer, experiment_name: str) -> tuple[MlflowClient, Run]:
     client = MlflowClient(server.uri)
-    experiment = client.get_experiment_by_name("sentiment")
+    experiment = client.get_experiment_by_name(experiment_name)
     assert experiment
     (run,) = client.search_runs([experiment.experiment_id])
     return client, run
@@ -58,7 +60,7 @@ def only_run(server: MLflowServer) -> tuple[MlflowClient, Run]:
 
 def assert_complete(server: MLflowServer, output: Path, epochs: int) -> None:
     """Every point of every curve is there once, and the artifacts, and the run is FINISHED."""
-    client, run = only_run(server)
+    client, run = only_run(server, output.parent.name)
     assert run.info.status == "FINISHED"
     curve = pd.read_csv(output / "learning_curve.csv")
     steps = epochs * math.ceil(REVIEWS / BATCH)

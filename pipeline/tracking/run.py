@@ -163,8 +163,16 @@ def _resume(store: Store, run_id: str | None) -> Run | None:
     found = find_run(store, run_id)
     if found is None:
         return None
+    outbox = Outbox(store, found.info.run_id)
+    try:
+        return _reopened(store, found, outbox)
+    except BaseException:
+        outbox.close(0)
+        raise
+
+
+def _reopened(store: Store, found: StoredRun, outbox: Outbox) -> Run:
     run_id = found.info.run_id
-    outbox = Outbox(store, run_id)
     store.client.update_run(run_id, status="RUNNING")
     if ERROR_TAG in found.data.tags:
         store.client.delete_tag(run_id, ERROR_TAG)

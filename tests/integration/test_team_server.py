@@ -1,5 +1,6 @@
 """The pipeline against the server of docs/team-server.md: PostgreSQL, proxied artifacts, passwords."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from mlflow import MlflowClient
 from mlflow.server import get_app_client
 
+from pipeline.config import TrackingConfig
+from pipeline.tracking.registry import content_hash, download_model, find_alias
+from pipeline.tracking.store import connect
 from tests.conftest import Project
 from tests.integration.postgres import PASSWORD, postgres
 from tests.servers import MLflowServer
@@ -31,11 +34,11 @@ class Team:
     project: Project
 
     def start(self, user: dict[str, str], *command: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, **user, "MLFLOW_TRACKING_URI": self.server.uri, "PYTHONPATH": str(self.project.root)}
+        here = {"MLFLOW_TRACKING_URI": self.server.uri, "PYTHONPATH": str(self.project.root)}
         return subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=self.project.root,
-            env=environment,
+            env={**os.environ, **user, **here},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -44,7 +47,7 @@ class Team:
 
 @pytest.fixture(scope="module")
 def team(
-    postgres: str,  # noqa: F811
+    postgres: str,
     trained: Project,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Team]:
@@ -69,12 +72,6 @@ def team(
         yield Team(server, trained)
 
 
-def as_user(team: Team, user: dict[str, str], patch: pytest.MonkeyPatch) -> MlflowClient:
-    for key, value in user.items():
-        patch.setenv(key, value)
-    return MlflowClient(team.server.uri)
-
-
 def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = {
         name: team.start(user, "pipeline.train", f"seed={seed}", f"hydra.run.dir={tmp_path / name}")
@@ -88,21 +85,24 @@ def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monk
     log, _ = registration.communicate(timeout=300)
     assert registration.returncode == 0, log
 
-    client = as_user(team, BEN, monkeypatch)
-    experiment = client.get_experiment_by_name("sentiment")
-    assert experiment
+    for key, value in {**BEN, "MLFLOW_TRACKING_URI": team.server.uri}.items():
+        monkeypatch.setenv(key, value)
+    store = connect(TrackingConfig(experiment="sentiment", uri=None, system_metrics=False, patience=5))
+    experiment = store.client.get_experiment(store.experiment_id)
     assert experiment.artifact_location.startswith("mlflow-artifacts:")
-    runs = client.search_runs([experiment.experiment_id], "tags.stage = 'train'")
+    runs = store.client.search_runs([store.experiment_id], "tags.stage = 'train'")
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
-    assert {run.info.user_id for run in runs}
-    for run in runs:
-        assert len(client.get_metric_history(run.info.run_id, "val/loss")) == 2
-        (model,) = (tmp_path / name for name in trials if f"{run.info.run_id}" in (tmp_path / name / "run.json").read_text())
-        fetched = client.download_artifacts(run.info.run_id, "model/model.safetensors", str(tmp_path))
-        assert Path(fetched).read_bytes() == (model / "model" / "model.safetensors").read_bytes()
-    champion = client.get_model_version_by_alias("sentiment", "champion")
-    fetched = client.download_artifacts(champion.run_id, "config.yaml", str(tmp_path)) if champion.run_id else ""
-    assert champion.status == "READY", fetched
+    written = {json.loads((tmp_path / name / "run.json").read_text())["run_id"]: tmp_path / name for name in trials}
+    assert {run.info.run_id for run in runs} == set(written)
+    for run_id, folder in written.items():
+        assert [point.step for point in store.client.get_metric_history(run_id, "best/epoch")] == [0]
+        assert len(store.client.get_metric_history(run_id, "val/loss")) == 2
+        fetched = store.client.download_artifacts(run_id, "model/model.safetensors", str(tmp_path))
+        assert Path(fetched).read_bytes() == (folder / "model" / "model.safetensors").read_bytes()
+    champion = find_alias(store, "sentiment", "champion")
+    assert champion
+    registered = download_model(store, "sentiment", champion, tmp_path / "champion")
+    assert content_hash(registered) == content_hash(team.project.root / "artifacts" / "model")
 
 
 def test_a_wrong_password_is_one_line_before_any_training(team: Team, tmp_path: Path) -> None:
