@@ -26,14 +26,14 @@ import sys
 from pipeline.config import TrackingConfig
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
-store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False))
+store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, patience=5))
 with training_run(store, sys.argv[1], {}) as run:
     run.log_metrics({"loss": 1.0}, 0)
 """
 
 
 def tracking(uri: str | None = None, experiment: str = "reviews") -> TrackingConfig:
-    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False)
+    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False, patience=5)
 
 
 @pytest.fixture(scope="module")

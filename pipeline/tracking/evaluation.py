@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from pipeline.tracking.outbox import send_unsent
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
@@ -26,6 +27,8 @@ def log_evaluation(
 ) -> bool:
     """Add metrics, the folder of figures and the reports to a run; its status stays. Repeating it adds nothing.
 
+    What the training could not send goes first.
+
     Args:
         store: an open store.
         run_id: of the run.
@@ -38,6 +41,7 @@ def log_evaluation(
         False if the store does not know the run: it was deleted, or made on another machine.
     """
     with clear_errors(store.uri):
+        send_unsent(store)
         run = find_run(store, run_id)
         if run is None:
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
