@@ -129,7 +129,7 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
             run_id = run.run_id
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}
-    return Candidate(folder, run_id, tags, version_card(config, metrics))
+    return Candidate(folder, run_id, tags, version_card(config, metrics, tags))
 
 
 def _decision_tags(comparison: Comparison | None, decision: Decision) -> dict[str, str]:
