@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
 from pipeline.errors import PipelineError
+from pipeline.tracking.description import experiment_tags
 from pipeline.tracking.moved import follow_artifacts
 
 SQLITE = "sqlite:///"
@@ -122,7 +123,7 @@ def _open(uri: str, config: TrackingConfig, artifacts: Path | None) -> Store:
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     location = artifacts.as_uri() if artifacts else None
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, location, experiment_tags()))
     except MlflowException as error:
         found = client.get_experiment_by_name(name)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
