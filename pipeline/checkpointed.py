@@ -12,7 +12,8 @@ from pipeline.config import Config, project_root
 from pipeline.files import only_one
 from pipeline.model.hardware import Hardware
 from pipeline.model.trainer import training_key
-from pipeline.tracking.provenance import run_tags
+from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.provenance import run_description, run_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store
 
@@ -57,7 +58,7 @@ def checkpointed_run(
         store: an open store.
         name: of a new run.
         config: the whole configuration.
-        tags: of a new run, beside the usual.
+        tags: of a new run, beside the usual; `stage` is one.
         values: of the configuration, those that make the training what it is.
         digest: of the data.
         hardware: from `resolve_hardware`.
@@ -72,8 +73,15 @@ def checkpointed_run(
     checkpoints.parent.mkdir(exist_ok=True)
     with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
         record, system_metrics = checkpoints / "run_id", config.tracking.system_metrics
+        all_tags = {
+            **run_tags(config),
+            **tags,
+            "mlflow.source.name": f"pipeline.{tags['stage']}",
+            "mlflow.source.type": "LOCAL",
+        }
+        all_tags[NOTE_TAG] = run_description(config, all_tags)
         with (
-            training_run(store, name, {**run_tags(config), **tags}, record, system_metrics) as run,
+            training_run(store, name, all_tags, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
             run.set_tags({**run_tags(config), **tags, "mlflow.runName": name})  # a resumed run is the resumer's

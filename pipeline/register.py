@@ -128,7 +128,7 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     run_id = found.info.run_id if found else _stand_in(config, store, made["run_id"], tags, tested, folder)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}
-    return Candidate(folder, run_id, tags, version_card(config, metrics))
+    return Candidate(folder, run_id, tags, version_card(config, metrics, tags))
 
 
 def _stand_in(

@@ -59,6 +59,7 @@ def test_an_experiment_overrides_several_groups(compose):
         ("~seed", "seed: missing"),
         ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
         ("~registry.checks.accuracy.min", "a check needs min or max"),
+        ("tracking.uri='http://ann:secret@host'", "tracking.uri: holds a password; set MLFLOW_TRACKING_USERNAME"),
     ],
 )
 def test_a_value_that_does_not_fit_is_named(override, message, compose):
@@ -73,7 +74,7 @@ def test_an_override_conf_does_not_know_is_refused(override, compose):
         compose(override)
 
 
-STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict", "promote")
+STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict", "promote", "send")
 
 
 @pytest.mark.parametrize("stage", STAGES)

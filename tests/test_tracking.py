@@ -15,8 +15,17 @@ from mlflow.entities import Run as StoredRun
 
 from pipeline.config import WORKSPACE, TrackingConfig
 from pipeline.errors import PipelineError
+from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.evaluation import log_evaluation
-from pipeline.tracking.provenance import config_hash, data_md5, git_commit, git_dirty, run_name, run_tags
+from pipeline.tracking.provenance import (
+    config_hash,
+    data_md5,
+    git_commit,
+    git_dirty,
+    run_description,
+    run_name,
+    run_tags,
+)
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration
@@ -26,14 +35,14 @@ import sys
 from pipeline.config import TrackingConfig
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
-store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False))
+store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, patience=5))
 with training_run(store, sys.argv[1], {}) as run:
     run.log_metrics({"loss": 1.0}, 0)
 """
 
 
 def tracking(uri: str | None = None, experiment: str = "reviews") -> TrackingConfig:
-    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False)
+    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False, patience=5)
 
 
 @pytest.fixture(scope="module")
@@ -251,12 +260,40 @@ def test_an_evaluation_joins_the_ended_run_once(store: Store, tmp_path: Path) ->
     before = read(store, run).info
     for _ in range(2):
         assert log_evaluation(store, run.run_id, {"test/accuracy": 0.9}, figures, [report])
+    assert read(store, run).data.tags[NOTE_TAG].count("| accuracy | 0.9000 |") == 1
     assert points(store, run, "test/accuracy") == [(0, 0.9)]
     after = read(store, run).info
     assert (after.status, after.end_time) == ("FINISHED", before.end_time)
     assert sorted(found.path for found in store.client.list_artifacts(run.run_id)) == ["figures", "reports"]
     assert not log_evaluation(store, "f" * 32, {"test/accuracy": 0.9}, figures, [])
     assert not log_evaluation(store, None, {"test/accuracy": 0.9}, figures, [])
+
+
+def test_what_a_person_wrote_of_a_run_stays_above_its_figures(store: Store) -> None:
+    with training_run(store, "run", {NOTE_TAG: "Mine."}) as run:
+        pass
+    log_evaluation(store, run.run_id, {"memory/recall": 0.5}, None, [])
+    assert read(store, run).data.tags[NOTE_TAG] == "Mine."
+    log_evaluation(store, run.run_id, {"test/accuracy": 0.8}, None, [])
+    log_evaluation(store, run.run_id, {"test/accuracy": 0.9, "baseline/accuracy": 0.7}, None, [])
+    description = read(store, run).data.tags[NOTE_TAG]
+    assert description.startswith("Mine.")
+    assert "| accuracy | 0.9000 | 0.7000 |" in description
+    assert "0.8000" not in description
+
+
+def test_an_experiment_is_described_once(store: Store) -> None:
+    assert "tags.stage" in store.client.get_experiment(store.experiment_id).tags[NOTE_TAG]
+    store.client.set_experiment_tag(store.experiment_id, NOTE_TAG, "Our own words.")
+    again = connect(tracking(store.uri))
+    assert store.client.get_experiment(again.experiment_id).tags[NOTE_TAG] == "Our own words."
+
+
+def test_a_run_says_what_it_trains_and_from_which_commit() -> None:
+    tags = {"stage": "train", "sweep": "grid", "git.commit": "abc", "git.dirty": "true", "data.md5": "123"}
+    description = run_description(configuration("model=gru"), tags)
+    for said in ("`gru` on **movie_reviews**", "sweep `grid`", "commit `abc`, with changes that are not", "md5 `123`"):
+        assert said in description
 
 
 def test_provenance_of_a_checkout(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """How a model is judged, registered and tracked."""
 
-from pydantic import Field, model_validator
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.section import Section
 
@@ -51,3 +53,12 @@ class TrackingConfig(Section):
     uri: str | None
     """MLflow tracking URI; null: a sqlite store in the project root. `MLFLOW_TRACKING_URI` wins over both."""
     system_metrics: bool
+    patience: float = Field(ge=0)
+    """Seconds to wait, when a training has ended, for a server that went away meanwhile."""
+
+    @field_validator("uri")
+    @classmethod
+    def _without_password(cls, uri: str | None) -> str | None:
+        if uri and urlsplit(uri).password:  # params.yaml, which is committed, would hold it
+            raise ValueError("holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
+        return uri

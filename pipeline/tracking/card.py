@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.tracking.description import figures_table
 from pipeline.tracking.provenance import model_kind
 
-SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
 MODEL_CARD = """The sentiment of English reviews. Takes texts; gives a `label` (`positive` or `negative`) and
 the `probability` of positive.
 
@@ -21,29 +21,25 @@ def model_card(config: Config) -> str:
     return MODEL_CARD.format(name=config.registry.model_name)
 
 
-def version_card(config: Config, metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Description of one version: network, data, test metrics beside the baseline's, licence.
+def version_card(config: Config, metrics: Mapping[str, Mapping[str, Any]], tags: Mapping[str, str]) -> str:
+    """Description of one version: network, data, commit, test metrics beside the baseline's, licence.
 
     Args:
         config: the configuration it was trained with.
         metrics: the content of `reports/metrics.json`.
+        tags: of the version.
     """
-    corpus, test, baseline = config.corpus, metrics["test"], metrics.get("baseline", {})
-    rows = [f"| {key} | {_number(test[key])} | {_number(baseline.get(key))} |" for key in SHOWN if key in test]
+    corpus = config.corpus
     return "\n".join(
         [
             f"`{model_kind(config)}` trained on **{corpus.name}**: {corpus.source}.",
             "",
-            "| test split | this model | TF-IDF + logistic regression |",
-            "|---|---|---|",
-            *rows,
+            figures_table(metrics["test"], metrics.get("baseline", {})),
+            "",
+            f"Code: commit `{tags['git.commit']}`. Data: md5 `{tags['data.md5']}`.",
             "",
             f"Licence of the data: {corpus.licence}.",
             "",
             f"Source of the data: {corpus.citation}",
         ]
     )
-
-
-def _number(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from pipeline.tracking.description import NOTE_TAG, with_figures
+from pipeline.tracking.outbox import send_unsent
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
@@ -24,7 +26,9 @@ def log_evaluation(
     reports: Iterable[Path],
     curves: Mapping[str, Sequence[float]] | None = None,
 ) -> bool:
-    """Add metrics, the folder of figures and the reports to a run; its status stays. Repeating it adds nothing.
+    """Add metrics, figures and reports to a run, and a table to its description; its status stays.
+
+    What the training could not send goes first. Repeating it adds nothing.
 
     Args:
         store: an open store.
@@ -38,6 +42,7 @@ def log_evaluation(
         False if the store does not know the run: it was deleted, or made on another machine.
     """
     with clear_errors(store.uri):
+        send_unsent(store)
         run = find_run(store, run_id)
         if run is None:
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
@@ -51,6 +56,8 @@ def log_evaluation(
                 news += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
         for start in range(0, len(news), BATCH):
             store.client.log_batch(run.info.run_id, metrics=news[start : start + BATCH])
+        description = with_figures(run.data.tags.get(NOTE_TAG, ""), metrics)
+        store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
         for report in reports:

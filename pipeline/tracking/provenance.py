@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -47,6 +48,28 @@ def job_tags() -> dict[str, str]:
     if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
         job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     return {"slurm.job": job} if job else {}
+
+
+def run_description(config: Config, tags: Mapping[str, str]) -> str:
+    """What a run trains, on which reviews, and from what it can be made again.
+
+    Args:
+        config: the configuration.
+        tags: of the run.
+    """
+    corpus = config.corpus
+    work = {"pretrain": "Pre-training for", "pseudo_label": "Teacher of"}.get(tags["stage"], "Training of")
+    recipe = [f"{group} `{tags[group]}`" for group in ("experiment", "sweep", "dvc.experiment") if group in tags]
+    dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
+    return "\n".join(
+        [
+            f"{work} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
+            "",
+            f"- recipe: {', '.join(recipe) or 'the defaults'}; every choice is under Parameters",
+            f"- code: commit `{tags['git.commit']}`{dirty}",
+            f"- data: md5 `{tags['data.md5']}`",
+        ]
+    )
 
 
 def run_name(config: Config) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+import yaml
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from pipeline.files import write_text
-from pipeline.tracking.store import Store, clear_errors
+from pipeline.tracking.outbox import Outbox, send_unsent
+from pipeline.tracking.store import DURING_TRAINING, Store, clear_errors, environment_defaults
+from pipeline.tracking.system import SystemMetrics
 
 log = logging.getLogger(__name__)
 
-SYSTEM_METRICS_SECONDS = 5
 ERROR_TAG = "error"
 BATCH = 100
 """Most parameters MLflow takes in one call."""
@@ -27,30 +28,30 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is open for logging."""
+    """A run that is open for logging. Nothing it is told waits for the store."""
 
-    store: Store
     run_id: str
+    outbox: Outbox
     last_steps: Mapping[str, int] = field(default_factory=dict)
     """Last step of each metric before the run was resumed: what is computed again is not logged again."""
     known_params: frozenset[str] = frozenset()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a point to each curve, but for those that already reached `step` before the run was resumed."""
-        now = int(time.time() * 1000)
+        now = _now()
         points = [
-            Metric(key, float(value), now, step)
+            (key, float(value), now, step)
             for key, value in metrics.items()
             if key not in self.last_steps or step > self.last_steps[key]
         ]
         if points:
-            self.store.client.log_batch(self.run_id, metrics=points)
+            self.outbox.add({"metrics": points})
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record flat parameters. MLflow never changes one; a resumed run keeps those it has."""
-        fresh = [Param(key, str(value)) for key, value in params.items() if key not in self.known_params]
+        fresh = [(key, str(value)) for key, value in params.items() if key not in self.known_params]
         for start in range(0, len(fresh), BATCH):
-            self.store.client.log_batch(self.run_id, params=fresh[start : start + BATCH])
+            self.outbox.add({"params": dict(fresh[start : start + BATCH])})
 
     def log_dataset(self, name: str, source: str, digest: str, rows: Mapping[str, int]) -> None:
         """Record the dataset as an input of the run.
@@ -61,32 +62,33 @@ class Run:
             digest: what identifies its content, at most 36 characters, such as the md5 DVC gives it.
             rows: reviews in each split.
         """
-        dataset = Dataset(
-            name, digest, source_type="corpus", source=json.dumps({"source": source}), profile=json.dumps(dict(rows))
-        )
-        tag = InputTag("mlflow.data.context", "training")
-        self.store.client.log_inputs(self.run_id, datasets=[DatasetInput(dataset, [tag])])
+        texts = {"source": json.dumps({"source": source}), "profile": json.dumps(dict(rows))}
+        self.outbox.add({"dataset": {"name": name, "digest": digest, "source_type": "corpus", **texts}})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Store a file, in a folder of the run's artifacts."""
-        self.store.client.log_artifact(self.run_id, str(path), folder)
+        with self.outbox.files(folder) as copy:
+            shutil.copyfile(path, copy / path.name)
 
     def log_artifacts(self, path: Path, folder: str | None = None) -> None:
         """Store the content of a folder, in a folder of the run's artifacts."""
-        self.store.client.log_artifacts(self.run_id, str(path), folder)
+        with self.outbox.files(folder) as copy:
+            shutil.copytree(path, copy, dirs_exist_ok=True)
 
     def log_text(self, text: str, name: str) -> None:
         """Store a text as the artifact `name`."""
-        self.store.client.log_text(self.run_id, text, name)
+        folder, _, file = name.rpartition("/")
+        with self.outbox.files(folder or None) as copy:
+            write_text(copy / file, text)
 
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
         """Store a dictionary as the artifact `name`: YAML or JSON, by its ending."""
-        self.store.client.log_dict(self.run_id, dict(values), name)
+        as_yaml = name.endswith((".yaml", ".yml"))
+        self.log_text(yaml.safe_dump(dict(values), sort_keys=False) if as_yaml else json.dumps(values, indent=2), name)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing those of the same names."""
-        for key, value in tags.items():
-            self.store.client.set_tag(self.run_id, key, value)
+        self.outbox.add({"tags": dict(tags)})
 
 
 @contextmanager
@@ -109,21 +111,22 @@ def training_run(
         system_metrics: also log the load of processor, memory, disk and network.
 
     Raises:
-        PipelineError: the store failed.
+        PipelineError: the store failed at the beginning; later failures only delay what is sent.
     """
-    with clear_errors(store.uri):
+    with clear_errors(store.uri), environment_defaults(DURING_TRAINING):
+        send_unsent(store)
         known = record.read_text(encoding="utf-8") if record is not None and record.exists() else None
         run = _resume(store, known) or _create(store, name, tags)
         if record is not None:
             write_text(record, run.run_id)
         log.info("MLflow run %s (%s) in %s", name, run.run_id, store.name)
-        monitor = _start_monitor(run) if system_metrics else None
+        monitor = SystemMetrics.start_for(run.run_id, store.uri, run.log_metrics) if system_metrics else None
         status = "FINISHED"
         try:
             yield run
         except Exception as error:
             status = "FAILED"
-            _try_to_tag(run, f"{type(error).__name__}: {error}"[:500])
+            run.set_tags({ERROR_TAG: f"{type(error).__name__}: {error}"[:500]})
             raise
         except BaseException:
             status = "KILLED"
@@ -131,17 +134,21 @@ def training_run(
         finally:
             if monitor:
                 monitor.finish()  # type: ignore[no-untyped-call]
-            _close(run, status)
+            run.outbox.add({"status": status, "at": _now()})
+            run.outbox.close(store.patience if status == "FINISHED" else 0)
 
 
 def find_run(store: Store, run_id: str | None) -> StoredRun | None:
-    """The run, or None where the store never had it or it was deleted."""
+    """The run, or None where the store never had it or it was deleted.
+
+    A server with accounts answers that one may not see what it does not have.
+    """
     if run_id is None:
         return None
     try:
         run = store.client.get_run(run_id)
     except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"):
             return None
         raise
     return run if run.info.lifecycle_stage == "active" else None
@@ -149,13 +156,22 @@ def find_run(store: Store, run_id: str | None) -> StoredRun | None:
 
 def _create(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     run = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags))
-    return Run(store, run.info.run_id)
+    return Run(run.info.run_id, Outbox(store, run.info.run_id))
 
 
 def _resume(store: Store, run_id: str | None) -> Run | None:
     found = find_run(store, run_id)
     if found is None:
         return None
+    outbox = Outbox(store, found.info.run_id)
+    try:
+        return _reopened(store, found, outbox)
+    except BaseException:
+        outbox.close(0)
+        raise
+
+
+def _reopened(store: Store, found: StoredRun, outbox: Outbox) -> Run:
     run_id = found.info.run_id
     store.client.update_run(run_id, status="RUNNING")
     if ERROR_TAG in found.data.tags:
@@ -165,35 +181,8 @@ def _resume(store: Store, run_id: str | None) -> Run | None:
         for key in found.data.metrics
         if not key.startswith("system/")
     }
-    return Run(store, run_id, last_steps, frozenset(found.data.params))
+    return Run(run_id, outbox, last_steps, frozenset(found.data.params))
 
 
-def _start_monitor(run: Run) -> SystemMetricsMonitor | None:
-    try:
-        monitor = SystemMetricsMonitor(  # type: ignore[no-untyped-call]
-            run.run_id,
-            sampling_interval=SYSTEM_METRICS_SECONDS,
-            resume_logging=True,  # goes on after the last step there is, which for a new run is the first
-            tracking_uri=run.store.uri,
-        )
-        monitor.start()  # type: ignore[no-untyped-call]
-    except Exception as error:  # a training is worth more than the load of its processor
-        log.warning("no system metrics: %s", error)
-        return None
-    return monitor
-
-
-def _try_to_tag(run: Run, error: str) -> None:
-    try:
-        run.set_tags({ERROR_TAG: error})
-    except MlflowException:  # the store itself may be what failed; the first error is the one to show
-        log.warning("the error could not be recorded in MLflow run %s", run.run_id)
-
-
-def _close(run: Run, status: str) -> None:
-    try:
-        run.store.client.set_terminated(run.run_id, status)
-    except MlflowException:
-        if status == "FINISHED":
-            raise
-        log.warning("MLflow run %s could not be closed as %s", run.run_id, status)
+def _now() -> int:
+    return int(time.time() * 1000)

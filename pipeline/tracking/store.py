@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
 from pipeline.errors import PipelineError
+from pipeline.tracking.description import experiment_tags
 from pipeline.tracking.moved import follow_artifacts
 
 SQLITE = "sqlite:///"
@@ -23,8 +24,10 @@ URI_VARIABLE = "MLFLOW_TRACKING_URI"
 ARTIFACTS = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
-FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
+FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """How long to wait for a server before giving up; later calls have mlflow's own patience of minutes."""
+DURING_TRAINING = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+"""One attempt at a time: the outbox has a patience of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Store:
     uri: str
     client: MlflowClient
     experiment_id: str
+    patience: float
+    """Seconds to wait, when a training has ended, for a server that went away meanwhile."""
 
     @property
     def name(self) -> str:
@@ -50,12 +55,12 @@ def connect(config: TrackingConfig) -> Store:
     uri = tracking_uri(config)
     with clear_errors(uri, OSError, ImportError, SQLAlchemyError):
         if uri.startswith(("http://", "https://")):
-            with _environment(FIRST_CONTACT):
-                return _open(uri, config.experiment, artifacts=None)
+            with environment_defaults(FIRST_CONTACT):
+                return _open(uri, config, artifacts=None)
         if uri.startswith(SQLITE):
-            return _open_file(uri, config.experiment)
+            return _open_file(uri, config)
         _probe_database(uri)
-        return _open(uri, config.experiment, artifacts=project_root() / ARTIFACTS)
+        return _open(uri, config, artifacts=project_root() / ARTIFACTS)
 
 
 def tracking_uri(config: TrackingConfig) -> str:
@@ -80,42 +85,45 @@ def clear_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
         yield
     except caught as error:
         raise PipelineError(
-            f"MLflow store {masked(uri)} cannot be used: {_reason(error)}; "
+            f"MLflow store {masked(uri)} cannot be used: {reason(error)}; "
             "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
         ) from error
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What went wrong, as the end of one line without credentials."""
     if isinstance(error.__context__, RequestException):
         return "it does not answer"
+    if isinstance(error, MlflowException) and error.error_code == "UNAUTHENTICATED":
+        return "it refuses this user; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return masked(lines[0])[:300]
 
 
-def _open_file(uri: str, experiment: str) -> Store:
+def _open_file(uri: str, config: TrackingConfig) -> Store:
     database = Path(uri.removeprefix(SQLITE))
     artifacts = database.parent / ARTIFACTS
     artifacts.mkdir(parents=True, exist_ok=True)
     _probe_database(uri)
     # Two processes that create the tables of a fresh file at once crash in mlflow.
     with FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
-        store = _open(uri, experiment, artifacts)
+        store = _open(uri, config, artifacts)
         recorded = store.client.get_experiment(store.experiment_id).artifact_location
         if recorded != artifacts.as_uri() and recorded.endswith(f"/{ARTIFACTS}"):
             follow_artifacts(database, recorded, artifacts.as_uri())
     return store
 
 
-def _open(uri: str, experiment: str, artifacts: Path | None) -> Store:
+def _open(uri: str, config: TrackingConfig, artifacts: Path | None) -> Store:
     client = MlflowClient(uri)
     client.search_registered_models(max_results=1)  # the registry creates its part of the database on its first call
-    return Store(uri, client, _experiment_id(client, experiment, artifacts))
+    return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.patience)
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:
     location = artifacts.as_uri() if artifacts else None
     try:
-        return str(client.create_experiment(name, artifact_location=location))
+        return str(client.create_experiment(name, location, experiment_tags()))
     except MlflowException as error:
         found = client.get_experiment_by_name(name)
         if error.error_code != "RESOURCE_ALREADY_EXISTS" or found is None:
@@ -151,7 +159,7 @@ def as_default(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment_defaults(values: dict[str, str]) -> Iterator[None]:
     """Set the variables for a moment; one that the user has set stays as it is."""
     added = {key: value for key, value in values.items() if key not in os.environ}
     os.environ.update(added)

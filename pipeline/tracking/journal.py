@@ -1,0 +1,67 @@
+"""What is logged to a run, as lines of a file: written at once, sent when the store takes them.
+
+An entry is one of `metrics`, `params`, `tags`, `dataset`, `files` and `status`. Each holds its own timestamps, and
+MLflow keeps one point for one timestamp: an entry that is sent again, because its answer was lost, changes nothing.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+JOURNAL = "journal.jsonl"
+POINTS = 1000
+"""Most metrics MLflow takes in one call."""
+
+Entry = dict[str, Any]
+
+
+def read_journal(journal: Path) -> list[Entry]:
+    """The entries of a journal; a line its process was killed in the middle of was never logged."""
+    lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def first_batch(entries: Sequence[Entry]) -> list[Entry]:
+    """The leading entries that can be sent with one call: points together, all else one by one."""
+    batch: list[Entry] = []
+    points = 0
+    for entry in entries:
+        points += len(entry.get("metrics", ()))
+        if batch and ("metrics" not in entry or "metrics" not in batch[0] or points > POINTS):
+            break
+        batch.append(entry)
+    return batch
+
+
+def send(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]) -> None:
+    """Send a batch of `first_batch`.
+
+    Args:
+        client: of the store.
+        run_id: of the run.
+        folder: of the journal; holds the files its entries name. Those that were sent are removed.
+        batch: entries.
+
+    Raises:
+        Exception: the store did not take it, for whatever reason.
+    """
+    match batch[0]:
+        case {"metrics": _}:
+            client.log_batch(run_id, metrics=[Metric(*point) for entry in batch for point in entry["metrics"]])
+        case {"params": params}:
+            client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+        case {"tags": tags}:
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        case {"dataset": dataset}:
+            tag = InputTag("mlflow.data.context", "training")
+            client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**dataset), [tag])])
+        case {"files": name, "to": to} if (folder / name).is_dir():
+            client.log_artifacts(run_id, str(folder / name), to)
+            shutil.rmtree(folder / name)
+        case {"status": status, "at": milliseconds}:
+            client.set_terminated(run_id, status, milliseconds)

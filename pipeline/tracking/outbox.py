@@ -1,0 +1,195 @@
+"""Between a training and its MLflow store: the training never waits for the store, and nothing logged is lost.
+
+What a run logs is written to a journal under `.unsent/` in the project root, and sent by a thread. A server that is
+away is asked again and again; what it has not taken when the training ends stays in `.unsent/` for `send_unsent`.
+"""
+
+import json
+import logging
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from mlflow.exceptions import MlflowException
+
+from pipeline.config import project_root
+from pipeline.errors import PipelineError
+from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send
+from pipeline.tracking.store import Store, reason
+
+PAUSE_SECONDS = 1.0
+"""Between two attempts to reach a server that is away."""
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
+"""What no second attempt would change: the run was deleted, say."""
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """Takes what is logged to one run and sends it, in order.
+
+    Args:
+        store: an open store.
+        run_id: of the run.
+
+    Raises:
+        PipelineError: an earlier process left something for this run that could not be sent.
+    """
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self.folder = _unsent_folder() / run_id
+        self._lock = _lock(self.folder)
+        self._lock.acquire()
+        if self.folder.exists():
+            _release(self._lock)
+            raise PipelineError(
+                f"MLflow run {run_id} cannot be resumed before what waits in {self.folder} is sent; "
+                "run `python -m pipeline.send`, or delete that folder"
+            )
+        self.folder.mkdir()
+        self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
+        self._write({"store": store.name})
+        self._entries: list[Entry] = []
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._send_all, name=f"MLflow run {run_id}", daemon=True)
+        self._thread.start()
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry of the journal; returns when it is on disk."""
+        with self._changed:
+            self._write(entry)
+            self._entries.append(entry)
+            self._changed.notify()
+
+    @contextmanager
+    def files(self, to: str | None) -> Iterator[Path]:
+        """Yield a folder to fill; what is in it at the end becomes artifacts in the folder `to` of the run."""
+        name = uuid.uuid4().hex
+        (self.folder / name).mkdir()
+        yield self.folder / name
+        self.add({"files": name, "to": to})
+
+    def close(self, patience: float) -> None:
+        """Wait until all is sent; where the store is away, for `patience` seconds, and then say what was not sent."""
+        self._patience = patience
+        self._closing.set()
+        with self._changed:
+            self._changed.notify()
+        try:
+            self._thread.join()
+            self._journal.close()
+            if not self._entries:
+                shutil.rmtree(self.folder)
+        finally:
+            _release(self._lock)
+        if self._entries:
+            log.warning(
+                "MLflow run %s is incomplete in %s: %d entries were not sent (%s) and wait in %s; "
+                "`python -m pipeline.send` sends them later",
+                self._run_id,
+                self._store.name,
+                len(self._entries),
+                reason(self._failure) if self._failure else "interrupted",
+                self.folder,
+            )
+
+    def _write(self, entry: Entry) -> None:
+        self._journal.write(json.dumps(entry) + "\n")
+        self._journal.flush()
+
+    def _send_all(self) -> None:
+        while batch := self._next():
+            try:
+                send(self._store.client, self._run_id, self.folder, batch)
+            except Exception as error:  # whatever it is, a training is worth more than its record
+                if not self._try_again(error):
+                    return
+                continue
+            if self._failure:
+                log.info("MLflow store %s takes what is logged again", self._store.name)
+                self._failure = None
+            with self._changed:
+                del self._entries[: len(batch)]
+
+    def _next(self) -> list[Entry]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._entries or self._closing.is_set())
+            return first_batch(self._entries)
+
+    def _try_again(self, error: Exception) -> bool:
+        """Wait a moment after a failed attempt; False once there is no use in another."""
+        if self._failure is None:
+            log.warning("MLflow store %s: %s; what is logged is kept to be sent", self._store.name, reason(error))
+            self._failing_since = time.monotonic()
+        self._failure = error
+        if isinstance(error, MlflowException) and error.error_code in REFUSALS:
+            return False
+        if not self._closing.wait(PAUSE_SECONDS):
+            self._failing_since = time.monotonic()  # patience is counted from the end of the training
+            return True
+        if time.monotonic() - self._failing_since >= self._patience:
+            return False
+        time.sleep(PAUSE_SECONDS)
+        return True
+
+
+def send_unsent(store: Store) -> list[Path]:
+    """Send what earlier trainings could not, but for those that still run; a run whose process was killed ends KILLED.
+
+    Returns:
+        The folders of what still waits: for another store, or because this one did not take it.
+    """
+    return [journal.parent for journal in sorted(_unsent_folder().glob(f"*/{JOURNAL}")) if not _sent(store, journal)]
+
+
+def _sent(store: Store, journal: Path) -> bool:
+    folder = journal.parent
+    lock = _lock(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:  # its training still runs, and sends it itself
+        return True
+    try:
+        if journal.exists():
+            _send_journal(store, journal)
+            shutil.rmtree(folder)
+    except Exception as error:  # one that cannot be sent must keep back no other
+        log.warning("MLflow run %s: what waits in %s was not sent: %s", folder.name, folder, reason(error))
+        return False
+    finally:
+        _release(lock)
+    return True
+
+
+def _send_journal(store: Store, journal: Path) -> None:
+    header, *entries = read_journal(journal)
+    if header["store"] != store.name:
+        raise PipelineError(f"it is for {header['store']}; let MLFLOW_TRACKING_URI name that to send it")
+    if not entries or "status" not in entries[-1]:
+        entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})
+    while batch := first_batch(entries):
+        send(store.client, journal.parent.name, journal.parent, batch)
+        del entries[: len(batch)]
+
+
+def _unsent_folder() -> Path:
+    return project_root() / ".unsent"
+
+
+def _lock(folder: Path) -> FileLock:
+    """Held while the run's training lives, or while what it left is sent."""
+    folder.parent.mkdir(exist_ok=True)
+    return FileLock(folder.with_suffix(".lock"))
+
+
+def _release(lock: FileLock) -> None:
+    Path(lock.lock_file).unlink(missing_ok=True)  # while held: one who waits for it makes a new one
+    lock.release()

@@ -1,0 +1,91 @@
+"""What a newcomer sees in the MLflow UI: real runs, a real server, Debian's Chromium."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import Project
+from tests.servers import MLflowServer
+
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
+expect = playwright.expect
+WAIT_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def project(trained: Project) -> Project:
+    """The trained project and two trials of a sweep."""
+    trained.run("python", "-m", "pipeline.train", "-m", "training=smoke", "model.hidden_dim=8,12")
+    return trained
+
+
+@pytest.fixture(scope="module")
+def ui(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server on the project's store."""
+    with MLflowServer(tmp_path_factory.mktemp("ui"), f"sqlite:///{project.root}/mlflow.db") as server:
+        yield server.uri
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: "playwright.Browser") -> Iterator["playwright.Page"]:
+    opened = browser.new_page(viewport={"width": 1400, "height": 1000})
+    opened.set_default_timeout(WAIT_MS)
+    expect.set_options(timeout=WAIT_MS)
+    yield opened
+    opened.close()
+
+
+def runs(project: Project) -> dict[str, str]:
+    """Name and id of each run of the project's experiment."""
+    client = MlflowClient(f"sqlite:///{project.root}/mlflow.db")
+    experiment = client.get_experiment_by_name("sentiment")
+    return {run.info.run_name: run.info.run_id for run in client.search_runs([experiment.experiment_id])}
+
+
+def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: str, page: "playwright.Page") -> None:
+    page.goto(f"{ui}/#/experiments/1/runs?viewStateShareKey=overview")
+    for name in runs(project):
+        expect(page.get_by_role("link", name=name).first).to_be_visible()
+    for column in ("test/accuracy", "baseline/accuracy", "best/val_accuracy"):
+        expect(page.get_by_text(column, exact=True).first).to_be_visible()
+
+
+def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "playwright.Page") -> None:
+    name = next(name for name in runs(project) if "-16-" in name)
+    page.goto(f"{ui}/#/experiments/1/runs/{runs(project)[name]}")
+    expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
+    expect(page.get_by_text("pipeline.train").first).to_be_visible()
+
+
+def test_two_trials_compared_show_what_differs(project: Project, ui: str, page: "playwright.Page") -> None:
+    both = [run_id for name, run_id in runs(project).items() if "-8-" in name or "-12-" in name]
+    assert len(both) == 2
+    ids = f'["{both[0]}","{both[1]}"]'
+    page.goto(f'{ui}/#/compare-runs?runs={ids}&experiments=["1"]')
+    expect(page.get_by_text("model.hidden_dim").first).to_be_visible()
+    for size in ("8", "12"):
+        expect(page.get_by_role("cell", name=size, exact=True).first).to_be_visible()
+
+
+def test_the_champion_leads_to_its_run(project: Project, ui: str, page: "playwright.Page") -> None:
+    page.goto(f"{ui}/#/models/sentiment")
+    expect(page.get_by_text("champion").first).to_be_visible()
+    page.goto(f"{ui}/#/models/sentiment/versions/1")
+    expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
+    name = next(name for name in runs(project) if "-16-" in name)
+    page.get_by_role("link", name=name).first.click()
+    expect(page.get_by_role("heading", name=name).first).to_be_visible()
+    assert runs(project)[name] in page.url

@@ -1,0 +1,131 @@
+"""What a run logs is sent once, whatever becomes of its process or its run."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import TrackingConfig
+from pipeline.errors import PipelineError
+from pipeline.tracking.outbox import send_unsent
+from pipeline.tracking.run import training_run
+from pipeline.tracking.store import Store, connect
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from pipeline.config import TrackingConfig
+from pipeline.tracking.run import training_run
+from pipeline.tracking.store import connect
+store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+with training_run(store, "run", {}, Path(sys.argv[1])) as run:
+    run.log_params({"lr": 0.1})
+    run.log_text("hello", "notes/greeting.txt")
+    for step in (1, 2, 3):
+        run.log_metrics({"loss": 1 / step}, step)
+    while len(store.client.get_metric_history(run.run_id, "loss")) < 3:
+        time.sleep(0.01)
+    run.log_metrics({"accuracy": 0.5}, 3)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def tracking(uri: str) -> TrackingConfig:
+    return TrackingConfig(experiment="reviews", uri=uri, system_metrics=False, patience=5)
+
+
+@pytest.fixture
+def store(root: Path) -> Store:
+    return connect(tracking(f"sqlite:///{root}/mlflow.db"))
+
+
+def waiting(root: Path) -> list[str]:
+    return [path.name for path in (root / ".unsent").iterdir()]
+
+
+def points(store: Store, run_id: str, key: str) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in store.client.get_metric_history(run_id, key)]
+
+
+def killed_run(record: Path) -> str:
+    """The run of a process that was killed after the store had taken most of it, but not noted so."""
+    found = subprocess.run([sys.executable, "-c", KILLED, str(record)], check=False, capture_output=True)
+    assert found.returncode == -signal.SIGKILL, found.stderr
+    return record.read_text()
+
+
+def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(store: Store, root: Path) -> None:
+    run_id = killed_run(root / "run_id")
+    assert waiting(root)
+    assert send_unsent(store) == []
+    run = store.client.get_run(run_id)
+    assert (run.info.status, run.data.params) == ("KILLED", {"lr": "0.1"})
+    assert run.info.end_time
+    assert points(store, run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
+    assert points(store, run_id, "accuracy") == [(3, 0.5)]
+    assert [file.path for file in store.client.list_artifacts(run_id, "notes")] == ["notes/greeting.txt"]
+    assert waiting(root) == []
+
+
+def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, root: Path) -> None:
+    run_id = killed_run(root / "run_id")
+    with training_run(store, "run", {}, root / "run_id") as run:
+        assert run.run_id == run_id
+        for step in (2, 3, 4):
+            run.log_metrics({"loss": 1 / step, "accuracy": 0.5}, step)
+    assert points(store, run_id, "loss") == [(1, 1.0), (2, 0.5), (3, 1 / 3), (4, 0.25)]
+    assert points(store, run_id, "accuracy") == [(3, 0.5), (4, 0.5)]
+    assert store.client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_run_deleted_meanwhile_holds_nothing_up_and_its_record_stays(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with training_run(store, "run", {}) as run:
+        store.client.delete_run(run.run_id)
+        ended = time.monotonic()
+        run.log_metrics({"loss": 1.0}, 1)
+    assert time.monotonic() - ended < store.patience
+    (line,) = [message for message in caplog.messages if "incomplete" in message]
+    assert "2 entries were not sent" in line
+    assert [folder.name for folder in send_unsent(store)] == [run.run_id]
+    store.client.restore_run(run.run_id)
+    assert send_unsent(store) == []
+    assert points(store, run.run_id, "loss") == [(1, 1.0)]
+    assert store.client.get_run(run.run_id).info.status == "FINISHED"
+
+
+def test_what_waits_for_one_store_goes_to_no_other(store: Store, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_id = killed_run(root / "run_id")
+    other = connect(tracking("sqlite:///other.db"))
+    assert [folder.name for folder in send_unsent(other)] == [run_id]
+    assert f"it is for {store.name}" in caplog.text
+    assert send_unsent(store) == []
+
+
+def test_a_training_that_still_runs_sends_for_itself(store: Store, root: Path) -> None:
+    with training_run(store, "run", {}) as run:
+        assert send_unsent(store) == []
+        assert store.client.get_run(run.run_id).info.status == "RUNNING"
+        run.log_metrics({"loss": 1.0}, 1)
+    assert points(store, run.run_id, "loss") == [(1, 1.0)]
+    assert waiting(root) == []
+
+
+def test_a_run_with_something_unsent_is_not_resumed(store: Store, root: Path) -> None:
+    run_id = killed_run(root / "run_id")
+    journal = root / ".unsent" / run_id / "journal.jsonl"
+    journal.write_text(journal.read_text().replace(store.name, "http://elsewhere"))
+    with pytest.raises(PipelineError, match="cannot be resumed"), training_run(store, "run", {}, root / "run_id"):
+        pytest.fail("it was resumed")
+    assert journal.exists()
