@@ -14,6 +14,7 @@ A training that was stopped goes on after its last finished epoch when the same 
 """
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -76,6 +77,7 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
         {"stage": "train", **(tags or {})},
         values=values,
         digest=dataset["digest"],
+        splits=dataset["splits"],
         hardware=hardware,
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
@@ -124,6 +126,7 @@ def trial(composed: DictConfig) -> float:
         output = Path(hydra_config.runtime.output_dir)
         chosen = {group: hydra_config.runtime.choices.get(group) for group in ("experiment", "sweep")}
         tags = {group: name for group, name in chosen.items() if name}
+        tags["command"] = shlex.join(["python", "-m", "pipeline.train", *hydra_config.overrides.task])
         return train(config, output, output, tags)["val_calibrated_loss"]
 
 

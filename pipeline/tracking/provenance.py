@@ -36,26 +36,33 @@ def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
     return tags
 
 
-def run_description(config: Config, tags: Mapping[str, str]) -> str:
-    """What a run trains, on which reviews, and from what it can be made again.
+def run_description(config: Config, tags: Mapping[str, str], splits: Mapping[str, int]) -> str:
+    """What a run trains, on which reviews, and how it is made again, as Markdown.
 
     Args:
         config: the configuration.
-        tags: of the run.
+        tags: of the run; `command` is there for a trial.
+        splits: reviews in each.
     """
     corpus = config.corpus
     work = "Pre-training for" if tags["stage"] == "pretrain" else "Training of"
-    recipe = [f"{group} `{tags[group]}`" for group in ("experiment", "sweep", "dvc.experiment") if group in tags]
     dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
+    sizes = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
     return "\n".join(
         [
             f"{work} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
             "",
-            f"- recipe: {', '.join(recipe) or 'the defaults'}; every choice is under Parameters",
+            f"- made by: {_command(tags)}; every choice is under Parameters",
             f"- code: commit `{tags['git.commit']}`{dirty}",
-            f"- data: md5 `{tags['data.md5']}`",
+            f"- data: md5 `{tags['data.md5']}`; reviews: {sizes}",
         ]
     )
+
+
+def _command(tags: Mapping[str, str]) -> str:
+    if experiment := tags.get("dvc.experiment"):
+        return f"`dvc exp run`, as `{experiment}`"
+    return f"`{tags.get('command', 'dvc repro')}`"
 
 
 def run_name(config: Config) -> str:
