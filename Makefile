@@ -32,6 +32,7 @@ bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md 
 	python -m benchmarks
 
 ablation: setup ## Train every part of the recipe by itself and together, three seeds each: docs/quality.md (hours)
+	dvc exp run $(OVERRIDES:%=-S %) -S pseudo_labels=teacher pseudo_label
 	dvc exp run $(OVERRIDES:%=-S %) -S pretraining=language_model pretrain
 	python -m pipeline.train -m sweep=ablation $(OVERRIDES)
 	python -m pipeline.ablation

@@ -33,6 +33,7 @@ from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.fitting import Training, fit
 from pipeline.model.hardware import Hardware, resolve_hardware
 from pipeline.model.pretrained import load_pretrained
+from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import save
 from pipeline.text.dataset import read_info, require_prepared_for
@@ -43,6 +44,7 @@ from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
+PSEUDO_LABELS = WORKSPACE / "artifacts" / "pseudo_labels"
 
 
 def main(config: Config) -> None:
@@ -68,8 +70,9 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     hardware = resolve_hardware(config.trainer)
     store = connect(config.tracking)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])
+    pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset["digest"])
     made_from = run_tags(config)
-    values = config.model_dump(include={"seed", "model", "pretraining", "training"})
+    values = config.model_dump(include={"seed", "model", "pretraining", "pseudo_labels", "training"})
     with checkpointed_run(
         store,
         run_name(config),
@@ -82,7 +85,9 @@ def train(config: Config, artifacts: Path, reports: Path, tags: Mapping[str, str
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
         vocabulary = Vocabulary.load(DATASET / "vocab.json")
-        training = fit(config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
+        training = fit(
+            config, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained, pseudo_labels
+        )
         _save_model(artifacts / "model", config, dataset, training, vocabulary)
         best = min(training.curve, key=lambda row: row["val_calibrated_loss"])
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
@@ -100,7 +105,7 @@ def _save_model(
 ) -> None:
     info = {
         **asdict(training.calibration),
-        **config.model_dump(include={"seed", "text", "model", "pretraining", "training", "trainer"}),
+        **config.model_dump(include={"seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"}),
         "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
     }

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from pipeline.errors import PipelineError
-from pipeline.model.datamodule import LengthBatches
+from pipeline.model.datamodule import LengthBatches, SentimentDataModule
 from pipeline.model.fitting import fit
 from pipeline.model.hardware import resolve_hardware
 from pipeline.model.ngrams import NgramLogOdds
 from pipeline.model.optimiser import learning_rate_factor
 from pipeline.model.pretrained import load_pretrained, save_pretrained
 from pipeline.model.pretraining import pretrain
+from pipeline.model.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from pipeline.text.dataset import read_split
 from pipeline.text.encoding import encode_corpus
 from tests.conftest import reviews
@@ -260,6 +261,57 @@ def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(c
     with pytest.raises(PipelineError, match="dvc repro pretrain"):
         load_pretrained(tmp_path / "nowhere", config.pretraining, "digest")
     assert load_pretrained(tmp_path / "nowhere", compose().pretraining, "digest") is None
+
+
+TEACHER = (*TINY, "pseudo_labels=teacher", "pseudo_labels.confidence=0.75")
+
+
+def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset, tmp_path):
+    config = compose(*TEACHER)
+    folder, vocab_size = dataset
+    probabilities = np.full(50, 0.5, np.float32)
+    probabilities[[3, 5, 7, 9]] = 0.9, 0.7, 0.1, 0.75
+    save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
+    found = load_pseudo_labels(tmp_path / "labels", config, "digest")
+
+    data = SentimentDataModule(folder, batch_size=16, fixed_length=None, max_reviews=None, seed=1, pseudo_labels=found)
+    texts, labels = data.labelled()
+    unlabelled = read_split(folder, "unlabelled")
+    assert labels[220:].tolist() == [1, 0, 1]
+    for text, row in zip(texts[220:], [3, 7, 9], strict=True):
+        np.testing.assert_array_equal(text, unlabelled[row])
+    assert sum(batch.size for batch in data.train_dataloader()) == 223
+
+    hardware = resolve_hardware(config.trainer)
+    first, second, alone = (
+        fit(config, folder, vocab_size, hardware, tmp_path / name, lambda *_: None, None, pseudo_labels)
+        for name, pseudo_labels in (("a", found), ("b", found), ("c", None))
+    )
+    np.testing.assert_equal(weights(first), weights(second))
+    assert not np.array_equal(weights(first)["deep.fc.weight"], weights(alone)["deep.fc.weight"])
+    assert not np.array_equal(weights(first)["wide.ratio"], weights(alone)["wide.ratio"])
+
+
+def test_pseudo_labels_are_refused_for_another_configuration_or_dataset(compose, tmp_path):
+    folder, config = tmp_path / "labels", compose(*TEACHER)
+    with pytest.raises(PipelineError, match="dvc repro pseudo_label"):
+        load_pseudo_labels(folder, config, "digest")
+    save_pseudo_labels(folder, config, "digest", np.array([0.9, 0.6], np.float32), {})
+    for change, told in (
+        ("model.hidden_dim=16", "model.hidden_dim: 16 is asked for, but .* was made with 8"),
+        ("pseudo_labels.teacher.epochs=7", "pseudo_labels.teacher.epochs: 7 is asked for"),
+    ):
+        with pytest.raises(PipelineError, match=told):
+            load_pseudo_labels(folder, compose(*TEACHER, change), "digest")
+    with pytest.raises(PipelineError, match="another dataset"):
+        load_pseudo_labels(folder, config, "other")
+    less_sure = compose(*TEACHER, "pseudo_labels.confidence=0.55", "training.epochs=7")
+    assert load_pseudo_labels(folder, less_sure, "digest").rows.tolist() == [0, 1]
+    assert load_pseudo_labels(folder, compose(), "digest") is None
+    whole = (folder / "probabilities.npy").read_bytes()
+    (folder / "probabilities.npy").write_bytes(whole[:-2])
+    with pytest.raises(PipelineError, match="damaged"):
+        load_pseudo_labels(folder, config, "digest")
 
 
 def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():

@@ -30,6 +30,7 @@ from pipeline.config.training import (
     NoPretraining,
     OptimiserConfig,
     Pretraining,
+    PseudoLabelsConfig,
     TrainerConfig,
     TrainingConfig,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "PackageCorpus",
     "PackageVectors",
     "Pretraining",
+    "PseudoLabelsConfig",
     "Section",
     "SentimentRNNConfig",
     "SplitConfig",
@@ -88,6 +90,7 @@ class Config(Section):
     text: TextConfig
     model: Model = Field(discriminator="network")
     pretraining: Pretraining = Field(discriminator="method")
+    pseudo_labels: PseudoLabelsConfig
     training: TrainingConfig
     trainer: TrainerConfig
     evaluation: EvaluationConfig

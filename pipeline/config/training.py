@@ -78,6 +78,20 @@ class LanguageModelConfig(OptimiserConfig):
 Pretraining = NoPretraining | LanguageModelConfig
 
 
+class PseudoLabelsConfig(Section):
+    """Self-training (Lee 2013): the network is also trained on unlabelled reviews, with labels a teacher gave them.
+
+    The teacher is a network of the same `model` and `pretraining`, trained on the labelled reviews.
+    """
+
+    teacher: TrainingConfig | None
+    """How the teacher is trained; null: no pseudo-labels."""
+    seed: int = Field(ge=0, lt=2**32)
+    """Of the teacher."""
+    confidence: float = Field(ge=0.5, lt=1)
+    """Smallest probability of a label for the review to be trained on."""
+
+
 class TrainerConfig(Section):
     """What the training runs on."""
 

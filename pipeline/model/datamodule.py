@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.model.batching import pad
 from pipeline.model.module import Batch, Reviews
+from pipeline.model.pseudo_labels import PseudoLabelled, PseudoLabels
 from pipeline.text.dataset import EncodedSplit, read_split
 
 POOL_BATCHES = 50
@@ -29,6 +30,7 @@ class SentimentDataModule(pl.LightningDataModule):
         max_reviews: use only so many reviews of each split, half of each label.
         seed: of the order of the reviews.
         unlabelled: also draw unlabelled reviews, if the dataset has them.
+        pseudo_labels: of unlabelled reviews that are trained on like the labelled ones.
     """
 
     def __init__(
@@ -40,11 +42,17 @@ class SentimentDataModule(pl.LightningDataModule):
         max_reviews: int | None,
         seed: int,
         unlabelled: bool = False,
+        pseudo_labels: PseudoLabels | None = None,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
-        self.train, self.validation = read_split(folder, "train"), read_split(folder, "validation")
-        self._rows = first_of_each_label(self.train, max_reviews)
+        labelled, self.validation = read_split(folder, "train"), read_split(folder, "validation")
+        self.train: EncodedSplit | PseudoLabelled = labelled
+        self._rows = first_of_each_label(labelled, max_reviews)
+        if pseudo_labels is not None:
+            self.train = PseudoLabelled(labelled, read_split(folder, "unlabelled"), pseudo_labels)
+            others = np.arange(len(labelled), len(self.train))[:max_reviews]
+            self._rows = np.concatenate([self._rows, others])
         order = LengthBatches(self._rows, self.train.lengths[self._rows], batch_size, seed)
         self.unlabelled, other = None, None
         if unlabelled and (folder / "unlabelled").exists():
@@ -153,7 +161,9 @@ def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.in
 
 
 class _Batches(Dataset[Batch]):
-    def __init__(self, split: EncodedSplit, unlabelled: EncodedSplit | None, fixed_length: int | None) -> None:
+    def __init__(
+        self, split: EncodedSplit | PseudoLabelled, unlabelled: EncodedSplit | None, fixed_length: int | None
+    ) -> None:
         self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
 
     def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> Batch:
@@ -162,5 +172,5 @@ class _Batches(Dataset[Batch]):
         unlabelled = None if self._unlabelled is None or other is None else self._reviews(self._unlabelled, other)
         return Batch(self._reviews(self._split, labelled), labels, unlabelled)
 
-    def _reviews(self, split: EncodedSplit, rows: list[int]) -> Reviews:
+    def _reviews(self, split: EncodedSplit | PseudoLabelled, rows: list[int]) -> Reviews:
         return Reviews(*pad([split[row] for row in rows], self._fixed_length))

@@ -21,6 +21,7 @@ from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
 from pipeline.model.pretrained import start_from
+from pipeline.model.pseudo_labels import PseudoLabels
 from pipeline.model.scoring import score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
@@ -55,6 +56,7 @@ def fit(
     checkpoints: Path,
     log_metrics: LogMetrics,
     pretrained: Mapping[str, Tensor] | None = None,
+    pseudo_labels: PseudoLabels | None = None,
 ) -> Training:
     """Train the configured network; go on after the last finished epoch if `checkpoints` holds one.
 
@@ -66,6 +68,7 @@ def fit(
         checkpoints: folder of this very training's checkpoints; the caller removes it when all is done.
         log_metrics: receives every logged point; on a resume, those of a repeated epoch again.
         pretrained: weights to start from, by their names in a `SentimentRNN`.
+        pseudo_labels: of unlabelled reviews, to be trained on like the labelled ones.
 
     Raises:
         KeyboardInterrupt: the user stopped it; the finished epochs can be resumed.
@@ -77,6 +80,7 @@ def fit(
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
         unlabelled=config.training.virtual_weight > 0,
+        pseudo_labels=pseudo_labels,
         seed=config.seed,
     )
     network = build_network(config.model, vocab_size)

@@ -14,6 +14,8 @@ import yaml
 from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
 
 UNKNOWN = "unknown"
+WORK = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
+"""What each stage that opens a run does, for people."""
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files a run changes itself; they do not make its code dirty."""
 
@@ -45,12 +47,11 @@ def run_description(config: Config, tags: Mapping[str, str], splits: Mapping[str
         splits: reviews in each.
     """
     corpus = config.corpus
-    work = "Pre-training for" if tags["stage"] == "pretrain" else "Training of"
     dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
     sizes = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
     return "\n".join(
         [
-            f"{work} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
+            f"{WORK[tags['stage']]} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
             "",
             f"- made by: {_command(tags)}; every choice is under Parameters",
             f"- code: commit `{tags['git.commit']}`{dirty}",

@@ -1,0 +1,81 @@
+"""Train a teacher on the labelled reviews of artifacts/dataset/ and let it label the unlabelled ones.
+
+Writes artifacts/pseudo_labels/, which `train` adds to the labelled reviews. With pseudo_labels=none, the default, there
+is nothing to do. A teacher whose training was stopped goes on after its last finished epoch when the same command is
+given again.
+"""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.checkpointed import checkpointed_run
+from pipeline.cli import run_stage
+from pipeline.config import WORKSPACE, Config, flatten
+from pipeline.model.build import Network, fixed_length
+from pipeline.model.fitting import fit
+from pipeline.model.hardware import resolve_hardware
+from pipeline.model.pretrained import load_pretrained
+from pipeline.model.pseudo_labels import save_pseudo_labels
+from pipeline.model.scoring import calibrated, score
+from pipeline.text.dataset import read_info, read_split
+from pipeline.text.vocabulary import Vocabulary
+from pipeline.tracking.provenance import run_name
+from pipeline.tracking.store import connect
+
+DATASET = WORKSPACE / "artifacts" / "dataset"
+PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
+PSEUDO_LABELS = WORKSPACE / "artifacts" / "pseudo_labels"
+SCORED_TOGETHER = 1024
+"""Reviews sorted by length together, between two steps of the progress bar."""
+
+
+def main(config: Config) -> None:
+    """Write `artifacts/pseudo_labels/`."""
+    dataset = read_info(DATASET)
+    digest = dataset["digest"]
+    asked = config.pseudo_labels
+    if asked.teacher is None:
+        logging.info("pseudo_labels=none: nothing to label")
+        save_pseudo_labels(PSEUDO_LABELS, config, digest, None, {})
+        return
+    if not (DATASET / "unlabelled").exists():
+        logging.info("this corpus has no unlabelled reviews: nothing to label")
+        save_pseudo_labels(PSEUDO_LABELS, config, digest, np.empty(0, np.float32), {})
+        return
+    hardware = resolve_hardware(config.trainer)
+    store = connect(config.tracking)
+    pretrained = load_pretrained(PRETRAINED, config.pretraining, digest)
+    teacher = config.model_copy(update={"training": asked.teacher, "seed": asked.seed})
+    values = teacher.model_dump(include={"seed", "model", "pretraining", "training"})
+    with checkpointed_run(
+        store,
+        f"teacher-{run_name(config)}",
+        config,
+        {"stage": "pseudo_label"},
+        values={"stage": "pseudo_label", **values},
+        digest=digest,
+        splits=dataset["splits"],
+        hardware=hardware,
+    ) as (run, checkpoints):
+        run.log_params(flatten({**values, "hardware": hardware.summary()}))
+        vocabulary = Vocabulary.load(DATASET / "vocab.json")
+        trained = fit(teacher, DATASET, len(vocabulary), hardware, checkpoints, run.log_metrics, pretrained)
+        logits = _score_unlabelled(trained.network, fixed_length(config.model))
+        probabilities = calibrated(logits, trained.calibration.temperature)
+        best = min(trained.curve, key=lambda row: row["val_calibrated_loss"])
+        save_pseudo_labels(PSEUDO_LABELS, config, digest, probabilities, best)
+        run.log_artifacts(PSEUDO_LABELS, "pseudo_labels")
+
+
+def _score_unlabelled(network: Network, length: int | None) -> NDArray[np.float32]:
+    reviews = read_split(DATASET, "unlabelled")
+    starts = tqdm(range(0, len(reviews), SCORED_TOGETHER), desc="label", disable=None)
+    chunks = (range(start, min(start + SCORED_TOGETHER, len(reviews))) for start in starts)
+    return np.concatenate([score(network, [reviews[row] for row in rows], length) for rows in chunks])
+
+
+if __name__ == "__main__":
+    run_stage(main, __doc__)
