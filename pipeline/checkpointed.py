@@ -47,6 +47,7 @@ def checkpointed_run(
     *,
     values: Mapping[str, Any],
     digest: str,
+    splits: Mapping[str, int],
     hardware: Hardware,
 ) -> Iterator[tuple[Run, Path]]:
     """Open the MLflow run of a training, and a folder for its checkpoints, which stays until all has gone well.
@@ -61,6 +62,7 @@ def checkpointed_run(
         tags: of a new run, beside the usual; `stage` is one.
         values: of the configuration, those that make the training what it is.
         digest: of the data.
+        splits: reviews in each.
         hardware: from `resolve_hardware`.
 
     Yields:
@@ -79,7 +81,7 @@ def checkpointed_run(
             "mlflow.source.name": f"pipeline.{tags['stage']}",
             "mlflow.source.type": "LOCAL",
         }
-        all_tags[NOTE_TAG] = run_description(config, all_tags)
+        all_tags[NOTE_TAG] = run_description(config, all_tags, splits)
         with (
             training_run(store, name, all_tags, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),

@@ -26,7 +26,8 @@ PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
 
 def main(config: Config) -> None:
     """Write `artifacts/pretrained/`."""
-    digest = read_info(DATASET)["digest"]
+    dataset = read_info(DATASET)
+    digest = dataset["digest"]
     if isinstance(config.pretraining, NoPretraining):
         logging.info("pretraining=none: nothing to pre-train")
         save_pretrained(PRETRAINED, config.pretraining, digest, None)
@@ -45,6 +46,7 @@ def main(config: Config) -> None:
         {"stage": "pretrain"},
         values=values,
         digest=digest,
+        splits=dataset["splits"],
         hardware=hardware,
     ) as (run, checkpoints):
         run.log_params(flatten({"pretraining": values, "hardware": hardware.summary()}))

@@ -36,7 +36,8 @@ SCORED_TOGETHER = 1024
 
 def main(config: Config) -> None:
     """Write `artifacts/pseudo_labels/`."""
-    digest = read_info(DATASET)["digest"]
+    dataset = read_info(DATASET)
+    digest = dataset["digest"]
     asked = config.pseudo_labels
     if asked.teacher is None:
         logging.info("pseudo_labels=none: nothing to label")
@@ -63,6 +64,7 @@ def main(config: Config) -> None:
         {"stage": "pseudo_label"},
         values=keyed,
         digest=digest,
+        splits=dataset["splits"],
         hardware=hardware,
     ) as (run, checkpoints):
         run.log_params(flatten({**values, "hardware": hardware.summary()}))

@@ -16,6 +16,7 @@ trains only what had not finished. More: docs/sweep.md
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -101,6 +102,7 @@ def train(
         {"stage": "train", **(tags or {})},
         values=values,
         digest=dataset["digest"],
+        splits=dataset["splits"],
         hardware=hardware,
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
@@ -149,6 +151,7 @@ def trial(composed: DictConfig) -> float | None:
     tags = {group: str(choices[group]) for group in ("experiment", "sweep") if choices.get(group)}
     groups = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
     tags[CHOICES_TAG] = json.dumps(groups, default=list)  # more than one experiment is a list
+    tags["command"] = shlex.join(["python", "-m", "pipeline.train", *hydra_config.overrides.task])
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():

@@ -289,11 +289,21 @@ def test_an_experiment_is_described_once(store: Store) -> None:
     assert store.client.get_experiment(again.experiment_id).tags[NOTE_TAG] == "Our own words."
 
 
-def test_a_run_says_what_it_trains_and_from_which_commit() -> None:
-    tags = {"stage": "train", "sweep": "grid", "git.commit": "abc", "git.dirty": "true", "data.md5": "123"}
-    description = run_description(configuration("model=gru"), tags)
-    for said in ("`gru` on **movie_reviews**", "sweep `grid`", "commit `abc`, with changes that are not", "md5 `123`"):
+@pytest.mark.parametrize(
+    ("more", "made_by"),
+    [
+        ({}, "`dvc repro`"),
+        ({"command": "python -m pipeline.train model=gru"}, "`python -m pipeline.train model=gru`"),
+        ({"dvc.experiment": "wide"}, "`dvc exp run`, as `wide`"),
+    ],
+)
+def test_a_run_says_what_it_trains_and_how_it_is_made_again(more: dict[str, str], made_by: str) -> None:
+    tags = {"stage": "train", "git.commit": "abc", "git.dirty": "true", "data.md5": "123", **more}
+    description = run_description(configuration("model=gru"), tags, {"train": 18000, "test": 2000})
+    for said in ("`gru` on **movie_reviews**", "commit `abc`, with changes that are not", "md5 `123`"):
         assert said in description
+    assert "18,000 train, 2,000 test" in description
+    assert f"made by: {made_by}" in description
 
 
 def test_provenance_of_a_checkout(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: Exception | None = None
+        self._failing_since = self._patience = 0.0
         self._thread = threading.Thread(target=self._send_all, name=f"MLflow run {run_id}", daemon=True)
         self._thread.start()
 
@@ -90,16 +91,16 @@ class Outbox:
                 shutil.rmtree(self.folder)
         finally:
             _release(self._lock)
-        if self._entries:
-            log.warning(
-                "MLflow run %s is incomplete in %s: %d entries were not sent (%s) and wait in %s; "
-                "`python -m pipeline.send` sends them later",
-                self._run_id,
-                self._store.name,
-                len(self._entries),
-                reason(self._failure) if self._failure else "interrupted",
-                self.folder,
-            )
+            if self._entries:
+                log.warning(
+                    "MLflow run %s is incomplete in %s: %d entries were not sent (%s) and wait in %s; "
+                    "`python -m pipeline.send` sends them later",
+                    self._run_id,
+                    self._store.name,
+                    len(self._entries),
+                    reason(self._failure) if self._failure else "interrupted",
+                    self.folder,
+                )
 
     def _write(self, entry: Entry) -> None:
         self._journal.write(json.dumps(entry) + "\n")

@@ -14,6 +14,8 @@ import yaml
 from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
 
 UNKNOWN = "unknown"
+WORK = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
+"""What each stage that opens a run does, for people."""
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files a run changes itself; they do not make its code dirty."""
 CHOICES_TAG = "hydra.choices"
@@ -50,26 +52,32 @@ def job_tags() -> dict[str, str]:
     return {"slurm.job": job} if job else {}
 
 
-def run_description(config: Config, tags: Mapping[str, str]) -> str:
-    """What a run trains, on which reviews, and from what it can be made again.
+def run_description(config: Config, tags: Mapping[str, str], splits: Mapping[str, int]) -> str:
+    """What a run trains, on which reviews, and how it is made again, as Markdown.
 
     Args:
         config: the configuration.
-        tags: of the run.
+        tags: of the run; `command` is there for a trial.
+        splits: reviews in each.
     """
     corpus = config.corpus
-    work = {"pretrain": "Pre-training for", "pseudo_label": "Teacher of"}.get(tags["stage"], "Training of")
-    recipe = [f"{group} `{tags[group]}`" for group in ("experiment", "sweep", "dvc.experiment") if group in tags]
     dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
+    sizes = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
     return "\n".join(
         [
-            f"{work} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
+            f"{WORK[tags['stage']]} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
             "",
-            f"- recipe: {', '.join(recipe) or 'the defaults'}; every choice is under Parameters",
+            f"- made by: {_command(tags)}; every choice is under Parameters",
             f"- code: commit `{tags['git.commit']}`{dirty}",
-            f"- data: md5 `{tags['data.md5']}`",
+            f"- data: md5 `{tags['data.md5']}`; reviews: {sizes}",
         ]
     )
+
+
+def _command(tags: Mapping[str, str]) -> str:
+    if experiment := tags.get("dvc.experiment"):
+        return f"`dvc exp run`, as `{experiment}`"
+    return f"`{tags.get('command', 'dvc repro')}`"
 
 
 def run_name(config: Config) -> str:
