@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from tests.conftest import Project
-from tests.test_distributed import dataset, in_two, train
+from tests.test_distributed import EPOCH, dataset, in_two, train
 from tests.test_pipeline import store, training_runs
 
 __all__ = ["dataset", "in_two", "train"]
@@ -23,14 +23,14 @@ def test_two_processes_pretrain_as_one_does(train, tmp_path):
 def test_a_process_that_dies_ends_the_training_which_then_goes_on(train, in_two, tmp_path):
     def kill_one(step):
         for child in multiprocessing.active_children():
-            if child.name == "process 1" and step >= 4:  # the first of six epochs is over and kept
+            if child.name == "process 1" and step >= EPOCH:  # the first of three epochs is over and kept
                 child.kill()
 
     with pytest.raises(PipelineError, match="training process 1 was ended by SIGKILL"):
         train(2, tmp_path, kill_one)
     assert not multiprocessing.active_children()
     curve, points = train(2, tmp_path)
-    assert min(step for _, step in points) >= 4, "a finished epoch was trained again"
+    assert min(step for _, step in points) >= EPOCH, "a finished epoch was trained again"
     assert curve == in_two[0]
 
 
