@@ -13,7 +13,7 @@ from pipeline.files import only_one
 from pipeline.model.hardware import Hardware
 from pipeline.model.trainer import training_key
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.provenance import run_description, run_tags
+from pipeline.tracking.provenance import run_description
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store
 
@@ -59,7 +59,7 @@ def checkpointed_run(
         store: an open store.
         name: of a new run.
         config: the whole configuration.
-        tags: of a new run, beside the usual; `stage` is one.
+        tags: of the run: those of `run_tags`, `stage`, and others.
         values: of the configuration, those that make the training what it is.
         digest: of the data.
         splits: reviews in each.
@@ -76,7 +76,6 @@ def checkpointed_run(
     with only_one(checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"):
         record, system_metrics = checkpoints / "run_id", config.tracking.system_metrics
         all_tags = {
-            **run_tags(config),
             **tags,
             "mlflow.source.name": f"pipeline.{tags['stage']}",
             "mlflow.source.type": "LOCAL",
@@ -86,6 +85,6 @@ def checkpointed_run(
             training_run(store, name, all_tags, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
-            run.set_tags({**run_tags(config), **tags, "mlflow.runName": name})  # a resumed run is the resumer's
+            run.set_tags({**all_tags, "mlflow.runName": name})  # a resumed run is the resumer's
             yield run, checkpoints
         shutil.rmtree(checkpoints)

@@ -17,7 +17,7 @@ from pipeline.model.pretraining import pretrain
 from pipeline.model.processes import in_processes
 from pipeline.text.dataset import read_info
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.tracking.provenance import run_name
+from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
@@ -43,7 +43,7 @@ def main(config: Config) -> None:
         store,
         f"pretrain-{run_name(config)}",
         config,
-        {"stage": "pretrain"},
+        {**run_tags(config), "stage": "pretrain"},
         values=values,
         digest=digest,
         splits=dataset["splits"],

@@ -24,7 +24,7 @@ from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import save_pseudo_labels
 from pipeline.model.scoring import calibrated, score
 from pipeline.text.dataset import read_info, read_split
-from pipeline.tracking.provenance import run_name
+from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
@@ -61,7 +61,7 @@ def main(config: Config) -> None:
         store,
         f"teacher-{run_name(config)}",
         config,
-        {"stage": "pseudo_label"},
+        {**run_tags(config), "stage": "pseudo_label"},
         values=keyed,
         digest=digest,
         splits=dataset["splits"],

@@ -99,7 +99,7 @@ def train(
         store,
         name or run_name(config),
         config,
-        {"stage": "train", **(tags or {})},
+        {**made_from, "stage": "train", **(tags or {})},
         values=values,
         digest=dataset["digest"],
         splits=dataset["splits"],
