@@ -16,7 +16,7 @@ from tests.conftest import Project
 from tests.servers import MLflowServer
 
 LOG_EVERY = 10  # steps
-REVIEWS, BATCH = 207, 16  # of the training split
+REVIEWS, BATCH = 202, 16  # of the training split
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """What a run logs is sent once, whatever becomes of its process or its run."""
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,11 +35,32 @@ with training_run(store, "run", {}, Path(sys.argv[1])) as run:
 """
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose training was killed after the store had taken most of it, but not noted so."""
+    root = tmp_path_factory.mktemp("killed")
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    command = [sys.executable, "-c", KILLED, str(root / "run_id")]
+    found = subprocess.run(command, env={**environment, "DVC_ROOT": str(root)}, check=False, capture_output=True)
+    assert found.returncode == -signal.SIGKILL, found.stderr
+    return root
+
+
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that project."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    for journal in tmp_path.glob(".unsent/*/journal.jsonl"):
+        journal.write_text(journal.read_text().replace(str(killed), str(tmp_path)))
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def run_id(root: Path) -> str:
+    """Of the run of the training that was killed."""
+    return (root / "run_id").read_text()
 
 
 def tracking(uri: str) -> TrackingConfig:
@@ -57,15 +80,9 @@ def points(store: Store, run_id: str, key: str) -> list[tuple[int, float]]:
     return [(point.step, point.value) for point in store.client.get_metric_history(run_id, key)]
 
 
-def killed_run(record: Path) -> str:
-    """The run of a process that was killed after the store had taken most of it, but not noted so."""
-    found = subprocess.run([sys.executable, "-c", KILLED, str(record)], check=False, capture_output=True)
-    assert found.returncode == -signal.SIGKILL, found.stderr
-    return record.read_text()
-
-
-def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(store: Store, root: Path) -> None:
-    run_id = killed_run(root / "run_id")
+def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
+    store: Store, root: Path, run_id: str
+) -> None:
     assert waiting(root)
     assert send_unsent(store) == []
     run = store.client.get_run(run_id)
@@ -77,8 +94,7 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(store:
     assert waiting(root) == []
 
 
-def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, root: Path) -> None:
-    run_id = killed_run(root / "run_id")
+def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, root: Path, run_id: str) -> None:
     with training_run(store, "run", {}, root / "run_id") as run:
         assert run.run_id == run_id
         for step in (2, 3, 4):
@@ -105,8 +121,10 @@ def test_a_run_deleted_meanwhile_holds_nothing_up_and_its_record_stays(
     assert store.client.get_run(run.run_id).info.status == "FINISHED"
 
 
-def test_what_waits_for_one_store_goes_to_no_other(store: Store, root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    run_id = killed_run(root / "run_id")
+def test_what_waits_for_one_store_goes_to_no_other(
+    store: Store, root: Path, run_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(root / "mlflow.db", root / "other.db")
     other = connect(tracking("sqlite:///other.db"))
     assert [folder.name for folder in send_unsent(other)] == [run_id]
     assert f"it is for {store.name}" in caplog.text
@@ -122,8 +140,7 @@ def test_a_training_that_still_runs_sends_for_itself(store: Store, root: Path) -
     assert waiting(root) == []
 
 
-def test_a_run_with_something_unsent_is_not_resumed(store: Store, root: Path) -> None:
-    run_id = killed_run(root / "run_id")
+def test_a_run_with_something_unsent_is_not_resumed(store: Store, root: Path, run_id: str) -> None:
     journal = root / ".unsent" / run_id / "journal.jsonl"
     journal.write_text(journal.read_text().replace(store.name, "http://elsewhere"))
     with pytest.raises(PipelineError, match="cannot be resumed"), training_run(store, "run", {}, root / "run_id"):

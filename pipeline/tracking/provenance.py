@@ -16,6 +16,7 @@ from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
 UNKNOWN = "unknown"
 WORK = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
 """What each stage that opens a run does, for people."""
+SPLITS = ("train", "validation", "test", "unlabelled")
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files a run changes itself; they do not make its code dirty."""
 CHOICES_TAG = "hydra.choices"
@@ -62,7 +63,7 @@ def run_description(config: Config, tags: Mapping[str, str], splits: Mapping[str
     """
     corpus = config.corpus
     dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
-    sizes = ", ".join(f"{rows:,} {split}" for split, rows in splits.items())
+    sizes = ", ".join(f"{rows:,} {split}" for split in SPLITS if (rows := splits.get(split)))
     return "\n".join(
         [
             f"{WORK[tags['stage']]} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",

@@ -68,7 +68,7 @@ def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "pl
     page.goto(f"{ui}/#/experiments/1/runs/{runs(project)[name]}")
     expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
     expect(page.get_by_text("pipeline.train").first).to_be_visible()
-    for said in ("207 train", "dvc repro", "md5"):
+    for said in ("202 train, 28 validation, 58 test", "dvc repro", "md5"):
         expect(page.get_by_text(said).first).to_be_visible()
 
 
