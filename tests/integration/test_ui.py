@@ -19,7 +19,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture(scope="module")
 def project(trained: Project) -> Project:
-    """The trained project and two trials of a sweep."""
+    """The trained project and a sweep of two trials."""
     trained.run("python", "-m", "pipeline.train", "-m", "training=smoke", "model.hidden_dim=8,12")
     return trained
 
@@ -57,7 +57,7 @@ def runs(project: Project) -> dict[str, str]:
 
 def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: str, page: "playwright.Page") -> None:
     page.goto(f"{ui}/#/experiments/1/runs?viewStateShareKey=overview")
-    for name in runs(project):
+    for name in runs(project).keys() - {"hidden_dim=8", "hidden_dim=12"}:  # folded below their sweep
         expect(page.get_by_role("link", name=name).first).to_be_visible()
     for column in ("test/accuracy", "baseline/accuracy", "best/val_accuracy"):
         expect(page.get_by_text(column, exact=True).first).to_be_visible()
@@ -73,13 +73,24 @@ def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "pl
 
 
 def test_two_trials_compared_show_what_differs(project: Project, ui: str, page: "playwright.Page") -> None:
-    both = [run_id for name, run_id in runs(project).items() if "-8-" in name or "-12-" in name]
-    assert len(both) == 2
-    ids = f'["{both[0]}","{both[1]}"]'
-    page.goto(f'{ui}/#/compare-runs?runs={ids}&experiments=["1"]')
+    both = (runs(project)[f"hidden_dim={size}"] for size in (8, 12))
+    ids = ",".join(f'"{run_id}"' for run_id in both)
+    page.goto(f'{ui}/#/compare-runs?runs=[{ids}]&experiments=["1"]')
     expect(page.get_by_text("model.hidden_dim").first).to_be_visible()
     for size in ("8", "12"):
         expect(page.get_by_role("cell", name=size, exact=True).first).to_be_visible()
+
+
+def test_a_sweep_says_which_trial_was_best_and_shows_its_picture(
+    project: Project, ui: str, page: "playwright.Page"
+) -> None:
+    sweep = runs(project)["command: hidden_dim"]
+    page.goto(f"{ui}/#/experiments/1/runs/{sweep}")
+    expect(page.get_by_text("2 trials, 0 failed").first).to_be_visible()
+    expect(page.get_by_text("Best: hidden_dim=").first).to_be_visible()
+    page.goto(f"{ui}/#/experiments/1/runs/{sweep}/artifacts/sweep/sweep.png")
+    picture = page.locator("img[alt*='sweep.png'], .image-outer-container img, canvas").first
+    expect(picture).to_be_visible()
 
 
 def test_the_champion_leads_to_its_run(project: Project, ui: str, page: "playwright.Page") -> None:
