@@ -1,6 +1,7 @@
 """Write the plots: CSV files for `dvc plots`, PNG files for people."""
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,12 +108,14 @@ def write_figures(folder: Path, drawings: Mapping[str, Draw]) -> None:
         _save(summary, temporary / "summary.png")
 
 
-def write_panels(path: Path, panels: Sequence[Draw]) -> None:
-    """Write one PNG file with the drawings side by side. Equal input, equal bytes."""
+def write_panels(path: Path, panels: Sequence[Draw], columns: int | None = None) -> None:
+    """Write one PNG file with the drawings in rows of so many columns; None: side by side. Equal input, equal bytes."""
+    columns = min(columns or len(panels), len(panels))
+    rows = math.ceil(len(panels) / columns)
     with replace(path) as temporary, matplotlib.style.context(STYLE):
-        figure = Figure(figsize=(5 * len(panels), 4.2), layout="constrained")
-        for draw, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False).flat, strict=True):
-            draw(axes)
+        figure = Figure(figsize=(5 * columns, 4.2 * rows), layout="constrained")
+        for position, draw in enumerate(panels, start=1):
+            draw(figure.add_subplot(rows, columns, position))
         _save(figure, temporary)
 
 

@@ -10,6 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.evaluation.figures import GUESS, MODEL
 
 MOST_SLICES = 6
+FEW = 6
+"""Values that are each named on the axis."""
 WIDE = 20
 """From this ratio of the largest to the smallest value on, the axis is logarithmic."""
 
@@ -48,6 +50,9 @@ def draw_slice(axes: Axes, losses: Sequence[float], key: str, values: Sequence[s
         axes.plot(numbers, losses, "o", color=MODEL, alpha=0.6)
         if min(numbers) > 0 and max(numbers) / min(numbers) >= WIDE:
             axes.set_xscale("log")
+        tried = sorted(set(numbers))
+        if len(tried) <= FEW:
+            axes.set_xticks(tried, [f"{value:g}" for value in tried])
     axes.set(title=key, xlabel=key)
 
 

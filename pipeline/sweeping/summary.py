@@ -95,7 +95,7 @@ def _summarise(store: Store, session: Session, description: str, status: str, tr
         table, picture = Path(folder) / "trials.csv", Path(folder) / "sweep.png"
         write_table(table, trials, session.searched)
         if finished:
-            write_panels(picture, panels(losses, _values(trials, session.searched), OBJECTIVE_LABEL))
+            write_panels(picture, panels(losses, _values(trials, session.searched), OBJECTIVE_LABEL), columns=2)
         files = [file for file in (table, picture) if file.exists()]
         close_sweep(store, session.run_id, status, tags, description, files)
 
