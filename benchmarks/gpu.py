@@ -68,7 +68,10 @@ def _batches(config: Config, dataset: Path) -> Batches:
         max_reviews=config.training.max_reviews,
         seed=config.seed,
     )
-    return [(ids.cuda(), lengths.cuda(), labels.cuda()) for (ids, lengths), labels, _ in data.train_dataloader()]
+    return [
+        (batch.reviews.ids.cuda(), batch.reviews.lengths.cuda(), batch.labels.cuda())
+        for batch in data.train_dataloader()
+    ]
 
 
 def _training(config: Config, dataset: Path, vocab_size: int) -> dict[str, Callable[[], float]]:

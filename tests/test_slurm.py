@@ -13,18 +13,20 @@ from pipeline.tracking.provenance import job_tags
 from pipeline.tracking.store import connect
 from pipeline.tracking.sweep import child_tags, find_trials, open_sweep
 
+TRACKING = TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=0)
+
 
 def test_without_sbatch_a_sweep_on_slurm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PipelineError, match="hydra/launcher: there is no sbatch here"):
-        outlive_jobs(TrackingConfig(experiment="reviews", uri=None, system_metrics=False))
+        outlive_jobs(TRACKING)
 
 
 def test_a_trial_whose_job_died_is_failed_with_the_run_it_opened_or_a_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False))
+    store = connect(TRACKING)
     sweep = open_sweep(store, "key", "sweep", {}, {})
     monkeypatch.setenv("SENTIMENT_SWEEP", "")
     Session("key", sweep, ["seed"], 1).hand_over()
