@@ -102,11 +102,15 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
 
 def difference(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
     """What must be set to turn `present` into `wanted`; what it has too much stays."""
-    both = {key: (value, present.get(key)) for key, value in wanted.items() if value != present.get(key)}
-    return {
-        key: difference(value, now) if isinstance(value, Mapping) and isinstance(now, Mapping) else value
-        for key, (value, now) in both.items()
-    }
+    found: dict[str, Any] = {}
+    for key, value in wanted.items():
+        now = present.get(key)
+        if isinstance(value, Mapping) and isinstance(now, Mapping):
+            if inner := difference(value, now):
+                found[key] = inner
+        elif value != now:
+            found[key] = value
+    return found
 
 
 def _groups() -> dict[str, str]:

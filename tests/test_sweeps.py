@@ -185,6 +185,6 @@ def test_a_run_that_conf_cannot_give_is_refused(grid, promote):
 
 
 def test_the_difference_of_configurations():
-    present = {"a": 1, "b": {"c": 2, "d": {"e": 3}}, "f": {"g": 4}, "h": None}
-    wanted = {"a": 1, "b": {"c": 2, "d": {"e": 5}}, "f": None, "h": {"i": 6}}
+    present = {"a": 1, "b": {"c": 2, "d": {"e": 3}}, "f": {"g": 4}, "h": None, "k": {"l": 7, "m": 8}}
+    wanted = {"a": 1, "b": {"c": 2, "d": {"e": 5}}, "f": None, "h": {"i": 6}, "k": {"l": 7}}
     assert difference(wanted, present) == {"b": {"d": {"e": 5}}, "f": None, "h": {"i": 6}}
