@@ -107,7 +107,7 @@ def test_each_of_them_has_one_room():
     assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serving"}}
 
 
-ROOMS = ("corpus", "evaluation", "model", "serving", "sweeping", "text", "tracking")
+ROOMS = ("corpus", "evaluation", "model", "pages", "serving", "sweeping", "text", "tracking")
 
 
 def test_rooms_import_no_stage_and_not_in_a_circle():
