@@ -1,6 +1,7 @@
-"""The log-odds a trained network gives to encoded reviews."""
+"""The log-odds a trained network gives to encoded reviews, and the answers they become."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,27 @@ from pipeline.model.batching import pad
 from pipeline.model.build import Network, path_logits
 
 BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's log-odds become an answer: fixed on validation, see `pipeline.model.calibration`."""
+
+    temperature: float
+    """What the log-odds are divided by."""
+    bias: float
+    """What is then added to them."""
+    threshold: float
+    """Smallest probability that counts as positive."""
+
+    def log_odds(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Calibrated log-odds [n] of a network's log-odds [n]."""
+        return (logits / self.temperature + self.bias).astype(np.float32)
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Calibrated probability of "positive" [n] of a network's log-odds [n]."""
+        found: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(self.log_odds(logits))).numpy()
+        return found
 
 
 def score(network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> NDArray[np.float32]:
@@ -45,9 +67,3 @@ def _in_batches(
     unsorted = np.empty_like(found)
     unsorted[order] = found
     return unsorted
-
-
-def calibrated(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Probabilities [n] of log-odds [n] divided by the temperature (Guo et al. 2017, section 4.2)."""
-    probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(logits) / temperature).numpy()
-    return probabilities

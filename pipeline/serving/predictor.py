@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.model.build import Network, fixed_length
-from pipeline.model.scoring import calibrated, score
+from pipeline.model.scoring import score
 from pipeline.serving.folder import ModelInfo, load
 from pipeline.text.vocabulary import Encoder, Vocabulary
 
@@ -46,7 +46,7 @@ class Predictor:
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
         logits = score(self._network, [self._encoder.encode(text) for text in texts], fixed_length(self.info.model))
-        return calibrated(logits, self.info.temperature)
+        return self.info.calibration.probabilities(logits)
 
 
 def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
