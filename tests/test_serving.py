@@ -61,7 +61,7 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(saved):
     many = [TEXTS[i % len(TEXTS)] for i in range(CHUNK_SIZE + 50)]
     answers = predictor.probabilities(many)
     np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), len(many)), atol=1e-5)
-    assert [text for text, _, _ in predictor.stream(many)] == many
+    assert [text for text, _ in predictor.stream((text, text) for text in many)] == many
     assert len(predictor.probabilities([])) == 0
 
 

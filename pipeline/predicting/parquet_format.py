@@ -1,4 +1,4 @@
-"""Parquet files in, the same with the answers out. The one module of this room that loads pyarrow."""
+"""Parquet files in, the same with the answers out. The one module of this room that loads pyarrow's part for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,8 @@ import pyarrow.parquet as pq
 from pipeline.errors import PipelineError
 from pipeline.predicting.text_formats import ADDED, Answer, require_fitting_columns
 
-ROWS = 1024
-"""Rows of a batch."""
-ROW_GROUP = 64 * ROWS
-"""Rows of a group of the file that is written."""
+ROWS = 16 * 1024
+"""Rows held at a time, and rows of a group of the file that is written, which remembers something of each group."""
 
 
 def annotate(source: Path, target: Path, column: str, answer: Answer[Any]) -> None:
@@ -33,7 +31,7 @@ def annotate(source: Path, target: Path, column: str, answer: Answer[Any]) -> No
         written = schema.append(pa.field(ADDED[0], pa.string())).append(pa.field(ADDED[1], pa.float32()))
         with pq.ParquetWriter(target, written) as writer:
             for batch in _batches(file, source):
-                writer.write_batch(_answered(batch, column, written, answer), ROW_GROUP)
+                writer.write_batch(_answered(batch, column, written, answer))
 
 
 def _batches(file: pq.ParquetFile, source: Path) -> Iterator[pa.RecordBatch]:

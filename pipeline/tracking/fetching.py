@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import PipelineError
-from pipeline.tracking.store import connect, reason
+from pipeline.tracking.store import as_default, connect, reason
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -27,12 +27,11 @@ def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
     store = connect(config)
     uri = f"runs:/{model}/model" if RUN_ID.fullmatch(model) else model
     try:
-        found = download_artifacts(
-            artifact_uri=f"{uri}/artifacts/model" if uri.startswith("models:/") else uri,
-            dst_path=str(destination),
-            tracking_uri=store.uri,
-            registry_uri=store.uri,
-        )
+        with as_default(store):  # MLflow resolves an alias there, whatever it is told
+            found = download_artifacts(
+                artifact_uri=f"{uri}/artifacts/model" if uri.startswith("models:/") else uri,
+                dst_path=str(destination),
+            )
     except (MlflowException, OSError) as error:
         raise PipelineError(f"{model} cannot be fetched from {store.name}: {reason(error)}") from None
     return Path(found)
