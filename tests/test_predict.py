@@ -252,23 +252,25 @@ def test_a_terminal_shows_the_rate(model, tmp_path):
     assert "5000 texts" in shown and "texts/s" in shown
 
 
+MEASURED = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
 def peak_memory(model, source):
     """Bytes a `predict` of a file holds at most."""
-    process = subprocess.Popen(
-        [*PREDICT, "--model", str(model), "--input", str(source)], stdout=subprocess.DEVNULL, cwd=WORKSPACE
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    # Not this process's own child: one is born with the peak of its parent, which these tests have made large.
+    command = [sys.executable, "-c", MEASURED, *PREDICT, "--model", str(model), "--input", str(source)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
+    return int(found.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 def test_memory_does_not_grow_with_the_file(model, tmp_path):
-    for name, rows in (("small", 500), ("large", 5000)):
+    for name, rows in (("small", 2500), ("large", 7500)):
         with (tmp_path / f"{name}.csv").open("w") as file:
             file.write("text,note\n" + f"good film,{'x' * 10_000}\n" * rows)
     growth = peak_memory(model, tmp_path / "large.csv") - peak_memory(model, tmp_path / "small.csv")
-    assert growth < 15e6  # of 45
+    assert growth < 20e6  # of 50
 
 
 def test_models_are_fetched_from_mlflow(trained, tmp_path):

@@ -21,7 +21,7 @@ from pipeline.serving.predictor import CHUNK_SIZE
 from pipeline.serving.pyfunc import SentimentModel
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 
-WORDS = ["a", "bad", "film", "good", "long", "not", "plot", "the", "warm", ".", "!"]
+WORDS = ["a", "bad", "film", "good", "long", "nan", "none", "not", "plot", "the", "warm", ".", "!"]
 TEXTS = ["A good film.", "", "the plot <br /> not good! " * 30, "zebra", "Bad, bad film"]
 
 
