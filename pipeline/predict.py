@@ -26,7 +26,7 @@ from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE, load_params
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
-from pipeline.predicting.files import annotate, check, write
+from pipeline.predicting.files import annotate, check, clear_errors, write
 from pipeline.predicting.text_formats import plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
 
@@ -64,7 +64,7 @@ def main(
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown on a terminal
 
-    with tqdm(unit=" texts", disable=hidden) as progress:
+    with clear_errors(), tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
             for answered in predictor.stream(rows):

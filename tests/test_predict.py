@@ -240,6 +240,16 @@ def test_a_reader_that_has_enough_is_no_error_and_a_pipe_gets_no_progress(model,
     assert (found.returncode, found.stderr, len(found.stdout.splitlines())) == (141, "", 1)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_said_in_one_line(model, tmp_path):
+    (tmp_path / "a.txt").write_text("a good film\n")
+    command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
+    assert "the output: No space left on device" in found.stderr
+
+
 def test_a_terminal_shows_the_rate(model, tmp_path):
     (tmp_path / "a.txt").write_text("a good film\n" * 5000)
     ours, terminal = pty.openpty()
