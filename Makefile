@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test integration bench ablation lint ui
+.PHONY: help setup repro test integration bench ablation lint ui serve
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -45,3 +45,9 @@ lint: setup
 ui: setup ## Open the MLflow UI on the local store (PORT=5000)
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+
+serve: PORT = 5001
+serve: setup ## Serve the champion over HTTP (PORT=5001)
+	@echo "POST to http://127.0.0.1:$(PORT)/invocations; docs/serve.md shows how"
+	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" mlflow models serve \
+		--model-uri models:/sentiment@champion --env-manager local --host 127.0.0.1 --port $(PORT)

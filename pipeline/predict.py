@@ -1,38 +1,103 @@
 """Tell whether reviews are positive.
 
 Takes texts as arguments, or with none (or -) one a line from standard input, and prints for each its label, the
-calibrated probability that it is positive, and the text. The model is the pipeline's own, artifacts/model/.
+calibrated probability that it is positive, and the text. With --input it takes a file (.csv, .tsv, .jsonl, .parquet, or
+.txt with a text a line; all but .parquet also with .gz) and writes the same rows in the same format with the columns
+`label` and `probability` added. The model is the pipeline's own, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
+  python -m pipeline.predict --input reviews.csv --output answers.csv
+  python -m pipeline.predict --model models:/sentiment@champion < lines.txt
+
+More: docs/predict.md
 """
 
 import argparse
+import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tqdm import tqdm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE
+from pipeline.config import WORKSPACE, load_params
+from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
-from pipeline.serving.predictor import Predictor
+from pipeline.predicting.files import annotate, check, clear_errors, write
+from pipeline.predicting.text_formats import plain_lines
+from pipeline.serving.predictor import Prediction, Predictor
+
+MODEL = WORKSPACE / "artifacts" / "model"
+IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
 
-def load(folder: Path | str) -> Predictor:
-    """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is none."""
-    return Predictor.load(folder)
+def load(model: Path | str = MODEL) -> Predictor:
+    """A model to call with texts: `load("artifacts/model")(["a good film"])` gives a list of `Prediction`.
+
+    Args:
+        model: a model folder; or what MLflow has, as `models:/sentiment@champion`, another such URI or a run's id.
+
+    Raises:
+        PipelineError: there is no such model, or it is damaged.
+    """
+    if not IN_MLFLOW.fullmatch(str(model)) or Path(model).is_dir():
+        return Predictor.load(model)
+    from pipeline.tracking.fetching import fetch_model  # loads mlflow, which takes longer than all else here
+
+    with TemporaryDirectory() as folder:
+        return Predictor.load(fetch_model(load_params().tracking, str(model), Path(folder)))
 
 
-def main() -> None:
-    """Read the arguments, print a line for each text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review; none or - reads lines from standard input")
-    arguments = parser.parse_args()
-    texts = sys.stdin if arguments.texts in ([], ["-"]) else arguments.texts
-    with tidy_exit():
-        set_up_allocator()
-        predictor = load(WORKSPACE / "artifacts" / "model")
-        for text, label, probability in predictor.stream(text.rstrip("\n") for text in texts):
-            print(f"{label}\t{probability:.4f}\t{text}")
+def main(
+    texts: list[str], source: Path | None, output: Path | None, column: str, model: str, threshold: float | None
+) -> None:
+    """Answer texts, or the rows of a file; the arguments are those of the command."""
+    if texts and source:
+        raise PipelineError("texts and --input are given; leave one of them out")
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise PipelineError(f"--threshold {threshold}: not a probability; give a number from 0 to 1")
+    check(source, output)
+    predictor = load(model)
+    predictor.threshold = predictor.threshold if threshold is None else threshold
+    hidden = True if output is None and sys.stdout.isatty() else None  # None: shown on a terminal
+
+    with clear_errors(), tqdm(unit=" texts", disable=hidden) as progress:
+
+        def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
+            for answered in predictor.stream(rows):
+                progress.update()
+                yield answered
+
+        if source is not None:
+            annotate(source, output, sys.stdout.buffer, column, answer)
+        else:
+            lines = sys.stdin.buffer if texts in ([], ["-"]) else [text.encode(errors="replace") for text in texts]
+            write(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review; none or - reads lines from standard input")
+    parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
+    parser.add_argument("--column", default="text", help="of the file, with the texts (default: %(default)s)")
+    parser.add_argument(
+        "--model", default=str(MODEL), help="a folder, an MLflow URI such as models:/NAME@ALIAS, a run id"
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="smallest probability called positive (default: the model's own)"
+    )
+    arguments = parser.parse_args()
+    with tidy_exit():
+        set_up_allocator()
+        main(
+            arguments.texts,
+            arguments.input,
+            arguments.output,
+            arguments.column,
+            arguments.model,
+            arguments.threshold,
+        )

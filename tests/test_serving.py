@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 from safetensors.torch import load_file, save_file
 
 from pipeline.config import WORKSPACE
@@ -15,9 +18,10 @@ from pipeline.model.build import build_network
 from pipeline.predict import load
 from pipeline.serving.folder import save
 from pipeline.serving.predictor import CHUNK_SIZE
+from pipeline.serving.pyfunc import SentimentModel
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 
-WORDS = ["a", "bad", "film", "good", "long", "not", "plot", "the", "warm", ".", "!"]
+WORDS = ["a", "bad", "film", "good", "long", "nan", "none", "not", "plot", "the", "warm", ".", "!"]
 TEXTS = ["A good film.", "", "the plot <br /> not good! " * 30, "zebra", "Bad, bad film"]
 
 
@@ -67,7 +71,7 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(saved):
     many = [TEXTS[i % len(TEXTS)] for i in range(CHUNK_SIZE + 50)]
     answers = predictor.probabilities(many)
     np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), len(many)), atol=1e-5)
-    assert [text for text, _, _ in predictor.stream(many)] == many
+    assert [text for text, _ in predictor.stream((text, text) for text in many)] == many
     assert len(predictor.probabilities([])) == 0
 
 
@@ -152,3 +156,36 @@ def test_predicting_loads_neither_mlflow_nor_lightning_nor_pickles(saved):
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=WORKSPACE)
     assert found.stdout.splitlines()[1] == "[]"
+
+
+@pytest.fixture
+def registered(saved):
+    """The model as MLflow calls it."""
+    model = SentimentModel()
+    model.load_context(SimpleNamespace(artifacts={"model": str(saved[0])}))
+    return model
+
+
+def test_the_registered_model_takes_missing_texts_for_empty(saved, registered):
+    texts = ["A good film.", None, float("nan"), pd.NA, "", "日本語 😀"]
+    for column in (0, "text"):
+        found = registered.predict(pd.DataFrame({column: pd.Series(texts, dtype=object)}))
+        expected = load(saved[0])(["A good film.", "", "", "", "", "日本語 😀"])
+        assert list(found.itertuples(index=False, name=None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("column", "texts", "message"),
+    [("text", ["good", 3], "item 1 is 3, not a text"), ("id", ["7"], "the first column is 'id'.*'text'")],
+)
+def test_the_registered_model_refuses_what_is_no_text(registered, column, texts, message):
+    with pytest.raises(MlflowException, match=message) as caught:
+        registered.predict(pd.DataFrame({column: texts}))
+    assert caught.value.get_http_status_code() == 400
+
+
+def test_answers_do_not_depend_on_the_threads(saved, monkeypatch):
+    texts = TEXTS * 100
+    alone = load(saved[0]).probabilities(texts)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    np.testing.assert_array_equal(load(saved[0]).probabilities(texts), alone)

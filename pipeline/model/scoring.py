@@ -1,8 +1,9 @@
 """The log-odds a trained network gives to encoded reviews, and the answers they become."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from pipeline.model.batching import pad
 from pipeline.model.build import Network, path_logits
 
 BATCH_SIZE = 64
+
+Rows = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -36,15 +39,30 @@ class Calibration:
         return found
 
 
-def score(network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> NDArray[np.float32]:
+class BatchMap(Protocol):
+    """The built-in `map`, or that of an executor, with one iterable."""
+
+    def __call__(
+        self, function: Callable[[Rows], NDArray[np.float32]], batches: Iterable[Rows], /
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield `function(batch)` for each batch, in order."""
+
+
+def score(
+    network: Network,
+    reviews: Sequence[NDArray[np.int32]],
+    fixed_length: int | None,
+    batch_map: BatchMap = map,
+) -> NDArray[np.float32]:
     """Log-odds [n] that each review is positive, in the order of the reviews.
 
     Args:
         network: in evaluation mode, on the CPU.
         reviews: token ids of each review, at least one id each; batched by length, which changes no answer.
         fixed_length: as for `pipeline.model.batching.pad`.
+        batch_map: calls the network with each batch, the longest first.
     """
-    return _in_batches(lambda ids, lengths: network.logits(ids, None, lengths)[0], reviews, fixed_length)
+    return _in_batches(lambda ids, lengths: network.logits(ids, None, lengths)[0], reviews, fixed_length, batch_map)
 
 
 def score_paths(
@@ -54,16 +72,22 @@ def score_paths(
     return _in_batches(partial(path_logits, network), reviews, fixed_length)
 
 
-@torch.inference_mode()
 def _in_batches(
-    answer: Callable[[Tensor, Tensor | None], Tensor], reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
+    answer: Callable[[Tensor, Tensor | None], Tensor],
+    reviews: Sequence[NDArray[np.int32]],
+    fixed_length: int | None,
+    batch_map: BatchMap = map,
 ) -> NDArray[np.float32]:
-    order = np.argsort([len(review) for review in reviews], kind="stable")
-    scores = []
-    for start in range(0, len(order), BATCH_SIZE):
-        rows = order[start : start + BATCH_SIZE]
-        scores.append(answer(*pad([reviews[row] for row in rows], fixed_length)).numpy())
-    found = np.concatenate(scores) if scores else np.empty(0, np.float32)
+    @torch.inference_mode()  # which holds for a thread, not for a process
+    def answer_rows(rows: Rows) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = answer(*pad([reviews[row] for row in rows], fixed_length)).numpy()
+        return found
+
+    if not reviews:
+        return np.empty(0, np.float32)
+    order = np.argsort([-len(review) for review in reviews], kind="stable")
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    found = np.concatenate(list(batch_map(answer_rows, batches)))
     unsorted = np.empty_like(found)
     unsorted[order] = found
     return unsorted

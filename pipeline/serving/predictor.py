@@ -1,10 +1,13 @@
 """A trained model in use: texts in, probabilities out."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.model.build import Network, fixed_length
@@ -15,41 +18,65 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 CHUNK_SIZE = 1024
 """Texts held at a time: enough to make batches of like length."""
 
+Row = TypeVar("Row")
+
+
+class Prediction(NamedTuple):
+    """What a model says of a text."""
+
+    label: str
+    """`positive` or `negative`."""
+    probability: float
+    """Of `positive`, calibrated."""
+
 
 class Predictor:
-    """The calibrated answer of a model to any texts."""
+    """The calibrated answer of a model to any texts; any number of threads may ask it.
+
+    Each of torch's threads computes a batch of its own. All of them on one batch, as torch would have it, wait for one
+    another at every step of a recurrent layer (measured in docs/predict.md), and their number would show in the last
+    digits of an answer.
+    """
 
     def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo) -> None:
         self.info = info
         self.threshold = info.threshold
         self._network = network
         self._encoder = Encoder(info.text, vocabulary)
+        self._threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
 
     @classmethod
     def load(cls, folder: Path | str) -> "Predictor":
         """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is none."""
         return cls(*load(Path(folder)))
 
+    def __call__(self, texts: Iterable[str]) -> list[Prediction]:
+        """The answer to each text, in the order of the texts."""
+        return [prediction for _, prediction in self.stream((None, text) for text in texts)]
+
     def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Calibrated probability [n] that each text is positive, in the order of the texts."""
-        return np.fromiter((probability for _, _, probability in self.stream(texts)), dtype=np.float32)
+        return np.array([prediction.probability for prediction in self(texts)], dtype=np.float32)
 
-    def stream(self, texts: Iterable[str]) -> Iterator[tuple[str, str, float]]:
-        """Yield each text, its label and its probability, in order, with `CHUNK_SIZE` texts in memory."""
-        for chunk in _chunks(texts, CHUNK_SIZE):
-            probabilities = self._score(chunk)
-            yield from zip(chunk, self.labels(probabilities), probabilities.tolist(), strict=True)
+    def stream(self, rows: Iterable[tuple[Row, str]]) -> Iterator[tuple[Row, Prediction]]:
+        """Yield anything that comes with a text with the answer to it, in order, with `CHUNK_SIZE` rows in memory."""
+        for chunk in _chunks(rows, CHUNK_SIZE):
+            probabilities = self._score([text for _, text in chunk])
+            labels = self.labels(probabilities)
+            for (row, _), label, probability in zip(chunk, labels, probabilities.tolist(), strict=True):
+                yield row, Prediction(label, probability)
 
     def labels(self, probabilities: NDArray[np.float32]) -> list[str]:
         """`positive` or `negative` for each probability, by the threshold fixed on validation."""
         return ["positive" if probability >= self.threshold else "negative" for probability in probabilities]
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
-        logits = score(self._network, [self._encoder.encode(text) for text in texts], fixed_length(self.info.model))
+        encoded = [self._encoder.encode(text) for text in texts]
+        logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map)
         return self.info.calibration.probabilities(logits)
 
 
-def _chunks(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    iterator = iter(texts)
+def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    iterator = iter(rows)
     while chunk := list(islice(iterator, size)):
         yield chunk

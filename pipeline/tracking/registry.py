@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipeline.tracking.store import Store, as_default, clear_errors
@@ -27,7 +28,9 @@ SERVING_CODE = ("__init__.py", "config", "errors.py", "files.py", "model", "serv
 REQUIREMENTS = ("filelock", "mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "torchtext")
 """What that part imports; the registered model asks for the versions it was made with."""
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec("string")]),
+    # Texts or null: told of strings, MLflow would make them of null (the text "None"), numbers and objects before the
+    # model sees them.
+    inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
     outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
 )
 EXAMPLE = ["A warm, funny film that I would gladly see again.", "Two hours of my life that nobody gives back."]

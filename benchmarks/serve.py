@@ -1,0 +1,175 @@
+"""Load trial of the served champion: requests per second and latency beside the bare model call, into docs/serve.md."""
+
+import argparse
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from benchmarks.corpus import require_prepared
+from benchmarks.machine import describe
+from pipeline.cli import tidy_exit
+from pipeline.config import WORKSPACE, load_params
+from pipeline.errors import PipelineError
+from pipeline.evaluation.scoring import read_texts
+from pipeline.files import replace_generated
+from pipeline.serving.predictor import Predictor
+from pipeline.tracking.fetching import fetch_model
+from pipeline.tracking.store import tracking_uri
+
+CHAMPION = "models:/sentiment@champion"
+PAGE = WORKSPACE / "docs" / "serve.md"
+COMMAND = "python -m benchmarks.serve"
+CLIENTS = (1, 4, 16)
+SECONDS = 10.0
+"""How long each number of clients asks."""
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """What so many clients got, each asking for one review at a time."""
+
+    name: str
+    per_second: float
+    p50: float
+    """Seconds of a request."""
+    p99: float
+
+
+@contextmanager
+def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """Serve a model as `make serve` does, on a free port; yields the address to post to.
+
+    Raises:
+        PipelineError: the server ended, or did not answer in time; names its log.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local", "--port", str(port)]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env={**environment, "PATH": path},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(address):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise PipelineError(f"the server of {model} does not answer; see {log}")
+            time.sleep(0.2)
+        yield f"{address}/invocations"
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+
+
+def trial(
+    name: str, ask: Callable[[], Callable[[str], object]], texts: Sequence[str], clients: int, seconds: float
+) -> Load:
+    """Let clients ask for one text after the other for a while.
+
+    Args:
+        name: of the row.
+        ask: makes what a client calls with a text.
+        texts: asked for in turn; each client begins elsewhere.
+        clients: threads.
+        seconds: how long; requests begun by then are counted.
+    """
+
+    def client(number: int) -> list[float]:
+        call, taken = ask(), []
+        call(texts[0])
+        end = time.perf_counter() + seconds
+        for text in islice(cycle(texts), number * len(texts) // clients, None):
+            began = time.perf_counter()
+            if began > end:
+                break
+            call(text)
+            taken.append(time.perf_counter() - began)
+        return taken
+
+    with ThreadPoolExecutor(clients) as pool:
+        found = [taken for client_taken in pool.map(client, range(clients)) for taken in client_taken]
+    cuts = statistics.quantiles(found, n=100, method="inclusive")
+    return Load(name, len(found) / seconds, cuts[49], cuts[98])
+
+
+def render(loads: Sequence[Load], machine: Mapping[str, Any]) -> str:
+    """The table, in Markdown."""
+    bare = loads[0].per_second
+    return "\n".join(
+        [
+            f"{machine['processor']}, {machine['cores']} cores; load before the run {machine['load_before']}.",
+            "",
+            "| | reviews per second | of the bare call | p50, ms | p99, ms |",
+            "|---|---|---|---|---|",
+            *(
+                f"| {load.name} | {load.per_second:.0f} | {load.per_second / bare:.2f} | "
+                f"{1000 * load.p50:.1f} | {1000 * load.p99:.1f} |"
+                for load in loads
+            ),
+        ]
+    )
+
+
+def main() -> None:
+    """Measure the champion, rewrite the table, print it."""
+    dataset = WORKSPACE / "artifacts" / "dataset"
+    require_prepared(dataset)
+    machine, (texts, _), config = describe(), read_texts(dataset, "test"), load_params().tracking
+    with tempfile.TemporaryDirectory() as folder:
+        model = Predictor.load(fetch_model(config, CHAMPION, Path(folder)))
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(config)}
+        with served(CHAMPION, Path(folder) / "server.log", environment) as address:
+            loads = [trial("the bare call, one after the other", lambda: lambda text: model([text]), texts, 1, SECONDS)]
+            for clients in CLIENTS:
+                name = f"served, {clients} client{'s' * (clients > 1)}"
+                loads.append(trial(name, lambda: _poster(address), texts, clients, SECONDS))
+    table = render(loads, machine)
+    replace_generated(PAGE, COMMAND, table)
+    print(table)
+
+
+def _poster(address: str) -> Callable[[str], object]:
+    session = requests.Session()
+
+    def post(text: str) -> object:
+        answer = session.post(address, json={"inputs": [text]}, timeout=START_SECONDS)
+        answer.raise_for_status()
+        return answer.json()
+
+    return post
+
+
+def _answers(address: str) -> bool:
+    try:
+        return requests.get(f"{address}/ping", timeout=1).ok
+    except requests.RequestException:
+        return False
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    with tidy_exit():
+        main()

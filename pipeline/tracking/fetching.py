@@ -1,0 +1,37 @@
+"""The model folder of what MLflow has."""
+
+import re
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+from mlflow.exceptions import MlflowException
+
+from pipeline.config import TrackingConfig
+from pipeline.errors import PipelineError
+from pipeline.tracking.store import as_default, connect, reason
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
+    """Fetch the model folder of a registered model or of a run.
+
+    Args:
+        config: where the store is.
+        model: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/ID/model`, or a run's id.
+        destination: an empty folder.
+
+    Raises:
+        PipelineError: the store cannot be used, or has no such model.
+    """
+    store = connect(config)
+    uri = f"runs:/{model}/model" if RUN_ID.fullmatch(model) else model
+    try:
+        with as_default(store):  # MLflow resolves an alias there, whatever it is told
+            found = download_artifacts(
+                artifact_uri=f"{uri}/artifacts/model" if uri.startswith("models:/") else uri,
+                dst_path=str(destination),
+            )
+    except (MlflowException, OSError) as error:
+        raise PipelineError(f"{model} cannot be fetched from {store.name}: {reason(error)}") from None
+    return Path(found)

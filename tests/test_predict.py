@@ -1,0 +1,307 @@
+"""`python -m pipeline.predict`: files in, the same files with answers out."""
+
+import csv
+import gzip
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline.config import WORKSPACE
+from pipeline.errors import PipelineError
+from pipeline.model.build import build_network
+from pipeline.predict import load, main
+from pipeline.predicting.files import file_format
+from pipeline.serving.folder import save
+from pipeline.serving.predictor import CHUNK_SIZE
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.tracking.fetching import fetch_model
+from pipeline.tracking.registry import content_hash
+from tests.conftest import configuration
+
+TEXTS = ['A "good", warm film', "bad,\nlong\r\nplot", "", "日本語 😀", "the film is not bad!"]
+PREDICT = [sys.executable, "-m", "pipeline.predict"]
+
+
+@pytest.fixture(scope="module")
+def model(compose, tmp_path_factory):
+    """A folder with a small model that is sure of its answers."""
+    config = compose("model=bag_of_words", "model.embedding_dim=8")
+    torch.manual_seed(0)
+    vocabulary = Vocabulary([*SPECIALS, "bad", "film", "good", "long", "not", "plot", "warm"])
+    network = build_network(config.model, len(vocabulary))
+    network.fc.weight.data *= 100
+    folder = tmp_path_factory.mktemp("predict") / "model"
+    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
+    save(folder, network, vocabulary, info)
+    return folder
+
+
+def predict(model, source, output=None, column="text", threshold=None):
+    main([], source, output, column, str(model), threshold)
+
+
+def said(text):
+    """The fields of a line of plain output."""
+    return [line.split("\t") for line in text.splitlines()]
+
+
+def test_a_list_of_texts_gets_a_list_of_answers(model):
+    answers = load(model)(TEXTS)
+    assert {answer.label for answer in answers} == {"positive", "negative"}
+    for answer in answers:
+        assert (answer.label == "positive") == (answer.probability >= 0.5)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".CSV.gz", ".tsv.gz"])
+def test_rows_of_a_table_keep_their_order_and_values(model, tmp_path, ending):
+    delimiter = "\t" if "tsv" in ending else ","
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    opened = gzip.open if ending.endswith("gz") else open
+    rows = [[f"00{i}", TEXTS[i % 5], "1.50", " a\tb "] for i in range(CHUNK_SIZE + 7)]
+    with opened(source, "wt", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file, delimiter=delimiter).writerows([["id", "text", "price", "note"], *rows])
+    predict(model, source, output)
+    with opened(output, "rt", newline="", encoding="utf-8") as file:
+        header, *found = csv.reader(file, delimiter=delimiter)
+    assert header == ["id", "text", "price", "note", "label", "probability"]
+    assert [row[:4] for row in found] == rows
+    expected = load(model)(row[1] for row in rows)
+    assert [row[4] for row in found] == [answer.label for answer in expected]
+    np.testing.assert_allclose([float(row[5]) for row in found], [answer.probability for answer in expected], atol=1e-6)
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
+def test_json_objects_are_kept_to_the_letter(model, tmp_path, ending):
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    lines = ['{"text": "good }", "n": {"a": [1.00, 1e5, 12345678901234567890]}}', '{ "text":null }  ', "{}"]
+    lines.append('{"text": "caf\\u00e9"}')
+    opened = gzip.open if ending.endswith("gz") else open
+    with opened(source, "wt", encoding="utf-8") as file:
+        file.write("\n\n".join(lines))
+    predict(model, source, output)
+    with opened(output, "rt", encoding="utf-8") as file:
+        found = file.read().splitlines()
+    for line, got, answer in zip(lines, found, load(model)(["good }", "", "", "café"]), strict=True):
+        assert got.startswith(line.rstrip()[:-1])
+        assert json.loads(got)["label"] == answer.label
+        assert json.loads(got)["probability"] == pytest.approx(answer.probability, abs=1e-6)
+
+
+def test_parquet_keeps_types_and_nothing_is_lost(model, tmp_path):
+    rows = CHUNK_SIZE + 3
+    columns = {
+        "text": pa.array([TEXTS[i % 5] if i % 7 else None for i in range(rows)]).dictionary_encode(),
+        "when": pa.array(range(rows), pa.timestamp("us", "UTC")),
+        "tags": pa.array([["a", None], []] * (rows // 2) + [None]),
+        "n": pa.array(range(rows), pa.uint16()),
+    }
+    table = pa.table(columns).replace_schema_metadata({"made by": "a test"})
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(table, source)
+    predict(model, source, output)
+    found = pq.read_table(output)
+    assert found.drop_columns(["label", "probability"]).equals(pq.read_table(source), check_metadata=True)
+    expected = load(model)(text or "" for text in table["text"].to_pylist())
+    assert found["label"].to_pylist() == [answer.label for answer in expected]
+    np.testing.assert_allclose(found["probability"], [answer.probability for answer in expected], atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", "id,text\n"), ("a.jsonl", ""), ("a.txt", "")])
+def test_a_file_without_rows_gives_one_without_rows(model, tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    predict(model, tmp_path / name, tmp_path / f"out_{name}")
+    assert len((tmp_path / f"out_{name}").read_text().splitlines()) == len(content.splitlines())
+
+
+def test_an_empty_parquet_file_keeps_its_columns(model, tmp_path):
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    predict(model, tmp_path / "a.parquet", tmp_path / "b.parquet")
+    assert pq.read_table(tmp_path / "b.parquet").column_names == ["text", "label", "probability"]
+
+
+def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
+    (tmp_path / "a.txt").write_bytes(b"good film\r\nbad  film\n")
+    predict(model, tmp_path / "a.txt")
+    found = said(capfdbinary.readouterr().out.decode())
+    assert [text for *_, text in found] == ["good film", "bad  film"]
+    assert [label for label, *_ in found] == [answer.label for answer in load(model)(["good film", "bad film"])]
+
+
+def test_the_threshold_can_be_chosen(model, tmp_path):
+    (tmp_path / "a.txt").write_text("good film\nbad film\n")
+    for threshold, label in ((0.0, "positive"), (1.0, "negative")):
+        predict(model, tmp_path / "a.txt", tmp_path / "b.txt", threshold=threshold)
+        assert {line[0] for line in said((tmp_path / "b.txt").read_text())} == {label}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "a.csv",
+            "id,review\n1,x\n",
+            "a.csv has no column 'text'; its columns are 'id', 'review': name one with --column",
+        ),
+        ("a.csv", "text,label\nx,y\n", "a.csv has a column 'label' already"),
+        ("a.csv", "text,text\nx,y\n", "the column 'text' is there more than once"),
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", "text,n\ngood,1\n\nbad\n", "a.csv, line 4: 1 values, the header has 2"),
+        ("a.csv", 'text,n\n"good,1\n', "a.csv, line 2: unexpected end of data"),
+        ("a.csv", b"text,n\ngood,1\n\xff,2\n", "a.csv, line 3: not UTF-8"),
+        ("a.jsonl", '{"text": "x"}\n{"text"', "a.jsonl, line 2: not JSON"),
+        ("a.jsonl", "[1]\n", "a.jsonl, line 1: not a JSON object"),
+        ("a.jsonl", '{"review": "x"}\n', "a.jsonl, line 1 has no column 'text'; its columns are 'review'"),
+        ("a.jsonl", '{"text": "x"}\n{"text": 3}\n', "a.jsonl, line 2: 'text' is 3, not a text"),
+        ("a.jsonl", '{"text": "x"}\n{"text": "x", "label": 1}\n', "a.jsonl, line 2 has a column 'label' already"),
+        ("a.txt.gz", b"no gzip", "a.txt.gz is damaged"),
+        ("a.txt.gz", gzip.compress(b"a line\n" * 999)[:-9], "a.txt.gz is damaged"),
+        ("a.parquet", b"no parquet", "a.parquet cannot be read"),
+        ("a.xlsx", b"", "the ending '.xlsx' is unknown"),
+        ("a.parquet.gz", b"", "the ending '.parquet.gz' is unknown"),
+    ],
+)
+def test_a_file_that_does_not_do_is_refused_in_one_line(model, tmp_path, name, content, message):
+    source, output = tmp_path / name, tmp_path / f"out_{name}"
+    source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    output.write_text("as before")
+    with pytest.raises(PipelineError) as caught:
+        predict(model, source, output)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert output.read_text() == "as before"
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_parquet_column_that_is_no_text_is_refused(model, tmp_path):
+    pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
+    with pytest.raises(PipelineError, match="'text' holds int64, not text"):
+        predict(model, tmp_path / "a.parquet", tmp_path / "b.parquet")
+
+
+@pytest.mark.parametrize(
+    ("source", "output", "message"),
+    [
+        ("none.csv", None, "none.csv is no file"),
+        ("a.csv", "b.jsonl", "let the name end in .csv"),
+        ("a.csv", "a.csv", "that is the input"),
+        ("a.csv", "folder.csv", "there is a folder of this name"),
+        ("a.csv", "nowhere/b.csv", "nowhere does not exist"),
+        ("a.parquet", None, "cannot be written to standard output"),
+    ],
+)
+def test_a_place_that_does_not_do_is_refused_before_any_work(tmp_path, source, output, message):
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    (tmp_path / "a.parquet").touch()
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(PipelineError, match=message):
+        predict(tmp_path / "no model", tmp_path / source, output and tmp_path / output)
+
+
+def test_dots_in_a_name_are_no_endings():
+    assert file_format(Path("reviews.2024.v1.csv.gz")) == ".csv"
+    assert file_format(Path("a.gz.parquet")) == ".parquet"
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_command_leaves_no_half_file_that_looks_whole(model, tmp_path, sent):
+    output = tmp_path / "answers.txt"
+    command = [*PREDICT, "--model", str(model), "--output", str(output)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=WORKSPACE) as process:
+        process.stdin.write(b"a good film\n" * 4 * CHUNK_SIZE)
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(path.stat().st_size for path in tmp_path.iterdir()):
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(sent)
+        process.communicate(timeout=60)
+    assert process.returncode == (-sent if sent == signal.SIGKILL else 143)
+    left = [path.name for path in tmp_path.iterdir()]
+    assert left == [] if sent == signal.SIGTERM else [name[0] for name in left] == ["."]
+
+
+def test_a_reader_that_has_enough_is_no_error_and_a_pipe_gets_no_progress(model, tmp_path):
+    (tmp_path / "a.txt").write_text("a good film\n" * 20_000)
+    shell = 'set -o pipefail; "$@" | head -1'
+    command = ["bash", "-c", shell, "-", *PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
+    assert (found.returncode, found.stderr, len(found.stdout.splitlines())) == (141, "", 1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_a_full_disk_is_said_in_one_line(model, tmp_path):
+    (tmp_path / "a.txt").write_text("a good film\n")
+    command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
+    assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
+    assert "the output: No space left on device" in found.stderr
+
+
+def test_a_terminal_shows_the_rate(model, tmp_path):
+    (tmp_path / "a.txt").write_text("a good film\n" * 5000)
+    ours, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt"), "--output", str(tmp_path / "b.txt")]
+    subprocess.run(command, stderr=terminal, check=True, cwd=WORKSPACE)
+    os.close(terminal)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert "5000 texts" in shown and "texts/s" in shown
+
+
+MEASURED = """import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
+
+
+def peak_memory(model, source):
+    """Bytes a `predict` of a file holds at most."""
+    # Not this process's own child: one is born with the peak of its parent, which these tests have made large.
+    command = [sys.executable, "-c", MEASURED, *PREDICT, "--model", str(model), "--input", str(source)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
+    return int(found.stdout) * (1 if sys.platform == "darwin" else 1024)
+
+
+def test_memory_does_not_grow_with_the_file(model, tmp_path):
+    for name, rows in (("small", 2500), ("large", 7500)):
+        with (tmp_path / f"{name}.csv").open("w") as file:
+            file.write("text,note\n" + f"good film,{'x' * 10_000}\n" * rows)
+    growth = peak_memory(model, tmp_path / "large.csv") - peak_memory(model, tmp_path / "small.csv")
+    assert growth < 20e6  # of 50
+
+
+def test_models_are_fetched_from_mlflow(trained, tmp_path):
+    folder = trained.root / "artifacts" / "model"
+    store = configuration(f"tracking.uri=sqlite:///{trained.root}/mlflow.db").tracking
+    run_id = json.loads((trained.root / "artifacts" / "run.json").read_text())["run_id"]
+    for number, model in enumerate(
+        ("models:/sentiment@champion", "models:/sentiment/1", f"runs:/{run_id}/model", run_id)
+    ):
+        (tmp_path / str(number)).mkdir()
+        assert content_hash(fetch_model(store, model, tmp_path / str(number))) == content_hash(folder)
+    for model in ("models:/sentiment@nobody", "models:/nothing/1", "0" * 32):
+        with pytest.raises(PipelineError, match=f"^{model} cannot be fetched from sqlite:.*: .") as caught:
+            fetch_model(store, model, tmp_path)
+        assert "\n" not in str(caught.value)
+
+
+def test_the_champion_answers_as_the_model_it_is(trained):
+    local, champion = (
+        trained.run("python", "-m", "pipeline.predict", *model, "a small wonder").stdout
+        for model in ((), ("--model", "models:/sentiment@champion"))
+    )
+    assert champion == local
+    assert champion.endswith("\ta small wonder\n")
