@@ -99,7 +99,7 @@ def test_what_the_units_add_is_the_change_of_the_lstms_answer(folder):
     if found.directions:
         deep_change = found.change - (0 if found.wide is None else found.wide.sum())
         lean = sum(direction.lean.sum() for direction in found.directions)
-        assert lean / 2.0 == pytest.approx(deep_change, abs=1e-4)  # the temperature
+        assert lean == pytest.approx(deep_change, abs=1e-4)
         for direction in found.directions:
             assert direction.gates["forget"].shape == (len(found.words), 8)
             assert (direction.half_life > 0).all()

@@ -1,6 +1,6 @@
 """A verdict taken apart: words, running verdict, memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,10 @@ class Explainer:
             exact=found.exact,
             running=running,
             cell=getattr(info.model, "cell", "none"),
-            directions=memory(self._network, x, count),
+            directions=[
+                replace(direction, lean=direction.lean / info.temperature)
+                for direction in memory(self._network, x, count)
+            ],
         )
 
     def _probabilities(self, logits: list[float]) -> list[float]:

@@ -26,7 +26,7 @@ class Direction:
     half_life: Values
     """Words after which half of what a unit holds is forgotten [unit], by its mean forget factor in this text."""
     lean: Values
-    """What each unit adds to the network's log-odds [unit], compared with unknown words. All units of all directions
+    """What each unit adds to the log-odds [unit], compared with unknown words. All units of all directions
     together add up to the change of the deep path's answer."""
     written: Values
     """The share of each word [word, unit] in what the unit's long-term memory holds once all is read."""
@@ -37,7 +37,7 @@ def memory(network: Network, x: Tensor, words: int) -> list[Direction]:
     """Look into a network that reads token ids x [1, time], whose last `words` are no padding.
 
     Returns:
-        each direction; none where the network has no LSTM cells.
+        each direction, in log-odds before calibration; none where the network has no LSTM cells.
     """
     deep = deep_part(network)
     if not isinstance(deep, SentimentRNN) or not isinstance(deep.lstm, nn.LSTM):

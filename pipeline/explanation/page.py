@@ -17,7 +17,7 @@ UNITS_SHOWN = 32
 SPANS = ((0, 2), (2, 5), (5, 15), (15, np.inf))
 """Half-lives, in words, by which units are grouped."""
 WRITTEN_SHOWN = 4
-MARGIN, WIDTH, COLUMN_BOUNDS = 40, 1000, (14, 64)
+MARGIN, WIDTH, COLUMN_BOUNDS = 40, 980, (14, 64)
 """Of the chart and the heat maps, in pixels: left margin, what columns share, narrowest and widest column."""
 
 GATES = {

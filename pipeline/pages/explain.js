@@ -49,7 +49,7 @@ function drawGate(canvas) {
   pen.font = "12px system-ui, sans-serif";
   pen.fillStyle = colour("--muted");
   pen.fillText("soon", 0, 11);
-  pen.fillText("long", 0, ROW * direction.units.length - 2);
+  pen.fillText("long", 0, ROW * direction.units.length - 4);
   const above = colour(gate.signed ? "--above" : "--text"), below = colour("--below");
   for (let word = 0; word < words.length; word++) {
     for (let row = 0; row < direction.units.length; row++) {
