@@ -170,6 +170,7 @@ def test_words_keep_their_spelling_and_become_the_ids_the_model_reads(compose, t
     plain = re.sub(r"<br ?/?>", " ", text, flags=re.IGNORECASE)
     shown = "".join(word.before + word.text for word in reading.words)
     assert plain.rstrip('"').startswith(shown) or shown == plain.lower()
+    assert [word.text.lower().replace('"', "") for word in reading.words] == Tokenizer(config.tokenizer)(plain)
 
 
 def test_spelling_needs_no_character_to_follow_the_one_before():
@@ -181,6 +182,11 @@ def test_a_cut_review_says_what_is_left_out(compose):
     reading = read("a good film . the bad plot", config, Vocabulary([*SPECIALS, *WORDS]), None)
     assert [word.text for word in reading.words] == ["a", "good", "bad", "plot"]
     assert (reading.words[2].before, reading.left_out) == (" … ", 3)
+
+
+def test_a_network_of_fixed_length_is_shown_the_words_it_reads(compose):
+    reading = read("a " * 250, compose("model=article").text, Vocabulary([*SPECIALS, *WORDS]), 200)
+    assert (len(reading.words), reading.left_out) == (200, 50)
 
 
 def test_reviews_without_words_and_too_long_ones_are_refused_in_one_line(compose):
