@@ -132,9 +132,18 @@ function choose(word, row = unit) {
   }
 }
 
+// Bring the chosen word's column into view; the maps follow the chart.
+function reveal() {
+  chart.scrollLeft = data.margin + chosen * data.column - chart.clientWidth / 2;
+}
+
 words.forEach((word, index) => {
-  word.addEventListener("mouseenter", () => choose(index));
-  word.addEventListener("focus", () => choose(index));
+  for (const kind of ["mouseenter", "focus"]) {
+    word.addEventListener(kind, () => {
+      choose(index);
+      reveal();
+    });
+  }
 });
 document.querySelector(".review").addEventListener("keydown", (event) => {
   const moves = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1], Home: [-words.length, 0], End: [words.length, 0] };
