@@ -56,7 +56,13 @@ def small_model(folder, compose, overrides, hidden=8):
             network.wide.weight.normal_()
             network.wide.ratio.normal_()
             network.path_weights.copy_(torch.tensor([0.7, 1.3]))
-    info = {"temperature": 2.0, "threshold": 0.5, "text": config.text.model_dump(), "model": model.model_dump()}
+    info = {
+        "temperature": 2.0,
+        "bias": 0.25,
+        "threshold": 0.5,
+        "text": config.text.model_dump(),
+        "model": model.model_dump(),
+    }
     save(folder, network, Vocabulary([*SPECIALS, *WORDS]), info)
     return folder
 

@@ -11,7 +11,7 @@ from pipeline.explanation.memory import Direction, memory
 from pipeline.explanation.words import Word, read
 from pipeline.model.batching import pad
 from pipeline.model.build import Network, fixed_length
-from pipeline.model.scoring import calibrated, score
+from pipeline.model.scoring import score
 from pipeline.serving.folder import ModelInfo, load
 from pipeline.text.vocabulary import Vocabulary
 
@@ -82,7 +82,7 @@ class Explainer:
         prefixes = [reading.ids[:end] for end in range(1, count + 1)]
         logits = score(self._network, prefixes, fixed)
         found = contributions(self._network, x, count)
-        *running, baseline = self._probabilities([*logits, found.baseline])
+        *running, baseline = info.calibration.probabilities(np.array([*logits, found.baseline])).tolist()
         return Explanation(
             words=reading.words,
             left_out=reading.left_out,
@@ -99,6 +99,3 @@ class Explainer:
                 for direction in memory(self._network, x, count)
             ],
         )
-
-    def _probabilities(self, logits: list[float]) -> list[float]:
-        return list(map(float, calibrated(np.array(logits, np.float32), self._info.temperature)))
