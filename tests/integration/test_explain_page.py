@@ -143,4 +143,4 @@ def test_a_narrow_window_scrolls_the_maps_and_not_the_page(page: "playwright.Pag
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#chart").evaluate("(chart) => { chart.scrollLeft = 120; }")
-    page.wait_for_function("document.querySelector('.maps').scrollLeft === 120")
+    expect(page.locator(".maps")).to_have_js_property("scrollLeft", 120)
