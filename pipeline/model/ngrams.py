@@ -44,19 +44,27 @@ class NgramLogOdds(nn.Module):
 
     def features(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The bucket of every n-gram [batch, slots], and whether it counts: padding and repetitions do not."""
-        x = x.long()
         steps = torch.arange(x.shape[1], device=x.device)
-        hashed, buckets = x, []
-        for order in range(1, min(self.orders, x.shape[1]) + 1):
-            if order > 1:
-                hashed = (hashed[:, :-1] * MULTIPLIER + x[:, order - 1 :]) % PRIME  # [batch, time - order + 1]
-            padding = steps[order - 1 :] >= lengths[:, None]  # an n-gram stands where its last word does
-            buckets.append(((hashed * MULTIPLIER + order) % PRIME % self.buckets).masked_fill(padding, self.buckets))
+        # an n-gram stands where its last word does
+        buckets = [
+            found.masked_fill(steps[order:] >= lengths[:, None], self.buckets)
+            for order, found in enumerate(self.hashed(x))
+        ]
         found = torch.cat(buckets, dim=1).sort(dim=1).values
         repeated = torch.zeros_like(found, dtype=torch.bool)
         repeated[:, 1:] = found[:, 1:] == found[:, :-1]
         present = ~repeated & (found < self.buckets)
         return found.masked_fill(~present, 0), present
+
+    def hashed(self, x: Tensor) -> list[Tensor]:
+        """The bucket of every n-gram of token ids x [batch, time], for n = 1, 2, …: each [batch, time - n + 1]."""
+        x = x.long()
+        value, buckets = x, []
+        for order in range(1, min(self.orders, x.shape[1]) + 1):
+            if order > 1:
+                value = (value[:, :-1] * MULTIPLIER + x[:, order - 1 :]) % PRIME
+            buckets.append((value * MULTIPLIER + order) % PRIME % self.buckets)
+        return buckets
 
     @torch.no_grad()
     def count(self, reviews: Sequence[NDArray[np.int32]], labels: NDArray[np.int8]) -> None:

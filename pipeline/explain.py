@@ -1,0 +1,40 @@
+"""Say why a review is judged as it is: what each word adds, the verdict after each word, what an LSTM remembers.
+
+Prints the words coloured by what they add (with numbers instead where there is no terminal, or NO_COLOR is set) and the
+running verdict; --output writes a page that opens offline and shows what every gate of the LSTM did.
+
+  python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from pipeline.cli import tidy_exit
+from pipeline.config import WORKSPACE
+from pipeline.explanation.explainer import Explainer
+from pipeline.explanation.page import write
+from pipeline.explanation.terminal import as_text
+from pipeline.model.allocator import set_up_allocator
+
+
+def main() -> None:
+    """Read the arguments, explain the text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
+    parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page here, such as page.html")
+    parser.add_argument("--model", type=Path, default=WORKSPACE / "artifacts" / "model", help="a model folder")
+    arguments = parser.parse_args()
+    with tidy_exit():
+        set_up_allocator()
+        explainer = Explainer.load(arguments.model)
+        text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
+        found = explainer.explain(text)
+        if arguments.output:
+            write(arguments.output, found)
+        print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
+
+
+if __name__ == "__main__":
+    main()
