@@ -1,8 +1,9 @@
 """Judge the trained model on the held-out test split, beside a simple baseline.
 
-Reads artifacts/model/, artifacts/run.json, artifacts/dataset/ and reports/learning_curve.csv. Writes
+Reads artifacts/model/, artifacts/run.json, artifacts/dataset/, reports/data.json and reports/learning_curve.csv. Writes
 reports/metrics.json, reports/verdict.json, reports/speed.json, reports/plots/ (tables for `dvc plots`),
-reports/figures/ (pictures) and artifacts/predictions.parquet, and adds metrics and pictures to the MLflow run.
+reports/figures/ (pictures), reports/report.html (all of it for people) and artifacts/predictions.parquet, and adds
+metrics, pictures and report to the MLflow run.
 """
 
 import logging
@@ -12,6 +13,8 @@ from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.curves import tables
+from pipeline.evaluation.html_report import Findings, write_report
+from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
 from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
@@ -57,10 +60,22 @@ def main(config: Config) -> None:
     write_json(reports / "speed.json", collect_speed(run, reviews_per_second, baseline_seconds))
     write_json(reports / "metrics.json", metrics)
     write_json(reports / "verdict.json", result)
+    data = reports / "data.json"
+    findings = Findings(
+        metrics=metrics,
+        verdict=result,
+        tables=plots,
+        figures=reports / "figures",
+        mistakes=confident_mistakes(test, dataset),
+        learning_curve=learning_curve,
+        data=read_json(data, "run `dvc repro`") if data.exists() else None,
+        made_from=run.get("tags", {}),
+    )
+    write_report(reports / "report.html", findings)
     print(format_report(metrics, result))
 
     defined = {name: value for name, value in flatten(metrics, "/").items() if value is not None}
-    files = [reports / name for name in ("metrics.json", "verdict.json", "speed.json", "data.json")]
+    files = [reports / name for name in ("report.html", "metrics.json", "verdict.json", "speed.json", "data.json")]
     log_evaluation(store, run["run_id"], defined, reports / "figures", [file for file in files if file.exists()])
 
 

@@ -217,7 +217,7 @@ def test_a_check_of_an_unknown_metric_names_those_there_are(metric: str) -> None
 def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None:
     test, baseline = simulated(), simulated(seed=1)
     values = collect_metrics(test, simulated(seed=2), baseline, EVALUATION)
-    assert list(values) == ["test", "baseline", "validation", "test_by_length"]
+    assert list(values) == ["test", "baseline", "validation", "intervals", "test_by_length"]
     correct = test.predicted == test.labels
     assert values["baseline"]["accuracy"] == np.mean(baseline.predicted == baseline.labels)
     assert values["test"]["accuracy"] == np.mean(correct)
@@ -323,7 +323,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artifacts, reports = workspace / "artifacts", workspace / "reports"
-    steady = [reports / "metrics.json", reports / "verdict.json", artifacts / "predictions.parquet"]
+    steady = [reports / name for name in ("metrics.json", "verdict.json", "report.html")]
+    steady.append(artifacts / "predictions.parquet")
     evaluate.main(config())
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
     evaluate.main(config())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import EvaluationConfig
+from pipeline.evaluation.bootstrap import intervals
 from pipeline.evaluation.curves import accuracy_by_length
 from pipeline.evaluation.metrics import Metrics, classification_metrics
 from pipeline.evaluation.scoring import Scored
@@ -13,7 +14,7 @@ ON_VALIDATION = ("accuracy", "log_loss", "ece")
 
 def collect_metrics(
     test: Scored, validation: Scored, baseline: Scored | None, config: EvaluationConfig
-) -> dict[str, Metrics]:
+) -> dict[str, Any]:
     """Everything in `reports/metrics.json`, in full precision.
 
     Args:
@@ -28,6 +29,7 @@ def collect_metrics(
         "test": _metrics(test, "test", config),
         **({} if baseline is None else {"baseline": _metrics(baseline, "baseline", config)}),
         "validation": {name: on_validation[name] for name in ON_VALIDATION},
+        "intervals": intervals(test, baseline),
         "test_by_length": dict(zip(by_length["length"], by_length["accuracy"], strict=True)),
     }
 

@@ -1,0 +1,167 @@
+"""The page that `evaluate` writes, and the intervals on it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config import CheckConfig
+from pipeline.evaluation.bootstrap import METRICS, intervals, resampled_metrics
+from pipeline.evaluation.curves import tables
+from pipeline.evaluation.html_report import Findings, headline, sections, write_report
+from pipeline.evaluation.metrics import classification_metrics
+from pipeline.evaluation.mistakes import Mistake, confident_mistakes
+from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures
+from pipeline.evaluation.report import collect_metrics
+from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.verdict import verdict
+from tests.test_evaluation import CURVE, EVALUATION, simulated
+
+SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word_share": 0.02}
+DATA = {
+    "corpus": "mine",
+    "vocabulary": 1200,
+    "splits": {"test": SPLIT | {"positive_share": 0.5}, "unlabelled": SPLIT},
+    "duplicates": {
+        **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
+        **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
+    },
+}
+EVIL = "<script>document.title = 'taken over'</script> & <img src=https://example.org/x.png>"
+
+
+def with_answers(scored: Scored, probabilities: np.ndarray) -> Scored:
+    return replace(scored, probabilities=probabilities.astype(np.float32))
+
+
+# Intervals
+
+
+def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
+    test = simulated(50)
+    test = with_answers(test, test.probabilities.round(1))  # with ties
+    counts = np.random.default_rng(1).multinomial(50, np.full(50, 1 / 50), size=3).astype(float)
+    counts[0] = 1
+    found = resampled_metrics(counts, test)
+    for resample, drawn in enumerate(counts.astype(int)):
+        labels, probabilities = np.repeat(test.labels, drawn), np.repeat(test.probabilities, drawn)
+        expected = classification_metrics(labels, probabilities, threshold=0.5, ece_bins=10, name="test")
+        assert found[:, resample] == pytest.approx([expected[name] for name in METRICS])
+
+
+def test_the_interval_covers_the_true_accuracy_about_19_times_in_20() -> None:
+    covered = 0
+    for seed in range(100):
+        right = np.random.default_rng(seed).random(200) < 0.8
+        labels = np.ones(200, np.int8)
+        test = Scored("test", pa.table({}), labels, labels, np.where(right, 0.9, 0.1).astype(np.float32), 0.5)
+        found = intervals(test, None, resamples=300)["test"]["accuracy"]
+        covered += found["low"] <= 0.8 <= found["high"]
+    assert 88 <= covered <= 99
+
+
+def test_intervals_are_equal_every_time_and_the_difference_is_paired() -> None:
+    test = simulated(300)
+    similar = with_answers(test, test.probabilities * 0.98)
+    found = intervals(test, similar)
+    assert found == intervals(test, similar)
+    width = {name: found[name]["log_loss"]["high"] - found[name]["log_loss"]["low"] for name in found}
+    assert width["difference"] < width["test"] / 4
+    assert intervals(test, test)["difference"]["accuracy"] == {"low": 0, "high": 0}
+
+
+def test_what_is_undefined_has_no_interval() -> None:
+    ones = Scored("test", pa.table({}), np.ones(4, np.int8), np.ones(4, int), np.full(4, 0.9, np.float32), 0.5)
+    found = intervals(ones, None)["test"]
+    assert found["roc_auc"] == {"low": None, "high": None}
+    assert found["accuracy"] == {"low": 1, "high": 1}
+
+
+# Mistakes
+
+
+def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Path) -> None:
+    (tmp_path / "test").mkdir()
+    labels = np.array([1, 0, 1, 0], np.int8)
+    rows = pa.table({"id": list("abcd"), "label": labels})
+    texts = ["fine", "x" * 1000, "dull", "good"]
+    pq.write_table(rows.append_column("text", [texts]), tmp_path / "test" / "rows.parquet")
+    test = Scored("test", rows, labels, np.ones(4, int), np.array([0.9, 0.95, 0.2, 0.1], np.float32), 0.5)
+    worst = confident_mistakes(test, tmp_path)
+    assert [(found.id, found.label) for found in worst] == [("b", "negative"), ("c", "positive")]
+    assert worst[0].text == "x" * 400 + " …"
+    assert worst[1] == Mistake("c", "positive", pytest.approx(0.2), "dull")
+
+
+# The page
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Of simulated answers, with a review that would take the page over."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    (folder / "curve.csv").write_text(CURVE)
+    test, baseline, curve = simulated(), simulated(seed=1), read_learning_curve(folder / "curve.csv")
+    metrics, plots = collect_metrics(test, test, baseline, EVALUATION), tables(test, EVALUATION)
+    write_figures(folder, drawings(plots, baseline, curve, metrics))
+    return Findings(
+        metrics=metrics,
+        verdict=verdict(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
+        tables=plots,
+        figures=folder,
+        mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
+        learning_curve=curve,
+        data=DATA,
+        made_from={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
+    )
+
+
+def page(folder: Path, findings: Findings) -> str:
+    write_report(folder / "report.html", findings)
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_the_same_every_time_and_fetches_nothing(findings: Findings, tmp_path: Path) -> None:
+    first = page(tmp_path, findings)
+    assert first == page(tmp_path, findings)
+    assert 'src="data:image/png;base64,' in first
+    assert 'src="http' not in first
+
+
+def test_markup_in_a_review_is_shown_and_not_obeyed(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    assert "&lt;script&gt;document.title" in shown
+    assert EVIL not in shown
+    assert '<td class="">&lt;b&gt;</td>' in shown
+
+
+def test_the_page_says_how_good_and_how_sure(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    test, bounds = findings.metrics["test"], findings.metrics["intervals"]["test"]["accuracy"]
+    assert f"{test['accuracy']:.1%} of {test['reviews']:,} test reviews" in shown
+    assert f"{bounds['low']:.4f} to {bounds['high']:.4f}" in shown
+    assert "git checkout abc123; make repro" in shown
+
+
+def test_a_failed_check_is_in_the_headline(findings: Findings) -> None:
+    check = {"name": "too_low", "metric": "test.accuracy", "value": 0.5, "min": 0.9, "max": None, "passed": False}
+    failed = replace(findings, verdict={"passed": False, "checks": [check]})
+    assert headline(failed)[-1] == "It may not be registered: too low failed."
+    assert headline(findings)[-1] == "It passed every check."
+
+
+def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings) -> None:
+    every = {section.id for section in sections(findings)}
+    assert {"mistakes", "data", "reproduce"} <= every
+    bare = replace(findings, mistakes=[], data=None, made_from={})
+    assert {section.id for section in sections(bare)} == every - {"mistakes", "data", "reproduce"}
+
+
+def test_without_a_baseline_nothing_is_compared(findings: Findings) -> None:
+    alone = collect_metrics(simulated(), simulated(seed=2), None, EVALUATION)
+    shown = sections(replace(findings, metrics=alone))[0]
+    assert list(shown.tables[0].columns) == ["", "model", "95 % interval"]
+    assert len(headline(replace(findings, metrics=alone))) == 2
