@@ -14,12 +14,24 @@ from pipeline.evaluation.curves import tables
 from pipeline.evaluation.html_report import Findings, headline, sections, write_report
 from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.mistakes import Mistake, confident_mistakes
-from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures
+from pipeline.evaluation.plots import drawings, write_figures
 from pipeline.evaluation.report import collect_metrics
 from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import verdict
-from tests.test_evaluation import CURVE, EVALUATION, simulated
+from tests.conftest import configuration
 
+CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}
+BEHAVIOUR_TABLE = {
+    **{"capability": ["negation"], "test": ["minimum functionality"], "cases": [100], "failures": [7]},
+    **{"failure_rate": [0.07], "low": [0.03], "high": [0.14]},
+}
+BEHAVIOUR = {
+    "negation": {
+        **{"description": "Not bad is good.", "test": "minimum functionality", "tolerance": 0},
+        "examples": [{"expect": "positive", "text": "Not a <b>bad</b> film.", "probability": 0.1}],
+    }
+}
 SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word_share": 0.02}
 DATA = {
     "corpus": "mine",
@@ -31,6 +43,18 @@ DATA = {
     },
 }
 EVIL = "<script>document.title = 'taken over'</script> & <img src=https://example.org/x.png>"
+
+
+EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
+
+
+def simulated(n: int = 400, seed: int = 0) -> Scored:
+    """Reviews whose probabilities are true to their word."""
+    random = np.random.default_rng(seed)
+    probabilities = random.beta(0.5, 0.5, n).astype(np.float32)
+    labels = (random.random(n) < probabilities).astype(np.int8)
+    rows = pa.table({"id": [str(i) for i in range(n)], "label": labels})
+    return Scored("test", rows, labels, random.integers(1, 10, n), probabilities, 0.5)
 
 
 def with_answers(scored: Scored, probabilities: np.ndarray) -> Scored:
@@ -103,17 +127,20 @@ def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Pa
 def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     """Of simulated answers, with a review that would take the page over."""
     folder = tmp_path_factory.mktemp("evaluated")
-    (folder / "curve.csv").write_text(CURVE)
-    test, baseline, curve = simulated(), simulated(seed=1), read_learning_curve(folder / "curve.csv")
-    metrics, plots = collect_metrics(test, test, baseline, EVALUATION), tables(test, EVALUATION)
-    write_figures(folder, drawings(plots, baseline, curve, metrics))
+    test, baseline = simulated(), simulated(seed=1)
+    slices = slice_table(test, np.linspace(0, 0.1, len(test.labels)), EVALUATION)
+    metrics = collect_metrics(test, test, baseline, slices, EVALUATION)
+    metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
+    plots = {**tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
+    write_figures(folder, drawings(plots, baseline, CURVE, metrics))
     return Findings(
         metrics=metrics,
         verdict=verdict(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
         tables=plots,
         figures=folder,
         mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
-        learning_curve=curve,
+        behaviour=BEHAVIOUR,
+        learning_curve=CURVE,
         data=DATA,
         made_from={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
     )
@@ -154,14 +181,29 @@ def test_a_failed_check_is_in_the_headline(findings: Findings) -> None:
 
 
 def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings) -> None:
+    optional = {"behaviour", "contrast", "mistakes", "data", "reproduce"}
     every = {section.id for section in sections(findings)}
-    assert {"mistakes", "data", "reproduce"} <= every
-    bare = replace(findings, mistakes=[], data=None, made_from={})
-    assert {section.id for section in sections(bare)} == every - {"mistakes", "data", "reproduce"}
+    assert optional < every
+    metrics = {key: value for key, value in findings.metrics.items() if key != "contrast"}
+    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, data=None, made_from={})
+    assert {section.id for section in sections(bare)} == every - optional
+
+
+def test_parts_behaviour_and_pairs_are_shown_with_their_numbers(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    (worst,) = [section.reading for section in sections(findings) if section.id == "slices"]
+    assert f"with {findings.metrics['worst_slice']['accuracy']:.1%}" in worst
+    assert "By the share of words the vocabulary lacks" in shown
+    assert "Not bad is good." in shown
+    assert "Not a &lt;b&gt;bad&lt;/b&gt; film." in shown
+    assert "3.0% to 14.0%" in shown
+    assert "20 pairs" in shown
 
 
 def test_without_a_baseline_nothing_is_compared(findings: Findings) -> None:
-    alone = collect_metrics(simulated(), simulated(seed=2), None, EVALUATION)
+    test = simulated()
+    alone = {**findings.metrics, "intervals": intervals(test, None)}
+    del alone["baseline"]
     shown = sections(replace(findings, metrics=alone))[0]
     assert list(shown.tables[0].columns) == ["", "model", "95 % interval"]
     assert len(headline(replace(findings, metrics=alone))) == 2

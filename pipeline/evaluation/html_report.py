@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation import origin_sections, report_sections
+from pipeline.evaluation import origin_sections, part_sections, report_sections
 from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.mistakes import Mistake
 from pipeline.evaluation.page import Section, percent
@@ -28,6 +28,8 @@ class Findings:
     figures: Path
     """`reports/figures/`, already drawn."""
     mistakes: Sequence[Mistake]
+    behaviour: Mapping[str, Any]
+    """As in `reports/behaviour.json`."""
     learning_curve: Columns
     data: Mapping[str, Any] | None
     """As in `reports/data.json`."""
@@ -71,7 +73,9 @@ def sections(findings: Findings) -> list[Section]:
         report_sections.confusion(tables["confusion"], figures),
         report_sections.ranking(figures),
         report_sections.calibration(tables, figures),
-        report_sections.by_length(tables["accuracy_by_length"], figures),
+        part_sections.slices(tables["slices"], figures),
+        part_sections.behaviour(tables["behaviour"], findings.behaviour, figures) if findings.behaviour else None,
+        part_sections.contrast(findings.metrics["contrast"]) if "contrast" in findings.metrics else None,
         report_sections.worst(findings.mistakes),
         report_sections.learning(findings.learning_curve, figures),
         origin_sections.data(findings.data) if findings.data else None,

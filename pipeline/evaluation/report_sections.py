@@ -125,24 +125,6 @@ def calibration(tables: Mapping[str, Columns], figures: Path) -> Section:
     )
 
 
-def by_length(table: Columns, figures: Path) -> Section:
-    """Accuracy for each class of length."""
-    names = [name.replace("up_to_", "up to ").replace("over_", "over ") for name in table["length"]]
-    rows = [
-        [f"{name} words", percent(accuracy), f"{percent(low)} to {percent(high)}", f"{reviews:,}"]
-        for name, accuracy, low, high, reviews in zip(
-            names, *(table[key] for key in ("accuracy", "low", "high", "reviews")), strict=True
-        )
-    ]
-    return Section(
-        "length",
-        "Short and long reviews",
-        "Accuracy by the number of words, with its 95 % interval (Wilson); few reviews, wide interval.",
-        [Table("By length", ["", "accuracy", "95 % interval", "reviews"], rows)],
-        [picture(figures, "accuracy_by_length", "Accuracy by length; its numbers are in the table.")],
-    )
-
-
 def worst(mistakes: Sequence[Mistake]) -> Section | None:
     """The most confident mistakes."""
     if not mistakes:
