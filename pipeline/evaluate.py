@@ -13,7 +13,7 @@ from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.behaviour import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
-from pipeline.evaluation.capabilities import load_capabilities
+from pipeline.evaluation.capabilities import FOLDER, load_capabilities
 from pipeline.evaluation.contrast import judge_pairs, load_pairs
 from pipeline.evaluation.curves import tables
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
@@ -27,8 +27,6 @@ from pipeline.text.dataset import read_split
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import connect
 
-BEHAVIOUR = WORKSPACE / "conf" / "behaviour"
-
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +38,7 @@ def main(config: Config) -> None:
     run = read_json(artifacts / "run.json", "train a model with `dvc repro`")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
-    capabilities = load_capabilities(BEHAVIOUR) if config.evaluation.behaviour else {}
+    capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
 
     start = perf_counter()
