@@ -13,12 +13,14 @@ from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.behaviour import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
-from pipeline.evaluation.capabilities import load_capabilities
+from pipeline.evaluation.capabilities import FOLDER, load_capabilities
 from pipeline.evaluation.contrast import judge_pairs, load_pairs
 from pipeline.evaluation.curves import tables
 from pipeline.evaluation.html_report import Findings, write_report
+from pipeline.evaluation.ladder import read_ladder
+from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.mistakes import confident_mistakes
-from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
+from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
 from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.slices import slice_table
@@ -29,7 +31,6 @@ from pipeline.text.dataset import read_split
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import connect
 
-BEHAVIOUR = WORKSPACE / "conf" / "behaviour"
 JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def main(config: Config) -> None:
     run = read_json(artifacts / "run.json", "train a model with `dvc repro`")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
-    capabilities = load_capabilities(BEHAVIOUR) if config.evaluation.behaviour else {}
+    capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
 
     start = perf_counter()
@@ -80,6 +81,9 @@ def main(config: Config) -> None:
     write_json(reports / "behaviour.json", examples)
     write_json(reports / "metrics.json", metrics)
     write_json(reports / "verdict.json", result)
+    ladder = read_ladder(config.evaluation.memory_ladder, dataset)
+    if ladder:
+        write_panels(reports / "figures" / "memory_ladder.png", panels(ladder))
     data = reports / "data.json"
     findings = Findings(
         metrics=metrics,
@@ -89,6 +93,7 @@ def main(config: Config) -> None:
         mistakes=confident_mistakes(test, dataset),
         behaviour=examples,
         learning_curve=learning_curve,
+        ladder=ladder,
         data=read_json(data, "run `dvc repro`") if data.exists() else None,
         made_from=run.get("tags", {}),
     )

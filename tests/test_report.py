@@ -1,5 +1,6 @@
 """The page that `evaluate` writes, and the intervals on it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import CheckConfig
+from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import METRICS, intervals, resampled_metrics
 from pipeline.evaluation.curves import tables
 from pipeline.evaluation.html_report import Findings, headline, sections, write_report
+from pipeline.evaluation.ladder import read_ladder
 from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.mistakes import Mistake, confident_mistakes
 from pipeline.evaluation.plots import drawings, write_figures
@@ -19,6 +22,7 @@ from pipeline.evaluation.report import collect_metrics
 from pipeline.evaluation.scoring import Scored
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import verdict
+from pipeline.files import write_json
 from tests.conftest import configuration
 
 CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}
@@ -31,6 +35,11 @@ BEHAVIOUR = {
         **{"description": "Not bad is good.", "test": "minimum functionality", "tolerance": 0},
         "examples": [{"expect": "positive", "text": "Not a <b>bad</b> film.", "probability": 0.1}],
     }
+}
+RUNG = {
+    **{"kind": "bag_of_words", "accuracy": 0.8, "farther_half": 0.5, "gradient": [0.5, 0.5]},
+    "sentence": {place: {"flip_rate": 0.075, "mean_change": 0.1} for place in ("start", "end")},
+    "accuracy_by_length": {"length": ["up_to_50"], "accuracy": [0.8], "low": [0.7], "high": [0.9], "reviews": [9]},
 }
 SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word_share": 0.02}
 DATA = {
@@ -120,6 +129,25 @@ def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Pa
     assert worst[1] == Mistake("c", "positive", pytest.approx(0.2), "dull")
 
 
+# The ladder of memory
+
+
+def test_a_ladder_is_shown_if_dvc_knows_of_it_and_it_is_of_this_dataset(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    write_json(tmp_path / "dataset" / "dataset.json", {"digest": "abc"})
+    config = EVALUATION.memory_ladder
+    known = config.model_copy(update={"fingerprint": "sha256:0"})
+    with pytest.raises(PipelineError, match=r"memory_ladder\.json is missing; run `dvc repro`"):
+        read_ladder(known, tmp_path / "dataset")
+    write_json(tmp_path / config.path, {"dataset": "abc", "models": {}})
+    assert read_ladder(config, tmp_path / "dataset") is None
+    assert read_ladder(known, tmp_path / "dataset") == {"dataset": "abc", "models": {}}
+    write_json(tmp_path / config.path, {"dataset": "another", "models": {}})
+    assert read_ladder(known, tmp_path / "dataset") is None
+
+
 # The page
 
 
@@ -133,6 +161,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
     plots = {**tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
     write_figures(folder, drawings(plots, baseline, CURVE, metrics))
+    shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
     return Findings(
         metrics=metrics,
         verdict=verdict(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
@@ -141,6 +170,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
         behaviour=BEHAVIOUR,
         learning_curve=CURVE,
+        ladder={"models": {"bag_of_words": RUNG}},
         data=DATA,
         made_from={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
     )
@@ -181,11 +211,11 @@ def test_a_failed_check_is_in_the_headline(findings: Findings) -> None:
 
 
 def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings) -> None:
-    optional = {"behaviour", "contrast", "mistakes", "data", "reproduce"}
+    optional = {"memory", "behaviour", "contrast", "mistakes", "data", "reproduce"}
     every = {section.id for section in sections(findings)}
     assert optional < every
     metrics = {key: value for key, value in findings.metrics.items() if key != "contrast"}
-    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, data=None, made_from={})
+    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, ladder=None, data=None, made_from={})
     assert {section.id for section in sections(bare)} == every - optional
 
 

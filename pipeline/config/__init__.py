@@ -28,6 +28,7 @@ from pipeline.config.judgement import (
     CheckConfig,
     ContrastConfig,
     EvaluationConfig,
+    MemoryLadderConfig,
     RegistryConfig,
     TrackingConfig,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "LabelValues",
     "Labels",
     "LanguageModelConfig",
+    "MemoryLadderConfig",
     "Model",
     "NoPretraining",
     "OptimiserConfig",

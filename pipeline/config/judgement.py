@@ -22,6 +22,15 @@ class ContrastConfig(Section):
     """Hash of the file, filled in by `compose` so that DVC notices an edit."""
 
 
+class MemoryLadderConfig(Section):
+    """What the ladder of memory measured, shown in the report."""
+
+    path: str
+    """Relative to the project root; there once the ladder has run."""
+    fingerprint: str | None
+    """Hash of the file, filled in by `compose` so that DVC notices a new one; null: there is none."""
+
+
 class EvaluationConfig(Section):
     """How the held-out split is judged."""
 
@@ -35,6 +44,7 @@ class EvaluationConfig(Section):
     behaviour: bool
     """Also judge the answers to the cases that the templates in conf/behaviour/ make."""
     contrast_pairs: ContrastConfig
+    memory_ladder: MemoryLadderConfig
 
     @model_validator(mode="after")
     def _edges_rise(self) -> "EvaluationConfig":

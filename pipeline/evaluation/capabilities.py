@@ -7,9 +7,11 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
-from pipeline.evaluation.templates import EXPECTATIONS, Capability, Fillers, Pair, slots_of
+from pipeline.evaluation.templates import Capability, Fillers, check
 
+FOLDER = WORKSPACE / "conf" / "behaviour"
 LEXICON = "lexicon"
 """The file, beside those of the capabilities, whose slots all of them may use."""
 UNIONS = {"str", "Pair", "list[str]", "dict[str,str]"}
@@ -26,7 +28,7 @@ def load_capabilities(folder: Path) -> dict[str, Capability]:
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != LEXICON]
     if not paths:
         raise PipelineError(f"{folder} holds no templates (*.yaml); add some, or set evaluation.behaviour=false")
-    return {path.stem: _capability(path, lexicon) for path in paths}
+    return {path.stem: parse_capability(str(path), _read(path), lexicon) for path in paths}
 
 
 def load_lexicon(folder: Path) -> dict[str, list[str]]:
@@ -39,39 +41,20 @@ def load_lexicon(folder: Path) -> dict[str, list[str]]:
     return values
 
 
-def _capability(path: Path, lexicon: Mapping[str, Fillers]) -> Capability:
+def parse_capability(place: str, values: Mapping[str, Any], lexicon: Mapping[str, Fillers]) -> Capability:
+    """A capability as a file describes it, with the slots of the lexicon beside its own.
+
+    Raises:
+        PipelineError: something is missing, unknown or does not go together; begins with `place`.
+    """
     try:
-        capability = Capability.model_validate(_read(path))
+        capability = Capability.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        key = ".".join(
-            str(part) for part in problem["loc"] if part not in {"str", "Pair", "list[str]", "dict[str,str]"}
-        )
-        raise PipelineError(f"{path}: {key}: {problem['msg']}; docs/behaviour.md says what a file holds") from None
-    _check(path, capability)
+        key = ".".join(str(part) for part in problem["loc"] if part not in UNIONS)
+        raise PipelineError(f"{place}: {key}: {problem['msg']}; docs/behaviour.md says what may stand there") from None
+    check(place, capability)
     return capability.model_copy(update={"slots": {**lexicon, **capability.slots}})
-
-
-def _check(path: Path, capability: Capability) -> None:
-    compares = capability.test != "minimum functionality"
-    used = {
-        slot for group in capability.groups for template in group.templates for slot in slots_of(path.stem, template)
-    }
-    if unused := sorted(capability.slots.keys() - used):
-        raise PipelineError(f"{path}: no template has the slot {{{unused[0]}}}; use it, or take it out")
-    pairs = {slot for slot, fillers in capability.slots.items() if isinstance(fillers, dict)}
-    if capability.tolerance and capability.test != "direction":
-        raise PipelineError(f"{path}: tolerance: only a test of direction has one; take it out")
-    for group in capability.groups:
-        if group.expect not in EXPECTATIONS[capability.test]:
-            allowed = " or ".join(EXPECTATIONS[capability.test])
-            raise PipelineError(f"{path}: a test of {capability.test} expects {allowed}, not {group.expect}")
-        for template in group.templates:
-            changes = isinstance(template, Pair) or bool(pairs.intersection(slots_of(path.stem, template)))
-            if changes and not compares:
-                raise PipelineError(f"{path}: {template!r} changes, but minimum functionality is of one text")
-            if compares and not changes:
-                raise PipelineError(f"{path}: nothing changes in {template!r}; write original: and changed:")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -80,5 +63,5 @@ def _read(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path} is not YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(values, dict):
-        raise PipelineError(f"{path} holds no keys and values; docs/behaviour.md says what a file holds")
+        raise PipelineError(f"{path} holds no keys and values; docs/behaviour.md says what may stand there")
     return values

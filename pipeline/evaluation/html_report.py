@@ -31,6 +31,8 @@ class Findings:
     behaviour: Mapping[str, Any]
     """As in `reports/behaviour.json`."""
     learning_curve: Columns
+    ladder: Mapping[str, Any] | None
+    """As in `reports/memory_ladder.json`, of the same dataset."""
     data: Mapping[str, Any] | None
     """As in `reports/data.json`."""
     made_from: Mapping[str, str]
@@ -78,6 +80,7 @@ def sections(findings: Findings) -> list[Section]:
         part_sections.contrast(findings.metrics["contrast"]) if "contrast" in findings.metrics else None,
         report_sections.worst(findings.mistakes),
         report_sections.learning(findings.learning_curve, figures),
+        part_sections.memory(findings.ladder, figures) if findings.ladder else None,
         origin_sections.data(findings.data) if findings.data else None,
         origin_sections.reproduce(findings.made_from),
     ]

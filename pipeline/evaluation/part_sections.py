@@ -74,6 +74,29 @@ def contrast(metrics: Mapping[str, Any]) -> Section:
     )
 
 
+def memory(ladder: Mapping[str, Any], figures: Path) -> Section:
+    """What the networks of the ladder of memory remember."""
+    rows = [
+        [
+            _spoken(name),
+            number(model["accuracy"]),
+            number(model["farther_half"]),
+            *(percent(model["sentence"][place]["flip_rate"]) for place in ("start", "end")),
+        ]
+        for name, model in ladder["models"].items()
+    ]
+    columns = ["", "accuracy", "gradient in the farther half", "flips at the start", "flips at the end"]
+    return Section(
+        "memory",
+        "What kinds of network remember",
+        "Other networks, trained alike on the same data (docs/memory.md), judged on validation. The more of the "
+        "gradient lies in the farther half of a review, and the more answers a sentence at its start flips, the "
+        "farther back a network remembers.",
+        [Table("The ladder of memory", columns, rows)],
+        [picture(figures, "memory_ladder", "The ladder of memory; its main numbers are in the table.")],
+    )
+
+
 def _slice(table: Columns, name: str) -> Table:
     part = values_of(table, name)
     rows = [

@@ -58,6 +58,11 @@ class Capability(Section):
     slots: dict[str, Fillers] = Field(default_factory=dict)
     groups: list[Group] = Field(min_length=1)
 
+    @property
+    def compares(self) -> bool:
+        """Whether two answers are compared."""
+        return self.test != "minimum functionality"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -74,30 +79,68 @@ def make_cases(name: str, capability: Capability) -> list[Case]:
     """The cases of a capability: always the same ones, and of each template as many as the others leave room for.
 
     Raises:
-        PipelineError: the templates do not give so many; a slot has no fillers, or is never used.
+        PipelineError: the templates do not give so many, or a slot has no fillers; names the capability.
     """
     templates = [(group.expect, template) for group in capability.groups for template in group.templates]
-    used = [slots_of(name, template) for _, template in templates]
-    for slot in set().union(*used):
-        if not capability.slots.get(slot):
-            known = ", ".join(sorted(slot for slot, fillers in capability.slots.items() if fillers)) or "none"
-            raise PipelineError(
-                f"capability {name}: the slot {{{slot}}} has no fillers; there are fillers for: {known}"
-            )
-    sizes = [prod(len(capability.slots[slot]) for slot in slots) for slots in used]
+    sizes = [_size(name, template, capability.slots) for _, template in templates]
     if sum(sizes) < capability.cases:
         raise PipelineError(
-            f"capability {name}: the templates make {sum(sizes)} cases, {capability.cases} are asked for; "
+            f"{name}: the templates make {sum(sizes)} cases, {capability.cases} are asked for; "
             "add templates or fillers, or ask for fewer"
         )
     draw = random.Random(f"{capability.seed} {name}")
     cases = []
-    for number, size in _shares(sizes, capability.cases):
+    for number, share in _shares(sizes, capability.cases):
         expect, template = templates[number]
-        for index in sorted(draw.sample(range(sizes[number]), size)):
-            text, changed = _fill(template, capability.slots, used[number], index)
-            cases.append(Case(expect, number, text, changed if capability.test != "minimum functionality" else None))
+        for index in sorted(draw.sample(range(sizes[number]), share)):
+            text, changed = _fill(template, capability.slots, slots_of(name, template), index)
+            cases.append(Case(expect, number, text, changed if capability.compares else None))
     return cases
+
+
+def check(place: str, capability: Capability) -> None:
+    """Refuse what does not go together.
+
+    Raises:
+        PipelineError: begins with `place`.
+    """
+    if capability.tolerance and capability.test != "direction":
+        raise PipelineError(f"{place}: tolerance: only a test of direction has one; take it out")
+    for group in capability.groups:
+        if group.expect not in EXPECTATIONS[capability.test]:
+            allowed = " or ".join(EXPECTATIONS[capability.test])
+            raise PipelineError(f"{place}: a test of {capability.test} expects {allowed}, not {group.expect}")
+        for template in group.templates:
+            _check_template(place, template, capability)
+    used = {slot for group in capability.groups for template in group.templates for slot in slots_of(place, template)}
+    if unused := sorted(capability.slots.keys() - used):
+        raise PipelineError(f"{place}: no template has the slot {{{unused[0]}}}; use it, or take it out")
+
+
+def _check_template(place: str, template: str | Pair, capability: Capability) -> None:
+    pairs = {slot for slot, fillers in capability.slots.items() if isinstance(fillers, dict)}
+    changes = isinstance(template, Pair) or bool(pairs.intersection(slots_of(place, template)))
+    text = template.original if isinstance(template, Pair) else template
+    if changes and not capability.compares:
+        raise PipelineError(f"{place}: {text!r} changes, but a test of {capability.test} is of one text")
+    if capability.compares and not changes:
+        raise PipelineError(f"{place}: nothing changes in {text!r}, but a test of {capability.test} is of two texts")
+
+
+def count_cases(name: str, capability: Capability) -> int:
+    """How many cases the templates can make. Raises `PipelineError` if a slot has no fillers."""
+    templates = [template for group in capability.groups for template in group.templates]
+    return sum(_size(name, template, capability.slots) for template in templates)
+
+
+def _size(name: str, template: str | Pair, fillers: Mapping[str, Fillers]) -> int:
+    """In how many ways a template can be filled."""
+    slots = slots_of(name, template)
+    for slot in slots:
+        if not fillers.get(slot):
+            known = ", ".join(sorted(slot for slot, words in fillers.items() if words)) or "none"
+            raise PipelineError(f"{name}: the slot {{{slot}}} has no fillers; those with fillers: {known}")
+    return prod(len(fillers[slot]) for slot in slots)
 
 
 def _shares(sizes: list[int], total: int) -> Iterator[tuple[int, int]]:
@@ -132,12 +175,10 @@ def slots_of(name: str, template: str | Pair) -> list[str]:
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:
-        raise PipelineError(
-            f"capability {name}: the template {text!r} cannot be read: {error}; a slot is {{name}}"
-        ) from None
+        raise PipelineError(f"{name}: the template {text!r} cannot be read: {error}; a slot is {{name}}") from None
     for _, slot, form, conversion in parts:
         if slot is not None and (not slot.isidentifier() or form or conversion):
             raise PipelineError(
-                f"capability {name}: {{{slot}}} in {text!r} is no slot; a slot is {{name}}, of letters, digits and _"
+                f"{name}: {{{slot}}} in {text!r} is no slot; a slot is {{name}}, of letters, digits and _"
             )
     return list(dict.fromkeys(slot for _, slot, _, _ in parts if slot is not None))
