@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config import LENGTH, UNKNOWN_WORDS
 from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.page import Section, Table, number, percent, picture
-from pipeline.evaluation.slices import values_of, worst_part
+from pipeline.evaluation.slices import ENOUGH, values_of, worst_part
 
 SLICES = {LENGTH: "By length in words", UNKNOWN_WORDS: "By the share of words the vocabulary lacks"}
 
@@ -18,7 +18,7 @@ def slices(table: Columns, figures: Path) -> Section:
     named = (
         ""
         if worst is None
-        else f" The worst part that is not small is {worst['slice'].replace('_', ' ')} {_spoken(worst['value'])}, "
+        else f" The worst of those with {ENOUGH} reviews or more: {_spoken(worst['slice'])} {_spoken(worst['value'])}, "
         f"with {percent(worst['accuracy'])}."
     )
     return Section(

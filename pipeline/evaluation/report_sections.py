@@ -87,8 +87,8 @@ def ranking(figures: Path) -> Section:
     return Section(
         "ranking",
         "Telling the two apart at any threshold",
-        "Each point is a threshold one could have set. Left, the nearer the line to the upper left corner the better; "
-        "right, to the upper right.",
+        "Each point is a threshold one could have set. The better the model, the nearer its ROC runs to the upper left "
+        "corner, and its precision to the upper right.",
         pictures=[
             picture(figures, "roc", "ROC curve: true against false positive rate."),
             picture(figures, "precision_recall", "Precision against recall."),
@@ -112,8 +112,8 @@ def calibration(tables: Mapping[str, Columns], figures: Path) -> Section:
     return Section(
         "calibration",
         "Whether its probabilities mean what they say",
-        "Left: of the reviews called 0.8 likely positive, 0.8 should be; on the dotted line they are. Right: how often "
-        "each probability is given, by the reviews' true label; the farther apart the two, the better.",
+        "Reliability: of the reviews given 0.8, eight in ten should be positive; on the dotted line they are. Scores: "
+        "how often each probability is given, by the reviews' true label; the farther apart the two, the better.",
         [
             Table("Reliability, by bin", ["stated", "share of positive", "reviews"], stated, words=0, folded=True),
             Table("Probabilities given", ["about", *(f"{x} reviews" for x in LABELS)], spread, words=0, folded=True),
