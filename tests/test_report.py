@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import CheckConfig
+from pipeline import compose
+from pipeline.config import CheckConfig, load_params
 from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import METRICS, intervals, resampled_metrics
 from pipeline.evaluation.curves import tables
@@ -22,7 +23,7 @@ from pipeline.evaluation.report import collect_metrics
 from pipeline.evaluation.scoring import Scored
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import verdict
-from pipeline.files import write_json
+from pipeline.files import write_json, write_text
 from tests.conftest import configuration
 
 CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}
@@ -146,6 +147,19 @@ def test_a_ladder_is_shown_if_dvc_knows_of_it_and_it_is_of_this_dataset(
     assert read_ladder(known, tmp_path / "dataset") == {"dataset": "abc", "models": {}}
     write_json(tmp_path / config.path, {"dataset": "another", "models": {}})
     assert read_ladder(known, tmp_path / "dataset") is None
+
+
+def test_compose_tells_dvc_whether_there_is_a_ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
+    found = []
+    for numbers in (None, "{}", "[]"):
+        if numbers:
+            write_text(tmp_path / EVALUATION.memory_ladder.path, numbers)
+        compose.main()
+        found.append(load_params(tmp_path / "params.yaml").evaluation.memory_ladder.fingerprint)
+    assert found[0] is None
+    assert len(set(found)) == 3
 
 
 # The page

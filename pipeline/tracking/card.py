@@ -42,9 +42,9 @@ def version_card(config: Config, metrics: Metrics, tags: Mapping[str, str]) -> s
     parts = {
         f"`{model_kind(config)}` trained on {corpus.name}": _figures(metrics),
         "Intended use": [
-            f"Telling positive texts from negative ones, of the kind it was trained on: {corpus.source}. Not for texts "
-            "of another kind or language, for neutral or mixed verdicts as a third answer, or for decisions about "
-            "people."
+            "Telling positive texts from negative ones, of the kind it was trained on: "
+            f"{corpus.name} ({corpus.source}). Not for texts of another kind or language, for a third answer such as "
+            "neutral or mixed, or for decisions about people."
         ],
         "Limits": [f"- {limit}" for limit in _limits(config, metrics)],
         "Behaviour": _behaviour(metrics.get("behaviour", {})),
