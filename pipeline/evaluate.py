@@ -63,13 +63,11 @@ def main(config: Config) -> None:
 
     slices = slice_table(test, read_split(dataset, "test").unknown_share, config.evaluation)
     metrics = collect_metrics(test, validation, baseline, slices, config.evaluation)
-    plots = {**tables(test, config.evaluation), "slices": slices}
-    examples = {}
+    answers = run_suite(predictor, capabilities)
+    behaviour = behaviour_table(capabilities, answers)
+    plots = {**tables(test, config.evaluation), "slices": slices, "behaviour": behaviour}
     if capabilities:
-        answers = run_suite(predictor, capabilities)
-        plots["behaviour"] = behaviour_table(capabilities, answers)
-        metrics["behaviour"] = behaviour_metrics(plots["behaviour"])
-        examples = behaviour_examples(capabilities, answers)
+        metrics["behaviour"] = behaviour_metrics(behaviour)
     if pairs:
         metrics["contrast"], plots["contrast"] = judge_pairs(pairs, predictor)
     result = verdict(metrics, config.registry.checks)
@@ -78,7 +76,7 @@ def main(config: Config) -> None:
     write_tables(reports / "plots", plots)
     write_figures(reports / "figures", drawings(plots, baseline, learning_curve, metrics))
     write_json(reports / "speed.json", collect_speed(run, reviews_per_second, baseline_seconds))
-    write_json(reports / "behaviour.json", examples)
+    write_json(reports / "behaviour.json", behaviour_examples(capabilities, answers))
     write_json(reports / "metrics.json", metrics)
     write_json(reports / "verdict.json", result)
     ladder = read_ladder(config.evaluation.memory_ladder, dataset)

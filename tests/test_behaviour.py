@@ -1,7 +1,6 @@
 import re
-import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline.config import WORKSPACE
+from pipeline import behaviour
 from pipeline.errors import PipelineError
 from pipeline.evaluation.behaviour import (
     answer,
@@ -199,32 +198,32 @@ def test_a_text_of_several_cases_is_asked_once() -> None:
 # The command
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pipeline.behaviour", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=WORKSPACE,
-    )
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
+    """Run the command with arguments; gives the lines it prints."""
+
+    def run(*arguments: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["behaviour", *arguments])
+        behaviour.main()
+        return capsys.readouterr().out.splitlines()
+
+    return run
 
 
-def test_the_command_judges_a_template_of_the_users_own(trained: Any) -> None:
+def test_the_command_judges_a_template_of_the_users_own(trained: Any, command: Callable[..., list[str]]) -> None:
     model = ["--model", str(trained.root / "artifacts" / "model")]
-    found = command("This film is {word}.", "--fill", "word=pure joy, pure misery", "--expect", "positive", *model)
-    first, second, last = found.stdout.splitlines()
+    first, second, last = command("A {word}.", "--fill", "word=pure joy, pure misery", "--expect", "positive", *model)
     assert first.startswith("ok    positive  ")
-    assert first.endswith("  This film is pure joy.")
+    assert first.endswith("  A pure joy.")
     assert second.startswith("FAIL  negative  ")
     assert last == "1 of 2 cases failed"
-    shown = command(
-        "It is {word}.", "--changed", "It is {word}!", "--fill", "word=pure joy", *model
-    ).stdout.splitlines()
+    shown = command("It is {word}.", "--changed", "It is {word}!", "--fill", "word=pure joy", *model)
     assert [line.split("  ")[2] for line in shown] == ["It is pure joy.", "It is pure joy!"]
+    assert len(command("I {loved} this {film}.", "--cases", "7", *model)) == 7  # from the lexicon
 
 
-def test_the_command_prints_the_table_of_the_suite(trained: Any) -> None:
-    lines = command("--model", str(trained.root / "artifacts" / "model")).stdout.splitlines()
+def test_the_command_prints_the_table_of_the_suite(trained: Any, command: Callable[..., list[str]]) -> None:
+    lines = command("--model", str(trained.root / "artifacts" / "model"))
     assert [line.split()[0] for line in lines] == ["capability", *CAPABILITIES]
 
 
@@ -234,10 +233,18 @@ def test_the_command_prints_the_table_of_the_suite(trained: Any) -> None:
         (["It is {so}."], "error: your template: the slot {so} has no fillers"),
         (["It is.", "--fill", "so"], "error: --fill 'so': write it as slot=one,two"),
         (["It is.", "--expect", "rises"], "error: your template: nothing changes in 'It is.'"),
+        (["It is.", "--cases", "0"], "error: your template: cases: Input should be greater"),
+        (["--model", "nowhere"], "error: model folder nowhere does not exist"),
     ],
 )
-def test_the_command_says_in_one_line_what_is_wrong(arguments: list[str], message: str) -> None:
-    found = command(*arguments)
-    assert found.returncode == 1
-    (line,) = found.stderr.splitlines()
+def test_the_command_says_in_one_line_what_is_wrong(
+    arguments: list[str],
+    message: str,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command(*arguments)
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)

@@ -12,6 +12,7 @@ from pipeline import evaluate
 from pipeline.config import CheckConfig, Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
+from pipeline.evaluation.behaviour import behaviour_table
 from pipeline.evaluation.curves import Columns, tables
 from pipeline.evaluation.metrics import classification_metrics, expected_calibration_error, length_classes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
@@ -64,7 +65,7 @@ def slices(test: Scored) -> Columns:
 
 
 def all_tables(test: Scored) -> dict[str, Columns]:
-    return {**tables(test, EVALUATION), "slices": slices(test)}
+    return {**tables(test, EVALUATION), "slices": slices(test), "behaviour": behaviour_table({}, {})}
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -255,7 +256,7 @@ def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> Non
     assert all(picture.startswith(b"\x89PNG") and b"Software" not in picture for picture in pictures.values())
     names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "slices"}
     assert set(pictures) == {f"{name}.png" for name in names | {"accuracy_by_length", "learning_curve", "summary"}}
-    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names}
+    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour"}}
 
 
 def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
@@ -361,3 +362,21 @@ def test_stage_without_a_training_says_so(workspace: Path) -> None:
     (workspace / "artifacts" / "run.json").unlink()
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
         evaluate.main(config())
+
+
+def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
+    reports = workspace / "reports"
+    without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
+    check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
+    evaluate.main(configuration(*without_baseline, check))
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["behaviour"]["negation"]["cases"] == 120
+    assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
+    checks = json.loads((reports / "verdict.json").read_text())["checks"]
+    assert "negation" in [check["name"] for check in checks if not check["passed"]]
+
+    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"))
+    assert "behaviour" not in json.loads((reports / "metrics.json").read_text())
+    assert json.loads((reports / "behaviour.json").read_text()) == {}
+    assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
+    assert not (reports / "figures" / "behaviour.png").exists()

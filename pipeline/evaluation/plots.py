@@ -74,7 +74,7 @@ def drawings(
     """What draws each figure, by file name.
 
     Args:
-        tables: of the model, from `curves.tables`; `slices`; and, where there is one, `behaviour`.
+        tables: of the model, from `curves.tables`; `slices`; `behaviour`, which may have no rows.
         baseline: the baseline's answers on the test split.
         learning_curve: from `read_learning_curve`.
         metrics: as in `reports/metrics.json`.
@@ -96,7 +96,7 @@ def drawings(
         "accuracy_by_length": lambda axes: figures.draw_accuracy_by_length(axes, by_length),
         "slices": lambda axes: figures.draw_slices(axes, tables["slices"], test["accuracy"]),
         "learning_curve": lambda axes: figures.draw_learning_curve(axes, learning_curve),
-        **(behaviour if "behaviour" in tables else {}),
+        **(behaviour if len(tables["behaviour"]["capability"]) else {}),
     }
 
 
