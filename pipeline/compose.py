@@ -15,9 +15,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from pipeline.checksum import file_digest
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, FileVectors, require_embedding_dim, validate
+from pipeline.config import WORKSPACE, FileVectors, project_root, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
+from pipeline.corpus.locations import existing_file
 from pipeline.errors import PipelineError
 from pipeline.files import write_text
 from pipeline.text import vector_source
@@ -36,6 +38,12 @@ def main() -> None:
         require_embedding_dim(config.model, vector_source.dimension(vectors))
         if isinstance(vectors, FileVectors):
             values["text"]["vectors"]["fingerprint"] = vector_source.fingerprint(vectors)
+    if (pairs := config.evaluation.contrast_pairs.path) is not None:
+        digest = file_digest(existing_file("evaluation.contrast_pairs.path", pairs), "sha256")
+        values["evaluation"]["contrast_pairs"]["fingerprint"] = f"sha256:{digest}"
+    ladder = project_root() / config.evaluation.memory_ladder.path
+    found = f"sha256:{file_digest(ladder, 'sha256')}" if ladder.exists() else None
+    values["evaluation"]["memory_ladder"]["fingerprint"] = found
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if text != present:
         write_text(PARAMS, text)

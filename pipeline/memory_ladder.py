@@ -34,6 +34,7 @@ from pipeline.model.build import fixed_length
 from pipeline.serving.folder import ModelInfo, load, read_info
 from pipeline.serving.predictor import Predictor
 from pipeline.sweeping.session import present_session
+from pipeline.text.dataset import read_info as read_dataset_info
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Encoder
 from pipeline.tracking.evaluation import log_evaluation
@@ -99,6 +100,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
     """
     reviews = long_reviews(list(read_split(DATASET, SPLIT)), LONG_REVIEWS)
     return {
+        "dataset": read_dataset_info(DATASET)["digest"],
         "split": SPLIT,
         "long_reviews": {"reviews": len(reviews), "tokens_at_least": min(map(len, reviews))},
         "sentences": [{"positive": positive, "negative": negative} for positive, negative in OPPOSITES],

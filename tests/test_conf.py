@@ -11,7 +11,7 @@ from pipeline.config import WORKSPACE, Config, validate
 from pipeline.errors import PipelineError
 
 CONF = WORKSPACE / "conf"
-GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
+GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in {CONF, CONF / "behaviour"})
 OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "text.vectors.path=vectors.txt"}
 
 
@@ -58,6 +58,7 @@ def test_an_experiment_overrides_several_groups(compose):
         ("text/vectors=file", "text.vectors.path: "),
         ("~seed", "seed: missing"),
         ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
+        ("evaluation.slices=[shop]", "evaluation.slices names 'shop', .* corpus.keep_columns"),
         ("~registry.checks.accuracy.min", "a check needs min or max"),
         ("tracking.uri='http://ann:secret@host'", "tracking.uri: holds a password; set MLFLOW_TRACKING_USERNAME"),
     ],
@@ -74,10 +75,11 @@ def test_an_override_conf_does_not_know_is_refused(override, compose):
         compose(override)
 
 
-STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register", "predict", "promote", "send")
+STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register")
+COMMANDS = (*STAGES, "behaviour", "predict", "promote", "send")
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", COMMANDS)
 def test_every_command_has_help(stage):
     found = subprocess.run(
         [sys.executable, "-m", f"pipeline.{stage}", "--help"], capture_output=True, text=True, check=True, cwd=WORKSPACE

@@ -10,14 +10,16 @@ import torch
 from scipy.special import expit
 
 from pipeline import evaluate
-from pipeline.config import CheckConfig, Config, EvaluationConfig
+from pipeline.config import CheckConfig, Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.curves import tables
+from pipeline.evaluation.behaviour import behaviour_table
+from pipeline.evaluation.curves import Columns, tables
 from pipeline.evaluation.metrics import classification_metrics, expected_calibration_error, length_classes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
 from pipeline.evaluation.report import collect_metrics, format_report
 from pipeline.evaluation.scoring import Scored, score, write_predictions
+from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import verdict
 from pipeline.model.build import build_network
 from pipeline.model.calibration import calibrate, choose_threshold, fit_weights
@@ -26,7 +28,7 @@ from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
 
-EVALUATION = EvaluationConfig(ece_bins=15, length_edges=[3, 6], baseline=True)
+EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
 NEGATIVE = ["a dull and clumsy film", "clumsy acting and a dull story", "tedious music", "a tedious clumsy cast"]
 CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
@@ -54,6 +56,17 @@ def write_dataset(path: Path, copies: int = 3) -> None:
         stars = pa.array(range(len(texts)), pa.int64())
         table = pa.table({"id": ids, "text": texts, "label": labels, "stars": stars})
         pq.write_table(table, path / split / "rows.parquet")
+        np.save(path / split / "ids.npy", np.ones(2 * len(texts), np.int32))
+        np.save(path / split / "offsets.npy", np.arange(len(texts) + 1) * 2)
+        np.save(path / split / "labels.npy", labels.to_numpy())
+
+
+def slices(test: Scored) -> Columns:
+    return slice_table(test, np.linspace(0, 1, len(test.labels)), EVALUATION)
+
+
+def all_tables(test: Scored) -> dict[str, Columns]:
+    return {**tables(test, EVALUATION), "slices": slices(test), "behaviour": behaviour_table({}, {})}
 
 
 def files(path: Path) -> dict[str, bytes]:
@@ -215,13 +228,13 @@ def test_a_check_of_an_unknown_metric_names_those_there_are(metric: str) -> None
 
 def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None:
     test, baseline = simulated(), simulated(seed=1)
-    values = collect_metrics(test, simulated(seed=2), baseline, EVALUATION)
-    assert list(values) == ["test", "baseline", "validation", "test_by_length"]
+    values = collect_metrics(test, simulated(seed=2), baseline, slices(test), EVALUATION)
+    assert list(values) == ["test", "baseline", "validation", "intervals", "slices", "worst_slice"]
     correct = test.predicted == test.labels
     assert values["baseline"]["accuracy"] == np.mean(baseline.predicted == baseline.labels)
     assert values["test"]["accuracy"] == np.mean(correct)
-    assert values["test_by_length"]["up_to_3"] == np.mean(correct[test.words <= 3])
-    table = format_report(values, verdict(values, {"a": CheckConfig(metric="test.accuracy", min=0.999)}))
+    assert values["slices"]["length"]["up_to_3"] == np.mean(correct[test.words <= 3])
+    table = format_report(values, slices(test), verdict(values, {"a": CheckConfig(metric="test.accuracy", min=0.999)}))
     assert f"{values['test']['accuracy']:.4f}" in table
     assert f"{values['baseline']['accuracy']:.4f}" in table
     assert "verdict: FAILED" in table
@@ -230,8 +243,8 @@ def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None
 def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text(CURVE)
     test = simulated()
-    values = collect_metrics(test, test, simulated(seed=1), EVALUATION)
-    written = tables(test, EVALUATION)
+    values = collect_metrics(test, test, simulated(seed=1), slices(test), EVALUATION)
+    written = all_tables(test)
     for name in ("first", "second"):
         curve = read_learning_curve(tmp_path / "curve.csv")
         write_tables(tmp_path / name, written)
@@ -240,16 +253,16 @@ def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> Non
     pictures = files(tmp_path / "first-figures")
     assert pictures == files(tmp_path / "second-figures")
     assert all(picture.startswith(b"\x89PNG") and b"Software" not in picture for picture in pictures.values())
-    names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "accuracy_by_length"}
-    assert set(pictures) == {f"{name}.png" for name in names | {"learning_curve", "summary"}}
-    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names}
+    names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "slices"}
+    assert set(pictures) == {f"{name}.png" for name in names | {"accuracy_by_length", "learning_curve", "summary"}}
+    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour"}}
 
 
 def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
     test = simulated(5_000)
-    write_tables(tmp_path / "plots", tables(test, EVALUATION))
+    write_tables(tmp_path / "plots", all_tables(test))
     read = {path.stem: list(csv.DictReader(path.open())) for path in (tmp_path / "plots").iterdir()}
-    values = collect_metrics(test, test, None, EVALUATION)["test"]
+    values = collect_metrics(test, test, None, slices(test), EVALUATION)["test"]
     roc = np.array([[float(row["fpr"]), float(row["tpr"])] for row in read["roc"]])
     assert len(roc) <= 300
     assert np.trapezoid(roc[:, 1], roc[:, 0]) == pytest.approx(values["roc_auc"], abs=2e-3)
@@ -258,7 +271,7 @@ def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
     assert np.mean([row["actual"] == row["predicted"] for row in read["confusion"]]) == values["accuracy"]
     assert sum(int(row["negative"]) + int(row["positive"]) for row in read["score_histogram"]) == 5_000
     assert sum(float(row["reviews"]) for row in read["reliability"]) == 5_000
-    for row in read["accuracy_by_length"]:
+    for row in read["slices"]:
         assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
 
 
@@ -266,8 +279,8 @@ def test_a_split_of_one_label_is_still_drawn(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text(CURVE)
     rows = pa.table({"id": ["a", "b"], "label": pa.array([1, 1], pa.int8())})
     test = Scored("test", rows, np.ones(2, np.int8), np.array([1, 2]), np.array([0.9, 0.4], np.float32), 0.5)
-    values = collect_metrics(test, test, None, EVALUATION)
-    written = tables(test, EVALUATION)
+    values = collect_metrics(test, test, None, slices(test), EVALUATION)
+    written = all_tables(test)
     write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values))
     assert (tmp_path / "f" / "roc.png").exists()
 
@@ -322,7 +335,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artifacts, reports = workspace / "artifacts", workspace / "reports"
-    steady = [reports / "metrics.json", reports / "verdict.json", artifacts / "predictions.parquet"]
+    steady = [reports / name for name in ("metrics.json", "verdict.json", "behaviour.json", "report.html")]
+    steady.append(artifacts / "predictions.parquet")
     evaluate.main(config())
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
     evaluate.main(config())
@@ -347,3 +361,21 @@ def test_stage_without_a_training_says_so(workspace: Path) -> None:
     (workspace / "artifacts" / "run.json").unlink()
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
         evaluate.main(config())
+
+
+def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
+    reports = workspace / "reports"
+    without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
+    check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
+    evaluate.main(configuration(*without_baseline, check))
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["behaviour"]["negation"]["cases"] == 120
+    assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
+    checks = json.loads((reports / "verdict.json").read_text())["checks"]
+    assert "negation" in [check["name"] for check in checks if not check["passed"]]
+
+    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"))
+    assert "behaviour" not in json.loads((reports / "metrics.json").read_text())
+    assert json.loads((reports / "behaviour.json").read_text()) == {}
+    assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
+    assert not (reports / "figures" / "behaviour.png").exists()

@@ -59,7 +59,7 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     assert {path.name for path in (artifacts / "model").iterdir()} == {"model.safetensors", "vocab.json", "config.json"}
     data, metrics = report(trained, "data"), report(trained, "metrics")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
-    assert set(metrics) == {"test", "validation", "baseline", "test_by_length"}
+    assert set(metrics) == {"test", "validation", "baseline", "intervals", "slices", "worst_slice", "behaviour"}
     assert 0 <= metrics["test"]["accuracy"] <= 1
     assert report(trained, "verdict")["passed"]
     predictions = pq.read_table(artifacts / "predictions.parquet").to_pydict()
@@ -111,6 +111,7 @@ def test_a_second_run_does_nothing_but_compose(trained):
         ("conf/text/default.yaml", "max_tokens: 400", "max_tokens: 5", ["compose", *STAGES[3:]]),
         ("conf/tracking/local.yaml", "experiment: sentiment", "experiment: other", ["compose", "register"]),
         ("conf/evaluation/default.yaml", "ece_bins: 15", "ece_bins: 5", ["compose", "evaluate", "register"]),
+        ("conf/behaviour/typos.yaml", "cases: 120", "cases: 100", ["compose", "evaluate", "register"]),
         ("reviews.csv", "is pure joy.,good", "is sheer joy.,good", STAGES),
     ],
 )

@@ -22,7 +22,7 @@ READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
     "train": {"corpus", "tracking", "sweep"},  # where the run goes; checked against the dataset, which depends on it
     "evaluate": {"tracking"},
-    "register": {"corpus", "model"},  # for the description
+    "register": {"corpus", "model", "text"},  # for the description
 }
 """Keys a stage may read though they change none of its outputs beyond what its dependencies do."""
 

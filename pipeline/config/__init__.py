@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpus import (
     ArchiveCorpus,
@@ -21,7 +21,17 @@ from pipeline.config.corpus import (
     PackageCorpus,
     SplitConfig,
 )
-from pipeline.config.judgement import CheckConfig, EvaluationConfig, RegistryConfig, TrackingConfig
+from pipeline.config.judgement import (
+    LENGTH,
+    SLICES,
+    UNKNOWN_WORDS,
+    CheckConfig,
+    ContrastConfig,
+    EvaluationConfig,
+    MemoryLadderConfig,
+    RegistryConfig,
+    TrackingConfig,
+)
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig, require_embedding_dim
 from pipeline.config.section import Section
 from pipeline.config.sweep import SweepConfig
@@ -38,11 +48,14 @@ from pipeline.config.training import (
 from pipeline.errors import PipelineError
 
 __all__ = [
+    "LENGTH",
+    "UNKNOWN_WORDS",
     "WORKSPACE",
     "ArchiveCorpus",
     "BagOfWordsConfig",
     "CheckConfig",
     "Config",
+    "ContrastConfig",
     "Corpus",
     "EvaluationConfig",
     "FileVectors",
@@ -50,6 +63,7 @@ __all__ = [
     "LabelValues",
     "Labels",
     "LanguageModelConfig",
+    "MemoryLadderConfig",
     "Model",
     "NoPretraining",
     "OptimiserConfig",
@@ -99,6 +113,17 @@ class Config(Section):
     registry: RegistryConfig
     tracking: TrackingConfig
     sweep: SweepConfig
+
+    @model_validator(mode="after")
+    def _slices_are_there(self) -> "Config":
+        kept = self.corpus.keep_columns if isinstance(self.corpus, FilesCorpus) else []
+        for name in self.evaluation.slices:
+            if name not in (*SLICES, *kept):
+                raise ValueError(
+                    f"evaluation.slices names {name!r}, which is neither {' nor '.join(SLICES)} nor among "
+                    f"corpus.keep_columns, {kept}; keep the column, or leave the slice out"
+                )
+        return self
 
 
 def validate(values: Any) -> Config:

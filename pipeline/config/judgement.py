@@ -6,6 +6,30 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.section import Section
 
+LENGTH, UNKNOWN_WORDS = "length", "unknown_words"
+SLICES = (LENGTH, UNKNOWN_WORDS)
+"""The slices every corpus has."""
+
+
+class ContrastConfig(Section):
+    """Pairs of reviews with opposite labels, to be judged beside the test split."""
+
+    path: str | None
+    """The user's file, relative to the project root; null: none."""
+    allow_seen: bool
+    """Judge pairs that the model was trained on, too."""
+    fingerprint: str | None
+    """Hash of the file, filled in by `compose` so that DVC notices an edit."""
+
+
+class MemoryLadderConfig(Section):
+    """What the ladder of memory measured, shown in the report."""
+
+    path: str
+    """Relative to the project root; there once the ladder has run."""
+    fingerprint: str | None
+    """Hash of the file, filled in by `compose` so that DVC notices a new one; null: there is none."""
+
 
 class EvaluationConfig(Section):
     """How the held-out split is judged."""
@@ -15,6 +39,12 @@ class EvaluationConfig(Section):
     """Upper edges, in words, of the length classes for which accuracy is reported."""
     baseline: bool
     """Also train and judge the TF-IDF + logistic regression baseline."""
+    slices: list[str]
+    """Parts of the test split to judge by themselves, beside those by length: `unknown_words`, or kept columns."""
+    behaviour: bool
+    """Also judge the answers to the cases that the templates in conf/behaviour/ make."""
+    contrast_pairs: ContrastConfig
+    memory_ladder: MemoryLadderConfig
 
     @model_validator(mode="after")
     def _edges_rise(self) -> "EvaluationConfig":

@@ -25,12 +25,12 @@ def local_files(corpus: Corpus) -> dict[str, Path]:
         case PackageCorpus():
             return {}
         case ArchiveCorpus():
-            return {} if is_remote(corpus.url) else {"archive": _existing("corpus.url", _path_of(corpus.url))}
+            return {} if is_remote(corpus.url) else {"archive": existing_file("corpus.url", _path_of(corpus.url))}
         case FilesCorpus(path=str(path)):
-            return {"train": _existing("corpus.path", path)}
+            return {"train": existing_file("corpus.path", path)}
         case FilesCorpus():
             named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
-            return {split: _existing(f"corpus.{split}", path) for split, path in named.items() if path is not None}
+            return {split: existing_file(f"corpus.{split}", path) for split, path in named.items() if path is not None}
 
 
 def _path_of(url: str) -> str:
@@ -42,7 +42,12 @@ def _path_of(url: str) -> str:
     return url2pathname(parts.path)
 
 
-def _existing(key: str, name: str) -> Path:
+def existing_file(key: str, name: str) -> Path:
+    """The path of a file of the user's, named under `key` relative to the project root.
+
+    Raises:
+        PipelineError: there is no such file.
+    """
     path = project_root() / Path(name).expanduser()
     if not path.is_file():
         raise PipelineError(

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.config import EvaluationConfig
+from pipeline.evaluation.intervals import wilson
 from pipeline.evaluation.metrics import length_classes, reliability
 from pipeline.evaluation.scoring import Scored
 
@@ -31,7 +31,6 @@ def tables(test: Scored, config: EvaluationConfig) -> dict[str, Columns]:
             "predicted": LABELS[test.predicted],
         },
         "score_histogram": score_histogram(test.labels, test.probabilities),
-        "accuracy_by_length": accuracy_by_length(test, config.length_edges),
     }
 
 
@@ -64,13 +63,13 @@ def accuracy_by_length(test: Scored, edges: Sequence[int]) -> Columns:
     classes = length_classes(test.words, edges)
     hits = [int(correct[members].sum()) for _, members in classes]
     reviews = [int(members.sum()) for _, members in classes]
-    intervals = [binomtest(k, n).proportion_ci(method="wilson") for k, n in zip(hits, reviews, strict=True)]
+    intervals = [wilson(k, n) for k, n in zip(hits, reviews, strict=True)]
     return {
         "length": [name for name, _ in classes],
         "words": [float(np.median(test.words[members])) for _, members in classes],
         "accuracy": [k / n for k, n in zip(hits, reviews, strict=True)],
-        "low": [float(interval.low) for interval in intervals],
-        "high": [float(interval.high) for interval in intervals],
+        "low": [low for low, _ in intervals],
+        "high": [high for _, high in intervals],
         "reviews": reviews,
     }
 

@@ -75,12 +75,40 @@ def draw_accuracy_by_length(axes: Axes, table: Columns) -> None:
     accuracy, low, high = (np.asarray(table[key]) for key in ("accuracy", "low", "high"))
     positions = np.arange(len(accuracy))
     axes.errorbar(positions, accuracy, (accuracy - low, high - accuracy), fmt="o", color=MODEL, capsize=4)
-    names = [name.replace("up_to_", "≤ ").replace("over_", "> ") for name in table["length"]]
+    names = [_bounds(name) for name in table["value"]]
     axes.set_xticks(positions, [f"{name}\nn={n:,}" for name, n in zip(names, table["reviews"], strict=True)])
     axes.set_xlim(-0.5, len(positions) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     title = f"By length: {accuracy.min():.1%} to {accuracy.max():.1%}"
     _label(axes, title, "words in the review", "accuracy, 95 % interval")
+
+
+def draw_slices(axes: Axes, table: Columns, overall: float) -> None:
+    """Accuracy with its 95 % interval for each part of each slice, and a line at that of all reviews."""
+    accuracy, low, high = (np.asarray(table[key]) for key in ("accuracy", "low", "high"))
+    positions = np.arange(len(accuracy))
+    axes.axvline(overall, color=GUESS, linestyle=":")
+    axes.errorbar(accuracy, positions, xerr=(accuracy - low, high - accuracy), fmt="o", color=MODEL, capsize=3)
+    names = [f"{_bounds(part[:40])}, n={n:,}" for part, n in zip(table["part"], table["reviews"], strict=True)]
+    axes.set_yticks(positions, names, fontsize=min(8, 200 / len(names)))
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    title = f"By part: {accuracy.min():.1%} to {accuracy.max():.1%}, {overall:.1%} on all"
+    _label(axes, title, "accuracy, 95 % interval", "")
+
+
+def draw_behaviour(axes: Axes, table: Columns) -> None:
+    """Failure rate with its 95 % interval for each capability."""
+    rate, low, high = (np.asarray(table[key]) for key in ("failure_rate", "low", "high"))
+    positions = np.arange(len(rate))
+    axes.barh(positions, rate, xerr=(rate - low, high - rate), color=MODEL, ecolor="#555555", capsize=2)
+    names = [name.replace("_", " ") for name in table["capability"]]
+    axes.set_yticks(positions, [f"{name} ({test})" for name, test in zip(names, table["test"], strict=True)])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
+    title = f"Behaviour: {sum(table['failures']):,} of {sum(table['cases']):,} cases failed"
+    _label(axes, title, "failures, 95 % interval", "")
 
 
 def draw_learning_curve(axes: Axes, table: Columns) -> None:
@@ -94,6 +122,10 @@ def draw_learning_curve(axes: Axes, table: Columns) -> None:
     _label(axes, f"Learning: {accuracy:.3f} on validation, epoch {epoch:.0f}", "epoch", "log loss")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="best")
+
+
+def _bounds(name: str) -> str:
+    return name.replace("up_to_", "≤ ").replace("over_", "> ")
 
 
 def _draw_curves(axes: Axes, curves: Curves, x: str, y: str, area: str) -> None:

@@ -10,10 +10,12 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.config import LENGTH
 from pipeline.errors import PipelineError
 from pipeline.evaluation import curves, figures
 from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.slices import values_of
 from pipeline.files import replace
 
 Draw = Callable[[Axes], None]
@@ -72,7 +74,7 @@ def drawings(
     """What draws each figure, by file name.
 
     Args:
-        tables: of the model, from `curves.tables`.
+        tables: of the model, from `curves.tables`; `slices`; `behaviour`, which may have no rows.
         baseline: the baseline's answers on the test split.
         learning_curve: from `read_learning_curve`.
         metrics: as in `reports/metrics.json`.
@@ -83,14 +85,18 @@ def drawings(
     if baseline is not None:
         roc["baseline"] = (curves.roc(baseline), metrics["baseline"]["roc_auc"])
         precision_recall["baseline"] = (curves.precision_recall(baseline), metrics["baseline"]["average_precision"])
+    by_length = values_of(tables["slices"], LENGTH)
+    behaviour = {"behaviour": lambda axes: figures.draw_behaviour(axes, tables["behaviour"])}
     return {
         "roc": lambda axes: figures.draw_roc(axes, roc),
         "precision_recall": lambda axes: figures.draw_precision_recall(axes, precision_recall),
         "reliability": lambda axes: figures.draw_reliability(axes, tables["reliability"], test["ece"]),
         "confusion": lambda axes: figures.draw_confusion(axes, tables["confusion"], test["accuracy"]),
         "score_histogram": lambda axes: figures.draw_score_histogram(axes, tables["score_histogram"]),
-        "accuracy_by_length": lambda axes: figures.draw_accuracy_by_length(axes, tables["accuracy_by_length"]),
+        "accuracy_by_length": lambda axes: figures.draw_accuracy_by_length(axes, by_length),
+        "slices": lambda axes: figures.draw_slices(axes, tables["slices"], test["accuracy"]),
         "learning_curve": lambda axes: figures.draw_learning_curve(axes, learning_curve),
+        **(behaviour if len(tables["behaviour"]["capability"]) else {}),
     }
 
 

@@ -4,31 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation.curves import accuracy_by_length
+from pipeline.evaluation.bootstrap import intervals
+from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.metrics import Metrics, classification_metrics
 from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.slices import accuracies, worst_part
 
 ON_VALIDATION = ("accuracy", "log_loss", "ece")
 
 
 def collect_metrics(
-    test: Scored, validation: Scored, baseline: Scored | None, config: EvaluationConfig
-) -> dict[str, Metrics]:
+    test: Scored, validation: Scored, baseline: Scored | None, slices: Columns, config: EvaluationConfig
+) -> dict[str, Any]:
     """Everything in `reports/metrics.json`, in full precision.
 
     Args:
         test: the model's answers on the held-out split.
         validation: its answers where temperature and threshold were fixed, so that these metrics flatter a little.
         baseline: the baseline's answers on the same held-out split.
-        config: bins and length classes.
+        slices: from `slice_table`.
+        config: the number of bins.
     """
-    by_length = accuracy_by_length(test, config.length_edges)
+    worst = worst_part(slices)
     on_validation = _metrics(validation, "validation", config)
     return {
         "test": _metrics(test, "test", config),
         **({} if baseline is None else {"baseline": _metrics(baseline, "baseline", config)}),
         "validation": {name: on_validation[name] for name in ON_VALIDATION},
-        "test_by_length": dict(zip(by_length["length"], by_length["accuracy"], strict=True)),
+        "intervals": intervals(test, baseline),
+        "slices": accuracies(slices),
+        **({} if worst is None else {"worst_slice": {name: worst[name] for name in ("accuracy", "reviews")}}),
     }
 
 
@@ -44,14 +49,29 @@ def collect_speed(
     }
 
 
-def format_report(metrics: Mapping[str, Metrics], verdict: Mapping[str, Any]) -> str:
-    """A table of the model beside the baseline on the test split, and the verdict with its checks."""
+def format_report(metrics: Mapping[str, Any], slices: Columns, verdict: Mapping[str, Any]) -> str:
+    """A table of the model beside the baseline on the test split, what else was judged, the verdict with its checks.
+
+    Args:
+        metrics: the content of `reports/metrics.json`.
+        slices: from `slice_table`.
+        verdict: from `verdict`.
+    """
     systems = {"model": metrics["test"]} | ({"baseline": metrics["baseline"]} if "baseline" in metrics else {})
     title = f"{metrics['test']['reviews']:,} test reviews"
     lines = [f"{title:22}" + "".join(f"{name:>10}" for name in systems)]
     for name in metrics["test"]:
         if name != "reviews":
             lines.append(f"{name:22}" + "".join(f"{_number(values[name]):>10}" for values in systems.values()))
+    if (worst := worst_part(slices)) is not None:
+        lines.append(f"worst slice: {worst['part']}: accuracy {worst['accuracy']:.4f}, {worst['reviews']:,} reviews")
+    if pairs := metrics.get("contrast"):
+        shares = ", ".join(f"{name.replace('_', ' ')} {pairs[name]:.4f}" for name in pairs if name != "pairs")
+        lines.append(f"{pairs['pairs']:,} contrast pairs: {shares}")
+    if behaviour := metrics.get("behaviour"):
+        rates = sorted(((found["failure_rate"], name) for name, found in behaviour.items()), reverse=True)
+        most = ", ".join(f"{name} {rate:.1%}" for rate, name in rates[:3])
+        lines.append(f"behaviour: {len(rates)} capabilities, most failures in {most}")
     lines.append(f"verdict: {_outcome(verdict)}")
     for check in verdict["checks"]:
         bounds = [f"{bound} {check[bound]:g}" for bound in ("min", "max") if check[bound] is not None]

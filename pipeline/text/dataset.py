@@ -57,6 +57,12 @@ class EncodedSplit:
         """Tokens of each review [reviews]."""
         return np.diff(self.offsets)
 
+    @property
+    def unknown_share(self) -> NDArray[np.float64]:
+        """Share [reviews] of each review's tokens that the vocabulary lacks."""
+        unknown = np.add.reduceat(self.ids == UNKNOWN, self.offsets[:-1])
+        return unknown / self.lengths
+
 
 def read_split(folder: Path, name: str) -> EncodedSplit:
     """Memory-map one split of a dataset folder."""

@@ -52,10 +52,30 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
     return f"{before}\n\n{FIGURES}\n\n{figures_table(test, baseline)}".lstrip()
 
 
-def figures_table(test: Mapping[str, float], baseline: Mapping[str, float]) -> str:
-    """The test figures beside the baseline's, as a Markdown table; the baseline's may be missing."""
-    rows = [f"| {key} | {_number(test[key])} | {_number(baseline.get(key))} |" for key in SHOWN if key in test]
+def figures_table(
+    test: Mapping[str, float],
+    baseline: Mapping[str, float],
+    intervals: Mapping[str, Mapping[str, float | None]] | None = None,
+) -> str:
+    """The test figures beside the baseline's, as a Markdown table; the baseline's may be missing.
+
+    Args:
+        test: figures of the model.
+        baseline: of the baseline.
+        intervals: `low` and `high` of some of the model's figures.
+    """
+    rows = [
+        f"| {key} | {_number(test[key])}{_interval((intervals or {}).get(key))} | {_number(baseline.get(key))} |"
+        for key in SHOWN
+        if key in test
+    ]
     return "\n".join(["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|", *rows])
+
+
+def _interval(bounds: Mapping[str, float | None] | None) -> str:
+    if bounds is None or bounds["low"] is None:
+        return ""
+    return f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
 
 
 def _number(value: float | None) -> str:

@@ -18,6 +18,7 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.files import write_text
 from pipeline.tracking.store import Store, as_default, clear_errors
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -33,6 +34,10 @@ SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
     outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
 )
+LONGEST = 5000
+"""Characters the databases behind MLflow hold of a description."""
+CARD = "README.md"
+"""The description, beside the model's weights."""
 EXAMPLE = ["A warm, funny film that I would gladly see again.", "Two hours of my life that nobody gives back."]
 
 
@@ -46,7 +51,7 @@ class Candidate:
     """The run that made it; the store knows it."""
     tags: Mapping[str, str]
     description: str
-    """Markdown, for people who find the version in the registry."""
+    """Markdown, for people who find the version in the registry or get its folder."""
 
 
 def content_hash(folder: Path) -> str:
@@ -114,7 +119,7 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
             source=f"models:/{model_id}",
             run_id=candidate.run_id,
             tags={**candidate.tags, CONTENT_TAG: content_hash(candidate.folder)},
-            description=candidate.description,
+            description=_shortened(candidate.description),
             model_id=model_id,
         )
     link = [{"name": name, "version": version.version}]
@@ -156,12 +161,18 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
                 pip_requirements=requirements(),
                 mlflow_model=Model(model_uuid=model.model_id, model_id=model.model_id, run_id=candidate.run_id),
             )
+            write_text(path / "artifacts" / candidate.folder.name / CARD, candidate.description)
             client.log_model_artifacts(model.model_id, str(path))
         client.log_outputs(candidate.run_id, [LoggedModelOutput(model.model_id, step=0)])
         status = LoggedModelStatus.READY
     finally:
         client.finalize_logged_model(model.model_id, status)
     return str(model.model_id)
+
+
+def _shortened(description: str) -> str:
+    more = f"\n\n… the rest is in the model's folder, in {CARD}."
+    return description if len(description) <= LONGEST else description[: LONGEST - len(more)] + more
 
 
 def requirements() -> list[str]:

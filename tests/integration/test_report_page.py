@@ -1,0 +1,92 @@
+"""The report in a real browser: from the file without a network, and in the MLflow UI."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from tests.conftest import Project
+from tests.servers import MLflowServer
+
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
+WAIT_MS = 60_000
+EVIL = "<script>document.title = 'taken over'</script><img src='https://example.org/x.png' onerror='alert(1)'>"
+
+
+REWRITE = f"""
+import pyarrow as pa, pyarrow.parquet as pq
+path = "artifacts/dataset/test/rows.parquet"
+rows = pq.read_table(path).to_pydict()
+rows["text"] = [{EVIL!r} + text for text in rows["text"]]
+rows["label"] = pa.array([1 - label for label in rows["label"]], pa.int8())
+pq.write_table(pa.table(rows), path)
+"""
+
+
+@pytest.fixture(scope="module")
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the trained project whose test reviews are now full of markup, and their labels wrong."""
+    root = tmp_path_factory.mktemp("report") / "project"
+    shutil.copytree(trained.root, root, symlinks=True)
+    project = Project(root)
+    project.run("python", "-c", REWRITE)
+    project.run("python", "-m", "pipeline.evaluate")
+    return project
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_report_opens_offline_and_a_review_takes_nothing_over(
+    project: Project, browser: "playwright.Browser", scheme: str, width: int
+) -> None:
+    context = browser.new_context(
+        offline=True, color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 900}
+    )
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    page.on("request", lambda request: asked.append(request.url))
+    report = project.root / "reports" / "report.html"
+    page.goto(report.as_uri())
+    playwright.expect(page.get_by_text("document.title = 'taken over'").first).to_be_visible()
+    assert page.title().startswith("Evaluation of lstm on files")
+    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
+    assert said == []
+    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    assert page.evaluate("document.documentElement.scrollWidth") == width  # tables scroll, the page does not
+    for link in page.get_by_role("navigation").get_by_role("link").all():
+        link.click()
+        target = page.evaluate("location.hash.slice(1)")
+        playwright.expect(page.locator(f"section[id='{target}'] h2")).to_be_in_viewport()
+    context.close()
+
+
+def test_mlflow_shows_the_report(project: Project, browser: "playwright.Browser", tmp_path: Path) -> None:
+    uri = f"sqlite:///{project.root}/mlflow.db"
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], "tags.stage = 'train'")
+    with MLflowServer(tmp_path, uri) as server:
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"{server.uri}/#/experiments/1/runs/{run.info.run_id}/artifacts/reports/report.html")
+        frame = page.frame_locator("iframe[srcdoc], iframe[src^='blob:'], iframe[title*='html']").first
+        playwright.expect(frame.get_by_role("heading", name="How good it is")).to_be_visible(timeout=WAIT_MS)
+        playwright.expect(frame.get_by_role("cell", name="accuracy", exact=True).first).to_be_visible()
+        loaded = "image => image.naturalWidth > 0 && getComputedStyle(document.body).margin === '0px'"
+        assert frame.locator("img").first.evaluate(loaded)
+        page.close()

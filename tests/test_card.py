@@ -1,0 +1,95 @@
+"""The model card: what a version says of itself in the registry, and beside its weights."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.files import write_json
+from pipeline.tracking.card import version_card
+from pipeline.tracking.description import figures_table
+from pipeline.tracking.registry import Candidate, download_model, register_version
+from pipeline.tracking.run import training_run
+from pipeline.tracking.store import connect
+from tests.conftest import configuration
+
+METRICS = {
+    "test": {"accuracy": 0.9, "ece": 0.02},
+    "baseline": {"accuracy": 0.88},
+    "intervals": {"test": {"accuracy": {"low": 0.89, "high": 0.91}}},
+    "behaviour": {
+        "negation_at_end": {"failure_rate": 0.25, "cases": 100},
+        **{f"easy_{i}": {"failure_rate": i / 1000, "cases": 100} for i in range(10)},
+    },
+    "contrast": {"consistency": 0.5, "pairs": 40},
+    "worst_slice": {"accuracy": 0.7, "reviews": 60},
+}
+TAGS = {"git.commit": "abc123", "git.dirty": "false", "data.md5": "456.dir"}
+OWN = ("corpus=files", "corpus.path=tickets.csv", "corpus.source=support tickets")
+
+
+def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None:
+    card = version_card(configuration(), METRICS, TAGS)
+    for title in ("Intended use", "Limits", "Behaviour", "Data", "Make it again"):
+        assert f"### {title}\n" in card
+    assert "| accuracy | 0.9000 (0.8900 to 0.9100) | 0.8800 |" in card
+    assert "| negation at end | 25.0% |" in card
+    assert "easy 0" not in card  # the worst alone
+    assert "both right in 50.0%" in card
+    assert "MIT (the package); the reviews belong to their authors" in card
+    assert "Maas" in card
+    assert "`abc123`" in card
+    assert len(card) < 5000
+
+
+def test_a_card_claims_no_more_than_was_measured() -> None:
+    card = version_card(configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"})
+    assert "| accuracy | 0.9000 |  |" in card
+    assert "### Behaviour" not in card
+    assert "interval" not in card
+    assert "with changes that were not committed" in card
+
+
+def test_a_card_of_other_texts_says_nothing_of_films() -> None:
+    card = version_card(configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS)
+    assert "support tickets" in card
+    assert "film" not in card.lower()
+    assert "longer than" not in card
+
+
+@pytest.mark.parametrize(
+    ("overrides", "drawn"),
+    [
+        ((), True),
+        (("corpus=aclimdb",), False),
+        (OWN, True),
+        (("corpus=files", "corpus.train=a.csv", "corpus.test=b.csv"), False),
+    ],
+)
+def test_a_test_split_drawn_from_the_corpus_is_confessed(overrides: tuple[str, ...], drawn: bool) -> None:
+    assert ("drawn at random" in version_card(configuration(*overrides), METRICS, TAGS)) is drawn
+
+
+def test_figures_without_intervals_stay_as_they_were() -> None:
+    assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy | 0.9000 |  |")
+
+
+def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    store = connect(configuration().tracking)
+    with training_run(store, "run", {}) as run:
+        pass
+    write_json(tmp_path / "model" / "config.json", {})
+    for name, card in {"short": "A card.", "long": "x" * 6000}.items():
+        register_version(store, name, "", Candidate(tmp_path / "model", run.run_id, {}, card))
+        folder = download_model(store, name, "1", tmp_path / name)
+        assert (folder / "README.md").read_text() == card
+        assert (folder / "config.json").exists()
+    client = MlflowClient(store.uri)
+    assert client.get_model_version("short", "1").description == "A card."
+    shortened = client.get_model_version("long", "1").description
+    assert len(shortened) == 5000
+    assert shortened.endswith("README.md.")
+    assert not (tmp_path / "model" / "README.md").exists()  # a DVC output of `train`

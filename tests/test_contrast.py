@@ -1,0 +1,116 @@
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline import compose as compose_stage
+from pipeline.config import ContrastConfig
+from pipeline.errors import PipelineError
+from pipeline.evaluation.contrast import judge_pairs, load_pairs
+from tests.test_evaluation import write_dataset
+
+PAIRS = [
+    ("A warm story about a cold winter.", "A tedious story about a cold winter.", "Positive", "Negative"),
+    ("The jokes fall flat.", "The jokes all land.", "neg", "pos"),
+    ("I left early.", "I stayed to the end.", "0", "1"),
+]
+
+
+class Hasty:
+    """Calls negative what holds one of two words."""
+
+    threshold = 0.5
+
+    def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
+        return np.array([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts], np.float32)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project root with a dataset, and the pairs in pairs.csv."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    write_dataset(tmp_path / "dataset")
+    write(tmp_path, PAIRS)
+    return tmp_path
+
+
+def write(project: Path, rows: Iterable[tuple[str, ...]]) -> None:
+    with (project / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["original", "edited", "original_label", "edited_label", "note"])
+        writer.writerows((*row, "") for row in rows)
+
+
+def config(*, allow_seen: bool = False, path: str | None = "pairs.csv") -> ContrastConfig:
+    return ContrastConfig(path=path, allow_seen=allow_seen, fingerprint=None)
+
+
+def test_both_sides_and_pairs_with_both_right_are_counted(project: Path) -> None:
+    metrics, table = judge_pairs(load_pairs(config(), project / "dataset"), Hasty())
+    assert metrics == {
+        "original_accuracy": pytest.approx(2 / 3),
+        "edited_accuracy": 1,
+        "consistency": pytest.approx(2 / 3),
+        "pairs": 3,
+    }
+    assert list(table["consistent"]) == [True, True, False]
+    assert list(table["original_label"]) == ["positive", "negative", "negative"]
+
+
+def test_no_file_is_no_pairs(project: Path) -> None:
+    assert load_pairs(config(path=None), project / "dataset") == []
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_pairs_with_a_review_of_the_training_split_are_refused_unless_allowed(project: Path, side: int) -> None:
+    texts = ["Dull MUSIC indeed, throughout.", "Dull MUSIC indeed, throughout."]
+    texts[side] = "Tedious music!"  # the training split has "tedious music"
+    write(project, [*PAIRS, (*texts, "negative", "positive")])
+    with pytest.raises(PipelineError, match=r"1 of the 4 pairs in .*pairs\.csv .*allow_seen=true") as caught:
+        load_pairs(config(), project / "dataset")
+    assert "\n" not in str(caught.value)
+    assert len(load_pairs(config(allow_seen=True), project / "dataset")) == 4
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("a", "b", "good", "neg"), "pair 4: original_label is 'good'; write positive or negative"),
+        (("a", "b", "pos", ""), "pair 4: edited_label is ''"),
+        (("a", "b", "pos", "positive"), "pair 4: both labels are 'pos'; the two of a pair are opposites"),
+        (("a", " ", "pos", "neg"), "pair 4: edited is empty"),
+    ],
+)
+def test_a_pair_that_is_none_is_named(project: Path, row: tuple[str, ...], message: str) -> None:
+    write(project, [*PAIRS, row])
+    with pytest.raises(PipelineError, match=message):
+        load_pairs(config(), project / "dataset")
+
+
+def test_a_file_that_holds_no_pairs_is_named(project: Path) -> None:
+    write(project, [])
+    with pytest.raises(PipelineError, match="holds no pairs"):
+        load_pairs(config(), project / "dataset")
+    (project / "pairs.csv").write_text("original,edited,original_label\na,b,pos\n")
+    with pytest.raises(PipelineError, match="no column 'edited_label'; a file of pairs has original, edited"):
+        load_pairs(config(), project / "dataset")
+    with pytest.raises(PipelineError, match=r"evaluation\.contrast_pairs\.path: there is no file .*other\.csv"):
+        load_pairs(config(path="other.csv"), project / "dataset")
+
+
+def test_an_edit_of_the_file_changes_what_compose_notes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = project / "params.yaml"
+    values = compose_stage.compose_config(["evaluation.contrast_pairs.path=pairs.csv"])
+    params.write_text(yaml.safe_dump(values))
+    monkeypatch.setattr(compose_stage, "PARAMS", params)
+    monkeypatch.setenv("DVC_EXP_NAME", "as DVC has composed it")
+    noted = []
+    for rows in (PAIRS, PAIRS, PAIRS[:2]):
+        write(project, rows)
+        compose_stage.main()
+        noted.append(yaml.safe_load(params.read_text())["evaluation"]["contrast_pairs"]["fingerprint"])
+    assert noted[0] == noted[1] != noted[2]
+    assert noted[0].startswith("sha256:")

@@ -1,0 +1,102 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from mlflow.utils.validation import _validate_metric_name
+
+from pipeline.evaluation.report import collect_metrics, format_report
+from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.slices import accuracies, column_parts, slice_table, values_of, worst_part
+from pipeline.text.dataset import read_split
+from tests.conftest import configuration
+from tests.test_evaluation import simulated, write_dataset
+
+OWN = [
+    "corpus=files",
+    "corpus.path=reviews.csv",
+    "corpus.keep_columns=[shop]",
+    "evaluation.slices=[unknown_words,shop]",
+]
+EVALUATION = configuration(*OWN, "evaluation.length_edges=[4]").evaluation
+
+
+def by_shop(shops: list[str], right: list[bool]) -> Scored:
+    """Reviews of 3 words, of these shops, answered right or not."""
+    labels = np.array([row % 2 for row in range(len(shops))], np.int8)
+    probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
+    rows = pa.table({"id": shops, "label": labels, "shop": shops})
+    return Scored("test", rows, labels, np.full(len(shops), 3), probabilities, 0.5)
+
+
+def names(column: list[object]) -> dict[str, int]:
+    return {name: int(members.sum()) for name, members in column_parts(pa.chunked_array([pa.array(column)]))}
+
+
+def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
+    shops = ["north"] * 60 + ["south"] * 60 + ["kiosk"] * 3
+    test = by_shop(shops, [True] * 54 + [False] * 6 + [True] * 45 + [False] * 15 + [False] * 3)
+    table = slice_table(test, np.zeros(len(shops)), EVALUATION)
+    shop = values_of(table, "shop")
+    assert dict(zip(shop["value"], shop["accuracy"], strict=True)) == {"north": 0.9, "south": 0.75, "kiosk": 0}
+    assert shop["low"][1] < 0.75 < shop["high"][1]
+    worst = worst_part(table)
+    assert worst is not None
+    assert (worst["slice"], worst["value"], worst["reviews"]) == ("shop", "south", 60)  # three reviews say little
+    metrics = collect_metrics(test, test, None, table, EVALUATION)
+    assert metrics["worst_slice"] == {"accuracy": 0.75, "reviews": 60}
+    assert metrics["slices"]["shop"] == {"north": 0.9, "south": 0.75, "kiosk": 0}
+    report = format_report(metrics, table, {"passed": True, "checks": []})
+    assert "worst slice: shop: south: accuracy 0.7500, 60 reviews" in report
+
+
+def test_no_part_of_a_small_test_split_is_called_the_worst() -> None:
+    table = slice_table(by_shop(["north"] * 20, [True] * 20), np.zeros(20), EVALUATION)
+    assert worst_part(table) is None
+    assert "worst_slice" not in collect_metrics(simulated(20), simulated(20), None, table, EVALUATION)
+
+
+def test_few_values_are_parts_many_numbers_quartiles_many_texts_the_most_frequent() -> None:
+    assert names([1, 2, 2, None]) == {"2": 2, "1": 1, "missing": 1}
+    assert names([f"{year}" for year in range(1990, 2010)]) == {
+        "up_to_1995": 6,
+        "up_to_2000": 5,
+        "up_to_2004": 4,
+        "over_2004": 5,
+    }
+    towns = [f"town {number}" for number in range(20)] + ["town 0", ""]
+    found = names(towns)
+    assert len(found) == 11
+    assert (found["town 0"], found["other"], found["missing"]) == (2, 11, 1)
+
+
+def test_every_review_is_in_one_part() -> None:
+    random = np.random.default_rng(0)
+    for column in (
+        random.integers(0, 5, 99),
+        random.normal(size=99),
+        random.permutation([None, *"abcdefghijklmnop"] * 6),
+    ):
+        parts = [members for _, members in column_parts(pa.chunked_array([pa.array(list(column))]))]
+        assert (np.sum(parts, axis=0) == 1).all()
+
+
+def test_metric_names_are_those_mlflow_takes_and_none_is_lost() -> None:
+    shops = ["C+", "C#", "..", "a/b", "Zoë's"] * 2
+    found = accuracies(slice_table(by_shop(shops, [True] * 10), np.zeros(10), EVALUATION))["shop"]
+    assert len(found) == 5
+    for name in found:
+        _validate_metric_name(f"slices/shop/{name}")
+
+
+def test_unknown_words_are_counted_in_the_encoded_reviews(tmp_path: Path) -> None:
+    write_dataset(tmp_path, copies=1)
+    ids = np.array([1, 2] * 4 + [1, 1] * 4, np.int32)
+    np.save(tmp_path / "test" / "ids.npy", ids)
+    assert read_split(tmp_path, "test").unknown_share.tolist() == [0.5] * 4 + [1] * 4
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_equal_shares_make_one_part(share: float) -> None:
+    table = slice_table(by_shop(["north"] * 20, [True] * 20), np.full(20, share), EVALUATION)
+    assert values_of(table, "unknown_words")["value"] == [f"up_to_{share:g}"]
