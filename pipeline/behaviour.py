@@ -11,17 +11,17 @@ conf/behaviour/lexicon.yaml. Nothing is written.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
 from pipeline.evaluation.behaviour import Answer, answer, behaviour_table, format_behaviour, run_suite
 from pipeline.evaluation.capabilities import FOLDER, load_capabilities, load_lexicon, parse_capability
 from pipeline.evaluation.templates import EXPECTATIONS, Capability, count_cases, make_cases
+from pipeline.predict import load
+from pipeline.predicting.models import DEFAULT, NAMES
 from pipeline.serving.predictor import Predictor
 
 TEMPLATE = "your template"
@@ -35,12 +35,12 @@ def main() -> None:
     with tidy_exit():
         if arguments.template is None:
             capabilities = load_capabilities(FOLDER)
-            answers = run_suite(Predictor.load(arguments.model), capabilities)
+            answers = run_suite(load(arguments.model), capabilities)
             print(format_behaviour(behaviour_table(capabilities, answers)))
             return
         capability = _capability(arguments)
         cases = make_cases(TEMPLATE, capability)
-        predictor = Predictor.load(arguments.model)
+        predictor = load(arguments.model)
         said = answer(predictor, cases, capability.tolerance)
         print(_format(predictor, said, judged=arguments.expect is not None))
 
@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tolerance", type=float, default=0, help="how far a probability may move the wrong way (0)")
     parser.add_argument("--cases", type=int, default=100, help="make at most so many (100)")
-    parser.add_argument("--model", type=Path, default=WORKSPACE / "artifacts" / "model", help="a model folder")
+    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
     return parser.parse_args()
 
 

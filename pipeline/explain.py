@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE
 from pipeline.explanation.explainer import Explainer
 from pipeline.explanation.page import write
 from pipeline.explanation.terminal import as_text
 from pipeline.model.allocator import set_up_allocator
+from pipeline.predicting.models import DEFAULT, NAMES, model_folder
 
 
 def main() -> None:
@@ -24,11 +24,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page here, such as page.html")
-    parser.add_argument("--model", type=Path, default=WORKSPACE / "artifacts" / "model", help="a model folder")
+    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
     arguments = parser.parse_args()
     with tidy_exit():
         set_up_allocator()
-        explainer = Explainer.load(arguments.model)
+        with model_folder(arguments.model) as folder:
+            explainer = Explainer.load(folder)
         text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
         found = explainer.explain(text)
         if arguments.output:

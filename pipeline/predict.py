@@ -13,46 +13,37 @@ More: docs/predict.md
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from tqdm import tqdm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, load_params
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
 from pipeline.predicting.files import annotate, check, clear_errors, write
+from pipeline.predicting.models import DEFAULT, NAMES, model_folder
 from pipeline.predicting.text_formats import plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
 
-MODEL = WORKSPACE / "artifacts" / "model"
-IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
-
-def load(model: Path | str = MODEL) -> Predictor:
+def load(model: Path | str = DEFAULT) -> Predictor:
     """A model to call with texts: `load("artifacts/model")(["a good film"])` gives a list of `Prediction`.
 
     Args:
-        model: a model folder; or what MLflow has, as `models:/sentiment@champion`, another such URI or a run's id.
+        model: a model folder; or what MLflow has, as for `model_folder`.
 
     Raises:
         PipelineError: there is no such model, or it is damaged.
     """
-    if not IN_MLFLOW.fullmatch(str(model)) or Path(model).is_dir():
-        return Predictor.load(model)
-    from pipeline.tracking.fetching import fetch_model  # loads mlflow, which takes longer than all else here
-
-    with TemporaryDirectory() as folder:
-        return Predictor.load(fetch_model(load_params().tracking, str(model), Path(folder)))
+    with model_folder(model) as folder:
+        return Predictor.load(folder)
 
 
 def main(
-    texts: list[str], source: Path | None, output: Path | None, column: str, model: str, threshold: float | None
+    texts: list[str], source: Path | None, output: Path | None, column: str, model: Path | str, threshold: float | None
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command."""
     if texts and source:
@@ -84,9 +75,7 @@ if __name__ == "__main__":
     parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
     parser.add_argument("--column", default="text", help="of the file, with the texts (default: %(default)s)")
-    parser.add_argument(
-        "--model", default=str(MODEL), help="a folder, an MLflow URI such as models:/NAME@ALIAS, a run id"
-    )
+    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
     parser.add_argument(
         "--threshold", type=float, help="smallest probability called positive (default: the model's own)"
     )

@@ -1,0 +1,32 @@
+"""Models by name: a folder, or what MLflow has."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.config import WORKSPACE, load_params
+
+DEFAULT = WORKSPACE / "artifacts" / "model"
+NAMES = "a folder, an MLflow URI such as models:/NAME@ALIAS, a run id"
+IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
+
+
+@contextmanager
+def model_folder(model: Path | str) -> Iterator[Path]:
+    """Yield the folder of a model; one of MLflow's is fetched, and removed at the end of the block.
+
+    Args:
+        model: a model folder; or what MLflow has, as `models:/sentiment@champion`, another such URI or a run's id.
+
+    Raises:
+        PipelineError: MLflow has no such model.
+    """
+    if not IN_MLFLOW.fullmatch(str(model)) or Path(model).is_dir():
+        yield Path(model)
+        return
+    from pipeline.tracking.fetching import fetch_model  # loads mlflow, which takes longer than all else here
+
+    with TemporaryDirectory() as folder:
+        yield fetch_model(load_params().tracking, str(model), Path(folder))
