@@ -15,7 +15,7 @@ from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate, in_plain_process
 from pipeline.model.build import build_network
 from pipeline.model.sentiment_rnn import SentimentRNN
-from pipeline.serving.folder import ModelInfo
+from pipeline.serving.folder import FORMAT, ModelInfo
 from pipeline.serving.predictor import Predictor
 from pipeline.text.vocabulary import Vocabulary
 
@@ -40,7 +40,7 @@ def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
     plain = reference.ReferenceNetwork(len(vocabulary))
     plain.load_state_dict(network.state_dict())
     ids = {word: index for index, word in enumerate(vocabulary.words)}
-    info = ModelInfo(format=1, temperature=1.0, threshold=0.5, text=config.text, model=config.model)
+    info = ModelInfo(format=FORMAT, temperature=1.0, bias=0.0, threshold=0.5, text=config.text, model=config.model)
     theirs = partial(reference.answer, plain, get_tokenizer("basic_english"), ids)
     return theirs, Predictor(network, vocabulary, info).probabilities
 

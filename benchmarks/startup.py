@@ -29,7 +29,7 @@ def compare(dataset: Path, folder: Path, *, rounds: int = 7) -> list[Figure]:
     vocabulary = Vocabulary.load(dataset / "vocab.json")
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(vocabulary))
-    info = {"temperature": 1.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
+    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
     save(folder / "artifacts" / "model", network, vocabulary, info)
 
     def seconds(*arguments: str) -> float:

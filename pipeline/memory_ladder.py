@@ -150,8 +150,7 @@ def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> d
         network,
         reviews,
         pairs,
-        temperature=info.temperature,
-        threshold=info.threshold,
+        calibration=info.calibration,
         fixed_length=fixed_length(info.model),
     )
     curve = gradient_curve(network, reviews, fixed_length(info.model))

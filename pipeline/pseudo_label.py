@@ -22,7 +22,7 @@ from pipeline.model.hardware import resolve_hardware
 from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import save_pseudo_labels
-from pipeline.model.scoring import calibrated, score
+from pipeline.model.scoring import score
 from pipeline.text.dataset import read_info, read_split
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
@@ -70,9 +70,8 @@ def main(config: Config) -> None:
         run.log_params(flatten({**values, "hardware": hardware.summary()}))
         trained = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
         logits = _score_unlabelled(trained.network, fixed_length(config.model))
-        probabilities = calibrated(logits, trained.calibration.temperature)
-        best = min(trained.curve, key=lambda row: row["val_calibrated_loss"])
-        save_pseudo_labels(PSEUDO_LABELS, config, digest, probabilities, best)
+        probabilities = trained.calibration.probabilities(logits)
+        save_pseudo_labels(PSEUDO_LABELS, config, digest, probabilities, trained.best)
         run.log_artifacts(PSEUDO_LABELS, "pseudo_labels")
 
 

@@ -92,7 +92,7 @@ def train(
     values = config.model_dump(include={"seed", "model", "pretraining", "pseudo_labels", "training"})
     fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, pseudo_labels, hardware)
     if ranks.rank() > 0:
-        return _best(help_leader(fit_here, values, dataset["digest"], hardware))
+        return help_leader(fit_here, values, dataset["digest"], hardware).best
     store = connect(config.tracking)
     made_from = run_tags(config)
     with checkpointed_run(
@@ -108,19 +108,14 @@ def train(
         _describe(run, config, dataset, hardware)
         training = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
         _save_model(artifacts / "model", config, dataset, training)
-        best = _best(training)
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
         write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
         facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
         write_json(artifacts / "run.json", {**facts, "tags": made_from})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(artifacts / "model", "model")
-        run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
-    return best
-
-
-def _best(training: Training) -> dict[str, float]:
-    return min(training.curve, key=lambda row: row["val_calibrated_loss"])
+        run.log_metrics(flatten({"best": training.best, "speed": speed}, "/"), step=0)
+    return training.best
 
 
 def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training: Training) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from scipy.special import expit
 
 from pipeline import evaluate
 from pipeline.config import CheckConfig, Config, EvaluationConfig
@@ -19,8 +20,8 @@ from pipeline.evaluation.report import collect_metrics, format_report
 from pipeline.evaluation.scoring import Scored, score, write_predictions
 from pipeline.evaluation.verdict import verdict
 from pipeline.model.build import build_network
-from pipeline.model.calibration import choose_threshold, fit_temperature, fit_weights
-from pipeline.model.scoring import calibrated
+from pipeline.model.calibration import calibrate, choose_threshold, fit_weights
+from pipeline.model.scoring import Calibration
 from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
@@ -107,50 +108,48 @@ def test_length_classes_include_their_upper_edge_and_leave_out_empty_ones() -> N
 # Calibration
 
 
-@pytest.mark.parametrize("scale", [1 / 3, 1, 3])
-def test_temperature_undoes_a_known_scale(scale: float) -> None:
+@pytest.mark.parametrize(("scale", "shift"), [(1 / 3, 0), (1, -0.5), (3, 2)])
+def test_calibration_undoes_a_known_scale_and_shift(scale: float, shift: float) -> None:
     random = np.random.default_rng(0)
     logits = random.normal(0, 2, 20_000)
-    labels = (random.random(20_000) < calibrated(logits, 1)).astype(int)
-    assert fit_temperature(logits * scale, labels) == pytest.approx(scale, rel=0.05)
-
-
-def test_the_weight_of_one_path_is_the_inverse_of_its_temperature() -> None:
-    random = np.random.default_rng(0)
-    logits = random.normal(0, 2, 2_000)
-    labels = (random.random(2_000) < calibrated(logits / 3, 1)).astype(int)
-    assert fit_weights(logits[:, None], labels)[0] == pytest.approx(1 / fit_temperature(logits, labels), rel=1e-3)
+    labels = (random.random(20_000) < expit(logits)).astype(int)
+    found = calibrate(logits * scale + shift, labels)
+    assert found.temperature == pytest.approx(scale, rel=0.05)
+    assert found.bias == pytest.approx(-shift / scale, abs=0.05)
 
 
 def test_paths_get_the_weights_they_deserve_and_none_a_negative_one() -> None:
     random = np.random.default_rng(0)
     paths = random.normal(0, 1, (20_000, 3))
-    labels = (random.random(20_000) < calibrated(paths @ [2.0, 0.5, -1.0], 1)).astype(int)
-    first, second, third = fit_weights(paths, labels)
+    labels = (random.random(20_000) < expit(paths @ [2.0, 0.5, -1.0] + 0.7)).astype(int)
+    (first, second, third), bias = fit_weights(paths, labels)
     assert first / second == pytest.approx(4, rel=0.2)
     assert third == 0
+    assert bias == pytest.approx(0.7, abs=0.15)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_temperature_never_worsens_the_loss_it_was_fitted_on(seed: int) -> None:
+def test_calibration_never_worsens_the_loss_it_was_fitted_on(seed: int) -> None:
     random = np.random.default_rng(seed)
     logits = random.normal(0, 3, 1_000)
-    labels = (random.random(1_000) < calibrated(logits, random.uniform(0.5, 5))).astype(int)
-    temperature = fit_temperature(logits, labels)
-    before, after = (metrics(list(labels), list(calibrated(logits, t)))["log_loss"] for t in (1, temperature))
+    labels = (random.random(1_000) < expit(logits / random.uniform(0.5, 5) + random.normal())).astype(int)
+    before, after = (
+        metrics(list(labels), list(calibration.probabilities(logits)))["log_loss"]
+        for calibration in (Calibration(1.0, 0.0, 0.5), calibrate(logits, labels))
+    )
     assert after <= before + 1e-3
 
 
 def test_a_faultless_tiny_validation_split_gives_no_boundless_confidence() -> None:
     logits = np.array([4.0, 5.0, -4.0, -5.0])
-    probabilities = calibrated(logits, fit_temperature(logits, [1, 1, 0, 0]))
+    probabilities = calibrate(logits, [1, 1, 0, 0]).probabilities(logits)
     # as sure as three quarters: one more review of each label, on the wrong side, is imagined
     assert probabilities[:2].mean() == pytest.approx(0.75, abs=0.01)
     assert probabilities[2:].mean() == pytest.approx(0.25, abs=0.01)
     with pytest.raises(PipelineError, match="no review"):
-        fit_temperature([], [])
+        calibrate([], [])
     with pytest.raises(PipelineError, match="not finite"):
-        fit_temperature([float("nan"), 1.0], [0, 1])
+        calibrate([float("nan"), 1.0], [0, 1])
 
 
 def test_threshold_stays_unless_another_is_clearly_better() -> None:
@@ -311,7 +310,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = config()
     torch.manual_seed(0)
     network = build_network(settings.model, len(vocabulary))
-    info = {"temperature": 1.5, "threshold": 0.5, "text": settings.text.model_dump()}
+    info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, "text": settings.text.model_dump()}
     folder.save(tmp_path / "artifacts" / "model", network, vocabulary, info | {"model": settings.model.model_dump()})
     run = {"run_id": None, "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}

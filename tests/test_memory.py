@@ -12,6 +12,7 @@ from pipeline.evaluation.memory import OPPOSITES, farther_half, gradient_curve, 
 from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.plots import write_panels
 from pipeline.model.bag_of_words import BagOfWords
+from pipeline.model.scoring import Calibration
 from pipeline.model.sentiment_rnn import SentimentRNN
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.tracking.evaluation import log_evaluation
@@ -75,7 +76,9 @@ def test_a_network_of_fixed_length_is_measured_on_what_it_reads():
 def test_a_sentence_flips_the_answer_of_a_network_that_reads_it_and_no_other(reads, at_start):
     network = remembering(0.0, at_start=at_start)
     flips = {
-        at_end: replace_sentence(network, some_reviews(3, 9), PAIR, temperature=2.0, threshold=0.5, at_end=at_end)
+        at_end: replace_sentence(
+            network, some_reviews(3, 9), PAIR, calibration=Calibration(2.0, 0.0, 0.5), at_end=at_end
+        )
         for at_end in (False, True)
     }
     read, unread = flips[not at_start], flips[at_start]
@@ -85,7 +88,9 @@ def test_a_sentence_flips_the_answer_of_a_network_that_reads_it_and_no_other(rea
 
 
 def test_an_answer_that_changes_on_one_side_of_the_threshold_is_no_flip():
-    found = replace_sentence(remembering(0.0, at_start=True), some_reviews(3), PAIR, temperature=1.0, threshold=0.6)
+    found = replace_sentence(
+        remembering(0.0, at_start=True), some_reviews(3), PAIR, calibration=Calibration(1.0, 0.0, 0.6)
+    )
     assert found.flip_rate == 0
     assert found.log_odds_change > 0
 

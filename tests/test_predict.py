@@ -43,7 +43,7 @@ def model(compose, tmp_path_factory):
     network = build_network(config.model, len(vocabulary))
     network.fc.weight.data *= 100
     folder = tmp_path_factory.mktemp("predict") / "model"
-    info = {"temperature": 1.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
+    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
     save(folder, network, vocabulary, info)
     return folder
 

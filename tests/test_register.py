@@ -68,7 +68,7 @@ def workspace(
 ) -> Path:
     """A workspace as `evaluate` leaves it."""
     artifacts, reports = folder / "artifacts", folder / "reports"
-    info = {"temperature": 1.0, "threshold": 0.5, **CONFIG.model_dump(include={"text", "model"})}
+    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **CONFIG.model_dump(include={"text", "model"})}
     vocabulary = Vocabulary([*SPECIALS, "good", "bad", *NUMBERS])
     save(artifacts / "model", known_network(errors, certainty), vocabulary, info)
     ids = [f"review-{i}" for i in range(len(TEXTS))]

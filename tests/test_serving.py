@@ -35,7 +35,13 @@ def saved(request, compose, tmp_path_factory):
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
     network = build_network(model, len(vocabulary)).eval()
     folder = tmp_path_factory.mktemp("saved") / "model"
-    info = {"temperature": 2.0, "threshold": 0.5, "text": config.text.model_dump(), "model": model.model_dump()}
+    info = {
+        "temperature": 2.0,
+        "bias": 0.25,
+        "threshold": 0.5,
+        "text": config.text.model_dump(),
+        "model": model.model_dump(),
+    }
     save(folder, network, vocabulary, {**info, "corpus": {"name": "a test"}})
     return folder, network, Encoder(config.text, vocabulary)
 
@@ -56,7 +62,7 @@ def test_a_saved_model_answers_as_the_network_did(saved):
         ids = torch.from_numpy(encoder.encode(text))[None]
         if fixed:
             ids = torch.nn.functional.pad(ids[:, :fixed], (max(0, fixed - ids.shape[1]), 0))
-        expected = torch.sigmoid(network.logits(ids)[0] / 2.0).item()
+        expected = torch.sigmoid(network.logits(ids)[0] / 2.0 + 0.25).item()
         assert probability == pytest.approx(expected, abs=1e-5)
 
 
@@ -109,7 +115,7 @@ def change_config(copy, **values):
     [
         (lambda copy: (copy / "model.safetensors").write_bytes(b"no weights"), "model.safetensors is damaged"),
         (lambda copy: (copy / "config.json").write_text("{"), r"config.json is damaged: it is not JSON"),
-        (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 1"),
+        (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 2"),
         (lambda copy: change_config(copy, temperature=0), "config.json is damaged at temperature"),
         (
             lambda copy: (copy / "vocab.json").write_text(json.dumps(SPECIALS)),

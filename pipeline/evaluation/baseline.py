@@ -10,8 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from pipeline.errors import PipelineError
-from pipeline.model.calibration import choose_threshold, fit_temperature
-from pipeline.model.scoring import calibrated
+from pipeline.model.calibration import calibrate
+from pipeline.model.scoring import Calibration
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
 
@@ -22,13 +22,17 @@ class Baseline:
 
     vectorizer: TfidfVectorizer
     classifier: LogisticRegression
-    temperature: float
-    threshold: float
+    calibration: Calibration
+
+    @property
+    def threshold(self) -> float:
+        """Smallest probability that counts as positive."""
+        return self.calibration.threshold
 
     def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
         """Calibrated probability of the positive class, `[n]`."""
         logits = self.classifier.decision_function(self.vectorizer.transform(texts))
-        return calibrated(logits, self.temperature).astype(np.float32)
+        return self.calibration.probabilities(logits)
 
 
 def fit_baseline(
@@ -36,8 +40,8 @@ def fit_baseline(
 ) -> Baseline:
     """Fit logistic regression on words and pairs of neighbouring words that at least two reviews hold.
 
-    The strength of its regularisation (by log loss), its temperature and its threshold are chosen on validation, as the
-    model's are. Deterministic; about half a minute for 17,500 reviews of 230 words.
+    The strength of its regularisation (by log loss), its calibration is fixed on validation, as the
+    model's is. Deterministic; about half a minute for 17,500 reviews of 230 words.
 
     Raises:
         PipelineError: the training reviews share no word, or have one label only.
@@ -59,7 +63,5 @@ def fit_baseline(
     losses = [log_loss(validation_labels, model.predict_proba(held_out), labels=[0, 1]) for model in fitted]
     classifier = fitted[int(np.argmin(losses))]
 
-    logits = classifier.decision_function(held_out)
-    temperature = fit_temperature(logits, validation_labels)
-    threshold = choose_threshold(calibrated(logits, temperature), validation_labels)
-    return Baseline(vectorizer, classifier, temperature, threshold)
+    calibration = calibrate(classifier.decision_function(held_out), validation_labels)
+    return Baseline(vectorizer, classifier, calibration)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.model.batching import pad
 from pipeline.model.build import Network, deep_part
-from pipeline.model.scoring import BATCH_SIZE, calibrated, score
+from pipeline.model.scoring import BATCH_SIZE, Calibration, score
 
 Review = NDArray[np.int32]
 """Token ids [n], n at least 1."""
@@ -82,8 +82,7 @@ def replace_sentence(
     reviews: Sequence[Review],
     pairs: Sequence[tuple[Review, Review]],
     *,
-    temperature: float,
-    threshold: float,
+    calibration: Calibration,
     fixed_length: int | None = None,
     at_end: bool = False,
 ) -> SentenceInfluence:
@@ -93,8 +92,7 @@ def replace_sentence(
         network: in evaluation mode, on the CPU.
         reviews: at least one.
         pairs: the sentences, positive and negative.
-        temperature: what the log-odds are divided by.
-        threshold: smallest probability that counts as positive.
+        calibration: how its log-odds become an answer.
         fixed_length: as for `pipeline.model.batching.pad`.
         at_end: close the reviews with the sentences instead: what the network makes of them without any distance.
     """
@@ -104,8 +102,11 @@ def replace_sentence(
         return score(network, [np.concatenate(part) for part in parts], fixed_length)
 
     positive, negative = (log_odds(sentences) for sentences in zip(*pairs, strict=True))
-    flipped = (calibrated(positive, temperature) >= threshold) != (calibrated(negative, temperature) >= threshold)
-    return SentenceInfluence(float(flipped.mean()), float(np.abs(positive - negative).mean() / temperature))
+    said_positive, said_negative = (
+        calibration.probabilities(logits) >= calibration.threshold for logits in (positive, negative)
+    )
+    change = np.abs(positive - negative).mean() / calibration.temperature
+    return SentenceInfluence(float((said_positive != said_negative).mean()), float(change))
 
 
 def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> NDArray[np.float64]:

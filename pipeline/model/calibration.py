@@ -1,6 +1,6 @@
-"""What is fixed on the validation split after training: the probabilities' temperature and the decision threshold."""
+"""What is fixed on the validation split after training: how log-odds become probabilities, and the threshold."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,58 +8,47 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from pipeline.errors import PipelineError
-from pipeline.model.scoring import calibrated
+from pipeline.model.scoring import Calibration
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """How log-odds become an answer."""
+def calibrate(logits: ArrayLike, labels: ArrayLike) -> Calibration:
+    """Fix temperature, bias and threshold on the validation split: those whose log loss is least, and a good cut.
 
-    temperature: float
-    threshold: float
-
-
-def calibrate(logits: NDArray[np.float32], labels: NDArray[np.int8]) -> Calibration:
-    """Fix temperature and threshold on the validation split: its log-odds [n] and labels [n]."""
-    temperature = fit_temperature(logits, labels)
-    return Calibration(temperature, choose_threshold(calibrated(logits, temperature), labels))
-
-
-def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
-    """Find the temperature T for which `sigmoid(logits / T)` has the lowest log loss (Guo et al. 2017).
-
-    1 / T is the weight `fit_weights` finds for a single path.
+    A temperature undoes too much or too little confidence (Guo et al. 2017, section 4.2); the bias, the other half of
+    Platt's scaling (1999), a leaning to one label.
 
     Args:
-        logits: the network's outputs before the sigmoid, `[n]`.
+        logits: the model's outputs before the sigmoid, `[n]`.
         labels: 0 or 1, `[n]`.
 
     Returns:
-        T, between 0.05 and 20; above 1 where the network is too sure of itself.
+        among others the temperature, between 0.05 and 20; above 1 where the model is too sure of itself.
 
     Raises:
         PipelineError: there are no reviews, or a logit is not finite.
     """
-    (weight,) = fit_weights(np.asarray(logits)[:, None], labels)
-    return float(np.clip(1 / weight if weight else np.inf, *TEMPERATURE_BOUNDS))
+    z = np.asarray(logits, dtype=np.float64)
+    (weight,), bias = fit_weights(z[:, None], labels)
+    temperature = float(np.clip(1 / weight if weight else np.inf, *TEMPERATURE_BOUNDS))
+    scale = Calibration(temperature, bias, threshold=0.5)
+    return replace(scale, threshold=choose_threshold(scale.probabilities(z), labels))
 
 
-def fit_weights(paths: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
-    """Find the weights of several log-odds whose weighted sum has the lowest log loss.
+def fit_weights(paths: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], float]:
+    """Find the weights of several log-odds, and a bias, whose weighted sum has the lowest log loss.
 
-    That is logistic regression without a bias: a convex loss, whose minimum is the only one. The labels are pulled a
-    little towards one half, as Platt (1999) does: (n₊ + 1) / (n₊ + 2) stands for 1 and 1 / (n₋ + 2) for 0. A validation
-    split without a single error would otherwise ask for an infinite confidence; on thousands of reviews the change is
-    negligible.
+    That is logistic regression: a convex loss, whose minimum is the only one. The labels are pulled a little towards
+    one half, as Platt (1999) does: (n₊ + 1) / (n₊ + 2) stands for 1 and 1 / (n₋ + 2) for 0. A validation split without
+    a single error would otherwise ask for an infinite confidence; on thousands of reviews the change is negligible.
 
     Args:
         paths: log-odds `[n, paths]`.
         labels: 0 or 1, `[n]`.
 
     Returns:
-        weights [paths], none of them negative.
+        weights [paths], none of them negative; the bias.
 
     Raises:
         PipelineError: there are no reviews, or a value is not finite.
@@ -67,17 +56,17 @@ def fit_weights(paths: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
     z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
     _require_reviews(z)
     targets = _soft(y)
+    z = np.column_stack([z, np.ones(len(z))])
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         scaled = z @ weights
         gradient = z.T @ (expit(scaled) - targets) / len(y)
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
 
-    start = np.ones(z.shape[1])
-    bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * len(start)
+    start = np.append(np.ones(z.shape[1] - 1), 0.0)
+    bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * (len(start) - 1) + [(None, None)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9})
-    weights: NDArray[np.float64] = found.x
-    return weights
+    return found.x[:-1], float(found.x[-1])
 
 
 def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:

@@ -15,14 +15,14 @@ from torch import Tensor
 
 from pipeline.config import Config
 from pipeline.model.build import Network, build_network, deep_part, fixed_length
-from pipeline.model.calibration import Calibration, calibrate, fit_weights
+from pipeline.model.calibration import calibrate, fit_weights
 from pipeline.model.callbacks import LearningCurve, LogMetrics
 from pipeline.model.datamodule import SentimentDataModule
 from pipeline.model.hardware import Hardware
 from pipeline.model.module import SentimentModule
 from pipeline.model.pretrained import load_pretrained, start_from
 from pipeline.model.pseudo_labels import PseudoLabels
-from pipeline.model.scoring import score_paths
+from pipeline.model.scoring import Calibration, score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.model.word_vectors import start_from_vectors
@@ -48,6 +48,11 @@ class Training:
     seconds: float
     """Training and validation, in this process: where a training was resumed, since then."""
     reviews_per_second: float
+
+    @property
+    def best(self) -> dict[str, float]:
+        """The row of the learning curve with the least calibrated validation loss: that of the weights kept."""
+        return min(self.curve, key=lambda row: row["val_calibrated_loss"])
 
 
 def fit(
@@ -114,9 +119,9 @@ def fit(
     paths = score_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)
     if isinstance(network, WideAndDeep):
-        weights = fit_weights(paths, data.validation.labels)
+        weights, _ = fit_weights(paths, data.validation.labels)
         network.path_weights.copy_(torch.from_numpy(weights))
-    calibration = calibrate((paths @ weights).astype(np.float32), data.validation.labels)
+    calibration = calibrate(paths @ weights, data.validation.labels)
     log.info("calibrated on validation: %s", calibration)
     return Training(network, calibration, curve.rows, seconds, curve.reviews / seconds)
 

@@ -55,7 +55,7 @@ class SentimentModule(Learner):
     """Binary cross-entropy on log-odds; adversarial and virtual adversarial training where configured.
 
     Logs `train/accuracy` by step, and by epoch `val/loss`, `val/calibrated_loss` and `val/accuracy`, the latter two
-    with the best weights of the paths (`fit_weights`), as the model will be used. By the calibrated loss an epoch is
+    with the best weights and bias (`fit_weights`), as the model will be used. By the calibrated loss an epoch is
     judged, for more training makes a network surer of itself before it makes it worse.
     """
 
@@ -130,8 +130,8 @@ class SentimentModule(Learner):
         own = [torch.cat(parts).cpu() for parts in zip(*self._validation, strict=True)]
         self._validation.clear()
         paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gathered(own), strict=True))
-        weights = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
-        calibrated = paths @ torch.from_numpy(weights).to(paths)
+        weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
+        calibrated = paths @ torch.from_numpy(weights).to(paths) + bias
         losses = {
             "val/loss": binary_cross_entropy_with_logits(paths.sum(1), labels),
             "val/calibrated_loss": binary_cross_entropy_with_logits(calibrated, labels),

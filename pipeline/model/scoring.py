@@ -1,6 +1,7 @@
-"""The log-odds a trained network gives to encoded reviews."""
+"""The log-odds a trained network gives to encoded reviews, and the answers they become."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -15,6 +16,27 @@ from pipeline.model.build import Network, path_logits
 BATCH_SIZE = 64
 
 Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How a model's log-odds become an answer: fixed on validation, see `pipeline.model.calibration`."""
+
+    temperature: float
+    """What the log-odds are divided by."""
+    bias: float
+    """What is then added to them."""
+    threshold: float
+    """Smallest probability that counts as positive."""
+
+    def log_odds(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Calibrated log-odds [n] of a network's log-odds [n]."""
+        return (logits / self.temperature + self.bias).astype(np.float32)
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Calibrated probability of "positive" [n] of a network's log-odds [n]."""
+        found: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(self.log_odds(logits))).numpy()
+        return found
 
 
 class BatchMap(Protocol):
@@ -69,9 +91,3 @@ def _in_batches(
     unsorted = np.empty_like(found)
     unsorted[order] = found
     return unsorted
-
-
-def calibrated(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """Probabilities [n] of log-odds [n] divided by the temperature (Guo et al. 2017, section 4.2)."""
-    probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(logits) / temperature).numpy()
-    return probabilities

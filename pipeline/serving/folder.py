@@ -17,9 +17,10 @@ from pipeline.config import Model, Section, TextConfig
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replace, write_json
 from pipeline.model.build import Network, build_network
+from pipeline.model.scoring import Calibration
 from pipeline.text.vocabulary import Vocabulary
 
-FORMAT = 1
+FORMAT = 2
 
 
 class ModelInfo(Section):
@@ -29,11 +30,15 @@ class ModelInfo(Section):
 
     format: int
     temperature: float = Field(gt=0)
-    """What the log-odds are divided by, so that probabilities are true to their word on validation."""
+    bias: float
     threshold: float = Field(ge=0, le=1)
-    """Smallest probability that counts as positive, fixed on validation."""
     text: TextConfig
     model: Model = Field(discriminator="network")
+
+    @property
+    def calibration(self) -> Calibration:
+        """How the network's log-odds become an answer."""
+        return Calibration(self.temperature, self.bias, self.threshold)
 
     @property
     def trained_on(self) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.model.build import Network, fixed_length
-from pipeline.model.scoring import calibrated, score
+from pipeline.model.scoring import score
 from pipeline.serving.folder import ModelInfo, load
 from pipeline.text.vocabulary import Encoder, Vocabulary
 
@@ -73,7 +73,7 @@ class Predictor:
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
         encoded = [self._encoder.encode(text) for text in texts]
         logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map)
-        return calibrated(logits, self.info.temperature)
+        return self.info.calibration.probabilities(logits)
 
 
 def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

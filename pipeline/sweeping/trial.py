@@ -13,6 +13,7 @@ from pipeline.cli import tidy_exit
 from pipeline.config import Config, TrackingConfig, project_root, validate
 from pipeline.errors import PipelineError
 from pipeline.parallel import available_cores
+from pipeline.sweeping.requeue import expect_requeue
 from pipeline.sweeping.session import Session, present_session
 from pipeline.sweeping.space import short_keys
 from pipeline.tracking.provenance import config_hash
@@ -85,6 +86,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         SystemExit: it was interrupted or terminated, and with it the sweep.
     """
     with tidy_exit():
+        expect_requeue()
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         folder = Path(hydra_config.runtime.output_dir)
