@@ -65,6 +65,7 @@ def main(config: Config) -> None:
     metrics = collect_metrics(test, validation, baseline, slices, config.evaluation)
     answers = run_suite(predictor, capabilities)
     behaviour = behaviour_table(capabilities, answers)
+    examples = behaviour_examples(capabilities, answers)
     plots = {**tables(test, config.evaluation), "slices": slices, "behaviour": behaviour}
     if capabilities:
         metrics["behaviour"] = behaviour_metrics(behaviour)
@@ -76,7 +77,7 @@ def main(config: Config) -> None:
     write_tables(reports / "plots", plots)
     write_figures(reports / "figures", drawings(plots, baseline, learning_curve, metrics))
     write_json(reports / "speed.json", collect_speed(run, reviews_per_second, baseline_seconds))
-    write_json(reports / "behaviour.json", behaviour_examples(capabilities, answers))
+    write_json(reports / "behaviour.json", examples)
     write_json(reports / "metrics.json", metrics)
     write_json(reports / "verdict.json", result)
     ladder = read_ladder(config.evaluation.memory_ladder, dataset)
