@@ -39,7 +39,7 @@ BEHAVIOUR = {
 }
 RUNG = {
     **{"kind": "bag_of_words", "accuracy": 0.8, "farther_half": 0.5, "gradient": [0.5, 0.5]},
-    "sentence": {place: {"flip_rate": 0.075, "mean_change": 0.1} for place in ("start", "end")},
+    "sentence": {place: {"flip_rate": 0.075, "log_odds_change": 0.1} for place in ("start", "end")},
     "accuracy_by_length": {"length": ["up_to_50"], "accuracy": [0.8], "low": [0.7], "high": [0.9], "reviews": [9]},
 }
 SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word_share": 0.02}
