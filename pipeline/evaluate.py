@@ -66,7 +66,6 @@ def main(config: Config) -> None:
     answers = run_suite(predictor, capabilities)
     examples = behaviour_examples(capabilities, answers)
     behaviour = behaviour_table(capabilities, answers)
-    examples = behaviour_examples(capabilities, answers)
     plots = {**tables(test, config.evaluation), "slices": slices, "behaviour": behaviour}
     if capabilities:
         metrics["behaviour"] = behaviour_metrics(behaviour)
