@@ -34,7 +34,7 @@ from pipeline.tracking.registry import (
     tag_version,
 )
 from pipeline.tracking.run import find_run, training_run
-from pipeline.tracking.store import Store, clear_errors, connect
+from pipeline.tracking.store import Store, clear_errors, connect, only_registering
 
 REMEDY = "run `dvc repro`"
 
@@ -50,7 +50,7 @@ def register(config: Config, workspace: Path, queued: bool) -> None:
     """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
     verdict = read_json(workspace / "reports" / "verdict.json", REMEDY)
     store = connect(config.tracking)
-    with clear_errors(store.uri):
+    with clear_errors(store.uri), only_registering(store):
         outcome = (
             _register(config, store, workspace, queued)
             if verdict["passed"]
