@@ -30,8 +30,8 @@ def main() -> None:
         set_up_allocator()
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)
-        text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
-        found = explainer.explain(text)
+        given = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
+        found = explainer.explain(given.decode("utf-8", "replace"))
         if arguments.output:
             write(arguments.output, found)
         print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
