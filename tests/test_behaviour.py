@@ -135,7 +135,7 @@ def test_a_folder_gives_its_files_by_name_and_all_of_them_share_its_lexicon(tmp_
 
 def test_a_file_whose_name_makes_no_metric_is_refused(tmp_path: Path) -> None:
     (tmp_path / "who, what.yaml").write_text("")
-    with pytest.raises(PipelineError, match=r"who, what\.yaml: a metric is named after the file; rename it"):
+    with pytest.raises(PipelineError, match=r"who, what\.yaml: a metric is named after the file; use letters"):
         load_capabilities(tmp_path)
 
 

@@ -273,7 +273,8 @@ def test_the_command_explains_what_it_reads(wide, tmp_path):
 
 def test_bytes_that_are_no_text_are_shown_as_such(wide, tmp_path, monkeypatch, capsys):
     """An argument in another encoding than UTF-8, as Python hands it on."""
-    monkeypatch.setattr(sys, "argv", ["explain", "caf\udce9 film", "--model", str(wide), "--output", f"{tmp_path}/a.html"])
+    options = ["--model", str(wide), "--output", f"{tmp_path}/a.html"]
+    monkeypatch.setattr(sys, "argv", ["explain", "caf\udce9 film", *options])
     main()
     assert "[caf\N{REPLACEMENT CHARACTER}]" in capsys.readouterr().out
     assert "caf\N{REPLACEMENT CHARACTER}</button>" in (tmp_path / "a.html").read_text(encoding="utf-8")

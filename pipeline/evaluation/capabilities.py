@@ -31,7 +31,7 @@ def load_capabilities(folder: Path) -> dict[str, Capability]:
         raise PipelineError(f"{folder} holds no templates (*.yaml); add some, or set evaluation.behaviour=false")
     for path in paths:
         if not re.fullmatch(r"[\w-]+", path.stem):
-            raise PipelineError(f"{path}: a metric is named after the file; rename it, with letters, digits, _ and - alone")
+            raise PipelineError(f"{path}: a metric is named after the file; use letters, digits, _ and - only")
     return {path.stem: parse_capability(str(path), _read(path), lexicon) for path in paths}
 
 
