@@ -16,7 +16,7 @@ from pipeline.explanation.explainer import Explainer
 from pipeline.explanation.page import write
 from pipeline.explanation.terminal import as_text
 from pipeline.model.allocator import set_up_allocator
-from pipeline.predicting.models import DEFAULT, NAMES, model_folder
+from pipeline.predicting.models import add_model_option, model_folder
 
 
 def main() -> None:
@@ -24,14 +24,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page here, such as page.html")
-    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
+    add_model_option(parser)
     arguments = parser.parse_args()
     with tidy_exit():
         set_up_allocator()
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)
-        text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
-        found = explainer.explain(text)
+        given = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
+        found = explainer.explain(given.decode("utf-8", "replace"))
         if arguments.output:
             write(arguments.output, found)
         print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

@@ -24,7 +24,7 @@ from pipeline.cli import tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
 from pipeline.predicting.files import annotate, check, clear_errors, write
-from pipeline.predicting.models import DEFAULT, NAMES, model_folder
+from pipeline.predicting.models import DEFAULT, add_model_option, model_folder
 from pipeline.predicting.text_formats import plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
 
@@ -75,7 +75,7 @@ if __name__ == "__main__":
     parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
     parser.add_argument("--column", default="text", help="of the file, with the texts (default: %(default)s)")
-    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
+    add_model_option(parser)
     parser.add_argument(
         "--threshold", type=float, help="smallest probability called positive (default: the model's own)"
     )

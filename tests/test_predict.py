@@ -29,7 +29,7 @@ from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.fetching import fetch_model
 from tests.conftest import configuration
 
-TEXTS = ['A "good", warm film', "bad,\nlong\r\nplot", "", "日本語 😀", "the film is not bad!"]
+TEXTS = ['A "good", warm film', "bad,\nlong\r\nplot", "", "日本語 😀", "the film\ris not bad!"]
 PREDICT = [sys.executable, "-m", "pipeline.predict"]
 
 

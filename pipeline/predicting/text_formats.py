@@ -137,8 +137,9 @@ def _json_text(value: object, where: str, column: str) -> str:
 
 def _line(values: list[str], delimiter: str) -> str:
     written = StringIO()
-    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerow(values)
-    return written.getvalue()
+    # older Pythons quote those line breaks inside a value that are part of the line's end
+    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow(values)
+    return written.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _number(probability: float) -> str:
