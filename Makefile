@@ -1,5 +1,6 @@
 PYTHON ?= python3
 PORT ?= 5000
+KILLS ?= 100
 VENV := .venv
 INSTALLED := $(VENV)/installed
 
@@ -7,7 +8,7 @@ INSTALLED := $(VENV)/installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test integration bench ablation lint ui serve
+.PHONY: help setup repro test integration torture bench ablation lint ui serve
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -27,6 +28,9 @@ test: setup lint ## Check style and types, and run the tests
 
 integration: setup ## Run the slow tests and those that need Debian packages (a test whose package is missing says so)
 	python -m pytest tests/integration -rs
+
+torture: setup ## Kill the pipeline at random moments, see that nothing is lost (KILLS=100): docs/faults.md
+	python -m tests.torture --kills $(KILLS)
 
 bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
 	python -m benchmarks

@@ -1,1 +1,19 @@
 """A sentiment-training pipeline: DVC stages, Hydra configs, a Lightning SentimentRNN, MLflow tracking and registry."""
+
+import signal
+import sys
+from types import FrameType
+
+_LINES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    print(_LINES[signal.Signals(number)], file=sys.stderr)
+    sys.exit(128 + number)
+
+
+# While `python -m pipeline.…` looks for its module: what that imports takes seconds. Then the command sets its own.
+if sys.argv[:1] == ["-m"]:
+    for _signal in _LINES:
+        if signal.getsignal(_signal) is not signal.SIG_IGN:
+            signal.signal(_signal, _end)

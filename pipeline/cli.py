@@ -34,6 +34,8 @@ def tidy_exit() -> Iterator[None]:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the one for the time of the imports
     try:
         yield
     except PipelineError as error:

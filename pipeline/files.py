@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +19,47 @@ from pipeline.errors import PipelineError
 def replace(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` to write a file or folder at; on success it takes `path`'s place.
 
-    On an exception nothing stays behind and what was at `path` is untouched.
+    On an exception nothing stays behind and what was at `path` is untouched. What a killed process has left of an
+    attempt to write the same is removed first; no process writes the same path twice at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left_behind(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     try:
         yield temporary
         if path.is_dir():
-            shutil.rmtree(path)
+            path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
         temporary.replace(path)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+        _remove(old)
+
+
+def _remove_left_behind(path: Path) -> None:
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.(\d{{1,9}})(\.old)?\.tmp")
+    for beside in path.parent.iterdir():
+        match = pattern.fullmatch(beside.name)
+        if match and not _another_runs(int(match[1])):
+            _remove(beside)
+
+
+def _another_runs(process: int) -> bool:
+    """Whether another process than this one has the number now."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return process != os.getpid()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

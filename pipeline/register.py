@@ -20,6 +20,7 @@ from pipeline.files import read_json, write_json
 from pipeline.serving.folder import read_info
 from pipeline.serving.predictor import Predictor
 from pipeline.tracking.card import model_card, version_card
+from pipeline.tracking.finished import finished_runs
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.registry import (
     CHALLENGER,
@@ -34,7 +35,7 @@ from pipeline.tracking.registry import (
     tag_version,
 )
 from pipeline.tracking.run import find_run, training_run
-from pipeline.tracking.store import Store, clear_errors, connect
+from pipeline.tracking.store import Store, clear_errors, connect, only_registering
 
 REMEDY = "run `dvc repro`"
 
@@ -50,7 +51,7 @@ def register(config: Config, workspace: Path, queued: bool) -> None:
     """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
     verdict = read_json(workspace / "reports" / "verdict.json", REMEDY)
     store = connect(config.tracking)
-    with clear_errors(store.uri):
+    with clear_errors(store.uri), only_registering(store):
         outcome = (
             _register(config, store, workspace, queued)
             if verdict["passed"]
@@ -125,7 +126,7 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     found = find_run(store, made["run_id"])
     made_from = found.data.tags if found else made.get("tags", {})
     tags = {key: made_from.get(key, value) for key, value in run_tags(config, workspace).items()}
-    run_id = found.info.run_id if found else _stand_in(config, store, made["run_id"], tags, tested, folder)
+    run_id = found.info.run_id if found else _stand_in(config, store, str(made["run_id"]), tags, tested, folder)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}
     return Candidate(folder, run_id, tags, version_card(config, metrics, tags))
@@ -134,8 +135,10 @@ def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
 def _stand_in(
     config: Config, store: Store, unknown: str, tags: Mapping[str, str], tested: Mapping[str, float], folder: Path
 ) -> str:
+    if earlier := finished_runs(store, {"source.run_id": unknown}):
+        return earlier[0].run_id
     logger.info("MLflow run %s is not in %s: another stands in for it", unknown, store.name)
-    with training_run(store, run_name(config), {**tags, "source.run_id": str(unknown)}) as run:
+    with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
         run.log_params(flatten(read_json(folder / "config.json", REMEDY)))
         run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
     return run.run_id

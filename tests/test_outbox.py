@@ -146,3 +146,22 @@ def test_a_run_with_something_unsent_is_not_resumed(store: Store, root: Path, ru
     with pytest.raises(PipelineError, match="cannot be resumed"), training_run(store, "run", {}, root / "run_id"):
         pytest.fail("it was resumed")
     assert journal.exists()
+
+
+@pytest.mark.parametrize("left", ["its lock", "an empty folder", "half a line"])
+def test_a_run_killed_before_it_logged_anything_ends_killed_and_can_be_resumed(
+    store: Store, root: Path, tmp_path: Path, left: str
+) -> None:
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    folder = root / ".unsent" / run_id
+    folder.with_suffix(".lock").touch()
+    if left != "its lock":
+        folder.mkdir()
+    if left == "half a line":
+        (folder / "journal.jsonl").write_text('{"store": "sql')
+    assert send_unsent(store) == []
+    assert store.client.get_run(run_id).info.status == "KILLED"
+    assert waiting(root) == []
+    (tmp_path / "record").write_text(run_id)
+    with training_run(store, "run", {}, tmp_path / "record") as run:
+        assert run.run_id == run_id

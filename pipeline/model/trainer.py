@@ -18,9 +18,11 @@ import lightning.pytorch as pl
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 
+from pipeline.files import replace
 from pipeline.model import ranks
 from pipeline.model.callbacks import ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.model.hardware import Hardware
@@ -103,15 +105,24 @@ def run_training(
 def _processes(hardware: Hardware) -> dict[str, Any]:
     """What a `Trainer` must know of the processes; they are started and told by others."""
     if hardware.processes == 1:
-        return {"devices": 1, "plugins": [LightningEnvironment()]}  # also where SLURM has more for us
+        return {"devices": 1, "plugins": [LightningEnvironment(), _WholeFiles()]}  # also where SLURM has more for us
     os.environ.setdefault("OMP_NUM_THREADS", str(hardware.threads))  # else Lightning would set another number
     return {
         "devices": ranks.on_this_node(),
         "num_nodes": hardware.processes // ranks.on_this_node(),
-        "plugins": [TorchElasticEnvironment()],
+        "plugins": [TorchElasticEnvironment(), _WholeFiles()],
         "strategy": DDPStrategy(broadcast_buffers=False),  # they never change
         "use_distributed_sampler": False,  # `ranks.share` leaves each batch what it is with one process
     }
+
+
+class _WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all; Lightning's own leaves copies in the system's folder when killed."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write it beside its place first."""
+        with replace(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 class _PlainTermination(Callback):

@@ -148,19 +148,23 @@ def send_unsent(store: Store) -> list[Path]:
     Returns:
         The folders of what still waits: for another store, or because this one did not take it.
     """
-    return [journal.parent for journal in sorted(_unsent_folder().glob(f"*/{JOURNAL}")) if not _sent(store, journal)]
+    folders = {path.with_suffix("") for path in _unsent_folder().glob("*")}  # also those of which only the lock is left
+    return [folder for folder in sorted(folders) if not _sent(store, folder)]
 
 
-def _sent(store: Store, journal: Path) -> bool:
-    folder = journal.parent
+def _sent(store: Store, folder: Path) -> bool:
     lock = _lock(folder)
     try:
         lock.acquire(blocking=False)
     except Timeout:  # its training still runs, and sends it itself
         return True
     try:
-        if journal.exists():
-            _send_journal(store, journal)
+        journal = folder / JOURNAL
+        if journal.exists() and (entries := read_journal(journal)):
+            _send_journal(store, journal, entries)
+        else:
+            _end_unlogged(store, folder.name)
+        if folder.exists():
             shutil.rmtree(folder)
     except Exception as error:  # one that cannot be sent must keep back no other
         log.warning("MLflow run %s: what waits in %s was not sent: %s", folder.name, folder, reason(error))
@@ -170,8 +174,8 @@ def _sent(store: Store, journal: Path) -> bool:
     return True
 
 
-def _send_journal(store: Store, journal: Path) -> None:
-    header, *entries = read_journal(journal)
+def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
+    header, *entries = entries
     if header["store"] != store.name:
         raise PipelineError(f"it is for {header['store']}; let MLFLOW_TRACKING_URI name that to send it")
     if not entries or "status" not in entries[-1]:
@@ -179,6 +183,12 @@ def _send_journal(store: Store, journal: Path) -> None:
     while batch := first_batch(entries):
         send(store.client, journal.parent.name, journal.parent, batch)
         del entries[: len(batch)]
+
+
+def _end_unlogged(store: Store, run_id: str) -> None:
+    """End the run of a process that was killed before it logged anything; one killed after the end has ended it."""
+    if store.client.search_runs([store.experiment_id], f"attributes.run_id = '{run_id}' AND status = 'RUNNING'"):
+        store.client.set_terminated(run_id, "KILLED")
 
 
 def _unsent_folder() -> Path:

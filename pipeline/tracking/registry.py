@@ -14,6 +14,7 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
@@ -98,6 +99,8 @@ def download_model(store: Store, name: str, version: str, destination: Path) -> 
 def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
     """Log the model to its run and register it as a new version, which bears its tags from the first moment.
 
+    One process at a time may do so: `only_registering`. What a killed one has logged and not registered goes first.
+
     Args:
         store: an open store.
         name: of the registered model, created where it is missing.
@@ -107,6 +110,7 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
     Returns:
         The version.
     """
+    _remove_unregistered(store, candidate.run_id)
     model_id = _log_model(store, name, candidate)
     try:
         store.client.create_registered_model(name, description=description)
@@ -139,6 +143,15 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
     """Set tags of a version."""
     for key, value in tags.items():
         store.client.set_model_version_tag(name, version, key, value)
+
+
+def _remove_unregistered(store: Store, run_id: str) -> None:
+    registered = {version.source for version in store.client.search_model_versions(f"run_id = '{run_id}'")}
+    experiment = store.client.get_run(run_id).info.experiment_id
+    for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if f"models:/{model.model_id}" not in registered:
+            get_artifact_repository(model.artifact_location, tracking_uri=store.uri).delete_artifacts()  # type: ignore[no-untyped-call]
+            store.client.delete_logged_model(model.model_id)
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:

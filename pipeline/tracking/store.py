@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
 from pipeline.errors import PipelineError
+from pipeline.files import only_one
 from pipeline.tracking.description import experiment_tags
 from pipeline.tracking.moved import follow_artifacts
 
@@ -142,6 +143,18 @@ def _probe_database(uri: str) -> None:
         engine = create_engine(uri)
         inspect(engine).has_table("runs")
         engine.dispose()
+
+
+@contextmanager
+def only_registering(store: Store) -> Iterator[None]:
+    """Let one process at a time decide which version is champion: of a sqlite file, or in this project."""
+    if store.uri.startswith(SQLITE):
+        lock = Path(f"{store.uri.removeprefix(SQLITE)}.register.lock")
+    else:
+        lock = project_root() / ".checkpoints" / "register.lock"
+        lock.parent.mkdir(exist_ok=True)
+    with only_one(lock, "another process registers a model; waiting for it"):
+        yield
 
 
 @contextmanager

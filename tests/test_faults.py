@@ -1,0 +1,125 @@
+"""What a killed process leaves behind holds nothing up and is cleared away; two at once wait for one another."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import replace, write_text
+from tests.conftest import Project
+from tests.test_register import aliases, fresh_database, outcome, store, versions, workspace  # noqa: F401
+from tests.torture.checks import content, leftovers, registry_faults
+from tests.torture.killing import repro
+
+REGISTER = """
+import sys
+from pathlib import Path
+from pipeline.cli import tidy_exit
+from pipeline.compose import compose_config
+from pipeline.config import validate
+from pipeline.register import register
+with tidy_exit():
+    config = validate(compose_config(["model=bag_of_words", "model.embedding_dim=1"]))
+    register(config, Path(sys.argv[1]), queued=False)
+"""
+
+
+def dead_process() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    for left in (f".model.{dead_process()}.tmp", f".model.{os.getpid()}.tmp", f".model.{dead_process()}.old.tmp"):
+        (tmp_path / left).mkdir()
+        (tmp_path / left / "half").touch()
+    others = {f".model.{os.getppid()}.tmp", f".model.json.{dead_process()}.tmp"}
+    for name in others:
+        (tmp_path / name).touch()
+    with replace(path) as temporary:
+        temporary.mkdir()
+        write_text(temporary / "weights", "new")
+    assert [file.name for file in path.iterdir()] == ["weights"]
+    assert {file.name for file in tmp_path.iterdir()} == {"model", *others}
+
+
+def test_registering_is_done_by_one_process_at_a_time(store, tmp_path: Path) -> None:  # noqa: F811
+    folder = workspace(tmp_path / "w", errors=0)
+    both = [
+        subprocess.Popen([sys.executable, "-c", REGISTER, str(folder)], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert versions(store) == ["1"]
+    assert aliases(store) == ("1", None)
+
+
+def test_what_a_killed_registration_had_logged_goes(store, tmp_path: Path) -> None:  # noqa: F811
+    folder = workspace(tmp_path / "w", errors=0)
+    outcome(folder)
+    version = store.client.get_model_version("sentiment", "1")
+    store.client.delete_model_version("sentiment", "1")  # as if it had been killed before
+    half = store.client.create_logged_model(store.experiment_id, "sentiment", version.run_id)
+    assert outcome(folder)["registered"]
+    (left,) = store.client.search_logged_models([store.experiment_id])
+    assert left.model_id not in {half.model_id, version.source.removeprefix("models:/")}
+    assert left.status == "READY"
+    assert len(list((tmp_path / "store").rglob("MLmodel"))) == 1
+    assert len(store.client.search_runs([store.experiment_id])) == 1
+
+
+def test_a_registration_killed_at_any_moment_is_made_whole_by_the_next(trained: Project, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    shutil.copytree(trained.root, project.root, symlinks=True)
+    metrics, model = (content(project.root / name) for name in ("reports/metrics.json", "artifacts/model"))
+    for name in ("mlflow.db", "mlartifacts", "artifacts/registered.json"):  # so that DVC has it registered again
+        path = project.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    moment, environment = random.Random(1), {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for _ in range(2):
+        with repro(project, tmp_path / "log", **environment) as run:
+            assert run.wait_for("register"), run.printed
+            run.wait(moment.uniform(1, 5))
+            run.kill()
+    project.run("dvc", "repro")
+    assert [content(project.root / name) for name in ("reports/metrics.json", "artifacts/model")] == [metrics, model]
+    assert [*leftovers(project.root), *registry_faults(project.root)] == []
+
+
+def ended(process: subprocess.Popen[str], line: str, send: signal.Signals) -> tuple[int, list[str]]:
+    """Send a signal once the process has said the line; its exit code and what it said then."""
+    while line not in (said := process.stderr.readline()):
+        assert said, "it ended before"
+    process.send_signal(send)
+    errors = process.communicate(timeout=60)[1]
+    return process.returncode, [line for line in errors.splitlines() if not line.startswith("import time:")]
+
+
+@pytest.mark.parametrize(
+    ("options", "line", "send", "expected"),
+    [
+        (("-X", "importtime"), "numpy", "SIGINT", (130, "interrupted")),
+        (("-X", "importtime"), "numpy", "SIGTERM", (143, "terminated")),
+        ((), "baseline: TF-IDF", "SIGINT", (130, "interrupted")),
+    ],
+)
+def test_a_stage_ends_tidily_whenever_it_is_told_to(
+    trained: Project, options: tuple[str, ...], line: str, send: str, expected: tuple[int, str]
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf, where these tests run in the background
+    before = content(trained.root / "reports")
+    stage = subprocess.Popen(
+        [sys.executable, *options, "-m", "pipeline.evaluate"], cwd=trained.root, stderr=subprocess.PIPE, text=True
+    )
+    code, said = ended(stage, line, signal.Signals[send])
+    assert (code, said[-1]) == expected
+    assert "Traceback" not in "".join(said)
+    assert content(trained.root / "reports") == before
