@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.evaluation.behaviour import Answer, answer, behaviour_table, format_behaviour, run_suite
 from pipeline.evaluation.capabilities import FOLDER, load_capabilities, load_lexicon, parse_capability
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("template", nargs="?", metavar="TEMPLATE", help="a sentence with {slots}")
     parser.add_argument("--changed", metavar="TEMPLATE", help="the same, changed: the two answers are compared")
     parser.add_argument("--fill", action="append", default=[], metavar="SLOT=A,B", help="what to put into a slot")

@@ -6,12 +6,11 @@ running verdict; --output writes a page that opens offline and shows what every 
   python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.explanation.explainer import Explainer
 from pipeline.explanation.page import write
 from pipeline.explanation.terminal import as_text
@@ -21,7 +20,7 @@ from pipeline.predicting.models import add_model_option, model_folder
 
 def main() -> None:
     """Read the arguments, explain the text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page here, such as page.html")
     add_model_option(parser)
