@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.evaluation.behaviour import Answer, answer, behaviour_table, format_behaviour, run_suite
 from pipeline.evaluation.capabilities import FOLDER, load_capabilities, load_lexicon, parse_capability
 from pipeline.evaluation.templates import EXPECTATIONS, Capability, count_cases, make_cases
 from pipeline.predict import load
-from pipeline.predicting.models import DEFAULT, NAMES
+from pipeline.predicting.models import add_model_option
 from pipeline.serving.predictor import Predictor
 
 TEMPLATE = "your template"
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("template", nargs="?", metavar="TEMPLATE", help="a sentence with {slots}")
     parser.add_argument("--changed", metavar="TEMPLATE", help="the same, changed: the two answers are compared")
     parser.add_argument("--fill", action="append", default=[], metavar="SLOT=A,B", help="what to put into a slot")
@@ -58,8 +58,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--tolerance", type=float, default=0, help="how far a probability may move the wrong way (0)")
     parser.add_argument("--cases", type=int, default=100, help="make at most so many (100)")
-    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
-    return parser.parse_args()
+    add_model_option(parser)
+    arguments = parser.parse_args()
+    if arguments.template is None and (arguments.changed or arguments.fill or arguments.expect):
+        parser.error("--changed, --fill and --expect are of a template of your own; give one before them")
+    return arguments
 
 
 def _capability(arguments: argparse.Namespace) -> Capability:

@@ -9,19 +9,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError
 
 
+class Parser(argparse.ArgumentParser):
+    """A command's arguments: its description is shown as written, and a wrong argument is one line, exit code 2."""
+
+    def __init__(self, description: str | None, epilog: str | None = None) -> None:
+        super().__init__(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message: str) -> NoReturn:
+        """End the command."""
+        self.exit(2, f"error: {message}; --help shows what may be given\n")
+
+
 def run_stage(stage: Callable[[Config], None], description: str | None) -> None:
     """Run a DVC stage: read `params.yaml`, validate it, call `stage` with it. Exits non-zero on error."""
-    parser = argparse.ArgumentParser(
-        description=description,
-        epilog="The stage takes its configuration from params.yaml, which `dvc repro` composes from conf/.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.parse_args()
+    epilog = "The stage takes its configuration from params.yaml, which `dvc repro` composes from conf/."
+    Parser(description=description, epilog=epilog).parse_args()
     with tidy_exit():
         stage(load_params())
 
@@ -39,7 +47,7 @@ def tidy_exit() -> Iterator[None]:
     try:
         yield
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         # whoever read our output has enough; what Python still holds of it must not raise once more

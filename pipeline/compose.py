@@ -4,24 +4,20 @@ Refuses what does not fit, and notes a fingerprint of the user's own files, so t
 `dvc exp run` DVC itself has composed params.yaml, with the overrides of -S; then it is checked, not composed again.
 """
 
-import argparse
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from pipeline import composing
 from pipeline.checksum import file_digest
-from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, FileVectors, project_root, require_embedding_dim, validate
+from pipeline.cli import Parser, tidy_exit
+from pipeline.config import WORKSPACE, FileVectors, project_root, read_params, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
-from pipeline.corpus.locations import existing_file
-from pipeline.errors import PipelineError
-from pipeline.files import write_text
+from pipeline.files import existing_file, write_text
 from pipeline.text import vector_source
 
 PARAMS = WORKSPACE / "params.yaml"
@@ -29,8 +25,7 @@ PARAMS = WORKSPACE / "params.yaml"
 
 def main() -> None:
     """Write `params.yaml` if it would say anything new."""
-    present = PARAMS.read_text(encoding="utf-8") if PARAMS.exists() else ""
-    values = yaml.safe_load(present) if "DVC_EXP_NAME" in os.environ else compose_config([])
+    values = read_params(PARAMS) if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
     values["corpus"]["fingerprint"] = fingerprint(config.corpus)
@@ -45,7 +40,7 @@ def main() -> None:
     found = f"sha256:{file_digest(ladder, 'sha256')}" if ladder.exists() else None
     values["evaluation"]["memory_ladder"]["fingerprint"] = found
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
-    if text != present:
+    if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
         write_text(PARAMS, text)
 
 
@@ -55,16 +50,16 @@ def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dic
     Raises:
         PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
     """
-    try:
-        with initialize_config_dir(str(conf), version_base="1.3"):
-            values = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    except (HydraException, OmegaConfBaseException, yaml.YAMLError) as error:
-        raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None
+    with (
+        composing.clear_errors(ValueError, RecursionError),  # of a file that is not UTF-8, a number that cannot be
+        initialize_config_dir(str(conf), version_base="1.3"),
+    ):
+        values = OmegaConf.to_container(compose("config", overrides), resolve=True)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    Parser(description=__doc__).parse_args()
     with tidy_exit():
         main()

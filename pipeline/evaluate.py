@@ -7,15 +7,21 @@ artifacts/predictions.parquet, and adds metrics, pictures and report to the MLfl
 """
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.cli import run_stage
-from pipeline.config import WORKSPACE, Config, flatten
+from pipeline.config import WORKSPACE, Config, EvaluationConfig, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.behaviour import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
 from pipeline.evaluation.capabilities import FOLDER, load_capabilities
 from pipeline.evaluation.contrast import judge_pairs, load_pairs
-from pipeline.evaluation.curves import tables
+from pipeline.evaluation.curves import Columns, tables
 from pipeline.evaluation.html_report import Findings, write_report
 from pipeline.evaluation.ladder import read_ladder
 from pipeline.evaluation.memory_figures import panels
@@ -29,79 +35,105 @@ from pipeline.files import read_json, write_json
 from pipeline.serving.predictor import Predictor
 from pipeline.text.dataset import read_split
 from pipeline.tracking.evaluation import log_evaluation
-from pipeline.tracking.store import connect
+from pipeline.tracking.store import Store, connect
 
 JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What was answered to the reviews, and how fast."""
+
+    validation: Scored
+    test: Scored
+    baseline: Scored | None
+    """To the test split; None where the baseline is left out."""
+    reviews_per_second: float
+    """Of the model."""
+    baseline_seconds: float | None
+    """To train it and to answer."""
+
+
 def main(config: Config) -> None:
     """Score, compare, judge, report."""
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
-    dataset = artifacts / "dataset"
+    dataset, data = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
-    run = read_json(artifacts / "run.json", "train a model with `dvc repro`")
+    run = read_json(artifacts / "run.json", "train a model with `dvc repro`", "run_id")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
     capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
 
-    start = perf_counter()
-    validation, test = (score(dataset, split, predictor) for split in ("validation", "test"))
-    reviews_per_second = (len(validation.labels) + len(test.labels)) / (perf_counter() - start)
-
-    baseline: Scored | None = None
-    baseline_seconds = None
-    if config.evaluation.baseline:
-        logger.info("baseline: TF-IDF and logistic regression on the same reviews")
-        start = perf_counter()
-        baseline = score(
-            dataset, "test", fit_baseline(*read_texts(dataset, "train"), *read_texts(dataset, "validation"))
-        )
-        baseline_seconds = perf_counter() - start
-
-    slices = slice_table(test, read_split(dataset, "test").unknown_share, config.evaluation)
-    metrics = collect_metrics(test, validation, baseline, slices, config.evaluation)
-    answers = run_suite(predictor, capabilities)
-    examples = behaviour_examples(capabilities, answers)
-    behaviour = behaviour_table(capabilities, answers)
-    plots = {**tables(test, config.evaluation), "slices": slices, "behaviour": behaviour}
+    answers = ask(predictor, dataset, with_baseline=config.evaluation.baseline)
+    metrics, plots = judge(answers, read_split(dataset, "test").unknown_share, config.evaluation)
+    said = run_suite(predictor, capabilities)
+    plots["behaviour"] = behaviour_table(capabilities, said)
     if capabilities:
-        metrics["behaviour"] = behaviour_metrics(behaviour)
+        metrics["behaviour"] = behaviour_metrics(plots["behaviour"])
     if pairs:
         metrics["contrast"], plots["contrast"] = judge_pairs(pairs, predictor)
-    result = verdict(metrics, config.registry.checks)
 
-    write_predictions(artifacts / "predictions.parquet", [validation, test])
-    write_tables(reports / "plots", plots)
-    write_figures(reports / "figures", drawings(plots, baseline, learning_curve, metrics))
-    write_json(reports / "speed.json", collect_speed(run, reviews_per_second, baseline_seconds))
-    write_json(reports / "behaviour.json", examples)
-    write_json(reports / "metrics.json", metrics)
-    write_json(reports / "verdict.json", result)
-    ladder = read_ladder(config.evaluation.memory_ladder, dataset)
-    if ladder:
-        write_panels(reports / "figures" / "memory_ladder.png", panels(ladder))
-    data = reports / "data.json"
     findings = Findings(
         metrics=metrics,
-        verdict=result,
+        verdict=verdict(metrics, config.registry.checks),
         tables=plots,
         figures=reports / "figures",
-        mistakes=confident_mistakes(test, dataset),
-        behaviour=examples,
+        mistakes=confident_mistakes(answers.test, dataset),
+        behaviour=behaviour_examples(capabilities, said),
         learning_curve=learning_curve,
-        ladder=ladder,
+        ladder=read_ladder(config.evaluation.memory_ladder, dataset),
         data=read_json(data, "run `dvc repro`") if data.exists() else None,
         made_from=run.get("tags", {}),
     )
-    write_report(reports / "report.html", findings)
-    print(format_report(metrics, slices, result))
+    write_predictions(artifacts / "predictions.parquet", [answers.validation, answers.test])
+    write_json(reports / "speed.json", collect_speed(run, answers.reviews_per_second, answers.baseline_seconds))
+    write(reports, findings, answers.baseline)
+    print(format_report(metrics, plots["slices"], findings.verdict))
+    log(reports, findings, store, run["run_id"])
 
-    defined = {name: value for name, value in flatten(metrics, "/").items() if value is not None}
+
+def ask(predictor: Predictor, dataset: Path, *, with_baseline: bool) -> Answers:
+    """Have the model answer validation and test, and a baseline trained on the same reviews the test."""
+    start = perf_counter()
+    validation, test = (score(dataset, split, predictor) for split in ("validation", "test"))
+    reviews_per_second = (len(validation.labels) + len(test.labels)) / (perf_counter() - start)
+    if not with_baseline:
+        return Answers(validation, test, None, reviews_per_second, None)
+    logger.info("baseline: TF-IDF and logistic regression on the same reviews")
+    start = perf_counter()
+    fitted = fit_baseline(*read_texts(dataset, "train"), *read_texts(dataset, "validation"))
+    baseline = score(dataset, "test", fitted)
+    return Answers(validation, test, baseline, reviews_per_second, perf_counter() - start)
+
+
+def judge(
+    answers: Answers, unknown_words: NDArray[np.float64], config: EvaluationConfig
+) -> tuple[dict[str, Any], dict[str, Columns]]:
+    """The metrics and tables of the answers; `unknown_words` is as for `slice_table`."""
+    slices = slice_table(answers.test, unknown_words, config)
+    metrics = collect_metrics(answers.test, answers.validation, answers.baseline, slices, config)
+    return metrics, {**tables(answers.test, config), "slices": slices}
+
+
+def write(reports: Path, findings: Findings, baseline: Scored | None) -> None:
+    """Write what was found: tables, pictures, JSON, and the page that shows all of it."""
+    write_tables(reports / "plots", findings.tables)
+    write_figures(findings.figures, drawings(findings.tables, baseline, findings.learning_curve, findings.metrics))
+    if findings.ladder:
+        write_panels(findings.figures / "memory_ladder.png", panels(findings.ladder))
+    for name in ("behaviour", "metrics", "verdict"):
+        write_json(reports / f"{name}.json", getattr(findings, name))
+    write_report(reports / "report.html", findings)
+
+
+def log(reports: Path, findings: Findings, store: Store, run_id: str | None) -> None:
+    """Add metrics that are defined, pictures and reports to the MLflow run."""
+    defined = {name: value for name, value in flatten(findings.metrics, "/").items() if value is not None}
     files = [reports / "report.html", *(reports / f"{name}.json" for name in JSON_REPORTS)]
-    log_evaluation(store, run["run_id"], defined, reports / "figures", [file for file in files if file.exists()])
+    log_evaluation(store, run_id, defined, findings.figures, [file for file in files if file.exists()])
 
 
 if __name__ == "__main__":

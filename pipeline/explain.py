@@ -6,32 +6,31 @@ running verdict; --output writes a page that opens offline and shows what every 
   python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
 """
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.explanation.explainer import Explainer
 from pipeline.explanation.page import write
 from pipeline.explanation.terminal import as_text
 from pipeline.model.allocator import set_up_allocator
-from pipeline.predicting.models import DEFAULT, NAMES, model_folder
+from pipeline.predicting.models import add_model_option, model_folder
 
 
 def main() -> None:
     """Read the arguments, explain the text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page here, such as page.html")
-    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
+    add_model_option(parser)
     arguments = parser.parse_args()
     with tidy_exit():
         set_up_allocator()
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)
-        text = sys.stdin.buffer.read().decode("utf-8", "replace") if arguments.text == "-" else arguments.text
-        found = explainer.explain(text)
+        given = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
+        found = explainer.explain(given.decode("utf-8", "replace"))
         if arguments.output:
             write(arguments.output, found)
         print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

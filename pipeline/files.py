@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from pipeline.config import project_root
 from pipeline.errors import PipelineError
 
 
@@ -97,8 +98,25 @@ def replace_generated(page: Path, command: str, text: str) -> None:
     write_text(page, f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """Read a JSON object.
+def existing_file(key: str, name: str) -> Path:
+    """The path of a file of the user's, which the configuration names under `key` relative to the project root.
+
+    Raises:
+        PipelineError: there is no such file.
+    """
+    root = project_root()
+    try:
+        path = root / Path(name).expanduser()
+        found = path.is_file()
+    except (OSError, RuntimeError):  # a name that is too long, the home of a user who is not there
+        path, found = root / name, False
+    if not found:
+        raise PipelineError(f"{key}: there is no file {path}; correct the path (relative ones start at {root})")
+    return path
+
+
+def read_json(path: Path, remedy: str, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that has `keys`.
 
     Raises:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
@@ -107,10 +125,12 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise PipelineError(f"{path} is damaged: it is not JSON; {remedy}") from None
     if not isinstance(values, dict):
         raise PipelineError(f"{path} is damaged: it is not a JSON object; {remedy}")
+    if lacking := [key for key in keys if key not in values]:
+        raise PipelineError(f"{path} is damaged: it has no {lacking[0]!r}; {remedy}")
     return values
 
 

@@ -12,7 +12,6 @@ calibrated probability that it is positive, and the text. With --input it takes 
 More: docs/predict.md
 """
 
-import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,12 +19,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
 from pipeline.predicting.files import annotate, check, clear_errors, write
-from pipeline.predicting.models import DEFAULT, NAMES, model_folder
-from pipeline.predicting.text_formats import plain_lines
+from pipeline.predicting.models import DEFAULT, add_model_option, model_folder
+from pipeline.predicting.text_formats import lines_of, plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
 
 
@@ -65,17 +64,18 @@ def main(
         if source is not None:
             annotate(source, output, sys.stdout.buffer, column, answer)
         else:
-            lines = sys.stdin.buffer if texts in ([], ["-"]) else [text.encode(errors="replace") for text in texts]
+            given = [text.encode(errors="replace") for text in texts]
+            lines = lines_of(sys.stdin.buffer) if texts in ([], ["-"]) else given
             write(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review; none or - reads lines from standard input")
     parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
     parser.add_argument("--column", default="text", help="of the file, with the texts (default: %(default)s)")
-    parser.add_argument("--model", default=DEFAULT, help=f"{NAMES} (default: artifacts/model)")
+    add_model_option(parser)
     parser.add_argument(
         "--threshold", type=float, help="smallest probability called positive (default: the model's own)"
     )

@@ -7,7 +7,6 @@ such as `grid: hidden_dim, lr`, or what was given as `sweep=`, such as `grid`.
   dvc exp run -S experiment=small_and_quick
 """
 
-import argparse
 import json
 import re
 import shutil
@@ -18,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.compose import compose_config
 from pipeline.config import WORKSPACE, flatten, validate
 from pipeline.errors import PipelineError
@@ -182,7 +181,7 @@ def _head(run: FinishedRun) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("run", metavar="RUN", help="id of a run, or name of a sweep")
     parser.add_argument("--name", help="of the experiment; by default made from the run's name")
     parser.add_argument("--force", action="store_true", help="replace an experiment of the same name")

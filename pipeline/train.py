@@ -29,6 +29,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline import composing
 from pipeline.checkpointed import checkpointed_run, help_leader
 from pipeline.cli import run_stage, tidy_exit
 from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
@@ -162,5 +163,6 @@ if __name__ == "__main__":
         ranks.adopt_slurm()
         if ranks.rank() > 0:
             sys.argv += WITHOUT_FOLDER
-        with tidy_exit(), sweep_ended():
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
+        with tidy_exit(), composing.clear_errors(), sweep_ended():
             trial()

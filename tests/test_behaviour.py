@@ -106,6 +106,10 @@ def test_a_pair_of_fillers_or_of_templates_makes_two_texts() -> None:
         ({"slots": {"what": [True], "how": ["good"]}}, r"taste: slots\.what\.0: Input should be a valid string"),
         ({"slots": PAIRS["slots"]}, "'The {what} is {how}.' changes, but a test of minimum functionality"),
         ({**PAIRS, "slots": VALUES["slots"]}, "nothing changes in 'The {what} is {how}.'"),
+        (
+            {**PAIRS, "groups": [{"expect": "same", "templates": [{"original": "{what} {", "changed": "{ {how}"}]}]},
+            "'{what} {' cannot be read",
+        ),
     ],
 )
 def test_a_mistake_in_a_file_is_one_line_that_names_it(changes: dict[str, Any], message: str) -> None:
@@ -127,6 +131,12 @@ def test_a_folder_gives_its_files_by_name_and_all_of_them_share_its_lexicon(tmp_
 
 
 # The suite that is shipped
+
+
+def test_a_file_whose_name_makes_no_metric_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "who, what.yaml").write_text("")
+    with pytest.raises(PipelineError, match=r"who, what\.yaml: a metric is named after the file; use letters"):
+        load_capabilities(tmp_path)
 
 
 def test_the_suite_has_its_size_and_all_three_kinds_of_test() -> None:
@@ -248,3 +258,12 @@ def test_the_command_says_in_one_line_what_is_wrong(
     assert caught.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(message)
+
+
+def test_the_command_refuses_what_only_a_template_takes(
+    command: Callable[..., list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command("--fill", "film=play")
+    assert caught.value.code == 2
+    assert "give one before them" in capsys.readouterr().err

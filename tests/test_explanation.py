@@ -12,6 +12,7 @@ import torch
 
 from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
+from pipeline.explain import main
 from pipeline.explanation import contributions as attribution
 from pipeline.explanation.contributions import ngram_contributions
 from pipeline.explanation.explainer import Explainer
@@ -268,3 +269,12 @@ def test_the_command_explains_what_it_reads(wide, tmp_path):
     assert f"\t{expected[0]:.4f}" in found.stdout.splitlines()[0]
     assert "\x1b" not in found.stdout
     assert (tmp_path / "a.html").exists()
+
+
+def test_bytes_that_are_no_text_are_shown_as_such(wide, tmp_path, monkeypatch, capsys):
+    """An argument in another encoding than UTF-8, as Python hands it on."""
+    options = ["--model", str(wide), "--output", f"{tmp_path}/a.html"]
+    monkeypatch.setattr(sys, "argv", ["explain", "caf\udce9 film", *options])
+    main()
+    assert "[caf\N{REPLACEMENT CHARACTER}]" in capsys.readouterr().out
+    assert "caf\N{REPLACEMENT CHARACTER}</button>" in (tmp_path / "a.html").read_text(encoding="utf-8")

@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 from mlflow.utils.validation import _validate_metric_name
 
+from pipeline.evaluation.figures import draw_slices
 from pipeline.evaluation.report import collect_metrics, format_report
 from pipeline.evaluation.scoring import Scored
 from pipeline.evaluation.slices import accuracies, column_parts, slice_table, values_of, worst_part
@@ -100,3 +102,9 @@ def test_unknown_words_are_counted_in_the_encoded_reviews(tmp_path: Path) -> Non
 def test_equal_shares_make_one_part(share: float) -> None:
     table = slice_table(by_shop(["north"] * 20, [True] * 20), np.full(20, share), EVALUATION)
     assert values_of(table, "unknown_words")["value"] == [f"up_to_{share:g}"]
+
+
+def test_values_of_the_users_are_drawn_as_they_are(tmp_path: Path) -> None:
+    figure = Figure()
+    draw_slices(figure.subplots(), slice_table(by_shop(["$_$", "5$"] * 3, [True] * 6), np.zeros(6), EVALUATION), 1.0)
+    figure.savefig(tmp_path / "slices.png")  # matplotlib would take what stands between two "$" for a formula

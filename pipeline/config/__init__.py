@@ -7,6 +7,7 @@ before it does any work: an unknown key, a wrong type or a value out of range st
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 import yaml
@@ -83,6 +84,7 @@ __all__ = [
     "flatten",
     "load_params",
     "project_root",
+    "read_params",
     "require_embedding_dim",
     "require_same",
     "validate",
@@ -95,6 +97,11 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 def project_root() -> Path:
     """The user's project folder, also inside the temporary copy in which DVC runs a queued experiment."""
     return Path(os.environ.get("DVC_ROOT", WORKSPACE)).resolve()
+
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+"""Shows a wrong value: YAML's aliases let a few lines stand for more than a terminal, or memory, holds."""
 
 
 class Config(Section):
@@ -136,6 +143,8 @@ def validate(values: Any) -> Config:
         return Config.model_validate(values)
     except ValidationError as error:
         raise PipelineError("; ".join(_describe(problem) for problem in error.errors())) from None
+    except RecursionError:
+        raise PipelineError("config: is nested too deep, or holds itself; see the files under conf/") from None
 
 
 def _describe(problem: Any) -> str:
@@ -149,7 +158,7 @@ def _describe(problem: Any) -> str:
         return f"{key}: missing; set it (null where it does not apply)"
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}"
-    return f"{key}: {problem['msg']}, got {problem['input']!r}"
+    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}"
 
 
 def load_params(path: Path = WORKSPACE / "params.yaml") -> Config:
@@ -158,13 +167,22 @@ def load_params(path: Path = WORKSPACE / "params.yaml") -> Config:
     Raises:
         PipelineError: the file is missing, not YAML, or does not fit.
     """
+    return validate(read_params(path))
+
+
+def read_params(path: Path) -> Any:
+    """Read the composed configuration as it is.
+
+    Raises:
+        PipelineError: the file is missing or not YAML.
+    """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; run `python -m pipeline.compose` to compose it from conf/") from None
-    except yaml.YAMLError as error:
+    # of a date or number that cannot be, PyYAML says so with Python's own errors
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PipelineError(f"{path} is not YAML ({str(error).splitlines()[0]}); delete it and compose anew") from None
-    return validate(values)
 
 
 def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:

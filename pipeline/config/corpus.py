@@ -1,8 +1,9 @@
 """Where reviews come from, and how they are split."""
 
 from typing import Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.section import Checksum, Fraction, Section
 
@@ -40,6 +41,13 @@ class ArchiveCorpus(CorpusInfo):
     url: str = Field(min_length=1)
     """`https://…`, `file://…` or a local path."""
     checksum: Checksum
+
+    @field_validator("url")
+    @classmethod
+    def _without_credentials(cls, url: str) -> str:
+        if "@" in urlsplit(url).netloc:  # params.yaml, which is committed, and MLflow would hold them
+            raise ValueError("holds a user name or password; put them into ~/.netrc instead")
+        return url
 
 
 class Labels(Section):

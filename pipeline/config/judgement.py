@@ -1,6 +1,6 @@
 """How a model is judged, registered and tracked."""
 
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -89,6 +89,8 @@ class TrackingConfig(Section):
     @field_validator("uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
-        if uri and urlsplit(uri).password:  # params.yaml, which is committed, would hold it
+        if uri and (
+            urlsplit(uri).password or "password" in parse_qs(urlsplit(uri).query)
+        ):  # params.yaml, which is committed, would hold it
             raise ValueError("holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
         return uri

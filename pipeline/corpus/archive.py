@@ -19,19 +19,24 @@ from pipeline.config import ArchiveCorpus, project_root
 from pipeline.corpus.fetch import fetch
 from pipeline.corpus.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.locations import local_files
-from pipeline.corpus.normal_form import GROUP, REVIEW, UNLABELLED, NormalForm
+from pipeline.corpus.normal_form import GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
 from pipeline.errors import PipelineError
 
 # Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
-MAX_REVIEW = 10 * 2**20
 MAX_MEMBERS = 5_000_000
 MAX_TOTAL = 20 * 2**30
+MAX_NAME = 2**16
+"""Bytes of a long name or other extra header of a member, which tarfile reads into memory."""
 
 ROWS = 1024
 NEIGHBOURS = 50
 """The archive numbers its reviews film by film, and splits them by film. So many successive ones, of one label, are a
 group, that a part held out for validation is of other films as well; only the films at a group's ends are in two."""
 RATED = REVIEW.append(pa.field("rating", pa.int8())).append(pa.field(GROUP, pa.string()))
+EXTRA_HEADERS = {
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+}
 FOLDERS = {
     "train/neg": ("train", NEGATIVE),
     "train/pos": ("train", POSITIVE),
@@ -40,7 +45,7 @@ FOLDERS = {
     "train/unsup": ("unlabelled", None),
 }
 _MEMBER = re.compile(rf"(?:\./)?[^/]+/({'|'.join(FOLDERS)})/([^/.][^/]*)\.txt")
-_NAME = re.compile(r"([0-9]+)_([0-9]{1,2})")
+_NAME = re.compile(r"([0-9]{1,18})_([0-9]{1,2})")
 
 
 class Row(NamedTuple):
@@ -51,6 +56,22 @@ class Row(NamedTuple):
     label: int | None
     rating: int
     split_group: str
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose extra headers are small."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        """Read a header.
+
+        Raises:
+            tarfile.TarError: it announces an extra header as large as a decompression bomb.
+        """
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in EXTRA_HEADERS and member.size > MAX_NAME:
+            raise tarfile.TarError(f"a header of {member.size:,} bytes")
+        return member
 
 
 def add_archive(corpus: ArchiveCorpus, normal_form: NormalForm) -> None:
@@ -90,7 +111,7 @@ def reviews(path: Path) -> Iterator[tuple[str, Row]]:
     """
     total = 0
     try:
-        with tarfile.open(path) as archive:
+        with tarfile.open(path, tarinfo=_Member) as archive:
             for count, member in enumerate(archive, 1):
                 total += member.size
                 if count > MAX_MEMBERS or total > MAX_TOTAL:
@@ -99,7 +120,8 @@ def reviews(path: Path) -> Iterator[tuple[str, Row]]:
                     yield found
                 # tarfile remembers every member it has passed; the stubs do not know the list.
                 archive.members.clear()  # type: ignore[attr-defined]
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+    # tarfile trusts the numbers and the text in headers: a wrong one ends in an error of any of these kinds
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError) as error:
         raise PipelineError(f"{path} cannot be read as a tar archive ({error}); give another archive") from None
 
 
@@ -121,7 +143,7 @@ def _review(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> tu
         raise refused("is a link or device, not a review")
     if numbers is None:
         raise refused("is not named <number>_<rating>.txt")
-    if member.size > MAX_REVIEW:
+    if member.size > LONGEST:
         raise refused(f"has {member.size:,} bytes, too many for a review")
     try:
         text = file.read().decode("utf-8")

@@ -4,8 +4,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from pipeline.config import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus, project_root
+from pipeline.config import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
 from pipeline.errors import PipelineError
+from pipeline.files import existing_file
 
 
 def is_remote(url: str) -> bool:
@@ -40,17 +41,3 @@ def _path_of(url: str) -> str:
     if parts.scheme.lower() != "file" or parts.netloc not in {"", "localhost"}:
         raise PipelineError(f"corpus.url: cannot read {url}; give an https://, http:// or file:/// URL or a local path")
     return url2pathname(parts.path)
-
-
-def existing_file(key: str, name: str) -> Path:
-    """The path of a file of the user's, named under `key` relative to the project root.
-
-    Raises:
-        PipelineError: there is no such file.
-    """
-    path = project_root() / Path(name).expanduser()
-    if not path.is_file():
-        raise PipelineError(
-            f"{key}: there is no file {path}; correct the path (relative ones start at {project_root()})"
-        )
-    return path

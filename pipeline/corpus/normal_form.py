@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from pipeline.errors import PipelineError
 
+LONGEST = 10 * 2**20
+"""Bytes of a review; the longest of the default corpus has 14,000."""
 SPLITS = ("train", "validation", "test", "unlabelled")
 """The files a corpus can have, in the order they are read."""
 LABELS = {0: "negative", 1: "positive"}
@@ -38,7 +40,11 @@ class NormalForm:
         """Append rows with the columns of `REVIEW` and the kept ones, or of `UNLABELLED`, to a split.
 
         Rows whose text is null or blank are left out and counted as `empty_text`.
+
+        Raises:
+            PipelineError: a text is longer than any review, or holds NUL characters, as misread UTF-16 does.
         """
+        _require_reviews(split, rows)
         written = rows.filter(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(rows["text"]), ""), False))
         self.count_left_out("empty_text", rows.num_rows - written.num_rows)
         if split not in self._writers:
@@ -81,3 +87,13 @@ class NormalForm:
         self._progress.close()
         for writer in self._writers.values():
             writer.close()
+
+
+def _require_reviews(split: str, rows: pa.RecordBatch) -> None:
+    for wrong, problem in (
+        (pc.greater(pc.binary_length(rows["text"]), LONGEST), f"is longer than {LONGEST // 2**20} MB: split it"),
+        (pc.match_substring(rows["text"], "\0"), "holds a NUL character: save the file as UTF-8"),
+    ):
+        if pc.any(wrong).as_py():
+            row = rows.filter(wrong)["id"][0]
+            raise PipelineError(f"the text of the review {row} of the {split} split {problem}, or leave it out")

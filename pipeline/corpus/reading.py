@@ -19,7 +19,7 @@ def read_info(data: Path) -> dict[str, Any]:
     Raises:
         PipelineError: there is none.
     """
-    return read_json(data / "corpus.json", "fetch the corpus with `dvc repro data.dvc`")
+    return read_json(data / "corpus.json", "fetch the corpus with `dvc repro data.dvc`", "name")
 
 
 def count_rows(data: Path) -> int:

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ ROWS = 1024
 """Rows of a batch."""
 BLOCK = 2 * 2**20
 """Bytes of a CSV file read at a time; no row may be longer."""
+LONGEST_LINE = 64 * 2**20
+"""Bytes of a line of a JSONL file."""
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -66,6 +69,7 @@ def batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
             case ".parquet":
                 with pq.ParquetFile(path, pre_buffer=False) as file:
                     for batch in file.iter_batches(ROWS, columns=columns.names):
+                        batch.validate(full=True)  # text that is not UTF-8
                         yield batch.select(columns.names)
 
 
@@ -88,14 +92,16 @@ def _open_text(path: Path, columns: pa.Schema | None) -> pacsv.CSVStreamingReade
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
+            if len(line) > LONGEST_LINE:
+                raise PipelineError(f"{path}, line {number}: longer than {LONGEST_LINE // 2**20} MB; split it")
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 row = json.loads(text) if text.strip() else None
             except UnicodeDecodeError:
                 raise PipelineError(f"{path}, line {number}: not UTF-8; convert the file to UTF-8") from None
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise PipelineError(f"{path}, line {number}: not JSON ({error}); correct the line") from None
             if row is not None and not isinstance(row, dict):
                 raise PipelineError(f'{path}, line {number}: not a JSON object; write {{"column": value, …}}')
@@ -140,7 +146,9 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except UnicodeDecodeError:
         raise PipelineError(f"{path}: the column names are not UTF-8; convert the file to UTF-8") from None
-    except (pa.ArrowException, OSError, OverflowError, UnicodeEncodeError) as error:
+    except OverflowError:
+        raise PipelineError(f"{path} cannot be read: a number does not fit into 64 bits; write it in quotes") from None
+    except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
         problem = str(error).splitlines()[0]
         if "Empty CSV file" in problem:
             problem = "it has no rows"

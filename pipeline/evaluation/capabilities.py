@@ -1,5 +1,6 @@
 """The files of conf/behaviour/: one for each capability, and a lexicon for all of them."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def load_capabilities(folder: Path) -> dict[str, Capability]:
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != LEXICON]
     if not paths:
         raise PipelineError(f"{folder} holds no templates (*.yaml); add some, or set evaluation.behaviour=false")
+    for path in paths:
+        if not re.fullmatch(r"[\w-]+", path.stem):
+            raise PipelineError(f"{path}: a metric is named after the file; use letters, digits, _ and - only")
     return {path.stem: parse_capability(str(path), _read(path), lexicon) for path in paths}
 
 

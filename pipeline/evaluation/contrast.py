@@ -17,11 +17,11 @@ from pipeline.config import ContrastConfig, Labels
 from pipeline.corpus import tables
 from pipeline.corpus.duplicates import near_key
 from pipeline.corpus.labels import canonical, label_reader
-from pipeline.corpus.locations import existing_file
 from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.metrics import Metrics
 from pipeline.evaluation.scoring import Classifier
+from pipeline.files import existing_file
 from pipeline.text.cleaning import clean
 
 COLUMNS = ("original", "edited", "original_label", "edited_label")

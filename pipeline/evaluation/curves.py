@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.config import EvaluationConfig
-from pipeline.evaluation.intervals import wilson
+from pipeline.evaluation.intervals import accuracy_row
 from pipeline.evaluation.metrics import length_classes, reliability
 from pipeline.evaluation.scoring import Scored
 
@@ -60,18 +60,11 @@ def score_histogram(labels: NDArray[Any], probabilities: NDArray[Any]) -> Column
 def accuracy_by_length(test: Scored, edges: Sequence[int]) -> Columns:
     """Accuracy with its 95 % Wilson interval for each class of length; `words` is the class's median length."""
     correct = test.predicted == test.labels
-    classes = length_classes(test.words, edges)
-    hits = [int(correct[members].sum()) for _, members in classes]
-    reviews = [int(members.sum()) for _, members in classes]
-    intervals = [wilson(k, n) for k, n in zip(hits, reviews, strict=True)]
-    return {
-        "length": [name for name, _ in classes],
-        "words": [float(np.median(test.words[members])) for _, members in classes],
-        "accuracy": [k / n for k, n in zip(hits, reviews, strict=True)],
-        "low": [low for low, _ in intervals],
-        "high": [high for _, high in intervals],
-        "reviews": reviews,
-    }
+    rows = [
+        {"length": name, "words": float(np.median(test.words[members])), **accuracy_row(correct[members])}
+        for name, members in length_classes(test.words, edges)
+    ]
+    return {column: [row[column] for row in rows] for column in rows[0]}
 
 
 def _thinned(columns: Mapping[str, NDArray[Any]]) -> Columns:

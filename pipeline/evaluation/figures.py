@@ -90,7 +90,8 @@ def draw_slices(axes: Axes, table: Columns, overall: float) -> None:
     axes.axvline(overall, color=GUESS, linestyle=":")
     axes.errorbar(accuracy, positions, xerr=(accuracy - low, high - accuracy), fmt="o", color=MODEL, capsize=3)
     names = [f"{_bounds(part[:40])}, n={n:,}" for part, n in zip(table["part"], table["reviews"], strict=True)]
-    axes.set_yticks(positions, names, fontsize=min(8, 200 / len(names)))
+    # values of the user's columns, in which a "$" is no mathematics
+    axes.set_yticks(positions, names, fontsize=min(8, 200 / len(names)), parse_math=False)
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1))
     title = f"By part: {accuracy.min():.1%} to {accuracy.max():.1%}, {overall:.1%} on all"

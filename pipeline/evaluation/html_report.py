@@ -11,7 +11,8 @@ from typing import Any
 from pipeline.evaluation import origin_sections, part_sections, report_sections
 from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.mistakes import Mistake
-from pipeline.evaluation.page import Section, percent
+from pipeline.evaluation.page import Section
+from pipeline.evaluation.wording import percent, spoken
 from pipeline.pages.rendering import write_page
 
 
@@ -61,7 +62,7 @@ def headline(findings: Findings) -> list[str]:
             f"TF-IDF and logistic regression judge {percent(metrics['baseline']['accuracy'])} right; "
             f"the model is {found}."
         )
-    failed = [check["name"].replace("_", " ") for check in findings.verdict["checks"] if not check["passed"]]
+    failed = [spoken(check["name"]) for check in findings.verdict["checks"] if not check["passed"]]
     lines.append(f"It may not be registered: {', '.join(failed)} failed." if failed else "It passed every check.")
     return lines
 

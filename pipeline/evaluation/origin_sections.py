@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.evaluation.page import Section, Table, percent
+from pipeline.evaluation.page import Section, Table
+from pipeline.evaluation.wording import percent
 
 
 def data(summary: Mapping[str, Any]) -> Section:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from pipeline.pages.rendering import embedded_png
 
-UNDEFINED = "undefined"
-
 
 @dataclass(frozen=True)
 class Table:
@@ -53,13 +51,3 @@ class Section:
 def picture(figures: Path, name: str, alt: str) -> Picture:
     """A figure that `evaluate` drew."""
     return Picture(embedded_png(figures / f"{name}.png"), alt)
-
-
-def number(value: float | None) -> str:
-    """Four digits after the point, or that it is undefined."""
-    return UNDEFINED if value is None else f"{value:.4f}"
-
-
-def percent(value: float | None) -> str:
-    """A share as per cent, or that it is undefined."""
-    return UNDEFINED if value is None else f"{value:.1%}"

@@ -6,8 +6,9 @@ from typing import Any
 
 from pipeline.config import LENGTH, UNKNOWN_WORDS
 from pipeline.evaluation.curves import Columns
-from pipeline.evaluation.page import Section, Table, number, percent, picture
+from pipeline.evaluation.page import Section, Table, picture
 from pipeline.evaluation.slices import ENOUGH, values_of, worst_part
+from pipeline.evaluation.wording import number, percent, spoken
 
 SLICES = {LENGTH: "By length in words", UNKNOWN_WORDS: "By the share of words the vocabulary lacks"}
 
@@ -18,7 +19,7 @@ def slices(table: Columns, figures: Path) -> Section:
     named = (
         ""
         if worst is None
-        else f" The worst of those with {ENOUGH} reviews or more: {_spoken(worst['slice'])} {_spoken(worst['value'])}, "
+        else f" The worst of those with {ENOUGH} reviews or more: {spoken(worst['slice'])} {spoken(worst['value'])}, "
         f"with {percent(worst['accuracy'])}."
     )
     return Section(
@@ -38,7 +39,7 @@ def behaviour(table: Columns, examples: Mapping[str, Any], figures: Path) -> Sec
     """Failures of each capability, and examples of them."""
     columns = ["capability", "test", "what is asked", "cases", "failed", "rate", "95 % interval"]
     rows = [
-        [_spoken(name), test, examples[name]["description"], f"{cases:,}", f"{failures:,}", *_share(rate, low, high)]
+        [spoken(name), test, examples[name]["description"], f"{cases:,}", f"{failures:,}", *_share(rate, low, high)]
         for name, test, cases, failures, rate, low, high in zip(*table.values(), strict=True)
     ]
     return Section(
@@ -78,7 +79,7 @@ def memory(ladder: Mapping[str, Any], figures: Path) -> Section:
     """What the networks of the ladder of memory remember."""
     rows = [
         [
-            _spoken(name),
+            spoken(name),
             number(model["accuracy"]),
             number(model["farther_half"]),
             *(percent(model["sentence"][place]["flip_rate"]) for place in ("start", "end")),
@@ -100,7 +101,7 @@ def memory(ladder: Mapping[str, Any], figures: Path) -> Section:
 def _slice(table: Columns, name: str) -> Table:
     part = values_of(table, name)
     rows = [
-        [_spoken(value), *_share(accuracy, low, high), f"{reviews:,}"]
+        [spoken(value), *_share(accuracy, low, high), f"{reviews:,}"]
         for value, accuracy, low, high, reviews in zip(
             *(part[key] for key in ("value", "accuracy", "low", "high", "reviews")), strict=True
         )
@@ -117,13 +118,9 @@ def _failures(name: str, found: Mapping[str, Any]) -> Table:
         ]
         for example in found["examples"]
     ]
-    caption = f"Failures: {_spoken(name)}"
+    caption = f"Failures: {spoken(name)}"
     return Table(caption, ["expected", "probability of positive", "text"], rows, long=True, folded=True)
 
 
 def _share(share: float, low: float, high: float) -> tuple[str, str]:
     return percent(share), f"{percent(low)} to {percent(high)}"
-
-
-def _spoken(name: str) -> str:
-    return name.replace("_", " ")

@@ -9,6 +9,7 @@ from pipeline.evaluation.curves import Columns
 from pipeline.evaluation.metrics import Metrics, classification_metrics
 from pipeline.evaluation.scoring import Scored
 from pipeline.evaluation.slices import accuracies, worst_part
+from pipeline.evaluation.wording import number, outcome, spoken
 
 ON_VALIDATION = ("accuracy", "log_loss", "ece")
 
@@ -62,21 +63,21 @@ def format_report(metrics: Mapping[str, Any], slices: Columns, verdict: Mapping[
     lines = [f"{title:22}" + "".join(f"{name:>10}" for name in systems)]
     for name in metrics["test"]:
         if name != "reviews":
-            lines.append(f"{name:22}" + "".join(f"{_number(values[name]):>10}" for values in systems.values()))
+            lines.append(f"{name:22}" + "".join(f"{number(values[name]):>10}" for values in systems.values()))
     if (worst := worst_part(slices)) is not None:
         lines.append(f"worst slice: {worst['part']}: accuracy {worst['accuracy']:.4f}, {worst['reviews']:,} reviews")
     if pairs := metrics.get("contrast"):
-        shares = ", ".join(f"{name.replace('_', ' ')} {pairs[name]:.4f}" for name in pairs if name != "pairs")
+        shares = ", ".join(f"{spoken(name)} {pairs[name]:.4f}" for name in pairs if name != "pairs")
         lines.append(f"{pairs['pairs']:,} contrast pairs: {shares}")
     if behaviour := metrics.get("behaviour"):
         rates = sorted(((found["failure_rate"], name) for name, found in behaviour.items()), reverse=True)
         most = ", ".join(f"{name} {rate:.1%}" for rate, name in rates[:3])
         lines.append(f"behaviour: {len(rates)} capabilities, most failures in {most}")
-    lines.append(f"verdict: {_outcome(verdict)}")
+    lines.append(f"verdict: {outcome(verdict)}")
     for check in verdict["checks"]:
         bounds = [f"{bound} {check[bound]:g}" for bound in ("min", "max") if check[bound] is not None]
-        value = f"{check['metric']} {_number(check['value'])} ({', '.join(bounds)})"
-        lines.append(f"  {check['name']}: {value}: {_outcome(check)}")
+        value = f"{check['metric']} {number(check['value'])} ({', '.join(bounds)})"
+        lines.append(f"  {check['name']}: {value}: {outcome(check)}")
     return "\n".join(lines)
 
 
@@ -84,11 +85,3 @@ def _metrics(scored: Scored, name: str, config: EvaluationConfig) -> Metrics:
     return classification_metrics(
         scored.labels, scored.probabilities, threshold=scored.threshold, ece_bins=config.ece_bins, name=name
     )
-
-
-def _number(value: float | int | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
-
-
-def _outcome(result: Mapping[str, Any]) -> str:
-    return "passed" if result["passed"] else "FAILED"

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.evaluation.curves import LABELS, Columns
 from pipeline.evaluation.mistakes import SHOWN, Mistake
-from pipeline.evaluation.page import Section, Table, number, percent, picture
+from pipeline.evaluation.page import Section, Table, picture
+from pipeline.evaluation.wording import number, outcome, percent, spoken
 
 HEADLINE = {
     "accuracy": "accuracy",
@@ -49,7 +50,7 @@ def checks(verdict: Mapping[str, Any]) -> Section:
         [
             check["name"],
             check["metric"],
-            _outcome(check),
+            outcome(check),
             number(check["value"]),
             _bound(check["min"]),
             _bound(check["max"]),
@@ -58,7 +59,7 @@ def checks(verdict: Mapping[str, Any]) -> Section:
     ]
     return Section(
         "verdict",
-        f"Verdict: {_outcome(verdict)}",
+        f"Verdict: {outcome(verdict)}",
         "A model is registered only if every check passes; the bounds are set in registry.checks.",
         [Table("Checks", ["check", "metric", "outcome", "value", "at least", "at most"], rows, words=3)],
     )
@@ -147,7 +148,7 @@ def learning(curve: Columns, figures: Path) -> Section:
         "How it learned",
         "Log loss after each epoch. Where validation rises while training falls, the network learns by heart; the "
         "epoch that is best on validation is kept.",
-        [Table("By epoch", [name.replace("_", " ") for name in curve], rows, words=0, folded=True)],
+        [Table("By epoch", [spoken(name) for name in curve], rows, words=0, folded=True)],
         [picture(figures, "learning_curve", "Learning curve; its numbers are in the table.")],
     )
 
@@ -168,7 +169,3 @@ def _interval(bounds: Mapping[str, float | None] | None) -> str:
 
 def _bound(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
-
-
-def _outcome(result: Mapping[str, Any]) -> str:
-    return "passed" if result["passed"] else "FAILED"

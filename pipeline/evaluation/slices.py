@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.config import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.evaluation.curves import Columns
-from pipeline.evaluation.intervals import wilson
+from pipeline.evaluation.intervals import accuracy_row
 from pipeline.evaluation.metrics import length_classes
 from pipeline.evaluation.scoring import Scored
 
@@ -38,10 +38,8 @@ def slice_table(test: Scored, unknown_words: NDArray[np.float64], config: Evalua
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([LENGTH, *config.slices]):
         for value, members in _parts(name, test, unknown_words, config):
-            hits, reviews = int(correct[members].sum()), int(members.sum())
-            low, high = wilson(hits, reviews)
-            row = {"slice": name, "value": value, "accuracy": hits / reviews, "low": low, "high": high}
-            rows.append({"part": f"{name}: {value}", **row, "reviews": reviews})
+            part = {"part": f"{name}: {value}", "slice": name, "value": value}
+            rows.append(part | accuracy_row(correct[members]))
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 

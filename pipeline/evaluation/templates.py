@@ -120,9 +120,13 @@ def _check_template(place: str, template: str | Pair, capability: Capability) ->
     changes = isinstance(template, Pair) or bool(pairs.intersection(slots_of(place, template)))
     text = template.original if isinstance(template, Pair) else template
     if changes and not capability.compares:
-        raise PipelineError(f"{place}: {text!r} changes, but a test of {capability.test} is of one text")
+        raise PipelineError(
+            f"{place}: {text!r} changes, but a test of {capability.test} is of one text; leave out the change"
+        )
     if capability.compares and not changes:
-        raise PipelineError(f"{place}: nothing changes in {text!r}, but a test of {capability.test} is of two texts")
+        raise PipelineError(
+            f"{place}: nothing changes in {text!r}, but a test of {capability.test} is of two texts; say what changes"
+        )
 
 
 def count_cases(name: str, capability: Capability) -> int:
@@ -169,14 +173,20 @@ def slots_of(name: str, template: str | Pair) -> list[str]:
     Raises:
         PipelineError: it cannot be read; names the capability.
     """
-    text = template if isinstance(template, str) else template.original + template.changed
+    texts = [template] if isinstance(template, str) else [template.original, template.changed]
+    return list(dict.fromkeys(slot for text in texts for slot in _slots_of_text(name, text)))
+
+
+def _slots_of_text(name: str, text: str) -> Iterator[str]:
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError as error:
         raise PipelineError(f"{name}: the template {text!r} cannot be read: {error}; a slot is {{name}}") from None
     for _, slot, form, conversion in parts:
-        if slot is not None and (not slot.isidentifier() or form or conversion):
+        if slot is None:
+            continue
+        if not slot.isidentifier() or form or conversion:
             raise PipelineError(
                 f"{name}: {{{slot}}} in {text!r} is no slot; a slot is {{name}}, of letters, digits and _"
             )
-    return list(dict.fromkeys(slot for _, slot, _, _ in parts if slot is not None))
+        yield slot

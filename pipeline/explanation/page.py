@@ -75,9 +75,9 @@ def _data(found: Explanation, column: int) -> dict[str, Any]:
     return {
         "words": [word.text for word in found.words],
         "running": [round(p, 4) for p in found.running],
-        "total": found.total.round(3).tolist(),
-        "deep": found.deep.round(3).tolist(),
-        "wide": None if found.wide is None else found.wide.round(3).tolist(),
+        "total": found.total.round(6).tolist(),
+        "deep": found.deep.round(6).tolist(),
+        "wide": None if found.wide is None else found.wide.round(6).tolist(),
         "column": column,
         "margin": MARGIN,
         "directions": [_direction(direction) for direction in found.directions],

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.files import replace
+from pipeline.files import write_text
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("pipeline.pages", "."),
@@ -32,9 +32,7 @@ def render(template: str, **values: Any) -> str:
 
 def write_page(path: Path, template: str, **values: Any) -> None:
     """Write `render`'s page, whole or not at all."""
-    page = render(template, **values)
-    with replace(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+    write_text(path, render(template, **values))
 
 
 def embedded_png(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from pipeline.errors import PipelineError
 from pipeline.files import replace
-from pipeline.predicting.text_formats import LINE_FORMATS, Answer
+from pipeline.predicting.text_formats import LINE_FORMATS, Answer, lines_of
 
 PARQUET = ".parquet"
 GZIP = ".gz"
@@ -108,6 +108,6 @@ def write(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
 def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     try:
         with gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb") as file:
-            yield file
+            yield lines_of(file)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise PipelineError(f"{path} is damaged ({error}); fetch it again") from None

@@ -1,6 +1,7 @@
 """Models by name: a folder, or what MLflow has."""
 
 import re
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,13 @@ from tempfile import TemporaryDirectory
 from pipeline.config import WORKSPACE, load_params
 
 DEFAULT = WORKSPACE / "artifacts" / "model"
-NAMES = "a folder, an MLflow URI such as models:/NAME@ALIAS, a run id"
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
+
+
+def add_model_option(parser: ArgumentParser) -> None:
+    """Add `--model`, which takes what `model_folder` does."""
+    names = "a folder, an MLflow URI such as models:/NAME@ALIAS, a run id (default: artifacts/model)"
+    parser.add_argument("--model", default=DEFAULT, help=names)
 
 
 @contextmanager

@@ -36,7 +36,9 @@ def annotate(source: Path, target: Path, column: str, answer: Answer[Any]) -> No
 
 def _batches(file: pq.ParquetFile, source: Path) -> Iterator[pa.RecordBatch]:
     with _clear_errors(source):
-        yield from file.iter_batches(ROWS)
+        for batch in file.iter_batches(ROWS):
+            batch.validate(full=True)  # text that is not UTF-8
+            yield batch
 
 
 def _answered(batch: pa.RecordBatch, column: str, written: pa.Schema, answer: Answer[Any]) -> pa.RecordBatch:

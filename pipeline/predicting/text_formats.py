@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import StringIO
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 from pipeline.errors import PipelineError
 from pipeline.serving.predictor import Prediction
@@ -22,6 +22,8 @@ LineFormat = Callable[[Iterable[bytes], str, str, Answer[Any]], Iterator[str]]
 ADDED = ("label", "probability")
 LONGEST_VALUE = 16 * 2**20
 """Characters of a value of a CSV file: more is taken for a quote that is not closed."""
+LONGEST_LINE = 64 * 2**20
+"""Bytes of a line of any file: a small compressed one may hold a line that fits into no memory."""
 
 
 def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: Answer[str]) -> Iterator[str]:
@@ -89,8 +91,17 @@ def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
             raise PipelineError(f"{name} has a column {taken!r} already, which would be added; rename it")
 
 
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long, and is going to be refused, only so much as shows that it is."""
+    return iter(partial(file.readline, LONGEST_LINE + 1), b"")
+
+
 def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise PipelineError(f"{name}, line {number}: longer than {LONGEST_LINE // 2**20} MB; split it")
+        if b"\0" in line:
+            raise PipelineError(f"{name}, line {number}: holds a NUL character; convert the file to UTF-8")
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
@@ -137,8 +148,9 @@ def _json_text(value: object, where: str, column: str) -> str:
 
 def _line(values: list[str], delimiter: str) -> str:
     written = StringIO()
-    csv.writer(written, delimiter=delimiter, lineterminator="\n").writerow(values)
-    return written.getvalue()
+    # older Pythons quote those line breaks inside a value that are part of the line's end
+    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow(values)
+    return written.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _number(probability: float) -> str:

@@ -76,12 +76,12 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
         weights = load_file(path)
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise PipelineError(f"{path} is damaged ({error}); make the folder again") from None
-    network = build_network(info.model, len(vocabulary))
     try:
+        network = build_network(info.model, len(vocabulary))
         network.load_state_dict(weights)
-    except RuntimeError:
+    except RuntimeError:  # also of a size that fits into no memory
         raise PipelineError(
             f"{path} does not fit config.json and vocab.json beside it; make the folder again"
         ) from None

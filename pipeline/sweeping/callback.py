@@ -10,8 +10,8 @@ from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from pipeline import composing
 from pipeline.cli import tidy_exit
 from pipeline.config import WORKSPACE, Config, project_root, validate
 from pipeline.errors import PipelineError
@@ -103,10 +103,8 @@ def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> i
 
 def _validated(composed: DictConfig) -> Config:
     values = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    try:
+    with composing.clear_errors():
         return validate(OmegaConf.to_container(values, resolve=True))
-    except OmegaConfBaseException as error:
-        raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None
 
 
 def sweep_key(config: Config, space: Space, sweeper: Mapping[str, Any], data: str, code: str) -> str:

@@ -26,11 +26,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
+from pipeline.errors import PipelineError
 from pipeline.files import read_json
 from pipeline.text.vocabulary import UNKNOWN
 
 CHUNK = 1 << 20
 """Ids converted at a time."""
+REMEDY = "prepare the dataset with `dvc repro preprocess`"
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,18 @@ class EncodedSplit:
 
 
 def read_split(folder: Path, name: str) -> EncodedSplit:
-    """Memory-map one split of a dataset folder."""
+    """Memory-map one split of a dataset folder.
+
+    Raises:
+        PipelineError: an array is missing or damaged.
+    """
 
     def load(part: str) -> NDArray[Any]:
-        array: NDArray[Any] = np.load(folder / name / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+        path = folder / name / f"{part}.npy"
+        try:
+            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise PipelineError(f"{path} is missing or damaged; {REMEDY}") from None
         return array
 
     labels = load("labels") if name != "unlabelled" else np.empty(0, np.int8)
@@ -81,7 +91,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the folder holds no dataset.
     """
-    return read_json(folder / "dataset.json", "prepare the dataset with `dvc repro preprocess`")
+    return read_json(folder / "dataset.json", REMEDY, "corpus", "digest", "split", "splits", "text")
 
 
 def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:

