@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import replace, write_text
+from pipeline.tracking.store import only_registering
 from tests.conftest import Project
 from tests.test_register import aliases, fresh_database, outcome, store, versions, workspace  # noqa: F401
 from tests.torture.checks import content, leftovers, registry_faults
@@ -50,14 +51,16 @@ def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_
     assert {file.name for file in tmp_path.iterdir()} == {"model", *others}
 
 
-def test_registering_is_done_by_one_process_at_a_time(store, tmp_path: Path) -> None:  # noqa: F811
+def test_registering_waits_for_another_process_that_registers(store, tmp_path: Path) -> None:  # noqa: F811
     folder = workspace(tmp_path / "w", errors=0)
-    both = [
-        subprocess.Popen([sys.executable, "-c", REGISTER, str(folder)], stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=120)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    with only_registering(store):
+        waiting = subprocess.Popen([sys.executable, "-c", REGISTER, str(folder)], stderr=subprocess.PIPE, text=True)
+        while "another process registers a model; waiting" not in (said := waiting.stderr.readline()):
+            assert said, "it did not wait"
+        assert versions(store) == []
+    assert outcome(folder)["version"] == "1"
+    waiting.communicate(timeout=120)
+    assert waiting.returncode == 0
     assert versions(store) == ["1"]
     assert aliases(store) == ("1", None)
 

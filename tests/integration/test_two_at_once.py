@@ -1,0 +1,93 @@
+"""Two commands at once in one project: each ends well or says why not, and nothing is spoilt."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Project
+from tests.test_pipeline import edit
+from tests.test_sweeps import SWEEP, runs
+from tests.torture.checks import leftovers, registry_faults
+
+REPRO = ("dvc", "repro")
+GRID = (*SWEEP, "model.hidden_dim=4,6")
+OTHER_GRID = (*SWEEP, "model.hidden_dim=5,7")
+WAITS = ("is busy, it is being blocked by", "Unable to acquire lock", "another process runs this very sweep")
+"""What DVC and a sweep say."""
+
+
+@pytest.fixture
+def project(trained: Project, tmp_path: Path) -> Project:
+    """A trained project whose model has changed: `dvc repro` has work to do from training on."""
+    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    edit(project, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
+    return project
+
+
+def at_once(project: Project, *commands: tuple[str, ...]) -> list[tuple[int, str]]:
+    """Exit codes of commands that were started at the same moment, and what they printed."""
+    binaries = Path(sys.executable).parent
+    started = [
+        subprocess.Popen(
+            [str(binaries / command[0]), *command[1:]],
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for command in commands
+    ]
+    printed = [process.communicate(timeout=600)[0] for process in started]
+    return [(process.returncode, text) for process, text in zip(started, printed, strict=True)]
+
+
+def require_sound(project: Project, ended: list[tuple[int, str]]) -> None:
+    """Each has ended well or has said what it did not wait for; a last `dvc repro` finds or makes all whole."""
+    for code, text in ended:
+        assert code == 0 or any(reason in text for reason in WAITS), text
+        assert "Traceback" not in text
+    assert any(code == 0 for code, _ in ended)
+    project.run(*REPRO)
+    assert "changed" not in project.run("dvc", "status", "train", "evaluate", "register").stdout
+    assert leftovers(project.root) == []
+    assert {run.info.status for stage in ("train", "sweep") for run in runs(project, stage)} == {"FINISHED"}
+
+
+def test_two_repros(project: Project) -> None:
+    require_sound(project, at_once(project, REPRO, REPRO))
+    assert len(runs(project, "train")) == 2  # the one before, and one for the two
+
+
+def test_a_repro_beside_a_sweep(project: Project) -> None:
+    ended = at_once(project, REPRO, GRID)
+    assert [code for code, _ in ended] == [0, 0], ended
+    require_sound(project, ended)
+    assert len(runs(project, "train")) == 4
+
+
+def test_two_sweeps(project: Project) -> None:
+    ended = at_once(project, GRID, OTHER_GRID)
+    assert [code for code, _ in ended] == [0, 0], ended
+    require_sound(project, ended)
+    assert len(runs(project, "sweep")) == 2
+
+
+def test_the_same_sweep_twice(project: Project) -> None:
+    require_sound(project, at_once(project, GRID, GRID))
+    (sweep,) = runs(project, "sweep")
+    assert sweep.data.metrics["sweep/trials"] == 2
+
+
+def test_two_registrations_in_an_empty_store(trained: Project, tmp_path: Path) -> None:
+    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    (project.root / "mlflow.db").unlink()
+    shutil.rmtree(project.root / "mlartifacts")
+    register = ("python", "-m", "pipeline.register")
+    ended = at_once(project, register, register)
+    assert [code for code, _ in ended] == [0, 0], ended
+    assert registry_faults(project.root) == []
