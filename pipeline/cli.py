@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -40,6 +41,9 @@ def tidy_exit() -> Iterator[None]:
 
     Exit codes: 1 for a `PipelineError`, 130 for an interrupt, 141 for a closed pipe, 143 for a termination.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # else another's, as a test's
+            stream.reconfigure(errors="replace")  # a character the terminal does not know ends no command
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

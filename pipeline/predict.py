@@ -65,7 +65,7 @@ def main(
             annotate(source, output, sys.stdout.buffer, column, answer)
         else:
             given = [text.encode(errors="replace") for text in texts]
-            lines = lines_of(sys.stdin.buffer) if texts in ([], ["-"]) else given
+            lines = lines_of(sys.stdin.buffer.readline) if texts in ([], ["-"]) else given
             write(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
 
 

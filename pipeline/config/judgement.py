@@ -89,8 +89,7 @@ class TrackingConfig(Section):
     @field_validator("uri")
     @classmethod
     def _without_password(cls, uri: str | None) -> str | None:
-        if uri and (
-            urlsplit(uri).password or "password" in parse_qs(urlsplit(uri).query)
-        ):  # params.yaml, which is committed, would hold it
+        parts = urlsplit(uri or "")
+        if parts.password or "password" in parse_qs(parts.query):  # params.yaml, which is committed, would hold it
             raise ValueError("holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
         return uri

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
 from pipeline.corpus.normal_form import GROUP, SPLITS
+from pipeline.errors import PipelineError
 from pipeline.files import read_json
 
 BATCH_ROWS = 512
+REMEDY = "fetch the corpus with `dvc repro data.dvc`"
 
 
 def read_info(data: Path) -> dict[str, Any]:
@@ -19,26 +22,41 @@ def read_info(data: Path) -> dict[str, Any]:
     Raises:
         PipelineError: there is none.
     """
-    return read_json(data / "corpus.json", "fetch the corpus with `dvc repro data.dvc`", "name")
+    return read_json(data / "corpus.json", REMEDY, "name")
 
 
 def count_rows(data: Path) -> int:
     """Reviews in all files together."""
-    return sum(pq.read_metadata(path).num_rows for _, path in _files(data))
+    total = 0
+    for _, path in _files(data):
+        with _opened(path) as file:
+            total += file.metadata.num_rows
+    return total
 
 
 def has_groups(data: Path) -> bool:
     """Whether a file has the column `GROUP`."""
-    return any(GROUP in pq.read_schema(path).names for _, path in _files(data))
+    for _, path in _files(data):
+        with _opened(path) as file:
+            if GROUP in file.schema_arrow.names:
+                return True
+    return False
 
 
 def read_batches(data: Path) -> Iterator[tuple[str, RecordBatch]]:
     """Yield the file's name (one of `SPLITS`) and up to `BATCH_ROWS` of its rows, file by file, in order."""
     for name, path in _files(data):
-        # pre-buffering, pyarrow's default, keeps all of the file that was read
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with _opened(path) as file:
             for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
                 yield name, batch
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        # pre-buffering, pyarrow's default, keeps all of the file that was read
+        return pq.ParquetFile(path, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0]}); {REMEDY}") from None
 
 
 def _files(data: Path) -> list[tuple[str, Path]]:

@@ -108,6 +108,6 @@ def write(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
 def _lines(path: Path) -> Iterator[Iterable[bytes]]:
     try:
         with gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb") as file:
-            yield lines_of(file)
+            yield lines_of(file.readline)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise PipelineError(f"{path} is damaged ({error}); fetch it again") from None

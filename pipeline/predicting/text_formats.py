@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import StringIO
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from pipeline.errors import PipelineError
 from pipeline.serving.predictor import Prediction
@@ -91,9 +91,9 @@ def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
             raise PipelineError(f"{name} has a column {taken!r} already, which would be added; rename it")
 
 
-def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+def lines_of(readline: Callable[[int], bytes]) -> Iterator[bytes]:
     """The lines of a file; of one that is too long, and is going to be refused, only so much as shows that it is."""
-    return iter(partial(file.readline, LONGEST_LINE + 1), b"")
+    return iter(partial(readline, LONGEST_LINE + 1), b"")
 
 
 def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:

@@ -1,0 +1,79 @@
+"""Whatever is wrong with what a user gives: one line that names it and the remedy, and no output is touched."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from safetensors.torch import load_file, save_file
+
+from pipeline.config import WORKSPACE
+from tests.bad_input import CASES, MODEL, Case
+from tests.commands import SmallProject, params, prepared, project
+
+__all__ = ["prepared", "project"]  # fixtures
+
+TABLE = os.environ.get("BAD_INPUT_TABLE")
+"""A file to which each case and its message are added as a row of Markdown."""
+
+
+def prepare(case: Case, project: SmallProject) -> None:
+    (project.root / "params.yaml").write_text(params(case.corpus, case.changes))
+    for name, content in case.files.items():
+        path = project.root / name
+        if content is None:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            continue
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    if case.command == "preprocess" and "own.csv" in case.files:
+        assert project.run("download") == 0
+        shutil.rmtree(project.root / "data")
+        shutil.copytree(project.root / "downloads", project.root / "data")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input_is_one_line_and_changes_nothing(case, project, capfd):
+    prepare(case, project)
+    before = project.contents()
+    capfd.readouterr()
+    assert project.run(case.command, *case.arguments, stdin=case.stdin) in {1, 2}
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: ") and re.search(case.said, line), line
+    assert project.contents() == before
+    if TABLE:
+        with Path(TABLE).open("a", encoding="utf-8") as table:
+            shown = line.removeprefix("error: ").replace(str(project.root), "…").replace("|", "\\|")
+            table.write(f"| {case.name} | `{case.command}` | {shown[:300]} |\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["pipeline.train", "model.hiden_dim=3"], "error: conf/: Could not override 'model.hiden_dim'"),
+        (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
+    ],
+)
+def test_a_command_of_its_own_says_the_same(arguments, said):
+    command = [sys.executable, "-m", *arguments]
+    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
+    assert found.returncode == 1
+    assert re.fullmatch(f"{said}.*\n", found.stderr)
+
+
+def test_weights_of_another_shape_are_refused(project, capfd):
+    path = project.root / "artifacts" / "model" / "model.safetensors"
+    save_file({name: weight[..., :-1].contiguous() for name, weight in load_file(path).items()}, path)
+    assert project.run("predict", *MODEL, "a film") == 1
+    assert "does not fit config.json and vocab.json beside it; make the folder again" in capfd.readouterr().err
+
+
+def test_line_ends_may_be_mixed(project):
+    (project.root / "own.csv").write_bytes(b"review,verdict\r\na b,good\nc,bad\rd,good\r\n")
+    (project.root / "params.yaml").write_text(params("files", {"corpus.path": "own.csv"}))
+    assert project.run("download") == 0
+    assert pq.read_table(project.root / "downloads" / "train.parquet")["text"].to_pylist() == ["a b", "c", "d"]

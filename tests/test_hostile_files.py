@@ -1,0 +1,138 @@
+"""Files meant to harm: nothing in them is run, nothing is written elsewhere, and they fill neither memory nor disk."""
+
+import gzip
+import pickle
+import re
+import tarfile
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.config import WORKSPACE
+from pipeline.corpus import archive
+from pipeline.errors import PipelineError
+from pipeline.model.trainer import _resumable
+from pipeline.predict import load
+from pipeline.text.dataset import read_split
+from pipeline.tracking.fetching import fetch_model
+from pipeline.tracking.store import connect, masked
+from tests.commands import SmallProject, prepared, project
+from tests.conftest import configuration
+
+__all__ = ["prepared", "project"]  # fixtures
+
+
+class Harm:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture
+def harm(tmp_path: Path) -> Harm:
+    """A pickle that works: loading it leaves a mark, which must not be there at the end."""
+    mark = tmp_path / "harm was done"
+    pickle.loads(pickle.dumps(Harm(mark)))  # noqa: S301
+    assert mark.exists()
+    mark.unlink()
+    return Harm(mark)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.json", "config.json"])
+@pytest.mark.parametrize("packed", [pickle.dumps, None])
+def test_a_pickle_in_a_model_folder_is_refused(name, packed, project: SmallProject, harm: Harm):
+    folder = project.root / "artifacts" / "model"
+    (folder / name).write_bytes(pickle.dumps(harm)) if packed else torch.save(harm, folder / name)
+    with pytest.raises(PipelineError, match=name):
+        load(folder)
+    assert not harm.mark.exists()
+
+
+def test_a_pickle_beside_a_model_is_not_looked_at(project: SmallProject, harm: Harm):
+    folder = project.root / "artifacts" / "model"
+    for name in ("model.pkl", "pytorch_model.bin", "data.pickle", "python_model.pkl"):
+        (folder / name).write_bytes(pickle.dumps(harm))
+    assert load(folder)(["a film"])
+    assert not harm.mark.exists()
+
+
+def test_a_pickle_for_a_checkpoint_is_removed_and_training_starts_over(tmp_path: Path, harm: Harm):
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for name in ("last.ckpt", "best.ckpt"):
+        torch.save({"state_dict": {}, "harm": harm}, checkpoints / name)
+    assert _resumable(checkpoints) is None
+    assert not list(checkpoints.iterdir()) and not harm.mark.exists()
+
+
+def test_a_pickle_in_the_dataset_is_refused(project: SmallProject, harm: Harm):
+    dataset = project.root / "artifacts" / "dataset"
+    np.save(dataset / "train" / "ids.npy", np.array([harm], dtype=object), allow_pickle=True)
+    with pytest.raises(PipelineError, match=r"ids.npy is missing or damaged; prepare the dataset"):
+        read_split(dataset, "train")
+    assert not harm.mark.exists()
+
+
+def test_a_pickle_among_the_artifacts_of_a_run_is_never_loaded(project: SmallProject, harm: Harm, tmp_path: Path):
+    tracking = configuration(f"tracking.uri=sqlite:///{project.root}/mlflow.db").tracking
+    store = connect(tracking)
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    folder = project.root / "artifacts" / "model"
+    (folder / "model.safetensors").write_bytes(pickle.dumps(harm))
+    (folder / "python_model.pkl").write_bytes(pickle.dumps(harm))
+    store.client.log_artifacts(run_id, str(folder), "model")
+    (tmp_path / "fetched").mkdir()
+    with pytest.raises(PipelineError, match=r"model.safetensors is damaged"):
+        load(fetch_model(tracking, run_id, tmp_path / "fetched"))
+    assert not harm.mark.exists()
+
+
+def bomb(kind: bytes, size: int) -> bytes:
+    """A header that announces so many bytes, and the first of them."""
+    member = tarfile.TarInfo("././@LongLink")
+    member.type, member.size = kind, size
+    return gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + b"a" * min(size, 64 * 2**20), 1)
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_a_header_that_is_a_bomb_is_refused_unread(kind: bytes, tmp_path: Path):
+    (tmp_path / "a.tar.gz").write_bytes(bomb(kind, 64 * 2**20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PipelineError, match="a header of 67,108,864 bytes"):
+            list(archive.reviews(tmp_path / "a.tar.gz"))
+        assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_number_of_thousands_of_digits_is_no_name(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w") as file:
+        file.addfile(tarfile.TarInfo(f"aclImdb/train/pos/{'9' * 5000}_9.txt"))
+    with pytest.raises(PipelineError, match="is not named <number>_<rating>"):
+        list(archive.reviews(tmp_path / "a.tar"))
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://ann:secret@host:5000", "http://***@host:5000"),
+        ("postgresql://host/runs?user=ann&password=secret", "postgresql://host/runs?user=ann&password=***"),
+        ("to s3://key:secret@bucket/a: refused", "to s3://***@bucket/a: refused"),
+    ],
+)
+def test_credentials_are_masked(uri, shown):
+    assert masked(uri) == shown
+
+
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_what_make_opens_is_seen_from_this_machine_alone(target):
+    rule = re.search(rf"^{target}: setup .*?(?=^\S|\Z)", (WORKSPACE / "Makefile").read_text(), re.DOTALL | re.MULTILINE)
+    assert rule and "--host 127.0.0.1" in rule[0]
