@@ -39,36 +39,6 @@ def test_an_experiment_overrides_several_groups(compose):
     assert compose("experiment=article", "training.batch_size=7").training.batch_size == 7
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("+model.hiden_dim=3", "model.hiden_dim: unknown key"),
-        ("model.hidden_dim=0", "model.hidden_dim: .*greater than or equal to 1, got 0"),
-        ("model.hidden_dim=many", "model.hidden_dim: .*integer.*'many'"),
-        ("model.cell=elman", "model.cell: .*'lstm', 'gru' or 'rnn'.*'elman'"),
-        ("model.pooling=[]", "model.pooling: "),
-        ("model.pooling=[max,max]", "model.pooling names a pooling twice"),
-        ("training.lr=-1", "training.lr: "),
-        ("training.lr=.inf", "training.lr: "),
-        ("split.test=1.5", "split.test: "),
-        ("split={validation: 0.5, test: 0.5, seed: 1}", "split.validation . split.test must be less than 1"),
-        ("corpus=files", "set either corpus.path"),
-        ("corpus.checksum=crc:1", "corpus.checksum: "),
-        ("text.max_vocabulary=0", "text.max_vocabulary: "),
-        ("text/vectors=file", "text.vectors.path: "),
-        ("~seed", "seed: missing"),
-        ("evaluation.length_edges=[200,100]", "length_edges must be positive and rise"),
-        ("evaluation.slices=[shop]", "evaluation.slices names 'shop', .* corpus.keep_columns"),
-        ("~registry.checks.accuracy.min", "a check needs min or max"),
-        ("tracking.uri='http://ann:secret@host'", "tracking.uri: holds a password; set MLFLOW_TRACKING_USERNAME"),
-    ],
-)
-def test_a_value_that_does_not_fit_is_named(override, message, compose):
-    with pytest.raises(PipelineError, match=message) as caught:
-        compose(override)
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize("override", ["model=transformer", "model.hiden_dim=3", "experiment=nothing"])
 def test_an_override_conf_does_not_know_is_refused(override, compose):
     with pytest.raises(PipelineError, match=r"^conf/: "):

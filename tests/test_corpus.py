@@ -445,52 +445,6 @@ def test_labels_by_value_or_comparison(
 GOOD = b"text,label\ngood,1\nbad,0\n"
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "changes", "said"),
-    [
-        ("r.csv", None, {}, "corpus.path: there is no file .*r.csv"),
-        ("r.xlsx", GOOD, {}, "the ending '.xlsx' is unknown; give a file that ends in .csv"),
-        ("r.csv", b"", {}, "r.csv cannot be read: it has no rows"),
-        ("r.jsonl", b"\n", {}, "r.jsonl is empty"),
-        ("r.csv", b"text,label\n", {}, "no row of .*r.csv has such a label.* are: none at all"),
-        ("r.csv", b"text,text,label\na,b,1\n", {}, "the column 'text' is there more than once"),
-        ("r.csv", b"text,label\na,1\nb\n", {}, "Row #3: Expected 2 columns, got 1: b"),
-        ("r.csv", GOOD + b"caf\xe9,1\n", {}, "Row #4.*UTF8.*convert the file to UTF-8"),
-        ("r.csv", b"t\xe9xt,label\n", {}, "the column names are not UTF-8"),
-        ("r.tsv", "text\tlabel\na\t1\n".encode("utf-16"), {}, "UTF-16, not UTF-8; convert"),
-        ("r.csv", b"text,label\n" + b"abcdefg,1\n" * 10**6 + b"odd\n", {}, "Row #1000002: Expected 2 columns"),
-        ("r.csv", b'text,label\n"never closed,1\n' + b"a,0\n" * 2 * 10**6, {}, "look for a quote that is not closed"),
-        ("r.jsonl", b'{"text": "a", "label": 1}\n{"text"\n', {}, "line 2: not JSON"),
-        ("r.jsonl", b'{"text": "a", "label": 1}\n\n["b", 0]\n', {}, "line 3: not a JSON object"),
-        ("r.jsonl", b'{"text": "a", "label": 1}\n{"text": "\xe9"}\n', {}, "line 2: not UTF-8"),
-        ("r.jsonl", b'{"text": 4, "label": 1}\n', {}, "corpus.text_column: 'text' of .* holds int64, not text"),
-        ("r.jsonl", b'{"text": "\\ud800", "label": 1}\n', {}, "surrogates not allowed"),
-        ("r.parquet", GOOD, {}, "r.parquet cannot be read: Parquet magic bytes not found"),
-        (
-            "r.csv",
-            GOOD,
-            {"text_column": "review"},
-            "text_column: .* has no column 'review'; its columns are 'text', 'label'",
-        ),
-        ("r.csv", GOOD, {"label_column": "y"}, "corpus.label_column: .* has no column 'y'"),
-        ("r.csv", GOOD, {"keep_columns": ["film"]}, "corpus.keep_columns: .* has no column 'film'"),
-        ("r.csv", GOOD, {"keep_columns": ["label"]}, "'label' is a column of the pipeline's own"),
-        ("r.csv", GOOD, {"labels": {"negative": ["0"], "positive": ["+"]}}, "labels.positive: .* are: '0', '1'"),
-        ("r.csv", GOOD, {"labels": {"negative": "<=1", "positive": [1]}}, "the label '1' fits .* both"),
-        ("r.csv", GOOD, {"labels": {"negative": "bad", "positive": [1]}}, "negative: 'bad' is not a comparison"),
-    ],
-)
-def test_what_is_wrong_with_a_file_is_one_line(
-    name: str, data: bytes | None, changes: dict[str, Any], said: str, project: Path
-) -> None:
-    if data is not None:
-        (project / name).write_bytes(data)
-    with pytest.raises(PipelineError, match=said) as error:
-        write_corpus(corpus("files", path=name, **changes), project / "downloads")
-    assert "\n" not in str(error.value)
-    assert files_left(project) == ([] if data is None else [name])
-
-
 def test_a_row_over_many_batches_is_numbered_and_typed_alike(project: Path) -> None:
     rows = [{"text": f"Review {n}.", "label": n % 2, "size": None if n < 2000 else n} for n in range(3000)]
     (project / "r.jsonl").write_bytes(encoded(rows, "jsonl"))

@@ -146,50 +146,6 @@ def test_the_threshold_can_be_chosen(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        (
-            "a.csv",
-            "id,review\n1,x\n",
-            "a.csv has no column 'text'; its columns are 'id', 'review': name one with --column",
-        ),
-        ("a.csv", "text,label\nx,y\n", "a.csv has a column 'label' already"),
-        ("a.csv", "text,text\nx,y\n", "the column 'text' is there more than once"),
-        ("a.csv", "", "a.csv is empty"),
-        ("a.csv", "text,n\ngood,1\n\nbad\n", "a.csv, line 4: 1 values, the header has 2"),
-        ("a.csv", 'text,n\n"good,1\n', "a.csv, line 2: unexpected end of data"),
-        ("a.csv", b"text,n\ngood,1\n\xff,2\n", "a.csv, line 3: not UTF-8"),
-        ("a.jsonl", '{"text": "x"}\n{"text"', "a.jsonl, line 2: not JSON"),
-        ("a.jsonl", "[1]\n", "a.jsonl, line 1: not a JSON object"),
-        ("a.jsonl", '{"review": "x"}\n', "a.jsonl, line 1 has no column 'text'; its columns are 'review'"),
-        ("a.jsonl", '{"text": "x"}\n{"text": 3}\n', "a.jsonl, line 2: 'text' is 3, not a text"),
-        ("a.jsonl", '{"text": "x"}\n{"text": "x", "label": 1}\n', "a.jsonl, line 2 has a column 'label' already"),
-        ("a.txt.gz", b"no gzip", "a.txt.gz is damaged"),
-        ("a.txt.gz", gzip.compress(b"a line\n" * 999)[:-9], "a.txt.gz is damaged"),
-        ("a.parquet", b"no parquet", "a.parquet cannot be read"),
-        ("a.xlsx", b"", "the ending '.xlsx' is unknown"),
-        ("a.parquet.gz", b"", "the ending '.parquet.gz' is unknown"),
-    ],
-)
-def test_a_file_that_does_not_do_is_refused_in_one_line(model, tmp_path, name, content, message):
-    source, output = tmp_path / name, tmp_path / f"out_{name}"
-    source.write_bytes(content if isinstance(content, bytes) else content.encode())
-    output.write_text("as before")
-    with pytest.raises(PipelineError) as caught:
-        predict(model, source, output)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert output.read_text() == "as before"
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_a_parquet_column_that_is_no_text_is_refused(model, tmp_path):
-    pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
-    with pytest.raises(PipelineError, match="'text' holds int64, not text"):
-        predict(model, tmp_path / "a.parquet", tmp_path / "b.parquet")
-
-
-@pytest.mark.parametrize(
     ("source", "output", "message"),
     [
         ("none.csv", None, "none.csv is no file"),
