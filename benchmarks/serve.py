@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -37,6 +37,7 @@ CLIENTS = (1, 4, 16)
 SECONDS = 10.0
 """How long each number of clients asks."""
 START_SECONDS = 120.0
+STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,11 @@ def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -
             time.sleep(0.2)
         yield f"{address}/invocations"
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
+        for ending in (signal.SIGTERM, signal.SIGKILL):  # the latter also ends what the former left of the group
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, ending)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
 
 
 def trial(
