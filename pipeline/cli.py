@@ -52,14 +52,22 @@ def tidy_exit() -> Iterator[None]:
         yield
     except PipelineError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        _let_go_of_output()
         sys.exit(1)
     except BrokenPipeError:
-        # whoever read our output has enough; what Python still holds of it must not raise once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()
         sys.exit(141)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _let_go_of_output() -> None:
+    """Drop what cannot be written, for a full disk or a closed pipe: at its end Python would complain once more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

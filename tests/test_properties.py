@@ -36,7 +36,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
 VALUE = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 JUNK = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
+    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )

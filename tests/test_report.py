@@ -137,7 +137,8 @@ def test_a_ladder_is_shown_if_dvc_knows_of_it_and_it_is_of_this_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    write_json(tmp_path / "dataset" / "dataset.json", {"digest": "abc"})
+    description = {"corpus": {}, "digest": "abc", "split": {}, "splits": {}, "text": {}}
+    write_json(tmp_path / "dataset" / "dataset.json", description)
     config = EVALUATION.memory_ladder
     known = config.model_copy(update={"fingerprint": "sha256:0"})
     with pytest.raises(PipelineError, match=r"memory_ladder\.json is missing; run `dvc repro`"):
