@@ -1,19 +1,16 @@
 """The page that explains a verdict, in Debian's Chromium: offline, by mouse and by keyboard, light and dark."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Project
+from tests.integration.browser import browser, expect, playwright
 
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
-expect = playwright.expect
+__all__ = ["browser"]  # a fixture
+
 
 REVIEW = "<script>document.title = 'run'</script> This film: a delight, <b>funny</b> and warm, not <img src=x> a bore."
 
@@ -24,14 +21,6 @@ def explained(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Pat
     page = tmp_path_factory.mktemp("explained") / "page.html"
     trained.run("python", "-m", "pipeline.explain", REVIEW, "--output", str(page))
     return page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(params=["light", "dark"])

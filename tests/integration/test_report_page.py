@@ -1,19 +1,17 @@
 """The report in a real browser: from the file without a network, and in the MLflow UI."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
+from tests.integration.browser import browser, expect, playwright
 from tests.servers import MLflowServer
 
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
+__all__ = ["browser"]  # a fixture
+
 WAIT_MS = 60_000
 EVIL = "<script>document.title = 'taken over'</script><img src='https://example.org/x.png' onerror='alert(1)'>"
 
@@ -39,14 +37,6 @@ def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     return project
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_the_report_opens_offline_and_a_review_takes_nothing_over(
@@ -64,7 +54,7 @@ def test_the_report_opens_offline_and_a_review_takes_nothing_over(
     page.on("request", lambda request: asked.append(request.url))
     report = project.root / "reports" / "report.html"
     page.goto(report.as_uri())
-    playwright.expect(page.get_by_text("document.title = 'taken over'").first).to_be_visible()
+    expect(page.get_by_text("document.title = 'taken over'").first).to_be_visible()
     assert page.title().startswith("Evaluation of lstm on files")
     assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
     assert said == []
@@ -73,7 +63,7 @@ def test_the_report_opens_offline_and_a_review_takes_nothing_over(
     for link in page.get_by_role("navigation").get_by_role("link").all():
         link.click()
         target = page.evaluate("location.hash.slice(1)")
-        playwright.expect(page.locator(f"section[id='{target}'] h2")).to_be_in_viewport()
+        expect(page.locator(f"section[id='{target}'] h2")).to_be_in_viewport()
     context.close()
 
 
@@ -85,8 +75,8 @@ def test_mlflow_shows_the_report(project: Project, browser: "playwright.Browser"
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(f"{server.uri}/#/experiments/1/runs/{run.info.run_id}/artifacts/reports/report.html")
         frame = page.frame_locator("iframe[srcdoc], iframe[src^='blob:'], iframe[title*='html']").first
-        playwright.expect(frame.get_by_role("heading", name="How good it is")).to_be_visible(timeout=WAIT_MS)
-        playwright.expect(frame.get_by_role("cell", name="accuracy", exact=True).first).to_be_visible()
+        expect(frame.get_by_role("heading", name="How good it is")).to_be_visible(timeout=WAIT_MS)
+        expect(frame.get_by_role("cell", name="accuracy", exact=True).first).to_be_visible()
         loaded = "image => image.naturalWidth > 0 && getComputedStyle(document.body).margin === '0px'"
         assert frame.locator("img").first.evaluate(loaded)
         page.close()

@@ -1,19 +1,16 @@
 """What a newcomer sees in the MLflow UI: real runs, a real server, Debian's Chromium."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
+from tests.integration.browser import browser, expect, playwright
 from tests.servers import MLflowServer
 
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("needs Debian's chromium: apt-get install chromium", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: make setup")
-expect = playwright.expect
+__all__ = ["browser"]  # a fixture
+
 WAIT_MS = 60_000
 
 
@@ -29,14 +26,6 @@ def ui(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     """Address of a server on the project's store."""
     with MLflowServer(tmp_path_factory.mktemp("ui"), f"sqlite:///{project.root}/mlflow.db") as server:
         yield server.uri
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
