@@ -30,11 +30,11 @@ def require_prepared(*folders: Path) -> None:
 def write_article_dataset(source: Path, folder: Path) -> None:
     """Encode the train split of the dataset `source`, and a little of its validation split, as the article does."""
 
-    def reviews() -> Iterator[tuple[str, pa.RecordBatch]]:
+    def reviews() -> Iterator[list[tuple[str, pa.RecordBatch]]]:
         for split, limit in (("train", None), ("validation", VALIDATION)):
             rows = pq.read_table(source / split / "rows.parquet", columns=["text", "label"])
             for batch in rows.slice(0, limit).to_batches(512):
-                yield split, batch
+                yield [(split, batch)]
 
     vocabulary, _, _ = encode_corpus(folder, configuration("text=article").text, reviews(), map)
     vocabulary.save(folder / "vocab.json")

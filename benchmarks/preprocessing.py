@@ -17,7 +17,7 @@ from tqdm import tqdm
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure
 from benchmarks.workspace import copy_code, finish, start
-from pipeline.corpus.reading import count_rows, read_batches
+from pipeline.corpus.reading import count_rows, row_groups
 from pipeline.files import write_text
 from pipeline.parallel import available_cores
 
@@ -78,8 +78,8 @@ def tokenized_per_second(downloads: Path) -> float:
     """Reviews that torchtext's tokenizer takes per second in one process, nothing else done with them."""
     tokenize = get_tokenizer("basic_english")
     texts: list[str] = []
-    for _, batch in read_batches(downloads):
-        texts += batch.column("text").to_pylist()
+    for group in row_groups(downloads):
+        texts += group.read().column("text").to_pylist()
         if len(texts) >= TOKENIZED:
             break
     started = time.perf_counter()
@@ -99,7 +99,7 @@ def multiply(downloads: Path, data: Path, times: int) -> None:
         source = downloads / f"{name}.parquet"
         if source.exists():
             file = pq.ParquetFile(source)
-            with pq.ParquetWriter(data / source.name, file.schema_arrow) as writer:
+            with pq.ParquetWriter(data / source.name, file.schema_arrow, compression="zstd") as writer:  # as `download`
                 for copy in range(times):
                     for group in range(file.num_row_groups):  # as large as `download` makes them
                         writer.write_table(_turned(file.read_row_group(group), copy))

@@ -8,9 +8,9 @@ reports/data.json.
 from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config
 from pipeline.corpus.duplicates import find_duplicates
-from pipeline.corpus.reading import count_rows, read_batches, read_info
+from pipeline.corpus.reading import count_rows, read_info, row_groups
 from pipeline.corpus.scanning import scan
-from pipeline.corpus.splitting import hold_out, regroup, require_both_labels
+from pipeline.corpus.splitting import hold_out, require_both_labels, select
 from pipeline.files import replace, write_json
 from pipeline.parallel import available_cores, worker_pool
 from pipeline.text.encoding import encode_corpus
@@ -32,7 +32,7 @@ def main(config: Config) -> None:
         hold_out(keys, config.split)
         keep, duplicates = find_duplicates(keys)
         require_both_labels(keys, keep)
-        reviews = regroup(read_batches(data), keys.split, keep)
+        reviews = select(row_groups(data), keys.split, keep)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         vocabulary.save(folder / "vocab.json")

@@ -34,7 +34,7 @@ def dataset(tmp_path_factory):
     for split, rows in (("train", reviews() * 6), ("validation", reviews()[:40]), ("test", reviews()[40:80])):
         labels = pa.array([label == "good" for _, label in rows]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in rows], "label": labels})))
-    vocabulary, _, _ = encode_corpus(folder, configuration().text, batches, map)
+    vocabulary, _, _ = encode_corpus(folder, configuration().text, [batches], map)
     vocabulary.save(folder / "vocab.json")
     return folder
 

@@ -35,7 +35,7 @@ def dataset(tmp_path_factory, compose):
     for split, part in (("train", rows[:218]), ("validation", rows[218:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
-    vocabulary, _, _ = encode_corpus(folder, compose().text, batches, map)
+    vocabulary, _, _ = encode_corpus(folder, compose().text, [batches], map)
     return folder, len(vocabulary)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.config import SplitConfig
 from pipeline.corpus.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
-from pipeline.corpus.reading import BATCH_ROWS, read_batches
-from pipeline.corpus.scanning import _scan_batch
+from pipeline.corpus.reading import row_groups
+from pipeline.corpus.scanning import scan
 from pipeline.corpus.splitting import hold_out, require_both_labels
 from pipeline.errors import PipelineError
 
@@ -97,18 +97,19 @@ def test_a_corpus_without_duplicates_stays_whole():
     assert report["repeats"] == 0
 
 
-def test_reading_a_corpus_holds_a_few_batches_of_it_and_not_the_rest(tmp_path):
+def test_reading_a_corpus_holds_a_part_of_it_and_not_the_rest(tmp_path):
     random = np.random.default_rng(0)
     schema = pa.schema({"text": pa.string()})
     with pq.ParquetWriter(tmp_path / "train.parquet", schema) as writer:
         for _ in range(40):
-            texts = [random.bytes(1000).hex() for _ in range(BATCH_ROWS)]  # 1 MB a batch
+            texts = [random.bytes(1000).hex() for _ in range(500)]  # 1 MB a group
             writer.write_batch(pa.record_batch([texts], schema=schema))
     before, held = pa.total_allocated_bytes(), []
-    for _, batch in read_batches(tmp_path):
+    for group in row_groups(tmp_path):
+        rows = group.read()
         held.append(pa.total_allocated_bytes() - before)
-        assert len(batch) == BATCH_ROWS
-    assert max(held) < 10e6 < 40 * BATCH_ROWS * 2000
+        assert len(rows) == group.rows == 500
+    assert max(held) < 10e6 < 40 * 500 * 2000
 
 
 CORPUS = [("train", f"review number {n}", n % 3 == 0) for n in range(3000)]
@@ -133,18 +134,18 @@ def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():
     assert held_out(CORPUS) != held_out(CORPUS, CONFIG.model_copy(update={"seed": 2}))
 
 
-def test_reviews_of_a_group_are_held_out_together():
-    batch = pa.record_batch(
+def test_reviews_of_a_group_are_held_out_together(tmp_path):
+    rows = pa.table(
         {
             "text": [text for _, text, _ in CORPUS],
             "label": pa.array([positive for _, _, positive in CORPUS]).cast(pa.int8()),
             "split_group": [f"{positive}/{n // 60}" for n, (_, _, positive) in enumerate(CORPUS)],
         }
     )
-    near, group, exact, label, _ = _scan_batch(("train", batch))
-    found = Keys(near, group, exact, label, np.full(len(near), PRECEDENCE.index("train"), np.int8))
+    pq.write_table(rows, tmp_path / "train.parquet", row_group_size=700)
+    found = scan(tmp_path, map)
     hold_out(found, CONFIG)
-    parts = {name: set(found.split[group == name].tolist()) for name in np.unique(group)}
+    parts = {name: set(found.split[found.group == name].tolist()) for name in np.unique(found.group)}
     assert len(parts) == 100
     assert all(len(splits) == 1 for splits in parts.values())
     assert {len(found.split[found.split == index]) for index in range(3)} == {600, 300, 2100}

@@ -112,10 +112,10 @@ def batch(split, rows):
 
 
 CORPUS = [
-    batch("train", [("Good<br />film.", 1), ("bad film", 0)]),
-    batch("test", [("good zebra", 1)]),
-    batch("train", [("a good good one", 1)]),
-    batch("validation", [("bad one", 0)]),
+    [batch("train", [("Good<br />film.", 1), ("bad film", 0)]), batch("test", [("good zebra", 1)])],
+    [batch("train", [("a good good one", 1)])],
+    [],
+    [batch("validation", [("bad one", 0)])],
 ]
 
 
@@ -144,7 +144,8 @@ def test_the_encoded_dataset_holds_what_the_encoder_would_say(tmp_path):
 
 def test_whatever_a_review_holds_and_however_many_there_are_the_encoder_says_the_same(tmp_path):
     texts = hostile_texts()
-    batches = [batch("train", [(text, 1) for text in texts[start : start + 70]]) for start in range(0, len(texts), 70)]
+    parts = [texts[start : start + 70] for start in range(0, len(texts), 70)]
+    batches = [[batch("train", [(text, 1) for text in part])] for part in parts]
     vocabulary, _, _ = encode_corpus(tmp_path, config(max_tokens=9, truncate="head_tail"), batches, map)
     encoder, encoded = Encoder(config(max_tokens=9, truncate="head_tail"), vocabulary), read_split(tmp_path, "train")
     assert [ids.tolist() for ids in encoded] == [encoder.encode(text).tolist() for text in texts]
@@ -175,7 +176,7 @@ def test_worker_processes_change_nothing(tmp_path):
 
 
 def test_the_digest_tells_datasets_apart(tmp_path):
-    other = [*CORPUS[:-1], batch("validation", [("bad one", 1)])]
+    other = [*CORPUS[:-1], [batch("validation", [("bad one", 1)])]]
     digests = {encode_corpus(tmp_path / str(n), config(), corpus, map)[2] for n, corpus in enumerate((CORPUS, other))}
     assert len(digests) == 2
 

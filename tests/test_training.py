@@ -38,7 +38,7 @@ def dataset(tmp_path_factory, config):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
     batches.append(("unlabelled", pa.record_batch({"text": [text for text, _ in rows[:50]]})))
-    vocabulary, _, _ = encode_corpus(folder, config.text, batches, map)
+    vocabulary, _, _ = encode_corpus(folder, config.text, [batches], map)
     return folder, len(vocabulary)
 
 

@@ -52,7 +52,7 @@ def prepared(folder, config):
     for split, part in (("train", reviews()[:220]), ("validation", reviews()[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
-    vocabulary, _, before = encode_corpus(folder, config.text, batches, map)
+    vocabulary, _, before = encode_corpus(folder, config.text, [batches], map)
     return vocabulary, *add_vectors(folder, config.text.vectors, vocabulary, before), before
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,17 +27,17 @@ def near_key(text: str) -> int:
     letters = _encode(text.casefold()).translate(None, _NO_ASCII_LETTER)
     if not letters.isascii():
         letters = _encode(_NO_LETTER.sub("", letters.decode("utf-8", "surrogatepass")))
-    return _hash(letters or _encode(text), 8)
+    return _hash(letters or _encode(text))
 
 
 def exact_key(text: str) -> int:
-    """32-bit hash of the text as it is; compared only among texts of one `near_key`."""
-    return _hash(_encode(text), 4)
+    """32-bit checksum of the text as it is; compared only among texts of one `near_key`."""
+    return zlib.crc32(_encode(text))
 
 
 def group_key(group: str) -> int:
     """64-bit hash of a group's name."""
-    return _hash(_encode(group), 8)
+    return _hash(_encode(group))
 
 
 def _encode(text: str) -> bytes:
@@ -44,8 +45,8 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _hash(data: bytes, size: int) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=size).digest(), "little")
+def _hash(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
 @dataclass

@@ -1,6 +1,8 @@
-"""Reading the normal form, a batch of reviews at a time."""
+"""Reading the normal form, a group of reviews at a time."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ from pipeline.corpus.normal_form import GROUP, SPLITS
 from pipeline.errors import PipelineError
 from pipeline.files import read_json
 
-BATCH_ROWS = 512
 REMEDY = "fetch the corpus with `dvc repro data.dvc`"
 
 
@@ -43,18 +44,40 @@ def has_groups(data: Path) -> bool:
     return False
 
 
-def read_batches(data: Path) -> Iterator[tuple[str, RecordBatch]]:
-    """Yield the file's name (one of `SPLITS`) and up to `BATCH_ROWS` of its rows, file by file, in order."""
+@dataclass(frozen=True)
+class RowGroup:
+    """Consecutive reviews of one file, not read yet: a process is sent their place and reads them itself."""
+
+    name: str
+    """Of the file, one of `SPLITS`."""
+    path: Path
+    index: int
+    rows: int
+
+    def read(self) -> RecordBatch:
+        """The reviews.
+
+        Raises:
+            PipelineError: the file is damaged.
+        """
+        with _opened(self.path) as file:
+            return file.read_row_group(self.index, use_threads=False).combine_chunks().to_batches()[0]
+
+
+def row_groups(data: Path) -> Iterator[RowGroup]:
+    """All reviews, file by file and in order; a group holds what was written together, a few megabytes at most."""
     for name, path in _files(data):
         with _opened(path) as file:
-            for batch in file.iter_batches(BATCH_ROWS, use_threads=False):
-                yield name, batch
+            sizes = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
+        yield from (RowGroup(name, path, index, rows) for index, rows in enumerate(sizes) if rows)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         # pre-buffering, pyarrow's default, keeps all of the file that was read
-        return pq.ParquetFile(path, pre_buffer=False)
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0]}); {REMEDY}") from None
 

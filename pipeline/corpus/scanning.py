@@ -4,18 +4,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pyarrow import RecordBatch
 from tqdm import tqdm
 
 from pipeline.corpus.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, group_key, near_key
 from pipeline.corpus.normal_form import GROUP
-from pipeline.corpus.reading import count_rows, has_groups, read_batches
+from pipeline.corpus.reading import RowGroup, count_rows, has_groups, row_groups
 from pipeline.parallel import OrderedMap
 from pipeline.text.cleaning import clean
 
 
 def scan(data: Path, mapping: OrderedMap) -> Keys:
-    """The `Keys` of all reviews in the order `read_batches` yields them, each in the split of its file.
+    """The `Keys` of all reviews in the order of `row_groups`, each in the split of its file.
 
     `mapping` spreads the work: `map`, or that of a `worker_pool`.
     """
@@ -30,7 +29,7 @@ def scan(data: Path, mapping: OrderedMap) -> Keys:
     )
     start = 0
     with tqdm(total=total, desc="scan", unit=" reviews", disable=None) as progress:
-        for near, group, exact, label, split in mapping(_scan_batch, read_batches(data)):
+        for near, group, exact, label, split in mapping(_scan_group, row_groups(data)):
             rows = slice(start, start + len(near))
             keys.near[rows], keys.group[rows], keys.exact[rows] = near, group, exact
             keys.label[rows], keys.split[rows] = label, split
@@ -39,15 +38,15 @@ def scan(data: Path, mapping: OrderedMap) -> Keys:
     return keys
 
 
-def _scan_batch(
-    item: tuple[str, RecordBatch],
+def _scan_group(
+    rows: RowGroup,
 ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int8] | int, int]:
-    name, batch = item
+    batch = rows.read()
     texts = [clean(text) for text in batch.column("text").to_pylist()]
     near = np.array([near_key(text) for text in texts], dtype=np.uint64)
     group = near
     if GROUP in batch.schema.names:
         group = np.array([group_key(name) for name in batch.column(GROUP).to_pylist()], dtype=np.uint64)
     exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
-    label = UNLABELLED if name == "unlabelled" else batch.column("label").to_numpy()
-    return near, group, exact, label, PRECEDENCE.index(name)
+    label = UNLABELLED if rows.name == "unlabelled" else batch.column("label").to_numpy()
+    return near, group, exact, label, PRECEDENCE.index(rows.name)

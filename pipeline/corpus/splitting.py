@@ -1,6 +1,7 @@
 """Held-out parts for a corpus that does not bring its own."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +11,7 @@ from pyarrow import RecordBatch
 from pipeline.config import SplitConfig
 from pipeline.corpus.duplicates import PRECEDENCE, Keys
 from pipeline.corpus.normal_form import LABELS
+from pipeline.corpus.reading import RowGroup
 from pipeline.errors import PipelineError
 
 
@@ -63,24 +65,30 @@ def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
                 )
 
 
-def regroup(
-    batches: Iterable[tuple[str, RecordBatch]], split: NDArray[np.int8], keep: NDArray[np.bool_]
-) -> Iterator[tuple[str, RecordBatch]]:
-    """Yield the rows that stay, a batch at a time and in order, each under its split.
+@dataclass(frozen=True)
+class Selection:
+    """The reviews of a group that stay, and their splits; iterating reads them."""
 
-    Args:
-        batches: all reviews, as from `read_batches`.
-        split: the index into `PRECEDENCE` of each review's split, in the same order [n].
-        keep: whether a review stays [n].
-    """
+    group: RowGroup
+    split: NDArray[np.int8]
+    """Index into `PRECEDENCE` of each review's split [n]."""
+    keep: NDArray[np.bool_]
+    """Whether it stays [n]."""
+
+    def __iter__(self) -> Iterator[tuple[str, RecordBatch]]:
+        """Each split and its rows."""
+        rows = self.group.read()
+        for index in np.unique(self.split[self.keep]):
+            yield PRECEDENCE[index], rows.filter(pa.array((self.split == index) & self.keep))
+
+
+def select(groups: Iterable[RowGroup], split: NDArray[np.int8], keep: NDArray[np.bool_]) -> Iterator[Selection]:
+    """Give each group its part of `split` and `keep`, which are over all reviews, in order."""
     start = 0
-    for _, batch in batches:
-        rows = slice(start, start + len(batch))
-        start += len(batch)
-        for index in np.unique(split[rows]):
-            chosen = (split[rows] == index) & keep[rows]
-            if chosen.any():
-                yield PRECEDENCE[index], batch.filter(pa.array(chosen))
+    for group in groups:
+        rows = slice(start, start + group.rows)
+        start += group.rows
+        yield Selection(group, split[rows], keep[rows])
 
 
 def _mix(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -27,9 +27,9 @@ from pipeline.text.dataset import SplitWriter
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary, truncate
 
+Reviews = Iterable[tuple[str, pa.RecordBatch]]
+"""Names of splits and rows of each (id, text, label, kept columns)."""
 PERCENTILES = (5, 25, 50, 75, 95, 100)
-TOKENIZED_TOGETHER = 1024
-"""Reviews, or a few more: the more, the fewer words each brings to the one process that numbers all words."""
 
 
 @dataclass
@@ -56,14 +56,14 @@ class TokenizedBatch:
 
 
 def encode_corpus(
-    folder: Path, config: TextConfig, reviews: Iterable[tuple[str, pa.RecordBatch]], mapping: OrderedMap
+    folder: Path, config: TextConfig, reviews: Iterable[Reviews], mapping: OrderedMap
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
     """Tokenise reviews, build the vocabulary from those of the train split, and write all splits under `folder`.
 
     Args:
         folder: an empty folder.
         config: tokenizer, vocabulary and length limits.
-        reviews: split names and rows (id, text, label, kept columns); a row's split is that of its batch.
+        reviews: a thousand or so at a time, read where they are tokenised.
         mapping: `map`, or that of a `worker_pool`.
 
     Returns:
@@ -77,7 +77,7 @@ def encode_corpus(
     positive: Counter[str] = Counter()
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
-        for batch in mapping(partial(tokenize_batch, config=config), _gather(reviews)):
+        for batch in mapping(partial(tokenize_batch, config=config), reviews):
             provisional = np.fromiter(map(ids.__getitem__, batch.words.to_pylist()), dtype=np.int32)
             counts.extend([0] * (len(ids) - len(counts)))
             np.frombuffer(counts, np.int64)[provisional] += batch.counts
@@ -108,17 +108,18 @@ def encode_corpus(
     return vocabulary, summaries, digest.hexdigest()
 
 
-def tokenize_batch(item: list[tuple[str, pa.RecordBatch]], config: TextConfig) -> TokenizedBatch:
-    """Clean and tokenise reviews, given as splits and rows."""
-    texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in item]
+def tokenize_batch(reviews: Reviews, config: TextConfig) -> TokenizedBatch:
+    """Clean and tokenise reviews."""
+    splits = list(reviews)
+    texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in splits]
     tokens = Tokenizer(config.tokenizer).batch(list(chain.from_iterable(texts)), empty=SPECIALS[UNKNOWN])
     words = tokens.flatten().dictionary_encode()
     ids = words.indices.to_numpy()
-    reviews = (ids[start:end] for start, end in pairwise(tokens.offsets.to_pylist()))
+    tokenized = (ids[start:end] for start, end in pairwise(tokens.offsets.to_pylist()))
     counts = np.zeros(len(words.dictionary), np.int64)
     parts = []
-    for (split, rows), cleaned in zip(item, texts, strict=True):
-        full = list(islice(reviews, len(rows)))
+    for (split, rows), cleaned in zip(splits, texts, strict=True):
+        full = list(islice(tokenized, len(rows)))
         kept = [truncate(review, config) for review in full]
         if split == "train":
             counts += np.bincount(np.concatenate(full), minlength=len(counts))
@@ -132,17 +133,6 @@ def tokenize_batch(item: list[tuple[str, pa.RecordBatch]], config: TextConfig) -
             )
         )
     return TokenizedBatch(words.dictionary, counts, parts)
-
-
-def _gather(reviews: Iterable[tuple[str, pa.RecordBatch]]) -> Iterator[list[tuple[str, pa.RecordBatch]]]:
-    gathered: list[tuple[str, pa.RecordBatch]] = []
-    for split, rows in reviews:
-        gathered.append((split, rows))
-        if sum(len(rows) for _, rows in gathered) >= TOKENIZED_TOGETHER:
-            yield gathered
-            gathered = []
-    if gathered:
-        yield gathered
 
 
 def _percentiles(lengths: Counter[int]) -> dict[str, int]:
