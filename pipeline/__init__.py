@@ -3,11 +3,13 @@
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 _LINES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
-def _end(number: int, _frame: FrameType | None) -> None:
+def end(number: int, _frame: FrameType | None = None) -> NoReturn:
+    """End the command for a signal: one line, and the exit code that shells give it."""
     print(_LINES[signal.Signals(number)], file=sys.stderr)
     sys.exit(128 + number)
 
@@ -16,4 +18,4 @@ def _end(number: int, _frame: FrameType | None) -> None:
 if sys.argv[:1] == ["-m"]:
     for _signal in _LINES:
         if signal.getsignal(_signal) is not signal.SIG_IGN:
-            signal.signal(_signal, _end)
+            signal.signal(_signal, end)

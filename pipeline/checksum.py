@@ -12,6 +12,11 @@ def file_digest(path: Path, algorithm: str) -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def fingerprint(path: Path) -> str:
+    """`sha256:…` of a file's bytes."""
+    return f"sha256:{file_digest(path, 'sha256')}"
+
+
 def verify(path: Path, checksum: str, what_to_do: str) -> None:
     """Compare a file with the checksum the configuration gives for it.
 

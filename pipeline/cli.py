@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
+from pipeline import end
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError
 
@@ -45,7 +45,7 @@ def tidy_exit() -> Iterator[None]:
         if isinstance(stream, TextIOWrapper):  # else another's, as a test's
             stream.reconfigure(errors="replace")  # a character the terminal does not know ends no command
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the one for the time of the imports
     try:
@@ -58,8 +58,7 @@ def tidy_exit() -> Iterator[None]:
         _let_go_of_output()
         sys.exit(141)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        end(signal.SIGINT)
 
 
 def _let_go_of_output() -> None:
@@ -99,8 +98,3 @@ def log_to(path: Path, then: Callable[[Path], None]) -> Iterator[None]:
 def _close(handler: logging.Handler) -> None:
     logging.getLogger().removeHandler(handler)
     handler.close()
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    print("terminated", file=sys.stderr)
-    sys.exit(143)

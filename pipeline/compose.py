@@ -12,8 +12,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pipeline import composing
-from pipeline.checksum import file_digest
+from pipeline import checksum, composing
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import WORKSPACE, FileVectors, project_root, read_params, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
@@ -34,10 +33,10 @@ def main() -> None:
         if isinstance(vectors, FileVectors):
             values["text"]["vectors"]["fingerprint"] = vector_source.fingerprint(vectors)
     if (pairs := config.evaluation.contrast_pairs.path) is not None:
-        digest = file_digest(existing_file("evaluation.contrast_pairs.path", pairs), "sha256")
-        values["evaluation"]["contrast_pairs"]["fingerprint"] = f"sha256:{digest}"
+        file = existing_file("evaluation.contrast_pairs.path", pairs)
+        values["evaluation"]["contrast_pairs"]["fingerprint"] = checksum.fingerprint(file)
     ladder = project_root() / config.evaluation.memory_ladder.path
-    found = f"sha256:{file_digest(ladder, 'sha256')}" if ladder.exists() else None
+    found = checksum.fingerprint(ladder) if ladder.exists() else None
     values["evaluation"]["memory_ladder"]["fingerprint"] = found
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():

@@ -300,7 +300,7 @@ def test_an_experiment_is_described_once(store: Store) -> None:
 def test_a_run_says_what_it_trains_and_how_it_is_made_again(more: dict[str, str], made_by: str) -> None:
     tags = {"stage": "train", "git.commit": "abc", "git.dirty": "true", "data.md5": "123", **more}
     description = run_description(configuration("model=gru"), tags, {"test": 2000, "train": 18000})
-    for said in ("`gru` on **movie_reviews**", "commit `abc`, with changes that are not", "md5 `123`"):
+    for said in ("`gru` on **movie_reviews**", "commit `abc`, with changes that were not committed", "md5 `123`"):
         assert said in description
     assert "18,000 train, 2,000 test" in description
     assert f"made by: {made_by}" in description

@@ -18,14 +18,14 @@ from pipeline.corpus import tables
 from pipeline.corpus.duplicates import near_key
 from pipeline.corpus.labels import canonical, label_reader
 from pipeline.errors import PipelineError
-from pipeline.evaluation.curves import Columns
+from pipeline.evaluation.curves import LABELS, Columns
 from pipeline.evaluation.metrics import Metrics
 from pipeline.evaluation.scoring import Classifier
 from pipeline.files import existing_file
 from pipeline.text.cleaning import clean
 
 COLUMNS = ("original", "edited", "original_label", "edited_label")
-LABELS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
+SPELLINGS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +50,8 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[Pair]:
         return []
     path = existing_file("evaluation.contrast_pairs.path", config.path)
     pairs = _read(path)
-    keys = {near_key(clean(text)) for pair in pairs for text in (pair.original, pair.edited)}
-    known = keys & _training_keys(dataset)
-    seen = sum(not known.isdisjoint({near_key(clean(pair.original)), near_key(clean(pair.edited))}) for pair in pairs)
+    known = _training_keys(dataset)
+    seen = sum(any(near_key(clean(text)) in known for text in (pair.original, pair.edited)) for pair in pairs)
     if seen and not config.allow_seen:
         raise PipelineError(
             f"evaluation.contrast_pairs.path: {seen} of the {len(pairs)} pairs in {path} hold a review of the training "
@@ -77,10 +76,9 @@ def judge_pairs(pairs: list[Pair], classifier: Classifier) -> tuple[Metrics, Col
         "consistency": float(both.mean()),
         "pairs": len(pairs),
     }
-    names = np.array(["negative", "positive"])
     table = {
         "pair": range(1, len(pairs) + 1),
-        "original_label": names[labels],
+        "original_label": LABELS[labels],
         "original_probability": original,
         "edited_probability": edited,
         "consistent": both,
@@ -92,7 +90,7 @@ def _read(path: Path) -> list[Pair]:
     there = tables.schema(path)
     if lacking := [name for name in COLUMNS if name not in there.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(COLUMNS)}")
-    label_of = label_reader(LABELS)
+    label_of = label_reader(SPELLINGS)
     batches = tables.batches(path, pa.schema([there.field(name) for name in COLUMNS]))
     rows = [row for batch in batches for row in batch.to_pylist()]
     if not rows:

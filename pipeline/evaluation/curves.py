@@ -64,6 +64,11 @@ def accuracy_by_length(test: Scored, edges: Sequence[int]) -> Columns:
         {"length": name, "words": float(np.median(test.words[members])), **accuracy_row(correct[members])}
         for name, members in length_classes(test.words, edges)
     ]
+    return as_columns(rows)
+
+
+def as_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """A table given row by row, at least one."""
     return {column: [row[column] for row in rows] for column in rows[0]}
 
 

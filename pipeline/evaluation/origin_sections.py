@@ -67,5 +67,10 @@ def reproduce(tags: Mapping[str, str]) -> Section | None:
 
 
 def _commands(tags: Mapping[str, str]) -> str:
-    experiment = tags.get("dvc.experiment")
-    return f"git checkout {tags['git.commit']}; {f'dvc exp apply {experiment}; ' if experiment else ''}make repro"
+    commit, experiment = tags["git.commit"], tags.get("dvc.experiment")
+    steps = [
+        f"git checkout {commit}" if commit != "unknown" else "",  # outside git
+        f"dvc exp apply {experiment}" if experiment else "",
+        "make repro",
+    ]
+    return "; ".join(filter(None, steps))

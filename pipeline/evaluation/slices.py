@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config import LENGTH, UNKNOWN_WORDS, EvaluationConfig
-from pipeline.evaluation.curves import Columns
+from pipeline.evaluation.curves import Columns, as_columns
 from pipeline.evaluation.intervals import accuracy_row
 from pipeline.evaluation.metrics import length_classes
 from pipeline.evaluation.scoring import Scored
@@ -40,7 +40,7 @@ def slice_table(test: Scored, unknown_words: NDArray[np.float64], config: Evalua
         for value, members in _parts(name, test, unknown_words, config):
             part = {"part": f"{name}: {value}", "slice": name, "value": value}
             rows.append(part | accuracy_row(correct[members]))
-    return {column: [row[column] for row in rows] for column in rows[0]}
+    return as_columns(rows)
 
 
 def worst_part(table: Columns) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ def find(vectors: Vectors, words: Set[str]) -> tuple[dict[str, int], NDArray[np.
 
 def fingerprint(vectors: FileVectors) -> str:
     """`sha256:…` of the file. Raises `PipelineError` if it is missing."""
-    return f"sha256:{checksum.file_digest(_file(vectors), 'sha256')}"
+    return checksum.fingerprint(_file(vectors))
 
 
 def _file(vectors: FileVectors) -> Path:

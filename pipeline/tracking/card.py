@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.config import ArchiveCorpus, Config, FilesCorpus
 from pipeline.tracking.description import figures_table
-from pipeline.tracking.provenance import model_kind
+from pipeline.tracking.provenance import code_version, model_kind
 
 MODEL_CARD = """Tells positive texts from negative ones. Takes texts; gives a `label` (`positive` or `negative`) and
 the `probability` of positive.
@@ -50,7 +50,7 @@ def version_card(config: Config, metrics: Metrics, tags: Mapping[str, str]) -> s
         "Behaviour": _behaviour(metrics.get("behaviour", {})),
         "Data": [f"- {corpus.name}: {corpus.source}", f"- licence: {corpus.licence}", f"- citation: {corpus.citation}"],
         "Make it again": [
-            f"- code: commit `{tags['git.commit']}`{_dirty(tags)}",
+            f"- code: {code_version(tags)}",
             f"- data: md5 `{tags['data.md5']}`",
             f"- command: {_command(tags)}",
         ],
@@ -104,10 +104,6 @@ def _behaviour(capabilities: Mapping[str, Mapping[str, float]]) -> list[str]:
         "|---|---|",
         *rows,
     ]
-
-
-def _dirty(tags: Mapping[str, str]) -> str:
-    return ", with changes that were not committed" if tags.get("git.dirty") == "true" else ""
 
 
 def _command(tags: Mapping[str, str]) -> str:

@@ -62,17 +62,22 @@ def run_description(config: Config, tags: Mapping[str, str], splits: Mapping[str
         splits: reviews in each.
     """
     corpus = config.corpus
-    dirty = ", with changes that are not committed" if tags["git.dirty"] == "true" else ""
     sizes = ", ".join(f"{rows:,} {split}" for split in SPLITS if (rows := splits.get(split)))
     return "\n".join(
         [
             f"{WORK[tags['stage']]} `{model_kind(config)}` on **{corpus.name}**: {corpus.source}.",
             "",
             f"- made by: {_command(tags)}; every choice is under Parameters",
-            f"- code: commit `{tags['git.commit']}`{dirty}",
+            f"- code: {code_version(tags)}",
             f"- data: md5 `{tags['data.md5']}`; reviews: {sizes}",
         ]
     )
+
+
+def code_version(tags: Mapping[str, str]) -> str:
+    """The commit, and whether the code was more than that, as Markdown."""
+    dirty = ", with changes that were not committed" if tags["git.dirty"] == "true" else ""
+    return f"commit `{tags['git.commit']}`{dirty}"
 
 
 def _command(tags: Mapping[str, str]) -> str:
