@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -104,14 +103,12 @@ def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, 
     assert store.client.get_run(run_id).info.status == "FINISHED"
 
 
-def test_a_run_deleted_meanwhile_holds_nothing_up_and_its_record_stays(
+def test_what_could_not_be_sent_for_a_deleted_run_stays_and_is_sent_when_it_is_restored(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     with training_run(store, "run", {}) as run:
         store.client.delete_run(run.run_id)
-        ended = time.monotonic()
         run.log_metrics({"loss": 1.0}, 1)
-    assert time.monotonic() - ended < store.patience
     (line,) = [message for message in caplog.messages if "incomplete" in message]
     assert "2 entries were not sent" in line
     assert [folder.name for folder in send_unsent(store)] == [run.run_id]

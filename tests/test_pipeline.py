@@ -194,7 +194,7 @@ def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
 
 
 def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
-    trial = ["python", "-m", "pipeline.train", "training.epochs=3"]
+    trial = ["python", "-m", "pipeline.train", "training.epochs=12"]
     both = [
         subprocess.Popen(
             [*trial, f"hydra.run.dir=trials/{name}"], cwd=copy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -208,7 +208,7 @@ def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
     assert first == second
     runs = training_runs(copy)[1:]
     assert [run.info.status for run in runs] == ["FINISHED", "FINISHED"]
-    assert all(len(store(copy).get_metric_history(run.info.run_id, "val/loss")) == 3 for run in runs)
+    assert all(len(store(copy).get_metric_history(run.info.run_id, "val/loss")) == 12 for run in runs)
 
 
 def test_a_terminated_training_ends_with_143_and_a_killed_run(copy):
