@@ -51,6 +51,13 @@ def test_bad_input_is_one_line_and_changes_nothing(case, project, capfd):
             table.write(f"| {case.name} | `{case.command}` | {shown[:300]} |\n")
 
 
+def test_the_page_lists_every_case_and_what_is_said():
+    page = (WORKSPACE / "docs" / "bad-input.md").read_text(encoding="utf-8")
+    rows = {row[1]: row[3] for line in page.splitlines() if len(row := re.split(r" ?(?<!\\)\| ?", line)) == 5}
+    for case in CASES:
+        assert re.search(case.said, "error: " + rows.get(case.name, "").replace("\\|", "|")), case.name
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
