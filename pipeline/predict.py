@@ -22,9 +22,9 @@ from tqdm import tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
-from pipeline.predicting.files import annotate, check, clear_errors, write
+from pipeline.predicting.files import annotate, check, clear_errors, file_format, write
 from pipeline.predicting.models import DEFAULT, add_model_option, model_folder
-from pipeline.predicting.text_formats import lines_of, plain_lines
+from pipeline.predicting.text_formats import PLAIN, lines_of, plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
 
 
@@ -42,14 +42,22 @@ def load(model: Path | str = DEFAULT) -> Predictor:
 
 
 def main(
-    texts: list[str], source: Path | None, output: Path | None, column: str, model: Path | str, threshold: float | None
+    texts: list[str],
+    source: Path | None,
+    output: Path | None,
+    column: str | None,
+    model: Path | str,
+    threshold: float | None,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command."""
     if texts and source:
         raise PipelineError("texts and --input are given; leave one of them out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold}: not a probability; give a number from 0 to 1")
+    if column is not None and (source is None or file_format(source) == PLAIN):
+        raise PipelineError(f"--column {column}: lines have no columns; leave it out, or give a table with --input")
     check(source, output)
+    column = column or "text"
     predictor = load(model)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown on a terminal
@@ -74,7 +82,7 @@ if __name__ == "__main__":
     parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review; none or - reads lines from standard input")
     parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
-    parser.add_argument("--column", default="text", help="of the file, with the texts (default: %(default)s)")
+    parser.add_argument("--column", help="of the file, with the texts (default: text)")
     add_model_option(parser)
     parser.add_argument(
         "--threshold", type=float, help="smallest probability called positive (default: the model's own)"

@@ -181,6 +181,7 @@ PREDICTING = [
     texts("ending to predict", "", "the ending '.xlsx' is unknown; give a file that ends", "in.xlsx"),
     texts("two endings", "", "the ending '.parquet.gz' is unknown", "in.parquet.gz"),
     asked("texts and a file", "texts and --input are given; leave one", "x", *INPUT),
+    asked("a column of lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
     asked("no threshold", "--threshold: invalid float value: 'half'; --help", "--threshold", "half", "x"),
     asked("threshold of 2", "--threshold 2.0: not a probability; give", *MODEL, "--threshold", "2", "x"),
     asked("unknown argument", "unrecognized arguments: --modle", *MODEL, "--modle", "x"),

@@ -47,7 +47,7 @@ def model(compose, tmp_path_factory):
     return folder
 
 
-def predict(model, source, output=None, column="text", threshold=None):
+def predict(model, source, output=None, column=None, threshold=None):
     main([], source, output, column, str(model), threshold)
 
 

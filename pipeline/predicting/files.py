@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from pipeline.errors import PipelineError
 from pipeline.files import replace
-from pipeline.predicting.text_formats import LINE_FORMATS, Answer, lines_of
+from pipeline.predicting.text_formats import LINE_FORMATS, PLAIN, Answer, lines_of
 
 PARQUET = ".parquet"
 GZIP = ".gz"
@@ -43,7 +43,7 @@ def check(source: Path | None, output: Path | None) -> None:
     Raises:
         PipelineError: a file is missing, an ending does not fit, or the output would replace what it should not.
     """
-    ending = ".txt" if source is None else file_format(source)
+    ending = PLAIN if source is None else file_format(source)
     if source is not None and not source.is_file():
         raise PipelineError(f"{source} is no file; give one that ends in {ENDINGS}")
     if output is None:

@@ -19,6 +19,8 @@ Answer = Callable[[Iterable[tuple[Row, str]]], Iterator[tuple[Row, Prediction]]]
 LineFormat = Callable[[Iterable[bytes], str, str, Answer[Any]], Iterator[str]]
 """Lines, the name of their file, the name of the column of the texts, and what answers them; to lines."""
 
+PLAIN = ".txt"
+"""The ending of a file with a text a line."""
 ADDED = ("label", "probability")
 LONGEST_VALUE = 16 * 2**20
 """Characters of a value of a CSV file: more is taken for a quote that is not closed."""
@@ -69,7 +71,7 @@ LINE_FORMATS: dict[str, LineFormat] = {
     ".csv": partial(delimited, ","),
     ".tsv": partial(delimited, "\t"),
     ".jsonl": json_lines,
-    ".txt": plain_lines,
+    PLAIN: plain_lines,
 }
 
 
