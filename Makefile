@@ -47,11 +47,14 @@ lint: setup
 	mypy
 
 ui: setup ## Open the MLflow UI on the local store (PORT=5000)
+	@python -m pipeline.port $(PORT)
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
 serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)
+	@python -m pipeline.port $(PORT)
 	@echo "POST to http://127.0.0.1:$(PORT)/invocations; docs/serve.md shows how"
-	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" mlflow models serve \
+	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
+		mlflow models serve \
 		--model-uri models:/sentiment@champion --env-manager local --host 127.0.0.1 --port $(PORT)

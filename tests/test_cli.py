@@ -1,6 +1,8 @@
 """What all commands share."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -84,3 +86,25 @@ def test_a_folder_replaces_a_folder(tmp_path):
             (temporary / content).touch()
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["two"]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_a_port_that_is_taken_is_said_in_one_line(target):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        make = ["make", "--old-file", "setup", target, f"PORT={port}"]
+        alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # not part of `make test`
+        found = subprocess.run(make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=60)
+    said, makes_own = found.stderr.splitlines()
+    assert said.startswith(f"error: port {port} of 127.0.0.1 cannot be had: Address already in use; give another")
+    assert makes_own.startswith("make: ***")
+    assert (found.returncode, found.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(("port", "said"), [("99999", "there is no such port"), ("many", "invalid int value: 'many'")])
+def test_a_port_that_cannot_be_is_said(port, said):
+    command = [sys.executable, "-m", "pipeline.port", port]
+    found = subprocess.run(command, cwd=WORKSPACE, capture_output=True, text=True, check=False, timeout=60)
+    assert found.returncode != 0
+    (line,) = found.stderr.splitlines()
+    assert said in line

@@ -5,10 +5,7 @@ import hashlib
 import io
 import json
 import tarfile
-import threading
 from collections import Counter
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -230,112 +227,6 @@ def test_a_wrong_location_or_local_archive_is_said(url: str, said: str, project:
     with pytest.raises(PipelineError, match=said):
         write_corpus(corpus("aclimdb", url=url), project / "downloads")
     assert files_left(project) == ["reviews.tar.gz"]
-
-
-# Downloads
-
-
-class Server(HTTPServer):
-    """Serves `data`, each request in the next of the planned ways: half, range, whole, or an HTTP status."""
-
-    def __init__(self, data: bytes, plan: list[str]) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.data, self.plan = data, plan
-        self.requests: list[dict[str, str]] = []
-        self.url = f"http://127.0.0.1:{self.server_port}/reviews.tar.gz"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        self.server.requests.append(dict(self.headers))
-        way, data = self.server.plan.pop(0), self.server.data
-        start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-")) if way == "range" else 0
-        self.send_response({"half": 200, "whole": 200, "range": 206}.get(way) or int(way))
-        self.send_header("ETag", '"first"')
-        # What some servers say of any .gz file; the checksum is of the bytes as they are.
-        self.send_header("Content-Encoding", "x-gzip")
-        if way == "range":
-            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-        self.send_header("Content-Length", str(len(data) - start))
-        self.end_headers()
-        self.wfile.write(data[start : len(data) // 2 if way == "half" else None])
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Keep the test output quiet."""
-
-
-@pytest.fixture
-def serve() -> Iterator[Any]:
-    servers = []
-
-    def start(data: bytes, *plan: str) -> Server:
-        server = Server(data, list(plan))
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-def test_a_broken_download_goes_on_where_it_broke_off(serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, "half", "range")
-    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
-    assert server.requests[1]["Range"] == f"bytes={len(data) // 2}-"
-    assert server.requests[1]["If-Range"] == '"first"'
-    kept = [name for name in files_left(project) if name.startswith(".downloads/")]
-    assert kept == [f".downloads/{sha256(data).replace(':', '-')}"]
-
-
-@pytest.mark.parametrize(("share", "way"), [(0.5, "range"), (1.0, "416")])
-def test_a_download_of_an_earlier_call_goes_on(share: float, way: str, serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, way)
-    part = project / ".downloads" / f"{sha256(data).replace(':', '-')}.part"
-    part.parent.mkdir()
-    part.write_bytes(data[: int(share * len(data))])
-    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
-    assert server.requests[0]["Range"] == f"bytes={int(share * len(data))}-"
-
-
-def test_a_verified_download_is_used_again(serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, "whole")
-    first = written(aclimdb(data, server.url), project)
-    assert written(aclimdb(data, server.url), project) == first
-    assert len(server.requests) == 1
-
-
-def test_a_server_without_ranges_is_asked_for_the_whole_again(serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, "half", "whole")
-    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
-
-
-def test_a_busy_server_is_asked_again(serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, "503", "whole")
-    assert len(written(aclimdb(data, server.url), project)["train"]) == 2
-
-
-def test_a_missing_archive_is_said_at_once(serve: Any, project: Path) -> None:
-    server = serve(b"", "404")
-    with pytest.raises(PipelineError, match=r"the server answered 404 Not Found; check corpus\.url"):
-        write_corpus(corpus("aclimdb", url=server.url), project / "downloads")
-    assert len(server.requests) == 1
-
-
-def test_a_download_with_the_wrong_checksum_is_deleted(serve: Any, project: Path) -> None:
-    data = tar(REVIEWS)
-    server = serve(data, "whole")
-    with pytest.raises(PipelineError, match=f"expected md5:7c2ac02c03.*got md5:{hashlib.md5(data).hexdigest()}"):
-        write_corpus(corpus("aclimdb", url=server.url), project / "downloads")
-    assert files_left(project) == []
 
 
 # The user's own files

@@ -5,11 +5,15 @@ import pickle
 import re
 import tarfile
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import torch
+import yaml
+from mlflow.exceptions import MlflowException
 
 from pipeline.config import WORKSPACE
 from pipeline.corpus import archive
@@ -18,7 +22,8 @@ from pipeline.model.trainer import _resumable
 from pipeline.predict import load
 from pipeline.text.dataset import read_split
 from pipeline.tracking.fetching import fetch_model
-from pipeline.tracking.store import connect, masked
+from pipeline.tracking.registry import CHAMPION, Candidate, register_version, set_alias
+from pipeline.tracking.store import as_default, connect, masked
 from tests.commands import SmallProject, prepared, project
 from tests.conftest import configuration
 
@@ -91,6 +96,49 @@ def test_a_pickle_among_the_artifacts_of_a_run_is_never_loaded(project: SmallPro
     (tmp_path / "fetched").mkdir()
     with pytest.raises(PipelineError, match=r"model.safetensors is damaged"):
         load(fetch_model(tracking, run_id, tmp_path / "fetched"))
+    assert not harm.mark.exists()
+
+
+def plant(version: Path, harm: Harm, **flavor: str) -> None:
+    """Put a pickle beside all that a registered model has, and name it in `MLmodel`."""
+    for folder in (version, version / "artifacts" / "model"):
+        for name in ("python_model.pkl", "model.pkl", "model.pt", "best.ckpt"):
+            (folder / name).write_bytes(pickle.dumps(harm))
+    described = yaml.safe_load((version / "MLmodel").read_text())
+    kept = {key: value for key, value in described["flavors"]["python_function"].items() if key in ("env", "code")}
+    described["flavors"] = {"python_function": {**kept, "python_version": "3.11", **flavor}}
+    (version / "MLmodel").write_text(yaml.safe_dump(described))
+
+
+PLANTED = [
+    {"loader_module": "mlflow.pyfunc.model", "python_model": "python_model.pkl"},
+    {"loader_module": "mlflow.sklearn", "data": "model.pkl"},
+]
+
+
+def test_a_registered_model_made_a_pickle_is_never_loaded(project: SmallProject, harm: Harm, monkeypatch, capfd):
+    store = connect(configuration(f"tracking.uri=sqlite:///{project.root}/mlflow.db").tracking)
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    candidate = Candidate(project.root / "artifacts" / "model", run_id, {}, "A model.")
+    set_alias(store, "sentiment", register_version(store, "sentiment", "Models.", candidate), CHAMPION)
+    (mlmodel,) = (project.root / "mlartifacts").rglob("MLmodel")
+    champion = "models:/sentiment@champion"
+    for flavor in PLANTED:
+        plant(mlmodel.parent, harm, **flavor)
+        assert project.run("predict", "--model", champion, "a film") == 0, "its weights, words and config are enough"
+        with as_default(store), monkeypatch.context() as patch:
+            patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")  # as `make serve` does
+            with pytest.raises(MlflowException, match=r"Deserializing .* is disallowed"):
+                mlflow.pyfunc.load_model(champion)
+            assert not harm.mark.exists()
+            patch.delenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION")
+            with suppress(Exception):
+                mlflow.pyfunc.load_model(champion)
+        assert harm.mark.exists(), "planted where MLflow, left alone, would load it"
+        harm.mark.unlink()
+    torch.save(harm, mlmodel.parent / "artifacts" / "model" / "model.safetensors")
+    assert project.run("predict", "--model", champion, "a film") == 1
+    assert "model.safetensors is damaged" in capfd.readouterr().err.splitlines()[-1]
     assert not harm.mark.exists()
 
 

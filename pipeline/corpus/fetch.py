@@ -1,21 +1,27 @@
 """Downloads that survive a broken connection."""
 
 import logging
+import re
+import ssl
 import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
-from filelock import FileLock
 from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from pipeline import checksum
 from pipeline.errors import PipelineError
+from pipeline.files import only_one
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and without a byte."""
 DELAYS = (1, 2, 4, 8)
-"""Seconds before each further attempt."""
+"""Seconds before each further attempt; whoever gets further than before has them all again."""
+LONGEST_DELAY = 60
+"""Seconds a server may ask for."""
 TEMPORARY = {408, 429, 500, 502, 503, 504}
 """HTTP answers worth another attempt."""
 CHUNK = 2**18
@@ -24,7 +30,11 @@ log = logging.getLogger(__name__)
 
 
 class _TemporaryError(Exception):
-    """Something that another attempt may get past."""
+    """Something that another attempt may get past, after at least `delay` seconds."""
+
+    def __init__(self, problem: str, delay: int = 0) -> None:
+        super().__init__(problem)
+        self.delay = delay
 
 
 def fetch(url: str, expected: str, folder: Path) -> Path:
@@ -37,17 +47,24 @@ def fetch(url: str, expected: str, folder: Path) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / expected.replace(":", "-")
-    part = target.with_name(target.name + ".part")
     # Experiments may run at the same time and share the folder.
-    with FileLock(target.with_name(target.name + ".lock")):
-        if not target.exists():
-            _download(url, part)
-            _etag_file(part).unlink(missing_ok=True)
-            _verify(part, expected, url)
-            part.replace(target)
-        else:
+    with only_one(target.with_name(target.name + ".lock"), f"another process downloads {url}; waiting for it"):
+        if target.exists():
             _verify(target, expected, url)
+        else:
+            _download_verified(url, expected, target.with_name(target.name + ".part")).replace(target)
     return target
+
+
+def _download_verified(url: str, expected: str, part: Path) -> Path:
+    algorithm, _, digest = expected.partition(":")
+    if _download(url, part) and checksum.file_digest(part, algorithm) != digest:
+        log.warning("the pieces of %s do not fit together, it may have changed; downloading it anew", url)
+        part.unlink()
+        _download(url, part)
+    _etag_file(part).unlink(missing_ok=True)
+    _verify(part, expected, url)
+    return part
 
 
 def _verify(path: Path, expected: str, url: str) -> None:
@@ -58,41 +75,52 @@ def _verify(path: Path, expected: str, url: str) -> None:
         raise
 
 
-def _download(url: str, part: Path) -> None:
-    for delay in (*DELAYS, None):
+def _download(url: str, part: Path) -> bool:
+    """Download to `part`; returns whether the file begins with what an earlier attempt had received."""
+    delays, furthest = iter(DELAYS), _size(part)
+    while True:
         try:
-            _attempt(url, part)
-            return
+            return _attempt(url, part)
         except _TemporaryError as error:
-            if delay is None:
+            if _size(part) > furthest:
+                delays, furthest = iter(DELAYS), _size(part)
+            delay = next(delays, None)
+            if delay is None or error.delay > LONGEST_DELAY:
                 raise PipelineError(f"cannot download {url} ({error}); run again later, it goes on from here") from None
+            delay = max(delay, error.delay)
             log.warning("%s; next attempt in %d s", error, delay)
             time.sleep(delay)
 
 
-def _attempt(url: str, part: Path) -> None:
-    """Append what is missing to `part`, or start over where the server cannot go on."""
-    size = part.stat().st_size if part.exists() else 0
+def _attempt(url: str, part: Path) -> bool:
+    """Append what is missing to `part`, or start over where the server cannot go on; returns whether it went on."""
+    size = _size(part)
     try:
-        with requests.get(url, headers=_headers(part, size), stream=True, timeout=TIMEOUT) as response:
-            if response.status_code in TEMPORARY:
-                raise _TemporaryError(f"the server answered {response.status_code} {response.reason}")
-            if response.status_code == 416:  # Nothing is missing.
-                return
-            if not response.ok:
-                answer = f"{response.status_code} {response.reason}"
-                raise PipelineError(f"cannot download {url}: the server answered {answer}; check corpus.url")
-            continued = response.headers.get("Content-Range", "").startswith(f"bytes {size}-")
-            if not (response.status_code == 206 and continued):
+        with requests.get(
+            url, headers=_headers(part, size), stream=True, timeout=TIMEOUT, hooks={"response": _stay_encrypted}
+        ) as response:
+            if size and response.status_code == 416:  # Nothing is missing.
+                return True
+            _check_status(response, url)
+            if response.status_code == 200:
                 size = 0
+                part.unlink(missing_ok=True)
                 _etag_file(part).write_text(response.headers.get("ETag", ""), encoding="utf-8")
+            else:
+                _check_range(response, part, size)
             _receive(response, part, size)
-    except requests.exceptions.SSLError as error:
-        raise PipelineError(f"cannot download {url}: no trusted connection ({error}); check corpus.url") from None
     except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
-        raise _TemporaryError(f"the connection failed: {error}") from None
-    except requests.RequestException as error:
+        cause = _cause(error)
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            raise PipelineError(f"cannot download {url}: no trusted connection ({cause}); check corpus.url") from None
+        raise _TemporaryError(f"the connection failed: {str(cause) or type(cause).__name__}") from None
+    except (requests.RequestException, ValueError) as error:  # ValueError: an address that a redirect gave
         raise PipelineError(f"cannot download {url}: {error}; check corpus.url") from None
+    return size > 0
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.exists() else 0
 
 
 def _headers(part: Path, size: int) -> dict[str, str]:
@@ -110,13 +138,50 @@ def _etag_file(part: Path) -> Path:
     return part.with_name(part.name + ".etag")
 
 
+def _stay_encrypted(response: requests.Response, **_: Any) -> None:
+    """Refuse a redirect from https to http: a password of ~/.netrc would be sent for all to read."""
+    if response.is_redirect and urlsplit(response.url).scheme == "https":
+        target = urljoin(response.url, response.headers["Location"])
+        if urlsplit(target).scheme != "https":
+            raise requests.exceptions.InvalidSchema("the server redirects from https to an address that is not")
+
+
+def _check_status(response: requests.Response, url: str) -> None:
+    answer = f"the server answered {response.status_code} {response.reason}"
+    if response.status_code in TEMPORARY:
+        asked = response.headers.get("Retry-After", "")
+        if re.fullmatch("[0-9]{1,9}", asked):
+            raise _TemporaryError(f"{answer} and asks to wait {asked} s", int(asked))
+        raise _TemporaryError(answer)
+    if response.status_code not in {200, 206}:
+        raise PipelineError(f"cannot download {url}: {answer}; check corpus.url")
+
+
+def _check_range(response: requests.Response, part: Path, size: int) -> None:
+    if not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+        part.unlink(missing_ok=True)  # the next attempt asks for no range
+        raise _TemporaryError("the server sent another piece than the one asked for")
+
+
 def _receive(response: requests.Response, part: Path, size: int) -> None:
-    length = response.headers.get("Content-Length")
-    total = size + int(length) if length else None
+    remaining = response.raw.length_remaining
+    total = None if remaining is None else size + remaining
     with (
-        part.open("ab" if size else "wb") as file,
+        part.open("ab") as file,
         tqdm(desc="download", total=total, initial=size, unit="B", unit_scale=True, disable=None) as progress,
     ):
-        for chunk in response.raw.stream(CHUNK, decode_content=False):
-            file.write(chunk)
-            progress.update(len(chunk))
+        # What has come is written at once: neither a server that stops sending nor a kill costs any of it.
+        while data := response.raw.read1(CHUNK, decode_content=False):
+            file.write(data)
+            file.flush()
+            progress.update(len(data))
+    whole = response.headers.get("Content-Range", "").rpartition("/")[2]
+    if re.fullmatch("[0-9]{1,18}", whole) and _size(part) < int(whole):
+        raise _TemporaryError(f"the server sent {_size(part):,} of {whole} bytes")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What lies at the bottom: the errors above it repeat one another and the address, which may hold a token."""
+    while error.__context__:
+        error = error.__context__
+    return error
