@@ -138,13 +138,15 @@ def main() -> None:
         bench = Bench(Path(folder))
         print("an undisturbed run, stage by stage", flush=True)
         bench.prepare()
-        for number in range(options.kills):
-            found = trial(bench, options.stages[number % len(options.stages)], moment)
-            trials.append(found)
-            what = [*found.half, *found.faults] or ["same result" + (", resumed" if found.resumed else "")]
-            print(f"{number + 1:3}/{options.kills} killed in {found.stage}: {'; '.join(what)}", flush=True)
-    print(f"\n{table(trials)}\n")
-    print(f"{sum(t.scratch for t in trials)} files left in the system's folder for temporary files")
+        try:
+            for number in range(options.kills):
+                found = trial(bench, options.stages[number % len(options.stages)], moment)
+                trials.append(found)
+                what = [*found.half, *found.faults] or ["same result" + (", resumed" if found.resumed else "")]
+                print(f"{number + 1:3}/{options.kills} killed in {found.stage}: {'; '.join(what)}", flush=True)
+        finally:  # also of a harness that is stopped early
+            print(f"\n{table(trials)}\n")
+            print(f"{sum(t.scratch for t in trials)} files left in the system's folder for temporary files")
     sys.exit(any(t.half or t.faults for t in trials))
 
 

@@ -16,7 +16,7 @@ from tests.test_pipeline import stages_run
 
 LIMIT = 600
 """Seconds after which a run counts as hanging."""
-PAUSE = 0.005
+PAUSE = 0.02
 
 
 @dataclass

@@ -25,9 +25,9 @@ defaults:
 corpus: {{url: reviews.tar.gz, checksum: sha256:{checksum}}}
 text: {{max_tokens: 100}}
 model: {{embedding_dim: 8, hidden_dim: 8}}
-pretraining: {{epochs: 1, parts: 4}}
-pseudo_labels: {{confidence: 0.5, teacher: {{epochs: 3, batch_size: 16}}}}
-training: {{epochs: 4, batch_size: 16}}
+pretraining: {{epochs: 3, parts: 4}}
+pseudo_labels: {{confidence: 0.5, teacher: {{epochs: 12, batch_size: 16}}}}
+training: {{epochs: 16, batch_size: 16}}
 trainer: {{threads: 1, precision: 32-true}}
 registry: {{checks: {{accuracy: {{min: 0.1}}, calibration: {{max: 0.9}}, better_than_guessing: {{min: -1}}}}}}
 tracking: {{system_metrics: false}}
