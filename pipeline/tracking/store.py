@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, refusal
 from pipeline.files import only_one
 from pipeline.tracking.description import experiment_tags
 from pipeline.tracking.moved import follow_artifacts
@@ -86,10 +86,9 @@ def clear_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as error:
-        raise PipelineError(
-            f"MLflow store {masked(uri)} cannot be used: {reason(error)}; "
-            "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
-        ) from error
+        refused = refusal(error)
+        remedy = refused[1] if refused else "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
+        raise PipelineError(f"MLflow store {masked(uri)} cannot be used: {reason(error)}; {remedy}") from error
 
 
 def reason(error: Exception) -> str:
