@@ -7,6 +7,9 @@ INSTALLED := $(VENV)/installed
 # Stage commands and mlflow's scorers say `python`: it must be the environment's.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
+# Whatever opens the store lets its artifacts follow a project that was moved.
+FOLLOW := python -m pipeline.send
+
 .DEFAULT_GOAL := help
 .PHONY: help setup repro test integration torture bench ablation lint ui serve
 
@@ -14,6 +17,8 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
+	@$(VENV)/bin/pip --version >/dev/null 2>&1 || { echo "error: $(VENV) was made for another folder;" \
+		"remove it (rm -r $(VENV)), then give the command again" >&2; exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -47,11 +52,13 @@ lint: setup
 	mypy
 
 ui: setup ## Open the MLflow UI on the local store (PORT=5000)
+	-@$(FOLLOW)
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
 serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)
+	-@$(FOLLOW)
 	@echo "POST to http://127.0.0.1:$(PORT)/invocations; docs/serve.md shows how"
 	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" mlflow models serve \
 		--model-uri models:/sentiment@champion --env-manager local --host 127.0.0.1 --port $(PORT)
