@@ -74,7 +74,12 @@ def tracking_uri(config: TrackingConfig) -> str:
     The path of a sqlite file is taken from the project root, wherever the command is called from.
     """
     uri = os.environ.get(URI_VARIABLE) or config.uri or f"{SQLITE}mlflow.db"
-    return f"{SQLITE}{project_root() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+    if not uri.startswith(SQLITE):
+        return uri
+    root = project_root()
+    if set("?%") & set(str(root)):  # they have a meaning in a URI
+        raise PipelineError(f"{root}: MLflow's database cannot lie in a folder with ? or % in its path; rename it")
+    return f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
 
 
 def masked(text: str) -> str:
