@@ -19,7 +19,9 @@ from safetensors.torch import save_file
 from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
 from pipeline.files import replace, write_text
+from pipeline.tracking.store import connect
 from tests.commands import SmallProject, prepared, project
+from tests.conftest import configuration
 from tests.places import SmallDisk, small_disk
 
 __all__ = ["prepared", "project"]  # fixtures
@@ -103,6 +105,16 @@ def test_answers_larger_than_a_file_may_be(
     assert project.run("predict", *arguments) == 1
     assert capfd.readouterr().err.splitlines()[-1] == f"error: a.csv: {TOO_LARGE}"
     assert not list(project.root.glob("*a.csv*"))
+
+
+@pytest.mark.parametrize("name", ["what?", "100%20"])
+def test_a_path_that_no_database_can_have_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / name))
+    with pytest.raises(PipelineError, match=r"with \? or % in its path; rename it"):
+        connect(configuration().tracking)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_text_of_any_language_where_python_knows_only_ascii(prepared: Path) -> None:

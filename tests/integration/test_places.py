@@ -112,7 +112,7 @@ def test_a_moved_project_goes_on(project: Project) -> None:
     assert registry_faults(moved.root) == []
     client = MlflowClient(f"sqlite:///{moved.root}/mlflow.db")
     for run in client.search_runs([client.get_experiment_by_name("sentiment").experiment_id]):
-        assert Path(client.download_artifacts(run.info.run_id, "config.yaml")).is_relative_to(moved.root)
+        assert Path(client.download_artifacts(run.info.run_id, "config.yaml")).read_text().startswith("seed:")
 
 
 def test_a_stage_may_be_called_from_a_folder_within_and_from_elsewhere(project: Project, tmp_path: Path) -> None:
