@@ -14,6 +14,8 @@ help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
+	@$(VENV)/bin/pip --version >/dev/null 2>&1 || { echo "error: $(VENV) was made for another folder;" \
+		"remove it (rm -r $(VENV)), then give the command again" >&2; exit 1; }
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -48,12 +50,14 @@ lint: setup
 
 ui: setup ## Open the MLflow UI on the local store (PORT=5000)
 	@python -m pipeline.port $(PORT)
+	-@python -m pipeline.send # which lets the artifacts follow a project that was moved
 	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
 
 serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)
 	@python -m pipeline.port $(PORT)
+	-@python -m pipeline.send # which lets the artifacts follow a project that was moved
 	@echo "POST to http://127.0.0.1:$(PORT)/invocations; docs/serve.md shows how"
 	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
 		mlflow models serve \

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from pipeline import end
 from pipeline.config import Config, load_params
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,11 +45,13 @@ def tidy_exit() -> Iterator[None]:
         if isinstance(stream, TextIOWrapper):  # else another's, as a test's
             stream.reconfigure(errors="replace")  # a character the terminal does not know ends no command
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.raiseExceptions = False  # a log file that a full disk refuses: what else it refuses ends the command
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the one for the time of the imports
     try:
-        yield
+        with clear_refusals("the output"):
+            yield
     except PipelineError as error:
         print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         _let_go_of_output()
@@ -85,8 +87,8 @@ def log_to(path: Path, then: Callable[[Path], None]) -> Iterator[None]:
         yield
     except BaseException as error:
         handler.handle(logging.makeLogRecord({"msg": repr(error), "levelname": "ERROR", "name": "pipeline"}))
-        _close(handler)
         try:
+            _close(handler)
             then(path)
         except Exception as another:
             logging.getLogger(__name__).warning("%s could not be kept: %s", path, another)

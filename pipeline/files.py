@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline.config import project_root
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 
 
 @contextmanager
@@ -22,19 +22,23 @@ def replace(path: Path) -> Iterator[Path]:
 
     On an exception nothing stays behind and what was at `path` is untouched. What a killed process has left of an
     attempt to write the same is removed first; no process writes the same path twice at once.
+
+    Raises:
+        PipelineError: the operating system refuses it: a full disk, a missing permission.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left_behind(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
-    try:
-        yield temporary
-        if path.is_dir():
-            path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
-        temporary.replace(path)
-    finally:
-        _remove(temporary)
-        _remove(old)
+    with clear_refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(path)
+        try:
+            yield temporary
+            if path.is_dir():
+                path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
+            temporary.replace(path)
+        finally:
+            _remove(temporary)
+            _remove(old)
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -108,6 +112,8 @@ def existing_file(key: str, name: str) -> Path:
     try:
         path = root / Path(name).expanduser()
         found = path.is_file()
+    except PermissionError:  # of a folder above it
+        raise
     except (OSError, RuntimeError):  # a name that is too long, the home of a user who is not there
         path, found = root / name, False
     if not found:

@@ -12,6 +12,7 @@ calibrated probability that it is positive, and the text. With --input it takes 
 More: docs/predict.md
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from tqdm import tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 from pipeline.model.allocator import set_up_allocator
-from pipeline.predicting.files import annotate, check, clear_errors, file_format, write
+from pipeline.predicting.files import annotate, check, file_format, write
 from pipeline.predicting.models import DEFAULT, add_model_option, model_folder
 from pipeline.predicting.text_formats import PLAIN, lines_of, plain_lines
 from pipeline.serving.predictor import Prediction, Predictor
@@ -62,7 +63,7 @@ def main(
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown on a terminal
 
-    with clear_errors(), tqdm(unit=" texts", disable=hidden) as progress:
+    with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
             for answered in predictor.stream(rows):
@@ -72,7 +73,7 @@ def main(
         if source is not None:
             annotate(source, output, sys.stdout.buffer, column, answer)
         else:
-            given = [text.encode(errors="replace") for text in texts]
+            given = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = lines_of(sys.stdin.buffer.readline) if texts in ([], ["-"]) else given
             write(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
 

@@ -60,18 +60,6 @@ def check(source: Path | None, output: Path | None) -> None:
         raise PipelineError(f"--output {output}: that is the input; name another file")
 
 
-@contextmanager
-def clear_errors() -> Iterator[None]:
-    """Turn what the operating system refuses, but for a closed pipe, into a `PipelineError` of one line."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        place = error.filename or "the output"
-        raise PipelineError(f"{place}: {error.strerror or error}; see to its permissions and to space") from None
-
-
 def annotate(source: Path, output: Path | None, stdout: BinaryIO, column: str, answer: Answer[Any]) -> None:
     """Write the rows of a file with `label` and `probability` added; `check` has been passed.
 

@@ -73,9 +73,12 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     vocabulary = Vocabulary.load(folder / "vocab.json")
     path = folder / "model.safetensors"
     try:
+        path.open("rb").close()  # safetensors calls missing what it may not read
         weights = load_file(path)
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
+    except PermissionError:
+        raise
     except (SafetensorError, OSError) as error:
         raise PipelineError(f"{path} is damaged ({error}); make the folder again") from None
     try:

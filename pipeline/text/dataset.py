@@ -157,21 +157,24 @@ class SplitWriter:
         Returns:
             the share of unknown words.
         """
-        offsets = np.lib.format.open_memmap(self._folder / "offsets.npy", "w+", np.int64, (len(self._lengths) + 1,))
-        np.cumsum(np.frombuffer(self._lengths, np.int32), dtype=np.int64, out=offsets[1:])
+        offsets = np.zeros(len(self._lengths) + 1, np.int64)
+        np.cumsum(np.frombuffer(self._lengths, np.int32), out=offsets[1:])
+        np.save(self._folder / "offsets.npy", offsets)
         digest.update(offsets.data)
         if self._labels:
             labels = np.frombuffer(self._labels, np.int8)
             np.save(self._folder / "labels.npy", labels)
             digest.update(labels.data)
-        ids = np.lib.format.open_memmap(self._folder / "ids.npy", "w+", np.int32, (int(offsets[-1]),))
-        unknown = 0
+        unknown, size = 0, int(offsets[-1])
         self._provisional.seek(0)
-        for start in range(0, len(ids), CHUNK):
-            chunk = final[np.frombuffer(self._provisional.read(CHUNK * 4), np.int32)]
-            ids[start : start + len(chunk)] = chunk
-            unknown += int((chunk == UNKNOWN).sum())
-            digest.update(chunk.data)
+        with (self._folder / "ids.npy").open("wb") as file:  # not memory-mapped: a full disk would kill the process
+            header = {"descr": np.lib.format.dtype_to_descr(final.dtype), "fortran_order": False, "shape": (size,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            while read := self._provisional.read(CHUNK * 4):
+                chunk = final[np.frombuffer(read, np.int32)]
+                file.write(chunk.data)
+                unknown += int((chunk == UNKNOWN).sum())
+                digest.update(chunk.data)
         self._provisional.close()
         (self._folder / "provisional").unlink()
-        return unknown / len(ids)
+        return unknown / size

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import project_root
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send
 from pipeline.tracking.store import Store, reason
 
@@ -65,7 +65,7 @@ class Outbox:
 
     def add(self, entry: Entry) -> None:
         """Take an entry of the journal; returns when it is on disk."""
-        with self._changed:
+        with self._changed, clear_refusals(self.folder):
             self._write(entry)
             self._entries.append(entry)
             self._changed.notify()

@@ -134,8 +134,10 @@ def training_run(
         finally:
             if monitor:
                 monitor.finish()  # type: ignore[no-untyped-call]
-            run.outbox.add({"status": status, "at": _now()})
-            run.outbox.close(store.patience if status == "FINISHED" else 0)
+            try:
+                run.outbox.add({"status": status, "at": _now()})
+            finally:
+                run.outbox.close(store.patience if status == "FINISHED" else 0)
 
 
 def find_run(store: Store, run_id: str | None) -> StoredRun | None:

@@ -1,5 +1,6 @@
 """The MLflow store runs and models are kept in: a server, a database, or a sqlite file in the project root."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -12,13 +13,16 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from requests.exceptions import RequestException
 from sqlalchemy import create_engine, inspect
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, refusal
 from pipeline.files import only_one
 from pipeline.tracking.description import experiment_tags
 from pipeline.tracking.moved import follow_artifacts
+
+# It writes the traceback of what a database refuses; that ends as one line here, or waits in the outbox.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 SQLITE = "sqlite:///"
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -70,7 +74,12 @@ def tracking_uri(config: TrackingConfig) -> str:
     The path of a sqlite file is taken from the project root, wherever the command is called from.
     """
     uri = os.environ.get(URI_VARIABLE) or config.uri or f"{SQLITE}mlflow.db"
-    return f"{SQLITE}{project_root() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
+    if not uri.startswith(SQLITE):
+        return uri
+    root = project_root()
+    if set("?%") & set(str(root)):  # they have a meaning in a URI
+        raise PipelineError(f"{root}: MLflow's database cannot lie in a folder with ? or % in its path; rename it")
+    return f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
 
 
 def masked(text: str) -> str:
@@ -86,10 +95,9 @@ def clear_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as error:
-        raise PipelineError(
-            f"MLflow store {masked(uri)} cannot be used: {reason(error)}; "
-            "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
-        ) from error
+        refused = refusal(error)
+        remedy = refused[1] if refused else "see that it runs and that MLFLOW_TRACKING_URI or tracking.uri names it"
+        raise PipelineError(f"MLflow store {masked(uri)} cannot be used: {reason(error)}; {remedy}") from error
 
 
 def reason(error: Exception) -> str:
@@ -98,7 +106,9 @@ def reason(error: Exception) -> str:
         return "it does not answer"
     if isinstance(error, MlflowException) and error.error_code == "UNAUTHENTICATED":
         return "it refuses this user; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    cause = error.__cause__ if isinstance(error, MlflowException) else error
+    said = cause.orig if isinstance(cause, DBAPIError) else error  # without the statement that failed
+    lines = str(said).strip().splitlines() or [type(error).__name__]
     return masked(lines[0])[:300]
 
 
