@@ -202,7 +202,7 @@ def test_a_full_disk_is_said_in_one_line(model, tmp_path):
     with Path("/dev/full").open("wb") as full:
         found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
     assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
-    assert "the output: No space left on device" in found.stderr
+    assert "the output: no space left; make room there" in found.stderr
 
 
 def test_a_terminal_shows_the_rate(model, tmp_path):
