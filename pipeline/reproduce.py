@@ -73,7 +73,7 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
             perform(stage, clone, commit)
         again = trained_again(store, clone)
         weights_now = file_digest(clone / "artifacts" / WEIGHTS, "sha256")
-    pairs = pair(run.metrics, again.metrics)
+    pairs = pair(run.metrics, again.metrics, tolerance)
     reproduced, words = verdict(pairs, tolerance, None if weights is None else weights == weights_now)
     print(
         f"{table(pairs)}\n\nweights of the run: {weights or 'not kept'}\nweights now:        {weights_now}\n\n{words}"
@@ -186,7 +186,10 @@ if __name__ == "__main__":
     parser.add_argument("run", metavar="RUN", help="id of a run, or a registered version")
     parser.add_argument("--commit", help="take the code of this commit instead of that of the run's")
     parser.add_argument(
-        "--tolerance", type=_tolerance, default=0.0, help="largest difference that counts as none, for another machine"
+        "--tolerance",
+        type=_tolerance,
+        default=0.0,
+        help="for another machine: largest difference that counts as none, of the metrics of whole splits",
     )
     arguments = parser.parse_args()
     with tidy_exit():

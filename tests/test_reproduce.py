@@ -20,6 +20,7 @@ from pipeline.reproduction.data import bring_files
 from pipeline.reproduction.record import find_training
 from pipeline.tracking.finished import FinishedRun
 from pipeline.tracking.provenance import code_digest, git_commit
+from pipeline.tracking.sweep import OBJECTIVE
 from tests.test_register import fresh_database, store  # noqa: F401
 
 MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
@@ -32,6 +33,8 @@ def recorded(store, status="FINISHED", without=(), **tags) -> str:  # noqa: F811
     run = store.client.create_run(store.experiment_id, tags=tags)
     for key, value in HARDWARE.items():
         store.client.log_param(run.info.run_id, key, value)
+    if "metrics" not in without:
+        store.client.log_metric(run.info.run_id, OBJECTIVE, 0.5)
     if status != "RUNNING":
         store.client.set_terminated(run.info.run_id, status)
     return run.info.run_id
@@ -55,6 +58,7 @@ def test_a_training_is_found_by_its_id_and_by_its_version(store):  # noqa: F811
         ({"source.run_id": "d" * 32}, f"stands in for run {'d' * 32} of another store"),
         ({"git.commit": "unknown"}, "recorded without its git.commit"),
         ({"without": ["data.md5"]}, "recorded without its data.md5"),
+        ({"without": ["metrics"]}, "recorded without its metrics"),
     ],
 )
 def test_a_run_that_cannot_be_made_again_is_refused(store, run, said):  # noqa: F811
@@ -198,17 +202,17 @@ def test_all_stages_between_data_and_metrics_are_made_again():
 
 
 def test_files_of_ones_own_are_linked_unless_they_have_changed(tmp_path):
-    project, clone = tmp_path / "project", tmp_path / "clones" / "clone"
+    project, clone = tmp_path / "mine" / "all" / "project", tmp_path / "temporary" / "reproduce-1" / "project"
     (project / "my").mkdir(parents=True)
     clone.mkdir(parents=True)
     pairs = project / "my" / "pairs.csv"
     pairs.write_text("then")
-    (tmp_path / "out.csv").write_text("")
+    (tmp_path / "mine" / "out.csv").write_text("outside of the project")
     section = {"path": "my/pairs.csv", "fingerprint": f"sha256:{file_digest(pairs, 'sha256')}"}
     config = {"evaluation": {"contrast_pairs": section}, "corpus": {"path": "../../out.csv", "url": "https://a/b"}}
     bring_files(project, clone, config)
     assert (clone / "my" / "pairs.csv").read_text() == "then"
-    assert {path.name for path in tmp_path.iterdir()} == {"project", "clones", "out.csv"}
+    assert [path.name for path in (tmp_path / "temporary").iterdir()] == ["reproduce-1"]
     pairs.write_text("now")
     with pytest.raises(PipelineError, match="has changed since the run"):
         bring_files(project, clone, config)
@@ -217,6 +221,11 @@ def test_files_of_ones_own_are_linked_unless_they_have_changed(tmp_path):
 def test_what_varies_from_run_to_run_is_not_compared():
     found = pair({"test/a": 1.0, "speed/x": 2.0, "system/y": 3.0}, {"test/a": 1.0})
     assert [metric.name for metric in found] == ["test/a"]
+
+
+def test_where_something_is_tolerated_only_figures_of_whole_splits_count():
+    run = {"test/a": 1.0, "best/val_loss": 1.0, "best/epoch": 2.0, "train/grad_norm": 3.0, "worst_slice/reviews": 9.0}
+    assert [metric.name for metric in pair(run, {}, 0.1)] == ["best/val_loss", "test/a"]
 
 
 @pytest.mark.parametrize(

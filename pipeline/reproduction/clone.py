@@ -40,13 +40,21 @@ def store_uri(clone: Path) -> str:
     return f"sqlite:///{clone / 'mlflow.db'}"
 
 
-def succeeds(clone: Path, module: str, *arguments: str, quiet: bool = False) -> bool:
+def succeeds(clone: Path, module: str, *arguments: str, quiet: bool = False, **variables: str) -> bool:
     """Run `python -m <module>` in the clone, with its code; what it prints goes to standard error, or nowhere.
 
     Whatever ends this command early ends that one too.
+
+    Args:
+        clone: its folder.
+        module: of the clone, or of an installed package.
+        arguments: of the command.
+        quiet: print nothing.
+        variables: added to its environment.
     """
     environment = {key: value for key, value in os.environ.items() if key not in OF_THE_PROJECT}
     environment |= {"PYTHONPATH": str(clone), "MLFLOW_TRACKING_URI": store_uri(clone), "TMPDIR": str(clone.parent)}
+    environment |= variables
     output = subprocess.DEVNULL if quiet else sys.stderr
     command: Sequence[str] = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(command, cwd=clone, env=environment, stdout=output, stderr=output) as process:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 VARYING = ("speed/", "system/")
 """Metrics that no two runs share."""
+WHOLE_SPLITS = ("baseline/", "best/val_", "test/", "validation/")
+"""Metrics that move little when numbers are added in another order; those of a batch or a slice move much."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,18 @@ class Pair:
         return math.inf if math.isnan(apart) else apart
 
 
-def pair(then: Mapping[str, float], now: Mapping[str, float]) -> list[Pair]:
-    """Each metric of a run that must be the same every time, with the new value, in alphabetical order."""
-    return [Pair(name, then[name], now.get(name)) for name in sorted(then) if not name.startswith(VARYING)]
+def pair(then: Mapping[str, float], now: Mapping[str, float], tolerance: float = 0) -> list[Pair]:
+    """Each metric of a run that must be found again, with the new value, in alphabetical order.
+
+    Args:
+        then: the metrics of the run.
+        now: those of the run made again.
+        tolerance: where anything is tolerated, only the metrics of whole splits are compared.
+    """
+    names = [name for name in sorted(then) if not name.startswith(VARYING)]
+    if tolerance:
+        names = [name for name in names if name.startswith(WHOLE_SPLITS)]
+    return [Pair(name, then[name], now.get(name)) for name in names]
 
 
 def table(pairs: Sequence[Pair]) -> str:

@@ -41,7 +41,8 @@ def bring_data(project: Path, clone: Path, md5: str) -> None:
     if remote is not None and succeeds(clone, "dvc", "pull", "--remote", remote, "data.dvc"):
         return
     log.info("neither the DVC cache nor a remote has the data of the run: fetching the corpus anew")
-    if succeeds(clone, "pipeline.download"):
+    # the fingerprint of the user's own files is among the data; a trial's configuration lacks it
+    if succeeds(clone, "pipeline.compose", DVC_EXP_NAME="reproduce") and succeeds(clone, "pipeline.download"):
         (clone / "downloads").replace(clone / "data")
         if succeeds(clone, "dvc", "add", "--quiet", "data") and data_md5(clone) == md5:
             return

@@ -13,6 +13,7 @@ from pipeline.tracking.provenance import environment
 from pipeline.tracking.registry import find_alias
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
+from pipeline.tracking.sweep import OBJECTIVE
 
 TAGS = ("code.sha256", "data.md5", "git.commit")
 PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
@@ -46,6 +47,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
         raise PipelineError(f"run {run_id} is {status}; only one that is FINISHED has metrics to confirm")
     lacking = [key for key in TAGS if run.tags.get(key, "unknown") == "unknown"]
     lacking += [key for key in PARAMS if key not in run.params]
+    lacking += [] if OBJECTIVE in run.metrics else ["metrics"]
     if lacking:
         raise PipelineError(f"run {run_id} cannot be made again: it was recorded without its {lacking[0]}")
     return run
