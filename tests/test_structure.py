@@ -110,7 +110,7 @@ def test_each_of_them_has_one_room():
 
 ROOMS = (
     *("corpus", "evaluation", "explanation", "model", "pages"),
-    *("predicting", "serving", "sweeping", "text", "tracking"),
+    *("predicting", "reproduction", "serving", "sweeping", "text", "tracking"),
 )
 
 

@@ -1,0 +1,73 @@
+"""A temporary clone of the project, in which a run is made again: nothing in the project itself changes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pipeline.errors import PipelineError
+
+OF_THE_PROJECT = ("DVC_EXP_NAME", "DVC_ROOT")
+"""Variables that would lead a command back to the project."""
+
+
+def find_commit(project: Path, name: str) -> str | None:
+    """The hash of the commit of this name or hash; None where the repository has none."""
+    command = ["git", "-C", str(project), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+@contextmanager
+def temporary_clone(project: Path, commit: str) -> Iterator[Path]:
+    """Yield a clone of the project with `commit` checked out; it shares git's objects, and is removed at the end.
+
+    Raises:
+        PipelineError: git failed.
+    """
+    with TemporaryDirectory(prefix="reproduce-") as folder:
+        clone = Path(folder) / "project"
+        _git("clone", "--quiet", "--shared", "--no-checkout", str(project), str(clone))
+        _git("-C", str(clone), "checkout", "--quiet", "--detach", commit)
+        yield clone
+
+
+def store_uri(clone: Path) -> str:
+    """The clone's own MLflow store."""
+    return f"sqlite:///{clone / 'mlflow.db'}"
+
+
+def succeeds(clone: Path, module: str, *arguments: str, quiet: bool = False, **variables: str) -> bool:
+    """Run `python -m <module>` in the clone, with its code; what it prints goes to standard error, or nowhere.
+
+    Whatever ends this command early ends that one too.
+
+    Args:
+        clone: its folder.
+        module: of the clone, or of an installed package.
+        arguments: of the command.
+        quiet: print nothing.
+        variables: added to its environment.
+    """
+    environment = {key: value for key, value in os.environ.items() if key not in OF_THE_PROJECT}
+    environment |= {"PYTHONPATH": str(clone), "MLFLOW_TRACKING_URI": store_uri(clone), "TMPDIR": str(clone.parent)}
+    environment |= variables
+    output = subprocess.DEVNULL if quiet else sys.stderr
+    command: Sequence[str] = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, cwd=clone, env=environment, stdout=output, stderr=output) as process:
+        try:
+            return process.wait() == 0
+        except BaseException:
+            process.terminate()
+            process.wait()  # or the clone would be removed under its hands
+            raise
+
+
+def _git(*arguments: str) -> None:
+    try:
+        subprocess.run(["git", *arguments], capture_output=True, text=True, check=True)
+    except subprocess.CalledProcessError as error:
+        raise PipelineError(f"the project cannot be cloned: {error.stderr.strip()}") from None

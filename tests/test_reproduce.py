@@ -1,0 +1,262 @@
+"""What can be made again, and what is said of it. Real trainings are in tests/integration/test_reproduce.py."""
+
+import math
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.checksum import file_digest
+from pipeline.compose import compose_config
+from pipeline.config import WORKSPACE
+from pipeline.errors import PipelineError
+from pipeline.reproduce import commit_of, configuration, require_code, stages
+from pipeline.reproduction.clone import succeeds, temporary_clone
+from pipeline.reproduction.comparison import pair, table, verdict
+from pipeline.reproduction.data import bring_files
+from pipeline.reproduction.record import find_training
+from pipeline.tracking.finished import FinishedRun
+from pipeline.tracking.provenance import code_digest, git_commit
+from pipeline.tracking.sweep import OBJECTIVE
+from tests.test_register import fresh_database, store  # noqa: F401
+
+MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
+HARDWARE = {"hardware.device": "cpu", "hardware.precision": "32-true", "hardware.threads": "3"}
+
+
+def recorded(store, status="FINISHED", without=(), **tags) -> str:  # noqa: F811
+    """The id of a run in the store."""
+    tags = {key: value for key, value in {**MADE_FROM, **tags}.items() if key not in without}
+    run = store.client.create_run(store.experiment_id, tags=tags)
+    for key, value in HARDWARE.items():
+        store.client.log_param(run.info.run_id, key, value)
+    if "metrics" not in without:
+        store.client.log_metric(run.info.run_id, OBJECTIVE, 0.5)
+    if status != "RUNNING":
+        store.client.set_terminated(run.info.run_id, status)
+    return run.info.run_id
+
+
+def test_a_training_is_found_by_its_id_and_by_its_version(store):  # noqa: F811
+    run_id = recorded(store)
+    store.client.create_registered_model("sentiment")
+    store.client.create_model_version("sentiment", f"{store.client.get_run(run_id).info.artifact_uri}/model", run_id)
+    store.client.set_registered_model_alias("sentiment", "champion", "1")
+    for name in (run_id, "models:/sentiment@champion", "models:/sentiment/1"):
+        assert find_training(store, name).run_id == run_id
+
+
+@pytest.mark.parametrize(
+    ("run", "said"),
+    [
+        ({"status": "RUNNING"}, "is RUNNING; only one that is FINISHED"),
+        ({"status": "FAILED"}, "is FAILED; only one that is FINISHED"),
+        ({"stage": "sweep"}, "is no training, its stage is sweep"),
+        ({"source.run_id": "d" * 32}, f"stands in for run {'d' * 32} of another store"),
+        ({"git.commit": "unknown"}, "recorded without its git.commit"),
+        ({"without": ["data.md5"]}, "recorded without its data.md5"),
+        ({"without": ["metrics"]}, "recorded without its metrics"),
+    ],
+)
+def test_a_run_that_cannot_be_made_again_is_refused(store, run, said):  # noqa: F811
+    with pytest.raises(PipelineError, match=said):
+        find_training(store, recorded(store, **run))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("0" * 32, "has no such run; `make ui` shows the ids there are"),
+        ("grid: lr", "has no such run; `make ui` shows the ids there are"),
+        ("models:/sentiment@champion", "has no such alias"),
+        ("models:/sentiment", "give a version as models:/sentiment@champion"),
+        ("models:/sentiment/7", "Model Version (name=sentiment, version=7) not found"),
+    ],
+)
+def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch):  # noqa: F811, ARG001
+    monkeypatch.setattr(sys, "argv", ["reproduce", name])
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(str(WORKSPACE / "pipeline" / "reproduce.py"), run_name="__main__")
+    signal.signal(signal.SIGTERM, handler)
+    printed = capsys.readouterr()
+    assert end.value.code == 1
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert said in printed.err
+    assert len(printed.err.splitlines()) == 1
+
+
+def git(project: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(project), *arguments], capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """A repository with some code."""
+    project = tmp_path / "project"
+    (project / "pipeline").mkdir(parents=True)
+    (project / "pipeline" / "code.py").write_text("first = 1\n")
+    git(tmp_path, "init", "--quiet", str(project))
+    git(project, "config", "user.name", "A Tester")
+    git(project, "config", "user.email", "tester@example.org")
+    commit(project)
+    return project
+
+
+def commit(project: Path) -> str:
+    git(project, "add", "--all")
+    git(project, "commit", "--quiet", "--message", "A step")
+    return git_commit(project)
+
+
+def run_at(project: Path, **tags: str) -> FinishedRun:
+    """A run made from what stands in the project now."""
+    made_from = {"git.commit": git_commit(project), "code.sha256": code_digest(project), "git.dirty": "false"}
+    return FinishedRun("e" * 32, {**made_from, **tags}, HARDWARE, {"test/accuracy": 1.0})
+
+
+def test_the_clone_is_at_the_runs_commit_and_goes_whatever_happens(project):
+    run = run_at(project)
+    (project / "pipeline" / "code.py").write_text("second = 2\n")
+    later = commit(project)
+    with pytest.raises(KeyboardInterrupt), temporary_clone(project, commit_of(project, run, None)) as clone:
+        require_code(run, clone, None)
+        assert (clone / "pipeline" / "code.py").read_text() == "first = 1\n"
+        raise KeyboardInterrupt
+    assert not clone.parent.exists()
+    assert git_commit(project) == later
+    assert git(project, "status", "--porcelain") == ""
+
+
+def test_a_commit_that_was_amended_since_is_found(project):
+    run = run_at(project)
+    git(project, "commit", "--quiet", "--amend", "--message", "Other words")
+    with temporary_clone(project, commit_of(project, run, None)) as clone:
+        assert git_commit(clone) == run.tags["git.commit"]
+
+
+def test_a_commit_of_another_repository_is_refused(project):
+    run = run_at(project, **{"git.commit": "f" * 40})
+    with pytest.raises(PipelineError, match=f"commit {'f' * 40}, which this repository does not have; `git fetch`"):
+        commit_of(project, run, None)
+    with pytest.raises(PipelineError, match="--commit --help: the repository has no such commit"):
+        commit_of(project, run, "--help")
+
+
+def test_code_that_was_not_committed_is_refused_until_its_commit_is_named(project):
+    (project / "pipeline" / "code.py").write_text("second = 2\n")
+    run = run_at(project, **{"git.dirty": "true"})
+    with (
+        temporary_clone(project, commit_of(project, run, None)) as clone,
+        pytest.raises(PipelineError, match="were not committed then; if they have been since, name the commit"),
+    ):
+        require_code(run, clone, None)
+    named = commit(project)
+    with temporary_clone(project, commit_of(project, run, named[:10])) as clone:
+        require_code(run, clone, named)
+
+
+def test_changes_beside_the_code_are_told_and_no_hindrance(project, caplog):
+    run = run_at(project, **{"git.dirty": "true"})
+    with temporary_clone(project, commit_of(project, run, None)) as clone:
+        require_code(run, clone, None)
+    assert "changes that were not committed, none in pipeline/" in caplog.text
+
+
+def test_a_command_runs_with_the_code_and_the_store_of_the_clone(project, monkeypatch):
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "PYTHONSAFEPATH"):
+        monkeypatch.setenv(name, str(project))
+    (project / "pipeline" / "__init__.py").touch()
+    (project / "pipeline" / "code.py").write_text(
+        "import os, pathlib, sys\n"
+        "here = pathlib.Path(__file__).resolve().parents[1]\n"
+        "ours = pathlib.Path.cwd() == here and f'{here}/mlflow.db' in os.environ['MLFLOW_TRACKING_URI']\n"
+        "sys.exit(0 if ours and 'DVC_ROOT' not in os.environ else 3)\n"
+    )
+    with temporary_clone(project, commit(project)) as clone:
+        assert succeeds(clone, "pipeline.code", quiet=True)
+        assert not succeeds(clone, "pipeline.nothing", quiet=True)
+
+
+def test_the_configuration_is_the_runs_on_what_it_ran_on():
+    config = {key: value for key, value in compose_config(["model=gru"]).items() if key not in ("tracking", "sweep")}
+    config["evaluation"]["memory_ladder"]["fingerprint"] = "sha256:0"
+    values = configuration(run_at(WORKSPACE), config, WORKSPACE)
+    assert values["model"]["cell"] == "gru"
+    assert values["trainer"] == {"accelerator": "cpu", "precision": "32-true", "threads": 3, "processes": 1}
+    assert values["evaluation"]["memory_ladder"]["fingerprint"] is None
+    assert {"tracking", "sweep"} <= set(values)
+
+
+def test_all_stages_between_data_and_metrics_are_made_again():
+    run = run_at(WORKSPACE)
+    trained = ["preprocess", "pretrain", "pseudo_label", "train"]
+    assert stages(run, WORKSPACE) == [*trained, "evaluate"]
+    assert stages(FinishedRun(run.run_id, run.tags, run.params, {"best/epoch": 1.0}), WORKSPACE) == trained
+
+
+def test_files_of_ones_own_are_linked_unless_they_have_changed(tmp_path):
+    project, clone = tmp_path / "mine" / "all" / "project", tmp_path / "temporary" / "reproduce-1" / "project"
+    (project / "my").mkdir(parents=True)
+    clone.mkdir(parents=True)
+    pairs = project / "my" / "pairs.csv"
+    pairs.write_text("then")
+    (tmp_path / "mine" / "out.csv").write_text("outside of the project")
+    section = {"path": "my/pairs.csv", "fingerprint": f"sha256:{file_digest(pairs, 'sha256')}"}
+    config = {"evaluation": {"contrast_pairs": section}, "corpus": {"path": "../../out.csv", "url": "https://a/b"}}
+    bring_files(project, clone, config)
+    assert (clone / "my" / "pairs.csv").read_text() == "then"
+    assert [path.name for path in (tmp_path / "temporary").iterdir()] == ["reproduce-1"]
+    pairs.write_text("now")
+    with pytest.raises(PipelineError, match="has changed since the run"):
+        bring_files(project, clone, config)
+
+
+def test_what_varies_from_run_to_run_is_not_compared():
+    found = pair({"test/a": 1.0, "speed/x": 2.0, "system/y": 3.0}, {"test/a": 1.0})
+    assert [metric.name for metric in found] == ["test/a"]
+
+
+def test_where_something_is_tolerated_only_figures_of_whole_splits_count():
+    run = {"test/a": 1.0, "best/val_loss": 1.0, "best/epoch": 2.0, "train/grad_norm": 3.0, "worst_slice/reviews": 9.0}
+    assert [metric.name for metric in pair(run, {}, 0.1)] == ["best/val_loss", "test/a"]
+
+
+@pytest.mark.parametrize(
+    ("now", "tolerance", "same_weights", "expected"),
+    [
+        ({"a": 0.5, "b": math.nan}, 0, True, "reproduced: all 2 metrics equal"),
+        ({"a": 0.5, "b": math.nan}, 0, None, "reproduced: all 2 metrics equal"),
+        ({"a": 0.51, "b": math.nan}, 0.1, False, "reproduced: all 2 metrics equal within 0.1"),
+        ({"a": 0.5, "b": math.nan}, 0, False, "not reproduced: all 2 metrics equal, but the weights are others"),
+        ({"a": 0.5}, 9, False, "not reproduced: 1 of 2 metrics differ, most of all b: nan, now missing"),
+        (
+            {"a": math.nextafter(0.5, 1), "b": math.nan},
+            0,
+            True,
+            "not reproduced: 1 of 2 metrics differ, most of all a: 0.5, now 0.5000000000000001; "
+            "the weights are the same: it was evaluated by other code or settings",
+        ),
+        ({"a": 0.7, "b": 1.0}, 0.1, False, "not reproduced: 2 of 2 metrics differ, most of all b: nan, now 1.0"),
+    ],
+)
+def test_the_verdict(now, tolerance, same_weights, expected):
+    reproduced, words = verdict(pair({"a": 0.5, "b": math.nan}, now), tolerance, same_weights)
+    assert words == expected
+    assert reproduced == words.startswith("reproduced")
+
+
+def test_the_table_has_each_metric_beside_the_new_one():
+    lines = table(pair({"test/b": 0.25, "a": 1.0, "c": 2.0}, {"test/b": 0.5, "a": 1.0})).splitlines()
+    assert [line.split() for line in lines] == [
+        ["metric", "run", "now", "difference"],
+        ["a", "1.0", "1.0"],
+        ["c", "2.0", "missing", "inf"],
+        ["test/b", "0.25", "0.5", "0.25"],
+    ]
