@@ -94,6 +94,20 @@ def test_processes_that_open_a_fresh_store_at_once_share_it(
     assert {run.info.status for run in runs} == {"FINISHED"}
 
 
+def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with subprocess.Popen([sys.executable, "-c", OPEN_AND_LOG, "killed"], cwd=WORKSPACE) as process:
+        while not any(path.stat().st_size for path in tmp_path.rglob("mlflow.db")):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        process.kill()
+    assert not (tmp_path / "mlflow.db").exists(), "mlflow does not go on with tables half made"
+    store = connect(tracking())
+    assert store.client.search_runs([store.experiment_id]) == []
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
+
+
 def test_runs_and_artifacts_stay_in_the_project_wherever_it_is_called_from(
     root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -116,9 +117,10 @@ def _open_file(uri: str, config: TrackingConfig) -> Store:
     database = Path(uri.removeprefix(SQLITE))
     artifacts = database.parent / ARTIFACTS
     artifacts.mkdir(parents=True, exist_ok=True)
-    _probe_database(uri)
     # Two processes that create the tables of a fresh file at once crash in mlflow.
     with FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
+        _create(database)
+        _probe_database(uri)
         store = _open(uri, config, artifacts)
         recorded = store.client.get_experiment(store.experiment_id).artifact_location
         if recorded != artifacts.as_uri() and recorded.endswith(f"/{ARTIFACTS}"):
@@ -126,10 +128,25 @@ def _open_file(uri: str, config: TrackingConfig) -> Store:
     return store
 
 
+def _create(database: Path) -> None:
+    """Make a missing file, whole or not at all: with tables half made, as a kill leaves them, mlflow never goes on."""
+    unfinished = database.with_name(f".{database.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if not database.exists():
+        unfinished.mkdir()
+        _create_tables(MlflowClient(f"{SQLITE}{unfinished / database.name}"))
+        (unfinished / database.name).replace(database)
+        shutil.rmtree(unfinished)
+
+
 def _open(uri: str, config: TrackingConfig, artifacts: Path | None) -> Store:
     client = MlflowClient(uri)
-    client.search_registered_models(max_results=1)  # the registry creates its part of the database on its first call
+    _create_tables(client)
     return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.patience)
+
+
+def _create_tables(client: MlflowClient) -> None:
+    client.search_registered_models(max_results=1)  # the first call does
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:
