@@ -132,19 +132,6 @@ def test_an_experiment_trains_with_its_override_and_a_plain_run_goes_back(copy, 
     assert stages_run(again.stdout)[0] == "compose"
 
 
-def test_queued_experiments_train_in_copies_and_log_to_the_one_store(copy):
-    copy.run("dvc", "exp", "run", "--queue", "-S", "model.hidden_dim=4,6")
-    copy.run("dvc", "exp", "run", "--run-all")
-    runs = training_runs(copy)
-    assert len(runs) == 3
-    assert {run.data.params["model.hidden_dim"] for run in runs} == {"16", "4", "6"}
-    assert all(run.info.status == "FINISHED" for run in runs)
-    client = store(copy)
-    champion = client.get_model_version_by_alias("sentiment", "champion")
-    assert champion.run_id == next(run.info.run_id for run in runs if run.data.params["model.hidden_dim"] == "16")
-    assert client.get_model_version_by_alias("sentiment", "challenger").version != champion.version
-
-
 def test_a_sweep_gives_a_run_for_each_trial_and_touches_no_output_of_dvc(copy):
     copy.run("python", "-m", "pipeline.train", "-m", "model.hidden_dim=4,6", "training=smoke", "training.epochs=1")
     runs = training_runs(copy)[1:]
