@@ -1,16 +1,19 @@
 """A sentiment-training pipeline: DVC stages, Hydra configs, a Lightning SentimentRNN, MLflow tracking and registry."""
 
+import os
 import signal
 import sys
 from types import FrameType
 from typing import NoReturn
 
+STDERR = 2
 _LINES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def end(number: int, _frame: FrameType | None = None) -> NoReturn:
     """End the command for a signal: one line, and the exit code that shells give it."""
-    print(_LINES[signal.Signals(number)], file=sys.stderr)
+    # not by print: it refuses where the signal came in the middle of another line, and logging would hide that
+    os.write(STDERR, f"{_LINES[signal.Signals(number)]}\n".encode())
     sys.exit(128 + number)
 
 

@@ -1,10 +1,12 @@
 """What all commands share."""
 
+import fcntl
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -40,6 +42,31 @@ def test_signals_end_a_command_tidily(send, code):
     returned, errors = run(hear + WAIT + "while True: time.sleep(0.1)", send)
     assert returned == code
     assert len(errors.splitlines()) == 1
+
+
+def waiting_in(pipe):
+    """Bytes that nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def test_a_signal_in_the_middle_of_a_log_line_is_heard():
+    code = WAIT + "import logging\n    for _ in range(10_000): logging.info('x' * 100)"
+    buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=buffered,
+        cwd=WORKSPACE,
+    )
+    assert process.stdout.readline() == "ready\n"
+    while waiting_in(process.stderr) < 60_000:  # a pipe holds little more: then the write of a line has no end
+        assert process.poll() is None
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "terminated" in errors
 
 
 def test_a_log_file_ends_with_the_error(tmp_path):
