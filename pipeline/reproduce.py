@@ -25,7 +25,7 @@ import yaml
 from pipeline.checksum import file_digest
 from pipeline.cli import Parser, tidy_exit
 from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE, validate
+from pipeline.config import WORKSPACE, TrackingConfig, validate
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_text
 from pipeline.reproduction.clone import find_commit, store_uri, succeeds, temporary_clone
@@ -56,7 +56,8 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
     Raises:
         PipelineError: it cannot be trained again.
     """
-    store = connect(validate(compose_config([])).tracking)
+    tracking = validate(compose_config([])).tracking
+    store = connect(tracking)
     run = find_training(store, name)
     config = read_config(store, run.run_id)
     weights = weights_digest(store, run.run_id)
@@ -71,7 +72,7 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
         bring_data(WORKSPACE, clone, run.tags["data.md5"])
         for stage in stages(run, clone):
             perform(stage, clone, commit)
-        again = trained_again(store, clone)
+        again = trained_again(tracking, store, clone)
         weights_now = file_digest(clone / "artifacts" / WEIGHTS, "sha256")
     pairs = pair(run.metrics, again.metrics, tolerance)
     reproduced, words = verdict(pairs, tolerance, None if weights is None else weights == weights_now)
@@ -156,7 +157,7 @@ def perform(stage: str, clone: Path, commit: str) -> None:
         raise PipelineError(f"stage {stage} failed at commit {commit[:12]}; what it said stands above")
 
 
-def trained_again(store: Store, clone: Path) -> FinishedRun:
+def trained_again(tracking: TrackingConfig, store: Store, clone: Path) -> FinishedRun:
     """The new run, from the clone's own store.
 
     Raises:
@@ -164,7 +165,7 @@ def trained_again(store: Store, clone: Path) -> FinishedRun:
     """
     run_id = read_json(clone / "artifacts" / "run.json", "the training did not end well", "run_id")["run_id"]
     with as_default(replace(store, uri=store_uri(clone))):
-        of_clone = connect(validate(compose_config([])).tracking)
+        of_clone = connect(tracking)
     found = find_finished(of_clone, run_id)
     if found is None:
         raise PipelineError(f"the new run {run_id} did not end well; what it said stands above")

@@ -28,11 +28,7 @@ def read_info(data: Path) -> dict[str, Any]:
 
 def count_rows(data: Path) -> int:
     """Reviews in all files together."""
-    total = 0
-    for _, path in _files(data):
-        with _opened(path) as file:
-            total += file.metadata.num_rows
-    return total
+    return sum(group.rows for group in row_groups(data))
 
 
 def has_groups(data: Path) -> bool:
