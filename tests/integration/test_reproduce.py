@@ -102,7 +102,7 @@ def test_one_that_is_stopped_leaves_nothing(project: Project, number: signal.Sig
     command = [sys.executable, "-m", "pipeline.reproduce", run.info.run_id]
     with subprocess.Popen(command, cwd=project.root, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
-        assert any("stage pretrain" in line for line in process.stderr), "it ended before"
+        assert any("MLflow run lstm" in line for line in process.stderr), "it ended before"
         assert temporary_files(project)
         os.kill(process.pid, number)
         said = process.stderr.read()
