@@ -28,12 +28,12 @@ from pipeline.compose import compose_config
 from pipeline.config import WORKSPACE, TrackingConfig, validate
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_text
-from pipeline.reproduction.clone import find_commit, store_uri, succeeds, temporary_clone
+from pipeline.reproduction.clone import store_uri, succeeds, temporary_clone
 from pipeline.reproduction.comparison import pair, table, verdict
 from pipeline.reproduction.data import bring_data, bring_files
 from pipeline.reproduction.record import WEIGHTS, changed_environment, find_training, weights_digest
 from pipeline.tracking.finished import FinishedRun, find_finished, read_config
-from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest
+from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
 from pipeline.tracking.store import Store, as_default, connect
 
 NO_PART = ("compose", "download", "register")

@@ -1,6 +1,7 @@
 """What can be made again, and what is said of it. Real trainings are in tests/integration/test_reproduce.py."""
 
 import math
+import os
 import runpy
 import signal
 import subprocess
@@ -260,3 +261,32 @@ def test_the_table_has_each_metric_beside_the_new_one():
         ["c", "2.0", "missing", "inf"],
         ["test/b", "0.25", "0.5", "0.25"],
     ]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stage_that_was_just_being_started_is_ended_too(project, tmp_path, number, code):
+    """The signal comes where a stage runs already and `Popen` has not returned yet."""
+    stage = f"import os, time\nopen({str(tmp_path / 'stage')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    (project / "pipeline" / "__init__.py").touch()
+    (project / "pipeline" / "stage.py").write_text(stage)
+    command = f"""
+import os, pathlib, subprocess, time
+from pipeline.cli import tidy_exit
+from pipeline.reproduction.clone import succeeds
+
+class SlowToReturn(subprocess.Popen):
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        while not pathlib.Path({str(tmp_path / "stage")!r}).exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), {int(number)})
+
+subprocess.Popen = SlowToReturn
+with tidy_exit():
+    succeeds(pathlib.Path({str(project)!r}), "pipeline.stage")
+"""
+    ended = subprocess.run([sys.executable, "-c", command], cwd=WORKSPACE, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr in ("interrupted\n", "terminated\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "stage").read_text()), 0)

@@ -1,6 +1,7 @@
 """A temporary clone of the project, in which a run is made again: nothing in the project itself changes."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,13 +13,6 @@ from pipeline.errors import PipelineError
 
 OF_THE_PROJECT = ("DVC_EXP_NAME", "DVC_ROOT")
 """Variables that would lead a command back to the project."""
-
-
-def find_commit(project: Path, name: str) -> str | None:
-    """The hash of the commit of this name or hash; None where the repository has none."""
-    command = ["git", "-C", str(project), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    return found.stdout.strip() or None
 
 
 @contextmanager
@@ -57,13 +51,32 @@ def succeeds(clone: Path, module: str, *arguments: str, quiet: bool = False, **v
     environment |= variables
     output = subprocess.DEVNULL if quiet else sys.stderr
     command: Sequence[str] = [sys.executable, "-m", module, *arguments]
-    with subprocess.Popen(command, cwd=clone, env=environment, stdout=output, stderr=output) as process:
-        try:
-            return process.wait() == 0
-        except BaseException:
+    process = None
+    try:
+        with _signals_wait():
+            process = subprocess.Popen(command, cwd=clone, env=environment, stdout=output, stderr=output)
+        return process.wait() == 0
+    finally:
+        if process is not None:
             process.terminate()
             process.wait()  # or the clone would be removed under its hands
-            raise
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Answer an interrupt or a termination at the end of the block: a process half started could not be ended."""
+    came: list[int] = []
+    answers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, answer in answers.items():
+        if answer is not signal.SIG_IGN:  # which the process to be started inherits
+            signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, answer in answers.items():
+            signal.signal(number, answer)
+    for received in came:
+        signal.raise_signal(received)
 
 
 def _git(*arguments: str) -> None:

@@ -100,7 +100,12 @@ def model_kind(config: Config) -> str:
 
 def git_commit(workspace: Path = WORKSPACE) -> str:
     """The commit checked out, or `unknown` outside git."""
-    return _git(workspace, "rev-parse", "--verify", "HEAD") or UNKNOWN
+    return find_commit(workspace, "HEAD") or UNKNOWN
+
+
+def find_commit(workspace: Path, name: str) -> str | None:
+    """The hash of the commit of this name or hash; None where the repository has none."""
+    return _git(workspace, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
 
 
 def git_dirty(workspace: Path = WORKSPACE) -> str:
