@@ -77,13 +77,16 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
     version = find_version(store, name, content_hash(folder))
     if version is None:
         version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
-    champion = find_alias(store, name, CHAMPION)
-    comparison = None
-    if version == champion:
-        decision = Decision(CHAMPION, f"version {version} is champion already")
-    else:
+    while True:
+        champion = find_alias(store, name, CHAMPION)
+        if version == champion:
+            comparison, decision = None, Decision(CHAMPION, f"version {version} is champion already")
+            break
         comparison, decision = _decide(config, store, workspace, champion, queued)
-        tag_version(store, name, version, _decision_tags(comparison, decision))
+        if find_alias(store, name, CHAMPION) == champion:
+            tag_version(store, name, version, _decision_tags(comparison, decision))
+            break
+        logger.info("another project has named a new champion meanwhile; comparing with that")
     set_alias(store, name, version, decision.alias)
     return {
         "registered": True,

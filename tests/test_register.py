@@ -5,7 +5,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
 
+from pipeline.evaluation.champion import Comparison, compare
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.files import write_json
 from pipeline.model.build import build_network
@@ -22,7 +26,7 @@ from pipeline.serving.folder import save
 from pipeline.serving.predictor import Predictor
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.provenance import run_tags
-from pipeline.tracking.registry import find_alias
+from pipeline.tracking.registry import Candidate, download_model, find_alias, register_version
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration
@@ -142,6 +146,61 @@ def test_a_queued_experiment_never_becomes_champion(store: Store, tmp_path: Path
     outcome(workspace(tmp_path / "first", errors=5))
     assert outcome(workspace(tmp_path / "second", errors=0), queued=True)["alias"] == "challenger"
     assert aliases(store) == ("1", "2")
+
+
+@pytest.mark.parametrize("mine_first", [True, False])
+def test_a_model_that_two_projects_register_at_the_same_moment_is_one_version(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine_first: bool
+) -> None:
+    with training_run(store, "of both", run_tags(CONFIG)) as run:
+        pass
+    model = workspace(tmp_path / "w", errors=1) / "artifacts" / "model"
+    create = MlflowClient.create_model_version
+    created: list[Callable[[], ModelVersion]] = []
+    done: list[ModelVersion] = []
+    registered = []
+
+    def register_from(project: str) -> None:
+        with monkeypatch.context() as there:
+            there.setenv("DVC_ROOT", str(tmp_path / project))
+            registered.append(register_version(store, "sentiment", "", Candidate(model, run.run_id, {}, "")))
+
+    def meet(*arguments: Any, **keywords: Any) -> ModelVersion:
+        """Both have logged the model when the first version is made."""
+        created.append(lambda: create(*arguments, **keywords))
+        if len(created) == 1:
+            register_from("other")
+            return done.pop() if mine_first else created[0]()
+        if mine_first:
+            done.append(created[0]())
+        return created[1]()
+
+    monkeypatch.setattr(MlflowClient, "create_model_version", meet)
+    register_from("mine")
+    assert registered == ["1", "1"]
+    assert versions(store) == ["1"]
+    kept = download_model(store, "sentiment", "1", tmp_path)
+    assert (kept / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    assert len(store.client.search_logged_models([store.experiment_id])) == 1
+    assert len(list((tmp_path / "store" / "mlartifacts").glob("**/MLmodel"))) == 1
+
+
+def test_a_champion_that_another_project_names_meanwhile_counts(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome(workspace(tmp_path / "first", errors=10))
+    outcome(workspace(tmp_path / "second", errors=0), queued=True)
+    assert aliases(store) == ("1", "2")
+
+    def meanwhile(*arguments: Any) -> Comparison:
+        if find_alias(store, "sentiment", "champion") == "1":
+            store.client.set_registered_model_alias("sentiment", "champion", "2")
+        return compare(*arguments)
+
+    monkeypatch.setattr("pipeline.register.compare", meanwhile)
+    result = outcome(workspace(tmp_path / "third", errors=9))
+    assert (result["alias"], result["champion_before"], result["champion_accuracy"]) == ("challenger", "2", 1.0)
+    assert aliases(store) == ("2", "3")
 
 
 def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: Store, tmp_path: Path) -> None:

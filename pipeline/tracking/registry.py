@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import logging
+import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,11 +21,14 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.config import project_root
 from pipeline.files import write_text
 from pipeline.tracking.store import Store, as_default, clear_errors
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
+PROJECT_TAG = "project.sha256"
+"""Of a logged model: a hash of the machine and the folder it was logged from."""
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVING_CODE = ("__init__.py", "config", "errors.py", "files.py", "model", "serving", "text")
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
@@ -40,6 +45,8 @@ LONGEST = 5000
 CARD = "README.md"
 """The description, beside the model's weights."""
 EXAMPLE = ["A warm, funny film that I would gladly see again.", "Two hours of my life that nobody gives back."]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,9 +72,10 @@ def content_hash(folder: Path) -> str:
 
 
 def find_version(store: Store, name: str, content: str) -> str | None:
-    """The version that holds the model of this content hash."""
+    """The version that holds the model of this content hash, the first if another is just being withdrawn."""
     versions = store.client.search_model_versions(f"name='{name}'")
-    return next((str(found.version) for found in versions if found.tags.get(CONTENT_TAG) == content), None)
+    numbers = [int(found.version) for found in versions if found.tags.get(CONTENT_TAG) == content]
+    return str(min(numbers)) if numbers else None
 
 
 def find_alias(store: Store, name: str, alias: str) -> str | None:
@@ -99,7 +107,8 @@ def download_model(store: Store, name: str, version: str, destination: Path) -> 
 def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
     """Log the model to its run and register it as a new version, which bears its tags from the first moment.
 
-    One process at a time may do so: `only_registering`. What a killed one has logged and not registered goes first.
+    One process at a time may do so in a project: `only_registering`. What a killed one has logged and not registered
+    goes first. Where another project registers the same model at the same moment, the first version stays.
 
     Args:
         store: an open store.
@@ -111,7 +120,7 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
         The version.
     """
     _remove_unregistered(store, candidate.run_id)
-    model_id = _log_model(store, name, candidate)
+    model_id, content = _log_model(store, name, candidate), content_hash(candidate.folder)
     try:
         store.client.create_registered_model(name, description=description)
     except MlflowException as error:
@@ -122,10 +131,16 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
             name,
             source=f"models:/{model_id}",
             run_id=candidate.run_id,
-            tags={**candidate.tags, CONTENT_TAG: content_hash(candidate.folder)},
+            tags={**candidate.tags, CONTENT_TAG: content},
             description=_shortened(candidate.description),
             model_id=model_id,
         )
+    first = find_version(store, name, content)
+    if first is not None and first != str(version.version):
+        logger.info("another project has registered this model at the same moment, as version %s", first)
+        store.client.delete_model_version(name, version.version)
+        _remove_unregistered(store, candidate.run_id)
+        return first
     link = [{"name": name, "version": version.version}]
     store.client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: json.dumps(link)})
     return str(version.version)
@@ -146,19 +161,28 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
 
 
 def _remove_unregistered(store: Store, run_id: str) -> None:
+    """Remove the run's models that this project has logged; another project may be about to register its own."""
     registered = {version.source for version in store.client.search_model_versions(f"run_id = '{run_id}'")}
     experiment = store.client.get_run(run_id).info.experiment_id
     for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
-        if f"models:/{model.model_id}" not in registered:
+        if model.tags.get(PROJECT_TAG) == _project() and f"models:/{model.model_id}" not in registered:
             get_artifact_repository(model.artifact_location, tracking_uri=store.uri).delete_artifacts()  # type: ignore[no-untyped-call]
             store.client.delete_logged_model(model.model_id)
+
+
+def _project() -> str:
+    return hashlib.sha256(f"{platform.node()} {project_root()}".encode()).hexdigest()
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:
     client = store.client
     run = client.get_run(candidate.run_id)
     model = client.create_logged_model(
-        run.info.experiment_id, name, candidate.run_id, tags=dict(candidate.tags), params=run.data.params
+        run.info.experiment_id,
+        name,
+        candidate.run_id,
+        tags={**candidate.tags, PROJECT_TAG: _project()},
+        params=run.data.params,
     )
     status = LoggedModelStatus.FAILED
     try:

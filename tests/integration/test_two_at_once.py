@@ -1,13 +1,17 @@
 """Two commands at once in one project: each ends well or says why not, and nothing is spoilt."""
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.conftest import Project
+from tests.servers import MLflowServer
 from tests.test_pipeline import edit
 from tests.test_sweeps import SWEEP, runs
 from tests.torture.checks import leftovers, registry_faults
@@ -15,6 +19,7 @@ from tests.torture.checks import leftovers, registry_faults
 REPRO = ("dvc", "repro")
 GRID = (*SWEEP, "model.hidden_dim=4,6")
 OTHER_GRID = (*SWEEP, "model.hidden_dim=5,7")
+REGISTER = ("python", "-m", "pipeline.register")
 WAITS = ("is busy, it is being blocked by", "Unable to acquire lock", "another process runs this very sweep")
 """What DVC and a sweep say."""
 
@@ -29,17 +34,23 @@ def project(trained: Project, tmp_path: Path) -> Project:
 
 
 def at_once(project: Project, *commands: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Exit codes of commands that were started at the same moment, and what they printed."""
+    """Exit codes of commands that were started in a project at the same moment, and what they printed."""
+    return all_at_once([(project, command) for command in commands])
+
+
+def all_at_once(commands: Sequence[tuple[Project, tuple[str, ...]]], **environment: str) -> list[tuple[int, str]]:
+    """The same for commands in several projects."""
     binaries = Path(sys.executable).parent
     started = [
         subprocess.Popen(
             [str(binaries / command[0]), *command[1:]],
             cwd=project.root,
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for command in commands
+        for project, command in commands
     ]
     printed = [process.communicate(timeout=600)[0] for process in started]
     return [(process.returncode, text) for process, text in zip(started, printed, strict=True)]
@@ -87,7 +98,21 @@ def test_two_registrations_in_an_empty_store(trained: Project, tmp_path: Path) -
     project = Project(tmp_path / "project")
     (project.root / "mlflow.db").unlink()
     shutil.rmtree(project.root / "mlartifacts")
-    register = ("python", "-m", "pipeline.register")
-    ended = at_once(project, register, register)
+    ended = at_once(project, REGISTER, REGISTER)
     assert [code for code, _ in ended] == [0, 0], ended
     assert registry_faults(project.root) == []
+
+
+def test_two_projects_that_register_one_model_on_a_server(trained: Project, tmp_path: Path) -> None:
+    projects = [Project(tmp_path / name) for name in ("first", "second")]
+    for project in projects:
+        shutil.copytree(trained.root, project.root, symlinks=True)
+    with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
+        ended = all_at_once([(project, REGISTER) for project in projects], MLFLOW_TRACKING_URI=server.uri)
+        assert [code for code, _ in ended] == [0, 0], ended
+        client = MlflowClient(server.uri)
+        (version,) = client.search_model_versions("name='sentiment'")
+        assert client.get_model_version_by_alias("sentiment", "champion").version == version.version
+        model = ("--model", "models:/sentiment@champion")
+        answer = projects[0].run("python", "-m", "pipeline.predict", *model, "ok", MLFLOW_TRACKING_URI=server.uri)
+        assert answer.stdout.endswith("\tok\n")
