@@ -58,5 +58,7 @@ def _require_texts(source: Path, field: pa.Field) -> None:
 def _clear_errors(source: Path) -> Iterator[None]:
     try:
         yield
+    except UnicodeDecodeError:
+        raise PipelineError(f"{source}: the column names are not UTF-8; convert the file to UTF-8") from None
     except (pa.ArrowException, OSError) as error:
         raise PipelineError(f"{source} cannot be read: {str(error).splitlines()[0][:300]}") from None
