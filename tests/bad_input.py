@@ -195,7 +195,7 @@ PREDICTING = [
     model("model of another version", "config.json", '{"format": 99}', "has format 99, this version reads 2; train"),
     model("configuration cut off", "config.json", "{", "config.json is damaged: it is not JSON"),
     model("configuration without end", "config.json", "[" * 100_000, "config.json is damaged: it is not JSON"),
-    model("no weights", "model.safetensors", None, "model.safetensors is missing; the folder is not complete"),
+    model("no weights", "model.safetensors", None, "model.safetensors is missing; make the folder again"),
     model("corrupted weights", "model.safetensors", b"no weights", r"model.safetensors is damaged .*; make the folder"),
     model("vocabulary of another model", "vocab.json", '["<pad>", "<unk>"]', "does not fit config.json and vocab.json"),
     model("vocabulary of numbers", "vocab.json", '["<pad>", "<unk>", 3]', "is no vocabulary"),

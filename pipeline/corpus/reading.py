@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
 from pipeline.corpus.normal_form import GROUP, SPLITS
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
 
 REMEDY = "fetch the corpus with `dvc repro data.dvc`"
@@ -72,9 +72,9 @@ def row_groups(data: Path) -> Iterator[RowGroup]:
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         # pre-buffering, pyarrow's default, keeps all of the file that was read
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        with clear_refusals(path), pq.ParquetFile(path, pre_buffer=False) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0]}); {REMEDY}") from None
 
 

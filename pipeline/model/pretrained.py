@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from pipeline.config import Pretraining, require_same
@@ -19,6 +18,7 @@ from pipeline.files import read_json, replace, write_json, write_text
 from pipeline.model.build import Network, deep_part
 from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.model.weights import read_weights
 
 REMEDY = "pre-train with `dvc repro pretrain`"
 
@@ -72,10 +72,7 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
     )
     if made["dataset"] != digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
-    try:
-        return load_file(folder / "weights.safetensors")
-    except (FileNotFoundError, SafetensorError) as error:
-        raise PipelineError(f"{folder / 'weights.safetensors'} is missing or damaged ({error}); {REMEDY}") from None
+    return read_weights(folder / "weights.safetensors", REMEDY)
 
 
 def start_from(network: Network, weights: Mapping[str, Tensor]) -> None:

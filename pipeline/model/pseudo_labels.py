@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json, replace, write_json
 from pipeline.text.dataset import EncodedSplit
 
@@ -89,7 +89,8 @@ def load_pseudo_labels(folder: Path, config: Config, digest: str) -> PseudoLabel
     if made["dataset"] != digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
     try:
-        probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
+        with clear_refusals(folder):
+            probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise PipelineError(f"{folder / 'probabilities.npy'} is missing or damaged ({error}); {REMEDY}") from None
     if not len(probabilities):

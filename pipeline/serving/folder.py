@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.config import Model, Section, TextConfig
@@ -18,6 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import read_json, replace, write_json
 from pipeline.model.build import Network, build_network
 from pipeline.model.scoring import Calibration
+from pipeline.model.weights import read_weights
 from pipeline.text.vocabulary import Vocabulary
 
 FORMAT = 2
@@ -72,15 +72,7 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     info = read_info(folder / "config.json")
     vocabulary = Vocabulary.load(folder / "vocab.json")
     path = folder / "model.safetensors"
-    try:
-        path.open("rb").close()  # safetensors calls missing what it may not read
-        weights = load_file(path)
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
-    except PermissionError:
-        raise
-    except (SafetensorError, OSError) as error:
-        raise PipelineError(f"{path} is damaged ({error}); make the folder again") from None
+    weights = read_weights(path, "make the folder again")
     try:
         network = build_network(info.model, len(vocabulary))
         network.load_state_dict(weights)

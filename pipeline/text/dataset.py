@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
 from pipeline.text.vocabulary import UNKNOWN
 
@@ -76,7 +76,8 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     def load(part: str) -> NDArray[Any]:
         path = folder / name / f"{part}.npy"
         try:
-            array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+            with clear_refusals(path):
+                array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             raise PipelineError(f"{path} is missing or damaged; {REMEDY}") from None
         return array

@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from tests.conftest import Project
 from tests.places import SmallDisk, as_plain_user, small_disk
+from tests.test_pipeline import edit
 from tests.torture.checks import leftovers, outputs, registry_faults
 
 FULL = "make room there, then give the same command again"
@@ -73,11 +74,44 @@ def test_a_stage_on_a_full_disk_loses_nothing(on_disk: Project, disk: SmallDisk,
     assert [*leftovers(on_disk.root), *registry_faults(on_disk.root)] == []
 
 
+@pytest.mark.parametrize("left", [0, 100_000, 300_000, 1_000_000, 3_000_000, 8_000_000])
+def test_a_reproduction_on_a_full_disk_goes_on_when_there_is_room(
+    on_disk: Project, disk: SmallDisk, left: int, project: Project
+) -> None:
+    for each in (project, on_disk):
+        edit(each, "reviews.csv", "is pure joy.,good", "is sheer joy.,good")
+    project.run("dvc", "repro")
+    forget_registration(on_disk)
+    disk.fill(left)
+    stopped = on_disk.run("dvc", "repro", check=False)
+    print(stopped.stderr)
+    assert stopped.returncode
+    assert "Traceback" not in stopped.stderr
+    disk.make_room()
+    on_disk.run("dvc", "repro")
+    assert outputs(on_disk.root) == outputs(project.root)
+    assert [*leftovers(on_disk.root), *registry_faults(on_disk.root)] == []
+
+
+def test_a_page_that_does_not_fit_on_the_disk(on_disk: Project, disk: SmallDisk) -> None:
+    arguments = ("--model", "artifacts/model", "a film", "--output", "reports/page.html")
+    disk.fill()
+    require_one_line(on_disk.run("python", "-m", "pipeline.explain", *arguments, check=False), "page.html", FULL)
+    assert not list(on_disk.root.glob("reports/*page.html*"))
+
+
+def test_a_reproduction_in_a_terminal_that_knows_only_ascii(project: Project) -> None:
+    edit(project, "reviews.csv", "is pure joy.,good", "is sheer joie de vivre, été.,good")
+    project.run("dvc", "repro", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+
+
 @pytest.mark.parametrize(
     ("name", "rights", "command", "said"),
     [
         ("reviews.csv", 0o000, ("compose",), "reviews.csv: permission denied"),
         ("params.yaml", 0o000, ("evaluate",), "params.yaml: permission denied"),
+        ("data/train.parquet", 0o000, ("preprocess",), "data/train.parquet: permission denied"),
+        ("artifacts/dataset/train/ids.npy", 0o000, ("train",), "train/ids.npy: permission denied"),
         ("reports", 0o500, ("evaluate",), "reports/speed.json: permission denied"),
         ("artifacts", 0o500, ("preprocess",), "artifacts/dataset: permission denied"),
         ("mlflow.db", 0o400, ("train",), "attempt to write a readonly database; make it writable"),
