@@ -54,7 +54,7 @@ class Outbox:
             )
         self.folder.mkdir()
         self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-        self._write({"store": store.name})
+        self._write({"store": store.lasting_name})
         self._entries: list[Entry] = []
         self._changed = threading.Condition()
         self._closing = threading.Event()
@@ -176,7 +176,7 @@ def _sent(store: Store, folder: Path) -> bool:
 
 def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
     header, *entries = entries
-    if header["store"] != store.name:
+    if header["store"] != store.lasting_name:
         raise PipelineError(f"it is for {header['store']}; let MLFLOW_TRACKING_URI name that to send it")
     if not entries or "status" not in entries[-1]:
         entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})

@@ -51,6 +51,11 @@ class Store:
         """The URI, fit to be shown: without credentials."""
         return masked(self.uri)
 
+    @property
+    def lasting_name(self) -> str:
+        """The name by which a project that was moved knows its store again: a sqlite file's path begins at the root."""
+        return self.name.replace(f"{SQLITE}{project_root()}/", SQLITE)
+
 
 def connect(config: TrackingConfig) -> Store:
     """Open the store, creating a missing sqlite file and experiment; any number of processes may do so at once.
