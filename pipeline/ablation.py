@@ -1,13 +1,14 @@
 """Read the trials of `python -m pipeline.train -m sweep=ablation` back from MLflow: what does each part earn?
 
 Scores each trial's model on the test split, which no trial has seen, and adds test/accuracy and test/ece to its run.
-Writes reports/ablation.json, docs/images/ablation.png and the table in docs/quality.md. Of equal trials the latest
-counts, and only those on the data that is here now. `make ablation` prepares, trains and then runs this.
+Writes reports/ablation.json, docs/images/ablation.png and the table in docs/quality.md. Takes the sweep that finished
+last on the data that is here now. `make ablation` prepares, trains and then runs this.
 """
 
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from pipeline.files import replace_generated, write_json
 from pipeline.serving.predictor import Predictor
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.finished import FinishedRun, download_folder, finished_runs
-from pipeline.tracking.provenance import data_md5
+from pipeline.tracking.provenance import UNKNOWN, data_md5
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.sweep import PARENT_TAG
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PAGE = WORKSPACE / "docs" / "quality.md"
@@ -48,9 +50,7 @@ COLUMNS = {
 def main(config: Config) -> None:
     """Score, collect, write."""
     store = connect(config.tracking)
-    runs = latest_trials(
-        finished_runs(store, {"stage": "train", "sweep": "ablation", "data.md5": data_md5() or "unknown"})
-    )
+    runs = trials_of_last_sweep(store, data_md5() or UNKNOWN)
     scored = [_scored(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
     rows = collect(scored)
     machines = machine(scored)
@@ -61,17 +61,19 @@ def main(config: Config) -> None:
     print(table)
 
 
-def latest_trials(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
-    """Of the trials of each experiment and seed the first one given.
+def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
+    """The trials of the sweep that finished last on this data; of equal ones the last that started.
 
     Raises:
         PipelineError: there is none.
     """
+    sweeps = finished_runs(store, {"stage": "sweep", "sweep": "ablation", "data.md5": data})
+    if not sweeps:
+        raise PipelineError(f"MLflow holds no finished sweep=ablation on this data; run `{COMMAND}`")
+    last = max(sweeps, key=lambda sweep: sweep.ended)
     latest: dict[tuple[str, str], FinishedRun] = {}
-    for run in runs:
-        latest.setdefault((run.tags.get("experiment", ""), run.params["seed"]), run)
-    if not latest:
-        raise PipelineError(f"MLflow holds no finished trial of sweep=ablation on this data; run `{COMMAND}`")
+    for run in finished_runs(store, {"stage": "train", PARENT_TAG: last.run_id}):
+        latest.setdefault((run.tags.get("experiment", "none"), run.params["seed"]), run)
     return [latest[key] for key in sorted(latest)]
 
 
@@ -79,7 +81,7 @@ def collect(runs: Sequence[FinishedRun]) -> list[Row]:
     """A row for each experiment, by mean test accuracy, the best last."""
     rows: defaultdict[str, Row] = defaultdict(lambda: {name: [] for name in COLUMNS})
     for run in runs:
-        row = rows[run.tags["experiment"].removeprefix(FOLDER)]
+        row = rows[run.tags.get("experiment", "none").removeprefix(FOLDER)]
         for name, metric in COLUMNS.items():
             row[name].append(run.metrics[metric])
     return sorted(({"name": name, **row} for name, row in rows.items()), key=lambda row: np.mean(row["test_accuracy"]))
@@ -120,7 +122,7 @@ def _scored(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
     )
     found = {f"test/{name}": value for name in ("accuracy", "ece") if (value := judged[name]) is not None}
     log_evaluation(store, run.run_id, found, None, [])
-    return FinishedRun(run.run_id, run.tags, run.params, {**run.metrics, **found})
+    return replace(run, metrics={**run.metrics, **found})
 
 
 if __name__ == "__main__":

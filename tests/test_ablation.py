@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 
-from pipeline.ablation import collect, latest_trials, render
+from pipeline.ablation import collect, render, trials_of_last_sweep
 from pipeline.errors import PipelineError
 from pipeline.tracking.finished import FinishedRun
+from pipeline.tracking.sweep import PARENT_TAG
 from tests.conftest import Project
+from tests.test_register import fresh_database, store  # noqa: F401
 
 SMALL_CORPUS = (  # that of the fixture's `experiment=tiny`
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
@@ -23,14 +25,29 @@ def trial(experiment, seed, accuracy=0.9):
     return FinishedRun(f"{experiment}{seed}{accuracy}", tags, {"seed": str(seed)}, metrics)
 
 
-def test_of_equal_trials_the_latest_counts():
-    runs = [trial("wide", 1, 0.92), trial("wide", 2), trial("wide", 1, 0.5)]
-    assert [run.metrics["test/accuracy"] for run in latest_trials(runs)] == [0.92, 0.9]
+def recorded(store, started, **tags):  # noqa: F811
+    tags = {"sweep": "ablation", "data.md5": "a", **tags}
+    run_id = store.client.create_run(store.experiment_id, start_time=started, tags=tags).info.run_id
+    store.client.log_param(run_id, "seed", 1)
+    return run_id
 
 
-def test_without_trials_the_way_to_them_is_told():
+def test_the_trials_of_the_sweep_that_finished_last_count(store):  # noqa: F811
+    full, smoke = recorded(store, 1, stage="sweep"), recorded(store, 2, stage="sweep")
+    other = recorded(store, 3, stage="sweep", **{"data.md5": "b"})
+    trials = [
+        recorded(store, started, stage="train", experiment=f"ablation/{part}", **{PARENT_TAG: sweep})
+        for sweep in (full, smoke, other)
+        for started, part in enumerate(("lstm", "wide", "wide"), 4)
+    ]
+    for ended, run_id in enumerate((*trials, smoke, full, other), 10):
+        store.client.set_terminated(run_id, end_time=ended)
+    assert [run.run_id for run in trials_of_last_sweep(store, "a")] == [trials[0], trials[2]]
+
+
+def test_without_trials_the_way_to_them_is_told(store):  # noqa: F811
     with pytest.raises(PipelineError, match="run `make ablation`"):
-        latest_trials([])
+        trials_of_last_sweep(store, "a")
 
 
 def test_the_table_gives_mean_and_spread_over_the_seeds():
@@ -45,9 +62,8 @@ def test_trials_are_scored_on_test_and_read_back_from_mlflow(trained, tmp_path):
     shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
     project = Project(tmp_path / "project")
     short = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8")
-    for part in ("wide", "lstm"):
-        experiment = f"experiment=ablation/{part}"
-        project.run("python", "-m", "pipeline.train", "sweep=ablation", experiment, *SMALL_CORPUS, *short)
+    parts = ("experiment=ablation/wide,ablation/lstm", "seed=1")
+    project.run("python", "-m", "pipeline.train", "-m", "sweep=ablation", *parts, *SMALL_CORPUS, *short)
     project.run("python", "-m", "pipeline.ablation")
     rows = json.loads((project.root / "reports" / "ablation.json").read_text())["rows"]
     assert all(len(row["test_accuracy"]) == 1 for row in rows)

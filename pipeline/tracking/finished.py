@@ -25,6 +25,8 @@ class FinishedRun:
     params: Mapping[str, str]
     metrics: Mapping[str, float]
     """The last value of each."""
+    ended: int = 0
+    """Milliseconds since 1970."""
 
     @property
     def name(self) -> str:
@@ -99,4 +101,4 @@ def download_folder(store: Store, run_id: str, folder: str, destination: Path) -
 
 
 def _finished(run: StoredRun) -> FinishedRun:
-    return FinishedRun(run.info.run_id, run.data.tags, run.data.params, run.data.metrics)
+    return FinishedRun(run.info.run_id, run.data.tags, run.data.params, run.data.metrics, run.info.end_time)

@@ -16,6 +16,8 @@ from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, clear_errors
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
+PARENT_TAG = MLFLOW_PARENT_RUN_ID
+"""Of a trial: the run of its sweep."""
 OBJECTIVE = "best/val_calibrated_loss"
 """What a sweep makes least."""
 BEST_SO_FAR = "sweep/best_so_far"
@@ -76,7 +78,7 @@ def child_tags(parent: str, values: Mapping[str, str]) -> dict[str, str]:
         parent: run id of the sweep.
         values: what is searched, by key of the configuration; each trial of a sweep has others.
     """
-    return {MLFLOW_PARENT_RUN_ID: parent, VALUES_TAG: json.dumps(values)}
+    return {PARENT_TAG: parent, VALUES_TAG: json.dumps(values)}
 
 
 def find_trials(store: Store, parent: str) -> list[TrialRun]:
@@ -85,7 +87,7 @@ def find_trials(store: Store, parent: str) -> list[TrialRun]:
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial(run) for run in reversed(search_runs(store, f"tags.`{MLFLOW_PARENT_RUN_ID}` = '{parent}'"))]
+    return [_trial(run) for run in reversed(search_runs(store, f"tags.`{PARENT_TAG}` = '{parent}'"))]
 
 
 def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
@@ -125,7 +127,7 @@ def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str)
         PipelineError: the store failed.
     """
     with clear_errors(store.uri):
-        attempts = find_trials(store, tags[MLFLOW_PARENT_RUN_ID])
+        attempts = find_trials(store, tags[PARENT_TAG])
         last = next((run for run in reversed(attempts) if run.tags.get(VALUES_TAG) == tags[VALUES_TAG]), None)
         if last is None or last.status == "FINISHED":
             run_id = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags)).info.run_id
