@@ -203,6 +203,18 @@ def test_a_champion_that_another_project_names_meanwhile_counts(
     assert aliases(store) == ("2", "3")
 
 
+def test_models_of_other_reviews_are_not_compared(store: Store, tmp_path: Path) -> None:
+    for version, content in (("1", "before"), ("2", "after")):
+        folder = workspace(tmp_path / version, errors=5 - int(version))
+        described = folder / "artifacts" / "model" / "config.json"
+        corpus = {"name": "files", "content": content}
+        write_json(described, {**json.loads(described.read_text()), "corpus": corpus})
+        result = outcome(folder)
+    assert (result["alias"], result["accuracy"]) == ("challenger", None)
+    assert "was trained on other reviews" in str(result["reason"])
+    assert aliases(store) == ("1", "2")
+
+
 def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: Store, tmp_path: Path) -> None:
     with training_run(store, "known", run_tags(CONFIG) | {"git.commit": "abc123"}) as run:
         pass

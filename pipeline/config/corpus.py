@@ -21,6 +21,11 @@ class CorpusInfo(Section):
     fingerprint: str | None
     """Hash of the local files read, filled in by `compose` so that DVC notices an edit; null for anything else."""
 
+    @property
+    def content(self) -> str | None:
+        """A hash that tells its reviews from those of another corpus of the same name."""
+        return self.fingerprint
+
 
 class PackageCorpus(CorpusInfo):
     """Reviews shipped as a CSV file inside an installed Python package."""
@@ -33,6 +38,11 @@ class PackageCorpus(CorpusInfo):
     """Value of the file's `source` column to keep."""
     checksum: Checksum
 
+    @property
+    def content(self) -> str:
+        """The checksum."""
+        return self.checksum
+
 
 class ArchiveCorpus(CorpusInfo):
     """The Large Movie Review Dataset's archive, or one of the same layout."""
@@ -41,6 +51,11 @@ class ArchiveCorpus(CorpusInfo):
     url: str = Field(min_length=1)
     """`https://…`, `file://…` or a local path."""
     checksum: Checksum
+
+    @property
+    def content(self) -> str:
+        """The checksum."""
+        return self.checksum
 
     @field_validator("url")
     @classmethod

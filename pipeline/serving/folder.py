@@ -41,10 +41,11 @@ class ModelInfo(Section):
         return Calibration(self.temperature, self.bias, self.threshold)
 
     @property
-    def trained_on(self) -> tuple[Any, Any]:
-        """Name of the corpus and how it was split: models that share both have seen the same training reviews."""
+    def trained_on(self) -> tuple[Any, Any, Any]:
+        """The corpus, its content and how it was split: models that share them have seen the same training reviews."""
         further = self.model_extra or {}
-        return further.get("corpus", {}).get("name"), further.get("dataset", {}).get("split")
+        corpus = further.get("corpus", {})
+        return corpus.get("name"), corpus.get("content"), further.get("dataset", {}).get("split")
 
 
 def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
