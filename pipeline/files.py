@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ def replace(path: Path) -> Iterator[Path]:
                 path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
             temporary.replace(path)
         finally:
+            if old.exists() and not path.exists():
+                old.replace(path)
             _remove(temporary)
             _remove(old)
 
@@ -118,6 +121,27 @@ def existing_file(key: str, name: str) -> Path:
         path, found = root / name, False
     if not found:
         raise PipelineError(f"{key}: there is no file {path}; correct the path (relative ones start at {root})")
+    return path
+
+
+def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
+    """The path of a file in an installed package, which is not imported.
+
+    Args:
+        key: of the configuration that names the package.
+        package: its name.
+        name: of the file, relative to where packages are installed.
+        remedy: how to install it.
+
+    Raises:
+        PipelineError: there is no such package or file.
+    """
+    try:
+        path = Path(str(distribution(package).locate_file(name)))
+    except PackageNotFoundError:
+        raise PipelineError(f"{key}: the package {package} is not installed; {remedy}") from None
+    if not path.is_file():
+        raise PipelineError(f"{key}: the package {package} has no file {name}; {remedy}")
     return path
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from pipeline.files import replace, write_text
 from pipeline.tracking.store import only_registering
@@ -51,6 +52,15 @@ def test_what_a_killed_process_left_of_a_file_goes_when_it_is_written_again(tmp_
     assert {file.name for file in tmp_path.iterdir()} == {"model", *others}
 
 
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
+    path = tmp_path / "model"
+    write_text(path / "weights", "old")
+    with pytest.raises(FileNotFoundError), replace(path):
+        pass  # nothing is written to take its place
+    assert (path / "weights").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_registering_waits_for_another_process_that_registers(store, tmp_path: Path) -> None:  # noqa: F811
     folder = workspace(tmp_path / "w", errors=0)
     with only_registering(store):
@@ -65,15 +75,25 @@ def test_registering_waits_for_another_process_that_registers(store, tmp_path: P
     assert aliases(store) == ("1", None)
 
 
-def test_what_a_killed_registration_had_logged_goes(store, tmp_path: Path) -> None:  # noqa: F811
+@pytest.mark.parametrize("then", ["log_model_artifacts", "create_model_version"])
+def test_what_a_killed_registration_had_logged_goes(
+    store,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
+) -> None:
     folder = workspace(tmp_path / "w", errors=0)
-    outcome(folder)
-    version = store.client.get_model_version("sentiment", "1")
-    store.client.delete_model_version("sentiment", "1")  # as if it had been killed before
-    half = store.client.create_logged_model(store.experiment_id, "sentiment", version.run_id)
+
+    def killed(*_arguments, **_keywords):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now, pytest.raises(KeyboardInterrupt):
+        now.setattr(MlflowClient, then, killed)
+        outcome(folder)
+    (half,) = store.client.search_logged_models([store.experiment_id])
     assert outcome(folder)["registered"]
     (left,) = store.client.search_logged_models([store.experiment_id])
-    assert left.model_id not in {half.model_id, version.source.removeprefix("models:/")}
+    assert left.model_id != half.model_id
     assert left.status == "READY"
     assert len(list((tmp_path / "store").rglob("MLmodel"))) == 1
     assert len(store.client.search_runs([store.experiment_id])) == 1

@@ -20,7 +20,7 @@ from pipeline.corpus.fetch import fetch
 from pipeline.corpus.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.locations import local_files
 from pipeline.corpus.normal_form import GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 
 # Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
 MAX_MEMBERS = 5_000_000
@@ -111,7 +111,7 @@ def reviews(path: Path) -> Iterator[tuple[str, Row]]:
     """
     total = 0
     try:
-        with tarfile.open(path, tarinfo=_Member) as archive:
+        with clear_refusals(path), tarfile.open(path, tarinfo=_Member) as archive:
             for count, member in enumerate(archive, 1):
                 total += member.size
                 if count > MAX_MEMBERS or total > MAX_TOTAL:

@@ -1,8 +1,5 @@
 """Reviews shipped as a CSV file inside an installed Python package."""
 
-from importlib.metadata import PackageNotFoundError, distribution
-from pathlib import Path
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,6 +8,7 @@ from pipeline.config import PackageCorpus
 from pipeline.corpus import tables
 from pipeline.corpus.normal_form import REVIEW, NormalForm
 from pipeline.errors import PipelineError
+from pipeline.files import packaged_file
 
 REINSTALL = "reinstall the pipeline with its constraints: pip install -c constraints.txt -e ."
 
@@ -23,7 +21,7 @@ def add_package(corpus: PackageCorpus, normal_form: NormalForm) -> None:
     Raises:
         PipelineError: the package is not installed, its file differs, or the subset is empty.
     """
-    path = _locate(corpus)
+    path = packaged_file("corpus", corpus.package, corpus.member, REINSTALL)
     checksum.verify(path, corpus.checksum, REINSTALL)
     schema = tables.schema(path)
     count = 0
@@ -35,13 +33,3 @@ def add_package(corpus: PackageCorpus, normal_form: NormalForm) -> None:
         normal_form.add("train", pa.record_batch(columns, schema=REVIEW))
     if not count:
         raise PipelineError(f"corpus.subset: {path.name} has no row whose source is {corpus.subset!r}; correct it")
-
-
-def _locate(corpus: PackageCorpus) -> Path:
-    try:
-        path = Path(str(distribution(corpus.package).locate_file(corpus.member)))
-    except PackageNotFoundError:
-        raise PipelineError(f"the package {corpus.package} is not installed; {REINSTALL}") from None
-    if not path.is_file():
-        raise PipelineError(f"the package {corpus.package} has no file {corpus.member}; {REINSTALL}")
-    return path

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 
 FORMAT = "each line is a word and its numbers, separated by spaces, in UTF-8"
 
@@ -57,7 +57,7 @@ def find(path: Path, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float3
 def _entries(path: Path) -> Iterator[_Entry]:
     size = 0
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with clear_refusals(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 fields = line.split()
                 if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):

