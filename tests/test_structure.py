@@ -1,12 +1,16 @@
 """How the parts may know one another, and what DVC must know of them."""
 
 import ast
+import re
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.config import WORKSPACE, Config
+from pipeline.tracking.registry import REQUIREMENTS
 
 PACKAGE = WORKSPACE / "pipeline"
 MODULES = {
@@ -134,3 +138,20 @@ def test_predict_imports_neither_mlflow_nor_lightning():
     modules = closure("pipeline.predict", at_once=True)
     libraries = {i.split(".")[0] for name in modules for i in imports(MODULES[name], at_once=True)}
     assert not libraries & {"mlflow", "lightning", "hydra", "sklearn", "scipy"}
+
+
+def libraries(modules: set[str]) -> set[str]:
+    """The installed packages that modules import, in lower case; of several that hold a part of one, the whole."""
+    provided = packages_distributions()
+    names = {imported.split(".")[0] for name in modules for imported in imports(MODULES[name])} - {"pipeline"}
+    return {min(provided[name], key=len).lower() for name in names if name in provided}
+
+
+def test_a_registered_model_asks_for_all_it_imports():
+    assert libraries(closure("pipeline.serving.pyfunc")) == set(REQUIREMENTS)
+
+
+def test_all_that_is_imported_is_asked_for():
+    project = tomllib.loads((WORKSPACE / "pyproject.toml").read_text())["project"]
+    asked = {re.match(r"[\w-]+", line)[0].lower() for line in project["dependencies"]}
+    assert libraries(set(MODULES)) <= asked

@@ -32,7 +32,18 @@ PROJECT_TAG = "project.sha256"
 PACKAGE = Path(__file__).resolve().parents[1]
 SERVING_CODE = ("__init__.py", "config", "errors.py", "files.py", "model", "serving", "text")
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
-REQUIREMENTS = ("filelock", "mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "torchtext")
+REQUIREMENTS = (
+    "filelock",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "torch",
+    "torchtext",
+)
 """What that part imports; the registered model asks for the versions it was made with."""
 SIGNATURE = ModelSignature(
     # Texts or null: told of strings, MLflow would make them of null (the text "None"), numbers and objects before the
