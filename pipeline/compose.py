@@ -36,7 +36,7 @@ def main() -> None:
         file = existing_file("evaluation.contrast_pairs.path", pairs)
         values["evaluation"]["contrast_pairs"]["fingerprint"] = checksum.fingerprint(file)
     ladder = project_root() / config.evaluation.memory_ladder.path
-    found = checksum.fingerprint(ladder) if ladder.exists() else None
+    found = checksum.fingerprint(ladder) if ladder.is_file() else None
     values["evaluation"]["memory_ladder"]["fingerprint"] = found
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():

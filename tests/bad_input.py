@@ -82,6 +82,7 @@ CONFIGURATION = [
     key("nested too much", "seed", {"a": [1, {}]}, "seed: .*integer"),
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
     key("unknown choice", "text.truncate", "middle", "text.truncate: .*'head', 'tail' or 'head_tail'.*'middle'"),
+    key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("unknown network", "model.network", "transformer", "model: .*'transformer'"),
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),

@@ -62,6 +62,10 @@ def test_the_page_lists_every_case_and_what_is_said():
     ("arguments", "said"),
     [
         (["pipeline.train", "model.hiden_dim=3"], "error: conf/: Could not override 'model.hiden_dim'"),
+        (
+            ["pipeline.train", "model=bag_of_words", "pretraining=language_model"],
+            "error: conf/: pretraining.hidden_dim is taken from model.hidden_dim, which the chosen files do not have;",
+        ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],
 )

@@ -39,20 +39,30 @@ def test_an_experiment_overrides_several_groups(compose):
     assert compose("experiment=article", "training.batch_size=7").training.batch_size == 7
 
 
+def test_the_network_has_one_output(compose):
+    with pytest.raises(PipelineError, match=r"model.output_size: Input should be 1, got 2"):
+        compose("model.output_size=2")
+
+
 @pytest.mark.parametrize("override", ["model=transformer", "model.hiden_dim=3", "experiment=nothing"])
 def test_an_override_conf_does_not_know_is_refused(override, compose):
     with pytest.raises(PipelineError, match=r"^conf/: "):
         compose(override)
 
 
-STAGES = ("compose", "download", "preprocess", "train", "evaluate", "register")
-COMMANDS = (*STAGES, "behaviour", "predict", "promote", "send")
+COMMANDS = sorted(
+    path.stem for path in (WORKSPACE / "pipeline").glob("*.py") if '__name__ == "__main__"' in path.read_text()
+)
 
 
-@pytest.mark.parametrize("stage", COMMANDS)
-def test_every_command_has_help(stage):
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command):
     found = subprocess.run(
-        [sys.executable, "-m", f"pipeline.{stage}", "--help"], capture_output=True, text=True, check=True, cwd=WORKSPACE
+        [sys.executable, "-m", f"pipeline.{command}", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=WORKSPACE,
     )
     assert found.stdout.startswith("usage:")
     assert len(found.stdout.splitlines()) > 5

@@ -5,6 +5,7 @@ before it does any work: an unknown key, a wrong type or a value out of range st
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import Repr
@@ -104,6 +105,10 @@ _SHORT.maxstring = _SHORT.maxother = 200
 """Shows a wrong value: YAML's aliases let a few lines stand for more than a terminal, or memory, holds."""
 
 
+KIND = re.compile(r"list\[.*\]|bool|int|float|str")
+"""What pydantic puts into the place of an error where a value may be of several kinds."""
+
+
 class Config(Section):
     """The whole configuration: one field for each folder of `conf/`, and the seed."""
 
@@ -151,6 +156,8 @@ def _describe(problem: Any) -> str:
     # A discriminated union puts the chosen variant's tag into the location; users know only the key.
     unions = {("corpus",), ("text", "vectors"), ("model",), ("pretraining",)}
     parts = [str(part) for i, part in enumerate(problem["loc"]) if problem["loc"][:i] not in unions]
+    if problem["type"] != "extra_forbidden":
+        parts = [part for part in parts if not KIND.fullmatch(part)]
     key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
         return f"{key}: unknown key; see the files under conf/ for the keys there are"

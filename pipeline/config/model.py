@@ -24,7 +24,8 @@ class SentimentRNNConfig(Section):
     """`pipeline.model.sentiment_rnn.SentimentRNN`."""
 
     network: Literal["sentiment_rnn"]
-    output_size: int
+    output_size: Literal[1]
+    """The log-odds of a positive review: an argument of the article's network that has one value here."""
     embedding_dim: int = Field(ge=1)
     hidden_dim: int = Field(ge=1)
     n_layers: int = Field(ge=1)

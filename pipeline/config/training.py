@@ -24,7 +24,7 @@ class OptimiserConfig(Section):
     gradient_clip: float | None = Field(gt=0)
     """Largest gradient norm."""
     max_reviews: int | None = Field(ge=2)
-    """Use only so many reviews of a split (half of each label), for trials; null: all."""
+    """Use only so many reviews, for trials: of a split, half of each label; of the text to pre-train on, the first."""
 
 
 class TrainingConfig(OptimiserConfig):

@@ -11,9 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline import composing
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, Config, project_root, validate
+from pipeline.composing import validated
+from pipeline.config import WORKSPACE, Config, project_root
 from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.parallel import available_cores
@@ -53,7 +53,7 @@ def _open(composed: DictConfig) -> None:
     hydra_config = composed.hydra
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
-    config = _validated(composed)
+    config = validated(composed)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         from pipeline.sweeping.slurm import outlive_jobs  # and submitit only where it is used
@@ -99,12 +99,6 @@ def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> i
         jobs = int(launcher.n_jobs)
         return min(sweeper.get("n_trials") or space.combinations, jobs if jobs > 0 else available_cores())
     return 1
-
-
-def _validated(composed: DictConfig) -> Config:
-    values = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
-    with composing.clear_errors():
-        return validate(OmegaConf.to_container(values, resolve=True))
 
 
 def sweep_key(config: Config, space: Space, sweeper: Mapping[str, Any], data: str, code: str) -> str:

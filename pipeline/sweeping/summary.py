@@ -17,6 +17,7 @@ from pipeline.sweeping.space import short_keys
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.sweep import (
     FOLDER_TAG,
+    OBJECTIVE,
     TrialRun,
     close_sweep,
     end_trial,
@@ -28,7 +29,7 @@ from pipeline.tracking.sweep import (
 )
 
 COLUMNS = {
-    "val_calibrated_loss": "best/val_calibrated_loss",
+    "val_calibrated_loss": OBJECTIVE,
     "val_accuracy": "best/val_accuracy",
     "epoch": "best/epoch",
     "train_seconds": "speed/train_seconds",

@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config import Config, TrackingConfig, project_root, validate
+from pipeline.composing import validated
+from pipeline.config import Config, TrackingConfig, project_root
 from pipeline.errors import PipelineError
 from pipeline.parallel import available_cores
 from pipeline.sweeping.requeue import expect_requeue
@@ -95,7 +96,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         tags = {**tags, **trial.tags, FOLDER_TAG: folder.as_posix()}
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
-            config = validate(OmegaConf.to_container(composed, resolve=True))
+            config = validated(composed)
             if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
                 return found.objective
