@@ -1,7 +1,7 @@
 """Test what a model understands: what does it answer to sentences made from templates?
 
 With no template it runs the suite in conf/behaviour/ and prints how often each capability fails. With a template of
-your own it prints every case it makes, with the answer. {slots} are filled with --fill, or from
+your own it prints the cases it makes, with the answers. {slots} are filled with --fill, or from
 conf/behaviour/lexicon.yaml. Nothing is written.
 
   python -m pipeline.behaviour

@@ -59,7 +59,7 @@ def find_winner(store: Store, run: str) -> FinishedRun:
     Raises:
         PipelineError: there is none, or a name means several sweeps.
     """
-    if re.fullmatch(r"[0-9a-f]{32}", run) and (found := find_finished(store, run)):
+    if found := find_finished(store, run):
         return found
     sweeps = find_sweeps(store, run)
     if not sweeps:

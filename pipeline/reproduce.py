@@ -25,7 +25,7 @@ import yaml
 from pipeline.checksum import file_digest
 from pipeline.cli import Parser, tidy_exit
 from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE, TrackingConfig, validate
+from pipeline.config import WORKSPACE, TrackingConfig, load_params
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, write_text
 from pipeline.reproduction.clone import store_uri, succeeds, temporary_clone
@@ -56,7 +56,7 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
     Raises:
         PipelineError: it cannot be trained again.
     """
-    tracking = validate(compose_config([])).tracking
+    tracking = load_params().tracking
     store = connect(tracking)
     run = find_training(store, name)
     config = read_config(store, run.run_id)
@@ -107,7 +107,10 @@ def require_code(run: FinishedRun, clone: Path, chosen: str | None) -> None:
     """
     if code_digest(clone) == run.tags["code.sha256"]:
         if run.tags.get("git.dirty") == "true":
-            log.warning("the run had changes that were not committed, none in pipeline/; its configuration is known")
+            log.warning(
+                "the run had changes that were not committed, none in pipeline/; where they were in conf/behaviour/, "
+                "its suite is another"
+            )
     elif chosen:
         log.warning("the code of commit %s is not the run's", chosen)
     else:

@@ -27,12 +27,13 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from pipeline import composing
 from pipeline.checkpointed import checkpointed_run, help_leader
 from pipeline.cli import run_stage, tidy_exit
-from pipeline.config import WORKSPACE, Config, flatten, project_root, validate
+from pipeline.composing import validated
+from pipeline.config import WORKSPACE, Config, flatten, project_root
 from pipeline.files import write_json, write_text
 from pipeline.model import ranks
 from pipeline.model.callbacks import learning_curve_csv
@@ -120,17 +121,21 @@ def train(
 
 
 def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training: Training) -> None:
+    corpus = dataset["corpus"]
     info = {
         **asdict(training.calibration),
         **config.model_dump(include={"seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"}),
-        "corpus": {key: dataset["corpus"][key] for key in ("name", "source", "licence", "citation")},
+        "corpus": {
+            **{key: corpus[key] for key in ("name", "source", "licence", "citation")},
+            "content": config.corpus.content,
+        },
         "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
     }
     save(folder, training.network, Vocabulary.load(DATASET / "vocab.json"), info)
 
 
 def _describe(run: Run, config: Config, dataset: dict[str, Any], hardware: Hardware) -> None:
-    values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))  # and tracking's URI may hold a password
+    values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     run.log_params(flatten({**values, "hardware": hardware.summary()}))
     run.log_dict(values, "config.yaml")
     run.log_dict(environment(), "environment.json")
@@ -151,7 +156,7 @@ def trial(composed: DictConfig) -> float | None:
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
-        config = validate(OmegaConf.to_container(composed, resolve=True))
+        config = validated(composed)
         return train(config, output, output, tags)["val_calibrated_loss"]
 
 

@@ -36,9 +36,9 @@ def steepest(logits: Tensor, vectors: Tensor, scale: Tensor) -> Tensor:
 def running_word_scale(embedding: Tensor, ids: Tensor) -> Tensor:
     """Standard deviation [embedding] of the vectors of the words in a batch: ids [batch, time], 0 for padding.
 
-    Words count as often as they occur, as in the paper's normalisation by frequency.
+    Words count as often as they occur, as in the paper's normalisation by frequency. A single word has none: 0.
     """
-    return embedding.detach()[ids[ids > 0]].std(dim=0)
+    return embedding.detach()[ids[ids > 0]].std(dim=0).nan_to_num()
 
 
 def divergence(logits: Tensor, other: Tensor) -> Tensor:

@@ -80,8 +80,8 @@ class _LanguageModule(Learner):
 
     def validation_step(self, batch: Reviews, _index: int) -> None:
         assert batch.lengths is not None
-        words = int(batch.lengths[: batch.size].sum())
-        self._validation.append((float(self.network(batch.ids, batch.lengths)), words))
+        predicted = int((batch.lengths[: batch.size] - 1).sum())  # all words but the first of each review
+        self._validation.append((float(self.network(batch.ids, batch.lengths)), predicted))
 
     def on_validation_epoch_end(self) -> None:
         losses, words = zip(*chain.from_iterable(gathered(self._validation)), strict=True)

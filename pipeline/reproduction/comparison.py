@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-VARYING = ("speed/", "system/")
-"""Metrics that no two runs share."""
+VARYING = ("speed/", "system/", "memory/")
+"""Metrics that no two runs share, and those that `python -m pipeline.memory_ladder` adds later."""
 WHOLE_SPLITS = ("baseline/", "best/val_", "test/", "validation/")
 """Metrics that move little when numbers are added in another order; those of a batch or a slice move much."""
 

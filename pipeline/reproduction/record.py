@@ -31,7 +31,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
     """
     run_id = _run_of_version(store, name) if name.startswith("models:/") else name
     with clear_errors(store.uri):
-        stored = find_run(store, run_id) if re.fullmatch(r"[0-9a-f]{32}", run_id) else None
+        stored = find_run(store, run_id)
     if stored is None:
         raise PipelineError(f"{name}: {store.name} has no such run; `make ui` shows the ids there are")
     tags, status = stored.data.tags, stored.info.status

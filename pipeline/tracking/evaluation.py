@@ -8,12 +8,10 @@ from pathlib import Path
 from mlflow.entities import Metric
 
 from pipeline.tracking.description import NOTE_TAG, with_figures
+from pipeline.tracking.journal import POINTS
 from pipeline.tracking.outbox import send_unsent
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
-
-BATCH = 1000
-"""Most metrics MLflow takes in one call."""
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +52,8 @@ def log_evaluation(
         for key, curve in (curves or {}).items():
             if key not in run.data.metrics:
                 news += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
-        for start in range(0, len(news), BATCH):
-            store.client.log_batch(run.info.run_id, metrics=news[start : start + BATCH])
+        for start in range(0, len(news), POINTS):
+            store.client.log_batch(run.info.run_id, metrics=news[start : start + POINTS])
         description = with_figures(run.data.tags.get(NOTE_TAG, ""), metrics)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():

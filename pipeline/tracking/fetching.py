@@ -1,6 +1,5 @@
 """The model folder of what MLflow has."""
 
-import re
 from pathlib import Path
 
 from mlflow.artifacts import download_artifacts
@@ -8,9 +7,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import PipelineError
+from pipeline.tracking.run import RUN_ID
 from pipeline.tracking.store import as_default, connect, reason
-
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from pipeline.tracking.system import SystemMetrics
 
 log = logging.getLogger(__name__)
 
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+"""As MLflow makes them."""
 ERROR_TAG = "error"
 BATCH = 100
 """Most parameters MLflow takes in one call."""
@@ -145,7 +148,7 @@ def find_run(store: Store, run_id: str | None) -> StoredRun | None:
 
     A server with accounts answers that one may not see what it does not have.
     """
-    if run_id is None:
+    if run_id is None or not RUN_ID.fullmatch(run_id):
         return None
     try:
         run = store.client.get_run(run_id)
