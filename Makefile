@@ -23,6 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 repro: setup ## Train, evaluate and register a model on the default corpus
+	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true # DVC was killed while it wrote it, and cannot read it
 	dvc repro
 
 test: setup lint ## Check style and types, and run the tests
