@@ -1,12 +1,9 @@
 """The whole pipeline under real DVC, on a small corpus, in a copy of the project."""
 
-import hashlib
-import io
 import json
 import shutil
 import signal
 import subprocess
-import tarfile
 import time
 from pathlib import Path
 
@@ -15,8 +12,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline.config import WORKSPACE
-from tests.conftest import Project, reviews
+from tests.conftest import Project
 
 STAGES = ["compose", "download", "data.dvc", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
 
@@ -215,36 +211,6 @@ def test_a_terminated_training_ends_with_143_and_a_killed_run(copy):
     assert run.info.status == "KILLED"
     log = Path(store(copy).download_artifacts(run.info.run_id, "logs/train.log"))
     assert log.read_text().splitlines()[-1].endswith("SystemExit(143)")
-
-
-def use_archive(project: Project) -> None:
-    """Make the project's reviews an archive with unlabelled ones, and its corpus aclimdb."""
-    archive = project.root / "reviews.tar.gz"
-    with tarfile.open(archive, "w:gz") as file:
-        for row, (text, label) in enumerate(reviews()):
-            folder = ("train/unsup", "test/{}", "train/{}", "train/{}")[row // 2 % 4]
-            member = tarfile.TarInfo(f"aclImdb/{folder.format('pos' if label == 'good' else 'neg')}/{row}_0.txt")
-            member.size = len(text.encode())
-            file.addfile(member, io.BytesIO(text.encode()))
-    conf = yaml.safe_load((project.root / "conf/experiment/tiny.yaml").read_text())
-    conf["defaults"] = [{"override /corpus": "aclimdb"}]
-    conf["corpus"] = {"url": "reviews.tar.gz", "checksum": f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}"}
-    (project.root / "conf/experiment/tiny.yaml").write_text(f"# @package _global_\n{yaml.safe_dump(conf)}")
-
-
-@pytest.mark.parametrize("path", sorted((WORKSPACE / "conf" / "experiment").glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_experiment_runs(path, copy):
-    short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]
-    if path.stem == "best":
-        use_archive(copy)
-        short += ["pretraining.epochs=1", "pretraining.max_reviews=32", "pseudo_labels.teacher.epochs=1"]
-        short += ["pseudo_labels.confidence=0.5"]
-    overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
-    said = copy.run("dvc", "exp", "run", *overrides).stderr
-    if path.stem == "best":
-        assert "training on 72 of 72 unlabelled reviews" in said
-    _, run = training_runs(copy)
-    assert (run.info.status, run.data.params["training.max_reviews"]) == ("FINISHED", "32")
 
 
 def test_metrics_params_and_plots_can_be_shown(trained):
