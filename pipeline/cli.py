@@ -15,6 +15,9 @@ from pipeline import end
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError, clear_refusals
 
+LONGEST_LINE = 2000
+"""Characters of an error's line."""
+
 
 class Parser(argparse.ArgumentParser):
     """A command's arguments: its description is shown as written, and a wrong argument is one line, exit code 2."""
@@ -39,8 +42,12 @@ def run_stage(stage: Callable[[Config], None], description: str | None) -> None:
 def tidy_exit() -> Iterator[None]:
     """Log to standard error; end with one line instead of a traceback for what the user can put right.
 
-    Exit codes: 1 for a `PipelineError`, 130 for an interrupt, 141 for a closed pipe, 143 for a termination.
+    Exit codes: 1 for a `PipelineError` and for a file that the system does not give, 130 for an interrupt, 141 for a
+    closed pipe, 143 for a termination.
     """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by who called
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # else another's, as a test's
             stream.reconfigure(errors="replace")  # a character the terminal does not know ends no command
@@ -52,15 +59,25 @@ def tidy_exit() -> Iterator[None]:
     try:
         with clear_refusals("the output"):
             yield
+            sys.stdout.flush()  # here it may still end the command
     except PipelineError as error:
-        print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
-        _let_go_of_output()
-        sys.exit(1)
+        _fail(str(error))
     except BrokenPipeError:
         _let_go_of_output()
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        _fail(f"{error.filename}: {error.strerror.lower()}; see to it, then give the same command again")
     except KeyboardInterrupt:
         end(signal.SIGINT)
+
+
+def _fail(problem: str) -> NoReturn:
+    line = " ".join(problem.splitlines())
+    print(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + ' …'}", file=sys.stderr)
+    _let_go_of_output()
+    sys.exit(1)
 
 
 def _let_go_of_output() -> None:

@@ -14,6 +14,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.explanation.explainer import Explainer
 from pipeline.explanation.page import write
 from pipeline.explanation.terminal import as_text
+from pipeline.files import followed
 from pipeline.model.allocator import set_up_allocator
 from pipeline.predicting.models import add_model_option, model_folder
 
@@ -32,7 +33,7 @@ def main() -> None:
         given = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
         found = explainer.explain(given.decode("utf-8", "replace"))
         if arguments.output:
-            write(arguments.output, found)
+            write(followed(arguments.output), found)
         print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
 
 

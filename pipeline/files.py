@@ -25,16 +25,21 @@ def replace(path: Path) -> Iterator[Path]:
     attempt to write the same is removed first; no process writes the same path twice at once.
 
     Raises:
-        PipelineError: the operating system refuses it: a full disk, a missing permission.
+        PipelineError: the operating system refuses it: a full disk, a missing permission; or what is at `path` is
+            neither a file nor a folder, or a folder that a file would replace.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     old = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
     with clear_refusals(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise PipelineError(f"{path} is no regular file; name another")
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_behind(path)
         try:
             yield temporary
             if path.is_dir():
+                if temporary.is_file():
+                    raise PipelineError(f"{path} is a folder; name a file")
                 path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
             temporary.replace(path)
         finally:
@@ -42,6 +47,11 @@ def replace(path: Path) -> Iterator[Path]:
                 old.replace(path)
             _remove(temporary)
             _remove(old)
+
+
+def followed(path: Path) -> Path:
+    """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -145,8 +155,8 @@ def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
     return path
 
 
-def read_json(path: Path, remedy: str, *keys: str) -> dict[str, Any]:
-    """Read a JSON object that has `keys`.
+def read_json(path: Path, remedy: str, **kinds: type) -> dict[str, Any]:
+    """Read a JSON object that has the keys of `kinds`, with values of these types.
 
     Raises:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
@@ -159,8 +169,13 @@ def read_json(path: Path, remedy: str, *keys: str) -> dict[str, Any]:
         raise PipelineError(f"{path} is damaged: it is not JSON; {remedy}") from None
     if not isinstance(values, dict):
         raise PipelineError(f"{path} is damaged: it is not a JSON object; {remedy}")
-    if lacking := [key for key in keys if key not in values]:
-        raise PipelineError(f"{path} is damaged: it has no {lacking[0]!r}; {remedy}")
+    for key, kind in kinds.items():
+        if key not in values:
+            raise PipelineError(f"{path} is damaged: it has no {key!r}; {remedy}")
+        if not isinstance(values[key], kind):
+            raise PipelineError(
+                f"{path} is damaged: {key!r} is {type(values[key]).__name__}, no {kind.__name__}; {remedy}"
+            )
     return values
 
 

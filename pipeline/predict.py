@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
+from pipeline.files import followed
 from pipeline.model.allocator import set_up_allocator
 from pipeline.predicting.files import annotate, check, file_format, write
 from pipeline.predicting.models import DEFAULT, add_model_option, model_folder
@@ -58,6 +59,7 @@ def main(
     if column is not None and (source is None or file_format(source) == PLAIN):
         raise PipelineError(f"--column {column}: lines have no columns; leave it out, or give a table with --input")
     check(source, output)
+    output = output and followed(output)
     column = column or "text"
     predictor = load(model)
     predictor.threshold = predictor.threshold if threshold is None else threshold

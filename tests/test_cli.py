@@ -7,13 +7,14 @@ import socket
 import subprocess
 import sys
 import termios
+from pathlib import Path
 
 import pytest
 
 from pipeline.cli import log_to
 from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
-from pipeline.files import replace, write_json, write_text
+from pipeline.files import followed, replace, write_json, write_text
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
 
@@ -135,3 +136,60 @@ def test_a_port_that_cannot_be_is_said(port, said):
     assert found.returncode != 0
     (line,) = found.stderr.splitlines()
     assert said in line
+
+
+@pytest.mark.parametrize("at", ["a folder", "a pipe", "a link to a pipe"])
+def test_only_files_are_replaced_by_files(tmp_path, at):
+    path = tmp_path / "page.html"
+    if at == "a folder":
+        write_text(path / "kept", "text")
+    else:
+        os.mkfifo(path if at == "a pipe" else tmp_path / "pipe")
+        if at == "a link to a pipe":
+            path.symlink_to(tmp_path / "pipe")
+    before = path.lstat()
+    with pytest.raises(PipelineError, match=rf"^{path} is (a folder; name a file|no regular file; name another)$"):
+        write_text(path, "text")
+    assert path.lstat() == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_a_user_names_is_written_through_a_link(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    write_text(followed(tmp_path / "link"), "text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "text"
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        (f"open({str(WORKSPACE)!r}).read()", f"error: {WORKSPACE}: is a directory; see to it, then"),
+        ("raise FileNotFoundError(2, 'No such file', 'x')", "error: x: no such file; see to it, then"),
+        ("from pipeline.errors import PipelineError; raise PipelineError('x' * 9999)", f"error: {'x' * 2000} …"),
+    ],
+)
+def test_what_the_system_does_not_give_is_one_line_of_some_length(does, said):
+    returned, errors = run(WAIT + does)
+    assert returned == 1
+    assert errors.startswith(said)
+    assert len(errors.splitlines()) == 1
+
+
+def test_output_that_cannot_be_written_at_the_end_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        code = WAIT.replace(", flush=True", "") + "pass"
+        buffered = os.environ | {"PYTHONUNBUFFERED": ""}
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, cwd=WORKSPACE, check=False
+        )
+    assert found.returncode == 1
+    assert found.stderr == "error: the output: no space left; make room there, then give the same command again\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_stops_no_command(closed, tmp_path):
+    code = f"{WAIT}import sys; sys.stdin.read(); open({str(tmp_path / 'end')!r}, 'w'); print('.', file=sys.stderr)"
+    subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], check=True, cwd=WORKSPACE)
+    assert (tmp_path / "end").exists()
