@@ -2,7 +2,7 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,6 +44,12 @@ def refusal(error: Exception) -> tuple[str, str] | None:
     if isinstance(error, OSError) and error.errno in REFUSALS:
         return REFUSALS[error.errno]
     return next((found for words, found in WORDED.items() if re.search(words, str(error))), None)
+
+
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """Names in quotes for a message: of many the first ones, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(repr, names[:most])) + more
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def main(config: Config) -> None:
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
     dataset, data = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
-    run = read_json(artifacts / "run.json", "train a model with `dvc repro`", "run_id")
+    run = read_json(artifacts / "run.json", "train a model with `dvc repro`", run_id=str)
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
     capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}

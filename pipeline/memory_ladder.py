@@ -136,7 +136,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
             **{key: model[key] for key in ("accuracy", "farther_half", "sentence")},
             "by_length": dict(zip(table["length"], table["accuracy"], strict=True)),
         }
-        run_id = read_json(trial / "run.json", "run the sweep again", "run_id")["run_id"]
+        run_id = read_json(trial / "run.json", "run the sweep again", run_id=str)["run_id"]
         files = [sweep / "memory_ladder.json", sweep / "memory_ladder.png"]
         curves = {"memory/gradient": model["gradient"]}
         log_evaluation(store, run_id, flatten({"memory": numbers}, "/"), None, files, curves)

@@ -9,19 +9,21 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 
 HOST = "127.0.0.1"
+PORTS = range(1, 2**16)
 
 
 def require_free(port: int) -> None:
     """Raises `PipelineError` if no server can listen on the port of the loopback address."""
+    if port not in PORTS:
+        raise PipelineError(f"port {port}: there is no such port; give one below {PORTS.stop}, as in PORT=8001")
     with socket.socket() as probe:
         # As servers do: connections of one that has just ended do not hold its port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "there is no such port"
+        except OSError as error:
             raise PipelineError(
-                f"port {port} of {HOST} cannot be had: {reason}; give another, as in PORT=8001"
+                f"port {port} of {HOST} cannot be had: {error.strerror}; give another, as in PORT=8001"
             ) from None
 
 

@@ -44,8 +44,8 @@ def main(run: str, name: str | None, force: bool) -> Path:
     store = connect(validate(compose_config([])).tracking)
     found = find_winner(store, run)
     name = name or re.sub(r"[^a-z0-9]+", "_", found.name.lower()).strip("_")
-    if not re.fullmatch(r"\w[\w-]*", name):
-        raise PipelineError(f"--name {name}: not fit for a file; use letters, digits, _ and -")
+    if not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII) or not isinstance(yaml.safe_load(name), str):
+        raise PipelineError(f"--name {name}: not fit for experiment=NAME; use a letter, then letters, digits, _ and -")
     path = CONF / "experiment" / f"{name}.yaml"
     if path.exists() and not force:
         raise PipelineError(f"{path} is there already; choose another --name, or replace it with --force")
@@ -144,7 +144,7 @@ def _keys(values: Mapping[str, Any], group: str) -> set[str]:
 def _composed(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         conf = Path(folder) / "conf"
-        shutil.copytree(CONF, conf)
+        shutil.copytree(CONF, conf, symlinks=True)  # an editor's lock leads nowhere
         write_text(conf / "experiment" / f"{name}.yaml", _as_file(body))
         return compose_config([f"experiment={name}"], conf)
 

@@ -49,7 +49,7 @@ def main(config: Config) -> None:
 
 def register(config: Config, workspace: Path, queued: bool) -> None:
     """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
-    verdict = read_json(workspace / "reports" / "verdict.json", REMEDY, "passed", "checks")
+    verdict = read_json(workspace / "reports" / "verdict.json", REMEDY, passed=bool, checks=list)
     store = connect(config.tracking)
     with clear_errors(store.uri), only_registering(store):
         outcome = (
@@ -124,9 +124,9 @@ def _decide(
 def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     """The model with the run that made it; a store that does not know that run gets one in its place."""
     folder = workspace / "artifacts" / "model"
-    metrics = read_json(workspace / "reports" / "metrics.json", REMEDY, "test")
+    metrics = read_json(workspace / "reports" / "metrics.json", REMEDY, test=dict)
     tested = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
-    made = read_json(workspace / "artifacts" / "run.json", REMEDY, "run_id")
+    made = read_json(workspace / "artifacts" / "run.json", REMEDY, run_id=str)
     found = find_run(store, made["run_id"])
     made_from = found.data.tags if found else made.get("tags", {})
     tags = {key: made_from.get(key, value) for key, value in run_tags(config, workspace).items()}

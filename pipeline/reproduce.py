@@ -166,7 +166,7 @@ def trained_again(tracking: TrackingConfig, store: Store, clone: Path) -> Finish
     Raises:
         PipelineError: it is not there.
     """
-    run_id = read_json(clone / "artifacts" / "run.json", "the training did not end well", "run_id")["run_id"]
+    run_id = read_json(clone / "artifacts" / "run.json", "the training did not end well", run_id=str)["run_id"]
     with as_default(replace(store, uri=store_uri(clone))):
         of_clone = connect(tracking)
     found = find_finished(of_clone, run_id)

@@ -34,6 +34,7 @@ from pipeline.checkpointed import checkpointed_run, help_leader
 from pipeline.cli import run_stage, tidy_exit
 from pipeline.composing import validated
 from pipeline.config import WORKSPACE, Config, flatten, project_root
+from pipeline.errors import PipelineError
 from pipeline.files import write_json, write_text
 from pipeline.model import ranks
 from pipeline.model.callbacks import learning_curve_csv
@@ -52,16 +53,15 @@ from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT, data_md5, 
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
 
-DATASET = WORKSPACE / "artifacts" / "dataset"
-PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
-PSEUDO_LABELS = WORKSPACE / "artifacts" / "pseudo_labels"
+ARTIFACTS, REPORTS = WORKSPACE / "artifacts", WORKSPACE / "reports"
+DATASET, PRETRAINED, PSEUDO_LABELS = ARTIFACTS / "dataset", ARTIFACTS / "pretrained", ARTIFACTS / "pseudo_labels"
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """For a process of a trial that another leads: Hydra makes the trial's folder but once."""
 
 
 def main(config: Config) -> None:
     """The DVC stage: write `artifacts/model/`, `artifacts/run.json` and `reports/learning_curve.csv`."""
-    train(config, WORKSPACE / "artifacts", WORKSPACE / "reports")
+    train(config, ARTIFACTS, REPORTS)
 
 
 def train(
@@ -156,6 +156,8 @@ def trial(composed: DictConfig) -> float | None:
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
+        if any(taken in (output, *output.parents) for taken in (ARTIFACTS, REPORTS)) or output == WORKSPACE:
+            raise PipelineError(f"hydra.run.dir: {output} is for what DVC makes; name a folder of the trial's own")
         config = validated(composed)
         return train(config, output, output, tags)["val_calibrated_loss"]
 
@@ -164,10 +166,12 @@ if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__)
     else:
-        os.chdir(project_root())
-        ranks.adopt_slurm()
-        if ranks.rank() > 0:
-            sys.argv += WITHOUT_FOLDER
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
         with tidy_exit(), composing.clear_errors(), sweep_ended():
+            os.chdir(project_root())
+            ranks.adopt_slurm()
+            if ranks.rank() > 0:
+                sys.argv += WITHOUT_FOLDER
+            if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
+                raise PipelineError("--experimental-rerun unpickles the file it is given; give the overrides instead")
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
             trial()

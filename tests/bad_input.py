@@ -74,6 +74,11 @@ def no_utf8(**columns: bytes) -> bytes:
     return parquet(**strings)
 
 
+def no_date(days: int) -> bytes:
+    """A Parquet file with labels that are dates Python cannot hold."""
+    return parquet(review=["a", "b"], verdict=pa.array([days, days], pa.date32()))
+
+
 CONFIGURATION = [
     key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key; see the files under conf/"),
     key("unknown section", "modle", {}, "modle: unknown key"),
@@ -92,6 +97,10 @@ CONFIGURATION = [
     key("edges that fall", "evaluation.length_edges", [200, 100], "length_edges must be positive and rise"),
     key("slice of no column", "evaluation.slices", ["shop"], "evaluation.slices names 'shop', .* corpus.keep_columns"),
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
+    key("too many threads", "trainer.threads", 99_999, "trainer.threads: .*less than or equal to 1024"),
+    key("name no registry has", "registry.model_name", "sentiment-1.0", "registry.model_name: String should match"),
+    key("database that is a folder", "tracking.uri", "sqlite:///data", "data is a folder, no database; let"),
+    key("database with a question", "tracking.uri", "sqlite:///a.db?mode=ro", r"cannot have \? or % in its path"),
     key("contradictory files", "corpus.train", "a.csv", "set either corpus.path"),
     key("test without train", "corpus.test", "a.csv", "corpus.validation and corpus.test go with corpus.train"),
     key("no checksum", "corpus.checksum", "crc:1", "corpus.checksum: ", corpus="aclimdb"),
@@ -122,6 +131,7 @@ CORPUS = [
     reviews("UTF-16 without", "".join(f'{{"review":"{c}"}}\n' for c in "ab").encode("utf-16-le"), "JSON", "own.jsonl"),
     reviews("Parquet text in no encoding", no_utf8(review=b"\xff", verdict=b"good"), "convert the file", "own.parquet"),
     reviews("Parquet label in no encoding", no_utf8(review=b"a", verdict=b"\xff"), "convert the file", "own.parquet"),
+    reviews("a date there is not", no_date(2**30), "a value of 'verdict' cannot be read .*; write", "own.parquet"),
     reviews("NUL bytes", BOTH + "a\0b,good\n", "review row-3 of the train split holds a NUL character"),
     reviews("a column twice", "review,review,verdict\n", "the column 'review' is there more than once; rename one"),
     reviews("a row too short", BOTH + "odd\n", "Row #4: Expected 2 columns, got 1: odd"),
@@ -209,6 +219,8 @@ STAGES = [
     damaged("no model to evaluate", "evaluate", "artifacts/model", None, "does not exist; train one with `dvc repro`"),
     damaged("no run to evaluate", "evaluate", "artifacts/run.json", None, "run.json is missing; train a model"),
     damaged("no verdict", "register", "reports/verdict.json", None, "verdict.json is missing; run `dvc repro`"),
+    damaged("a run of no id", "evaluate", "artifacts/run.json", '{"run_id": 5}', "'run_id' is int, no str; train"),
+    damaged("half a verdict", "register", "reports/verdict.json", '{"passed": "no"}', "'passed' is str, no bool; run"),
     damaged("a verdict of nothing", "register", "reports/verdict.json", "{}", "it has no 'passed'; run `dvc repro`"),
     Case("an argument for a stage", "download", "unrecognized arguments: surplus; --help", arguments=("surplus",)),
     Case("promotion of nothing", "promote", "no finished run with this id, and no sweep", arguments=("nothing",)),

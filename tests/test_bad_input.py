@@ -66,6 +66,16 @@ def test_the_page_lists_every_case_and_what_is_said():
             ["pipeline.train", "model=bag_of_words", "pretraining=language_model"],
             "error: conf/: pretraining.hidden_dim is taken from model.hidden_dim, which the chosen files do not have;",
         ),
+        (["pipeline.train", "-m", "seed=range(1,0)"], "error: -m: there is nothing to train; give at least one value"),
+        (["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.n_trials=0"], "error: -m: there is nothing to train;"),
+        (
+            ["pipeline.train", "--experimental-rerun", "x"],
+            "error: --experimental-rerun unpickles the file it is given;",
+        ),
+        (
+            ["pipeline.train", "hydra.run.dir=artifacts", "hydra.output_subdir=null", "hydra/job_logging=none"],
+            "error: hydra.run.dir: .*/artifacts is for what DVC makes; name a folder of the trial's own",
+        ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],
 )

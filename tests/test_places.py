@@ -112,7 +112,7 @@ def test_a_path_that_no_database_can_have_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / name))
-    with pytest.raises(PipelineError, match=r"with \? or % in its path; rename it"):
+    with pytest.raises(PipelineError, match=r"cannot have \? or % in its path; rename"):
         connect(configuration().tracking)
     assert not list(tmp_path.iterdir())
 

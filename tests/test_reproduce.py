@@ -74,7 +74,7 @@ def test_a_run_that_cannot_be_made_again_is_refused(store, run, said):  # noqa: 
         ("grid: lr", "has no such run; `make ui` shows the ids there are"),
         ("models:/sentiment@champion", "has no such alias"),
         ("models:/sentiment", "give a version as models:/sentiment@champion"),
-        ("models:/sentiment/7", "Model Version (name=sentiment, version=7) not found"),
+        ("models:/sentiment/7", "has no such version; `make ui` shows those there are"),
     ],
 )
 def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch):  # noqa: F811, ARG001

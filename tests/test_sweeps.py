@@ -163,7 +163,7 @@ def test_any_training_can_be_promoted_and_no_file_is_lost(grid, promote):
     [
         ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name"),
         ("f" * 32, None, "no finished run with this id"),
-        ("command", "../x", "--name ../x: not fit for a file"),
+        ("command", "../x", "--name ../x: not fit for experiment=NAME"),
     ],
 )
 def test_what_cannot_be_promoted_is_named(promote, run, name, message):

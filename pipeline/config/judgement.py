@@ -70,7 +70,7 @@ class CheckConfig(Section):
 class RegistryConfig(Section):
     """When and as what a model is registered."""
 
-    model_name: str = Field(pattern=r"^[^/:]+$")
+    model_name: str = Field(pattern=r"^[\w-]+$")
     alpha: float = Field(gt=0, lt=1)
     """A difference from the champion with a smaller p-value (McNemar) is called more than chance."""
     checks: dict[str, CheckConfig]

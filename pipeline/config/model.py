@@ -26,9 +26,9 @@ class SentimentRNNConfig(Section):
     network: Literal["sentiment_rnn"]
     output_size: Literal[1]
     """The log-odds of a positive review: an argument of the article's network that has one value here."""
-    embedding_dim: int = Field(ge=1)
-    hidden_dim: int = Field(ge=1)
-    n_layers: int = Field(ge=1)
+    embedding_dim: int = Field(ge=1, le=2**16)
+    hidden_dim: int = Field(ge=1, le=2**16)
+    n_layers: int = Field(ge=1, le=64)
     drop_prob: Fraction
     """Dropout between recurrent layers."""
     cell: Literal["lstm", "gru", "rnn"]
@@ -64,7 +64,7 @@ class BagOfWordsConfig(Section):
     """`pipeline.model.bag_of_words.BagOfWords`, a network without memory."""
 
     network: Literal["bag_of_words"]
-    embedding_dim: int = Field(ge=1)
+    embedding_dim: int = Field(ge=1, le=2**16)
     word_dropout: Fraction
     output_dropout: Fraction
 

@@ -98,7 +98,7 @@ class TrainerConfig(Section):
     accelerator: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "32-true", "bf16-mixed"]
     """`auto` is bf16-mixed where the processor or GPU computes in it, else 32-true."""
-    threads: int | None = Field(ge=1)
+    threads: int | None = Field(ge=1, le=1024)
     """Torch threads of each process; null leaves torch's own choice, every core, divided among the processes."""
-    processes: int = Field(ge=1)
+    processes: int = Field(ge=1, le=1024)
     """Processes that divide each batch among them, each with a GPU of its own where there are GPUs."""

@@ -10,7 +10,7 @@ from pipeline.corpus import tables
 from pipeline.corpus.labels import canonical, label_reader
 from pipeline.corpus.locations import local_files
 from pipeline.corpus.normal_form import GROUP, LABELS, REVIEW, NormalForm
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, listed
 
 RESERVED = {*REVIEW.names, GROUP, "split", "probability"}
 """Columns the pipeline writes itself, here or beside the predictions."""
@@ -38,7 +38,14 @@ def add_files(corpus: FilesCorpus, normal_form: NormalForm) -> None:
             ids = pa.array([f"{prefix}-{number}" for number in range(row, row + batch.num_rows)], pa.string())
             row += batch.num_rows
             arrays = [ids, batch[corpus.text_column], labels, *(batch[name] for name in corpus.keep_columns)]
-            normal_form.add(split, pa.record_batch(arrays, schema=written).filter(labels.is_valid()))
+            try:
+                rows = pa.record_batch(arrays, schema=written)
+            except pa.ArrowInvalid as error:
+                raise PipelineError(
+                    f"corpus.keep_columns: {path}: a value does not fit the column's type in all files ({error}); "
+                    "write them alike, or leave the column out"
+                ) from None
+            normal_form.add(split, rows.filter(labels.is_valid()))
 
 
 def _labelled(
@@ -52,7 +59,18 @@ def _labelled(
     seen: set[str] = set()
     found: set[int | None] = set()
     for batch in tables.batches(path, columns):
-        values = [canonical(value) for value in batch[corpus.label_column].to_pylist()]
+        try:
+            values = [canonical(value) for value in batch[corpus.label_column].to_pylist()]
+        except (
+            pa.ArrowException,
+            ValueError,
+            OverflowError,
+            LookupError,
+        ) as error:  # no such date
+            raise PipelineError(
+                f"corpus.label_column: {path}: a value of {corpus.label_column!r} cannot be read "
+                f"({str(error).splitlines()[0]}); write the labels as text"
+            ) from None
         labels = [label_of(value) if value else None for value in values]
         no_label = values.count("")
         normal_form.count_left_out("no_label", no_label)
@@ -85,8 +103,7 @@ def _columns(corpus: FilesCorpus, path: Path) -> pa.Schema:
     keys |= {corpus.label_column: "corpus.label_column", corpus.text_column: "corpus.text_column"}
     for name, key in keys.items():
         if name not in there.names:
-            columns = ", ".join(map(repr, there.names))
-            raise PipelineError(f"{key}: {path} has no column {name!r}; its columns are {columns}")
+            raise PipelineError(f"{key}: {path} has no column {name!r}; its columns are {listed(there.names)}")
     text = there.field(corpus.text_column).type
     values = text.value_type if pa.types.is_dictionary(text) else text
     if values not in {pa.string(), pa.large_string(), pa.null()}:

@@ -23,7 +23,7 @@ def read_info(data: Path) -> dict[str, Any]:
     Raises:
         PipelineError: there is none.
     """
-    return read_json(data / "corpus.json", REMEDY, "name")
+    return read_json(data / "corpus.json", REMEDY, name=str)
 
 
 def count_rows(data: Path) -> int:

@@ -6,7 +6,7 @@ anything that is not text written as JSON). Parquet columns keep their types.
 
 import codecs
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,7 +48,7 @@ def schema(path: Path) -> pa.Schema:
                 raise PipelineError(f"{path}: the ending {suffix!r} is unknown; give a file that ends in {endings}")
     if not found.names:
         raise PipelineError(f"{path} is empty; give a file with reviews")
-    repeated = {name for name in found.names if found.names.count(name) > 1}
+    repeated = {name for name, times in Counter(found.names).items() if times > 1}
     if repeated:
         raise PipelineError(f"{path}: the column {min(repeated)!r} is there more than once; rename one")
     return found

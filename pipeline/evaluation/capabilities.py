@@ -26,7 +26,7 @@ def load_capabilities(folder: Path) -> dict[str, Capability]:
         PipelineError: there is none, or one of them is wrong.
     """
     lexicon = load_lexicon(folder)
-    paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != LEXICON]
+    paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != LEXICON and path.is_file()]
     if not paths:
         raise PipelineError(f"{folder} holds no templates (*.yaml); add some, or set evaluation.behaviour=false")
     for path in paths:
@@ -38,9 +38,9 @@ def load_capabilities(folder: Path) -> dict[str, Capability]:
 def load_lexicon(folder: Path) -> dict[str, list[str]]:
     """The slots that every capability may use; none where there is no such file."""
     path = folder / f"{LEXICON}.yaml"
-    values = _read(path) if path.exists() else {}
+    values = _read(path) if path.is_file() else {}
     for slot, fillers in values.items():
-        if not isinstance(fillers, list) or not all(isinstance(filler, str) for filler in fillers):
+        if not isinstance(fillers, list) or not all(isinstance(text, str) for text in (slot, *fillers)):
             raise PipelineError(f"{path}: {slot}: must be a list of texts; put quotes around yes, no and numbers")
     return values
 
@@ -64,7 +64,7 @@ def parse_capability(place: str, values: Mapping[str, Any], lexicon: Mapping[str
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML leaves dates and numbers to Python
         raise PipelineError(f"{path} is not YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(values, dict):
         raise PipelineError(f"{path} holds no keys and values; docs/behaviour.md says what may stand there")

@@ -7,6 +7,7 @@ is two texts: from a template with `original` and `changed`, or from one in whic
 
 import random
 import string
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -81,6 +82,8 @@ def make_cases(name: str, capability: Capability) -> list[Case]:
     """
     templates = [(group.expect, template) for group in capability.groups for template in group.templates]
     sizes = [_size(name, template, capability.slots) for _, template in templates]
+    if max(sizes) > sys.maxsize:
+        raise PipelineError(f"{name}: a template makes more cases than can be drawn from; take out slots or fillers")
     if sum(sizes) < capability.cases:
         raise PipelineError(
             f"{name}: the templates make {sum(sizes)} cases, {capability.cases} are asked for; "

@@ -63,7 +63,7 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
     """
     if config.method == "none":
         return None
-    made = read_json(folder / "pretrained.json", REMEDY, "config", "dataset")
+    made = read_json(folder / "pretrained.json", REMEDY, config=dict, dataset=str)
     require_same(
         {"pretraining": config.model_dump()},
         {"pretraining": made["config"]},

@@ -84,7 +84,7 @@ def load_pseudo_labels(folder: Path, config: Config, digest: str) -> PseudoLabel
     """
     if config.pseudo_labels.teacher is None:
         return None
-    made = read_json(folder / "pseudo_labels.json", REMEDY, "config", "dataset")
+    made = read_json(folder / "pseudo_labels.json", REMEDY, config=dict, dataset=str)
     require_same(_made_with(config), made["config"], folder, REMEDY)
     if made["dataset"] != digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")

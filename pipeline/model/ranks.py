@@ -44,17 +44,27 @@ def adopt_slurm() -> None:
 
 def started() -> int:
     """How many processes torchrun or srun started for this training, on all nodes; 1 where neither did."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE") if "WORLD_SIZE" in os.environ else 1
 
 
 def rank() -> int:
     """The number of this process among them, from 0. Rank 0 leads: it alone opens the MLflow run and writes outputs."""
-    return int(os.environ["RANK"]) if started() > 1 else 0
+    return _number("RANK") if started() > 1 else 0
+
+
+def _number(variable: str) -> int:
+    try:
+        return int(os.environ[variable])
+    except (KeyError, ValueError):
+        raise PipelineError(
+            f"the environment's {variable} is {os.environ.get(variable, 'missing')!r}, no number; start the processes "
+            "with torchrun or srun, or unset WORLD_SIZE"
+        ) from None
 
 
 def on_this_node() -> int:
     """How many of them are on this machine."""
-    return int(os.environ["LOCAL_WORLD_SIZE"]) if started() > 1 else 1
+    return _number("LOCAL_WORLD_SIZE") if started() > 1 else 1
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from functools import partial
 from io import StringIO
 from typing import Any, TypeVar
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, listed
 from pipeline.serving.predictor import Prediction
 
 Row = TypeVar("Row")
@@ -86,8 +86,9 @@ def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
     if columns.count(column) > 1:
         raise PipelineError(f"{name}: the column {column!r} is there more than once; rename one")
     if column not in columns:
-        there = ", ".join(map(repr, columns))
-        raise PipelineError(f"{name} has no column {column!r}; its columns are {there}: name one with --column")
+        raise PipelineError(
+            f"{name} has no column {column!r}; its columns are {listed(columns)}: name one with --column"
+        )
     for taken in ADDED:
         if taken in columns:
             raise PipelineError(f"{name} has a column {taken!r} already, which would be added; rename it")

@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import read_json
 from pipeline.tracking.finished import FinishedRun, download_folder, find_finished
 from pipeline.tracking.provenance import environment
-from pipeline.tracking.registry import find_alias
+from pipeline.tracking.registry import find_alias, run_of_version
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 from pipeline.tracking.sweep import OBJECTIVE
@@ -61,7 +61,9 @@ def _run_of_version(store: Store, name: str) -> str:
     with clear_errors(store.uri):
         if alias and (version := find_alias(store, model, alias)) is None:
             raise PipelineError(f"{name}: {store.name} has no such alias; `make ui` shows those there are")
-        return str(store.client.get_model_version(model, version).run_id)
+        if (run_id := run_of_version(store, model, version)) is None:
+            raise PipelineError(f"{name}: {store.name} has no such version; `make ui` shows those there are")
+        return run_id
 
 
 def weights_digest(store: Store, run_id: str) -> str | None:
@@ -86,7 +88,7 @@ def changed_environment(store: Store, run_id: str) -> list[str]:
     """
     with TemporaryDirectory() as folder:
         path = download_folder(store, run_id, "environment.json", Path(folder))
-        recorded = read_json(path, "the run cannot be compared", "packages", "platform", "python")
+        recorded = read_json(path, "the run cannot be compared", packages=dict, platform=str, python=str)
     present: dict[str, Any] = environment()
     then, now = ({**values["packages"], **values} for values in (recorded, present))
     return [

@@ -53,6 +53,9 @@ def _open(composed: DictConfig) -> None:
     hydra_config = composed.hydra
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
+    sweeper = hydra_config.sweeper
+    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations) < 1:
+        raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
     config = validated(composed)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
@@ -60,9 +63,9 @@ def _open(composed: DictConfig) -> None:
 
         outlive_jobs(config.tracking)
     data, code = read_info(DATASET)["digest"], code_digest()
-    sweeper = OmegaConf.to_container(hydra_config.sweeper, resolve=True)
-    assert isinstance(sweeper, dict)
-    key = sweep_key(config, space, {str(name): value for name, value in sweeper.items()}, data, code)
+    settings = OmegaConf.to_container(sweeper, resolve=True)
+    assert isinstance(settings, dict)
+    key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
     kind = str(hydra_config.runtime.choices.get("sweep") or "command")
     lock = _lock(key)
     store = connect(config.tracking)
@@ -78,8 +81,8 @@ def _open(composed: DictConfig) -> None:
         "corpus": config.corpus.name,
     }
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
-    params["sweeper"] = _class_name(hydra_config.sweeper)
-    at_once = trials_at_once(hydra_config.launcher, hydra_config.sweeper, space)
+    params["sweeper"] = _class_name(sweeper)
+    at_once = trials_at_once(hydra_config.launcher, sweeper, space)
     session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched), at_once)
     session.hand_over()
     at_end(partial(_end, config, session, name, lock))

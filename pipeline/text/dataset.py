@@ -92,7 +92,7 @@ def read_info(folder: Path) -> dict[str, Any]:
     Raises:
         PipelineError: the folder holds no dataset.
     """
-    return read_json(folder / "dataset.json", REMEDY, "corpus", "digest", "split", "splits", "text")
+    return read_json(folder / "dataset.json", REMEDY, corpus=dict, digest=str, split=dict, splits=dict, text=dict)
 
 
 def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:

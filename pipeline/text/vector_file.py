@@ -60,7 +60,7 @@ def _entries(path: Path) -> Iterator[_Entry]:
         with clear_refusals(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 fields = line.split()
-                if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
+                if number == 1 and len(fields) == 2 and all(field.isdigit() and len(field) < 10 for field in fields):
                     size = int(fields[1])
                 elif fields:
                     size = size or len(fields) - 1

@@ -99,6 +99,16 @@ def find_alias(store: Store, name: str, alias: str) -> str | None:
         raise
 
 
+def run_of_version(store: Store, name: str, version: str) -> str | None:
+    """The run that made a version; None where there is no such version."""
+    try:
+        return str(store.client.get_model_version(name, version).run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return None
+        raise
+
+
 def download_model(store: Store, name: str, version: str, destination: Path) -> Path:
     """Fetch the model folder of a version.
 

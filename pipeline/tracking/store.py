@@ -64,7 +64,7 @@ def connect(config: TrackingConfig) -> Store:
         PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted.
     """
     uri = tracking_uri(config)
-    with clear_errors(uri, OSError, ImportError, SQLAlchemyError):
+    with clear_errors(uri, OSError, ValueError, ImportError, SQLAlchemyError):
         if uri.startswith(("http://", "https://")):
             with environment_defaults(FIRST_CONTACT):
                 return _open(uri, config, artifacts=None)
@@ -82,10 +82,10 @@ def tracking_uri(config: TrackingConfig) -> str:
     uri = os.environ.get(URI_VARIABLE) or config.uri or f"{SQLITE}mlflow.db"
     if not uri.startswith(SQLITE):
         return uri
-    root = project_root()
-    if set("?%") & set(str(root)):  # they have a meaning in a URI
-        raise PipelineError(f"{root}: MLflow's database cannot lie in a folder with ? or % in its path; rename it")
-    return f"{SQLITE}{root / uri.removeprefix(SQLITE)}"
+    path = project_root() / uri.removeprefix(SQLITE)
+    if set("?%") & set(str(path)):  # they have a meaning in a URI
+        raise PipelineError(f"{path}: MLflow's database cannot have ? or % in its path; rename the folder or the file")
+    return f"{SQLITE}{path}"
 
 
 def masked(text: str) -> str:
@@ -121,6 +121,8 @@ def reason(error: Exception) -> str:
 def _open_file(uri: str, config: TrackingConfig) -> Store:
     database = Path(uri.removeprefix(SQLITE))
     artifacts = database.parent / ARTIFACTS
+    if database.is_dir():
+        raise PipelineError(f"{database} is a folder, no database; let MLFLOW_TRACKING_URI or tracking.uri name a file")
     artifacts.mkdir(parents=True, exist_ok=True)
     # Two processes that create the tables of a fresh file at once crash in mlflow.
     with FileLock(f"{database}.lock", timeout=LOCK_SECONDS):
