@@ -42,6 +42,13 @@ def texts(**changes: Any) -> list[str]:
     return [case.text for case in make_cases("taste", parse_capability("taste", {**VALUES, **changes}, {}))]
 
 
+def test_more_cases_than_can_be_drawn_from_are_refused() -> None:
+    slots = {f"a{number}": [str(filler) for filler in range(13)] for number in range(20)}
+    template = " ".join(f"{{{slot}}}" for slot in slots)
+    with pytest.raises(PipelineError, match="taste: a template makes more cases than can be drawn from; take out"):
+        texts(slots=slots, groups=[{"expect": "positive", "templates": [template]}])
+
+
 class ByWord:
     """Knows the probability of some words; what has none of them is 0.5 likely to be positive, and so is positive."""
 

@@ -314,6 +314,17 @@ def test_files_for_each_split_and_types_that_agree(project: Path) -> None:
     assert {pq.read_schema(project / f"downloads/{s}.parquet").field("size").type for s in splits} == {pa.float64()}
 
 
+def test_kept_values_that_fit_no_type_of_all_files_are_named(project: Path) -> None:
+    for split, size in (("train", 2**53 + 1), ("test", 1.5)):
+        table = pa.table({"text": ["Good", "Bad"], "label": ["pos", "neg"], "size": [size, size]})
+        pq.write_table(table, project / f"{split}.parquet")
+    source = corpus("files", train="train.parquet", test="test.parquet", keep_columns=["size"])
+    with pytest.raises(
+        PipelineError, match=r"^corpus.keep_columns: .*train.parquet: a value does not fit the column's"
+    ):
+        written(source, project)
+
+
 @pytest.mark.parametrize(
     ("negative", "positive", "values", "expected"),
     [

@@ -90,6 +90,17 @@ def test_another_number_of_processes_than_were_started_is_refused(monkeypatch, c
         resolve_hardware(compose("trainer=ddp").trainer)
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"), [({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'"), ({"WORLD_SIZE": "2"}, "RANK is 'missing'")]
+)
+def test_an_environment_that_says_no_number_is_named(monkeypatch, environment, said):
+    monkeypatch.delenv("RANK", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PipelineError, match=f"{said}, no number; start the processes with torchrun"):
+        ranks.rank()
+
+
 def test_what_srun_says_is_understood(monkeypatch):
     said = {"STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2, "STEP_NODELIST": "node[03-04]", "PROCID": 3, "LOCALID": 1}
     for name, value in {**said, "NODEID": 1, "JOB_ID": 123456}.items():
