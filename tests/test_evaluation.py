@@ -325,7 +325,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     network = build_network(settings.model, len(vocabulary))
     info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, "text": settings.text.model_dump()}
     folder.save(tmp_path / "artifacts" / "model", network, vocabulary, info | {"model": settings.model.model_dump()})
-    run = {"run_id": None, "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
+    run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}
     (tmp_path / "artifacts" / "run.json").write_text(json.dumps(run))
     (tmp_path / "reports").mkdir()
