@@ -156,10 +156,15 @@ def trial(composed: DictConfig) -> float | None:
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
-        if any(taken in (output, *output.parents) for taken in (ARTIFACTS, REPORTS)) or output == WORKSPACE:
-            raise PipelineError(f"hydra.run.dir: {output} is for what DVC makes; name a folder of the trial's own")
+        if ranks.rank() == 0:  # the others have none
+            _require_own(output)
         config = validated(composed)
         return train(config, output, output, tags)["val_calibrated_loss"]
+
+
+def _require_own(output: Path) -> None:
+    if output == WORKSPACE or {ARTIFACTS, REPORTS} & {output, *output.parents}:
+        raise PipelineError(f"hydra.run.dir: {output} is for what DVC makes; name a folder of the trial's own")
 
 
 if __name__ == "__main__":
