@@ -73,8 +73,8 @@ def test_the_page_lists_every_case_and_what_is_said():
             "error: --experimental-rerun unpickles the file it is given;",
         ),
         (
-            ["pipeline.train", "hydra.run.dir=artifacts", "hydra.output_subdir=null", "hydra/job_logging=none"],
-            "error: hydra.run.dir: .*/artifacts is for what DVC makes; name a folder of the trial's own",
+            ["pipeline.train", "hydra.run.dir=reports", "hydra.output_subdir=null", "hydra/job_logging=none"],
+            "error: hydra.run.dir: .*/reports is for what DVC makes; name a folder of the trial's own",
         ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],
