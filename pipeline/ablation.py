@@ -73,7 +73,7 @@ def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
     last = max(sweeps, key=lambda sweep: sweep.ended)
     latest: dict[tuple[str, str], FinishedRun] = {}
     for run in finished_runs(store, {"stage": "train", PARENT_TAG: last.run_id}):
-        latest.setdefault((run.tags.get("experiment", "none"), run.params["seed"]), run)
+        latest.setdefault((_experiment(run), run.params["seed"]), run)
     return [latest[key] for key in sorted(latest)]
 
 
@@ -81,7 +81,7 @@ def collect(runs: Sequence[FinishedRun]) -> list[Row]:
     """A row for each experiment, by mean test accuracy, the best last."""
     rows: defaultdict[str, Row] = defaultdict(lambda: {name: [] for name in COLUMNS})
     for run in runs:
-        row = rows[run.tags.get("experiment", "none").removeprefix(FOLDER)]
+        row = rows[_experiment(run).removeprefix(FOLDER)]
         for name, metric in COLUMNS.items():
             row[name].append(run.metrics[metric])
     return sorted(({"name": name, **row} for name, row in rows.items()), key=lambda row: np.mean(row["test_accuracy"]))
@@ -104,6 +104,10 @@ def render(rows: Sequence[Row], machines: Sequence[str]) -> str:
         minutes = np.mean(row["train_seconds"]) / 60
         lines.append(f"| `{row['name']}` | {len(row['test_ece'])} | {' | '.join(cells)} | {minutes:.1f} |")
     return "\n".join([*lines, "", f"Trained on: {'; '.join(machines)}."])
+
+
+def _experiment(run: FinishedRun) -> str:
+    return run.tags.get("experiment", "none")
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -31,6 +31,7 @@ from pipeline.tracking.registry import (
     find_alias,
     find_version,
     register_version,
+    run_of_version,
     set_alias,
     tag_version,
 )
@@ -98,7 +99,7 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
         "accuracy": comparison.accuracy if comparison else None,
         "champion_accuracy": comparison.champion_accuracy if comparison else None,
         "p_value": comparison.p_value if comparison else None,
-        "run_id": store.client.get_model_version(name, version).run_id,
+        "run_id": run_of_version(store, name, version),
     }
 
 

@@ -9,7 +9,7 @@ from pipeline.checksum import file_digest
 from pipeline.errors import PipelineError
 from pipeline.files import read_json
 from pipeline.tracking.finished import FinishedRun, download_folder, find_finished
-from pipeline.tracking.provenance import environment
+from pipeline.tracking.provenance import UNKNOWN, environment
 from pipeline.tracking.registry import find_alias, run_of_version
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
@@ -45,7 +45,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
     run = find_finished(store, run_id)
     if run is None:
         raise PipelineError(f"run {run_id} is {status}; only one that is FINISHED has metrics to confirm")
-    lacking = [key for key in TAGS if run.tags.get(key, "unknown") == "unknown"]
+    lacking = [key for key in TAGS if run.tags.get(key, UNKNOWN) == UNKNOWN]
     lacking += [key for key in PARAMS if key not in run.params]
     lacking += [] if OBJECTIVE in run.metrics else ["metrics"]
     if lacking:

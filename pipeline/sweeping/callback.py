@@ -20,7 +20,7 @@ from pipeline.parallel import available_cores
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
-from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, data_md5, git_commit, git_dirty
+from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, code_digest, data_md5, git_commit, git_dirty
 from pipeline.tracking.store import connect
 from pipeline.tracking.sweep import open_sweep
 
@@ -77,7 +77,7 @@ def _open(composed: DictConfig) -> None:
         "git.commit": git_commit(),
         "git.dirty": git_dirty(),
         "code.sha256": code,
-        "data.md5": data_md5() or "unknown",
+        "data.md5": data_md5() or UNKNOWN,
         "corpus": config.corpus.name,
     }
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
