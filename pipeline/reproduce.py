@@ -34,7 +34,7 @@ from pipeline.reproduction.data import bring_data, bring_files
 from pipeline.reproduction.record import WEIGHTS, changed_environment, find_training, weights_digest
 from pipeline.tracking.finished import FinishedRun, find_finished, read_config
 from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
-from pipeline.tracking.store import Store, as_default, connect
+from pipeline.tracking.store import Store, connect, default_tracking_uri
 
 NO_PART = ("compose", "download", "register")
 """Stages that are no part of making a model from data and judging it."""
@@ -167,7 +167,7 @@ def trained_again(tracking: TrackingConfig, store: Store, clone: Path) -> Finish
         PipelineError: it is not there.
     """
     run_id = read_json(clone / "artifacts" / "run.json", "the training did not end well", run_id=str)["run_id"]
-    with as_default(replace(store, uri=store_uri(clone))):
+    with default_tracking_uri(replace(store, uri=store_uri(clone))):
         of_clone = connect(tracking)
     found = find_finished(of_clone, run_id)
     if found is None:

@@ -23,7 +23,7 @@ from pipeline.predict import load
 from pipeline.text.dataset import read_split
 from pipeline.tracking.fetching import fetch_model
 from pipeline.tracking.registry import CHAMPION, Candidate, register_version, set_alias
-from pipeline.tracking.store import as_default, connect, masked
+from pipeline.tracking.store import connect, default_tracking_uri, masked
 from tests.commands import SmallProject, prepared, project
 from tests.conftest import configuration
 
@@ -126,7 +126,7 @@ def test_a_registered_model_made_a_pickle_is_never_loaded(project: SmallProject,
     for flavor in PLANTED:
         plant(mlmodel.parent, harm, **flavor)
         assert project.run("predict", "--model", champion, "a film") == 0, "its weights, words and config are enough"
-        with as_default(store), monkeypatch.context() as patch:
+        with default_tracking_uri(store), monkeypatch.context() as patch:
             patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")  # as `make serve` does
             with pytest.raises(MlflowException, match=r"Deserializing .* is disallowed"):
                 mlflow.pyfunc.load_model(champion)

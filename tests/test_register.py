@@ -1,11 +1,15 @@
-"""The registration gate: real stores, and tiny models whose answers are known."""
+"""The registration gate: real stores, and tiny models whose answers are known.
+
+Each test runs in a folder whose own mlflow.db, the one MLflow takes by default, has another champion of the same name.
+"""
 
 import ast
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from pipeline.config import Config
 from pipeline.evaluation.champion import Comparison, compare
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.files import write_json
@@ -48,17 +53,41 @@ def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def misleading(tmp_path_factory: pytest.TempPathFactory, fresh_database: Path) -> Path:
+    """A folder with a store in which versions 1 to 3 of the same model are registered; each is always wrong."""
+    folder = tmp_path_factory.mktemp("misleading")
+    shutil.copy(fresh_database, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(globals(), "CONFIG", configured(f"sqlite:///{folder}/mlflow.db"))
+        for number in range(3):
+            assert outcome(workspace(folder / str(number), errors=0, certainty=-5.0 - number))["registered"]
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(tmp_path: Path, fresh_database: Path, misleading: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     (tmp_path / "store").mkdir()
     shutil.copy(fresh_database, tmp_path / "store")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.setitem(globals(), "CONFIG", configured(f"sqlite:///{tmp_path}/store/mlflow.db"))
+    monkeypatch.chdir(misleading)
     torch.set_num_threads(1)
-    return connect(CONFIG.tracking)
+    before = digests(misleading)
+    yield connect(CONFIG.tracking)
+    assert digests(misleading) == before
+
+
+def configured(uri: str) -> Config:
+    return CONFIG.model_copy(update={"tracking": CONFIG.tracking.model_copy(update={"uri": uri})})
+
+
+def digests(folder: Path) -> dict[Path, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def known_network(errors: int, certainty: float) -> torch.nn.Module:
-    """A network that gets exactly `errors` of the reviews wrong: good ones with a low number."""
+    """A network that gets `errors` of the reviews wrong, good ones with a low number; all others at certainty < 0."""
     network = build_network(CONFIG.model, len(SPECIALS) + 2 + len(NUMBERS))
     weights = [0.0, 0.0, 1.0, -1.0] + [-3.0 if i < errors else 0.0 for i in range(len(NUMBERS))]
     torch.nn.init.constant_(network.fc.bias, 0.0)
@@ -80,7 +109,7 @@ def workspace(
     (artifacts / "dataset" / "validation").mkdir(parents=True)
     pq.write_table(pa.table(rows), artifacts / "dataset" / "validation" / "rows.parquet")
     answers = Predictor.load(artifacts / "model").probabilities(TEXTS)
-    assert ((answers >= 0.5) != np.array(LABELS)).sum() == errors
+    assert ((answers >= 0.5) != np.array(LABELS)).sum() == (errors if certainty > 0 else len(LABELS) - errors)
     predictions = {"split": ["validation"] * len(ids), "id": ids, "label": rows["label"], "probability": answers}
     pq.write_table(pa.table(predictions), artifacts / "predictions.parquet")
     write_json(artifacts / "run.json", {"run_id": run_id or "unknown"})
@@ -280,6 +309,7 @@ def test_the_champion_answers_elsewhere_without_pickle(tmp_path: Path, monkeypat
     outcome(workspace(tmp_path / "w", errors=0))
     stored = [path for path in (tmp_path / "store" / "mlartifacts").rglob("*") if path.is_file()]
     assert not [path for path in stored if path.suffix in (".pkl", ".pyc")]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     monkeypatch.delenv("PYTHONPATH", raising=False)
     done = subprocess.run([sys.executable, "-c", USE], cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -112,6 +112,13 @@ def test_each_of_them_has_one_room():
     assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serving"}}
 
 
+def test_one_module_has_mlflow_resolve_addresses():
+    """MLflow does so in its default store: whoever calls it elsewhere reads, or deletes, in the wrong one."""
+    resolving = ("mlflow.artifacts", "mlflow.store")
+    callers = {name for name, path in MODULES.items() if any(i.startswith(resolving) for i in imports(path))}
+    assert callers == {"pipeline.tracking.artifacts"}
+
+
 ROOMS = (
     *("corpus", "evaluation", "explanation", "model", "pages"),
     *("predicting", "reproduction", "serving", "sweeping", "text", "tracking"),

@@ -145,6 +145,14 @@ def test_the_environment_names_the_store_before_the_configuration(
     assert store.client.get_experiment(store.experiment_id).artifact_location.endswith("/other/mlartifacts")
 
 
+def test_a_registry_in_another_store_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{root}/mlflow.db")
+    connect(tracking())
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
+    with pytest.raises(PipelineError, match="MLFLOW_REGISTRY_URI names another store"):
+        connect(tracking())
+
+
 def test_a_server_that_refuses_is_one_line_without_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
     with pytest.raises(PipelineError, match=r"MLflow store http://\*\*\*@127.0.0.1:9 cannot be used: it does not") as e:

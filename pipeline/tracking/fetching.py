@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from pipeline.config import TrackingConfig
 from pipeline.errors import PipelineError
+from pipeline.tracking import artifacts
 from pipeline.tracking.run import RUN_ID
-from pipeline.tracking.store import as_default, connect, reason
+from pipeline.tracking.store import connect, reason
 
 
 def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
@@ -25,11 +25,6 @@ def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
     store = connect(config)
     uri = f"runs:/{model}/model" if RUN_ID.fullmatch(model) else model
     try:
-        with as_default(store):  # MLflow resolves an alias there, whatever it is told
-            found = download_artifacts(
-                artifact_uri=f"{uri}/artifacts/model" if uri.startswith("models:/") else uri,
-                dst_path=str(destination),
-            )
+        return artifacts.download(store, f"{uri}/artifacts/model" if uri.startswith("models:/") else uri, destination)
     except (MlflowException, OSError) as error:
         raise PipelineError(f"{model} cannot be fetched from {store.name}: {reason(error)}") from None
-    return Path(found)

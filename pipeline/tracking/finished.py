@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run as StoredRun
 
+from pipeline.tracking import artifacts
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
@@ -96,8 +96,7 @@ def download_folder(store: Store, run_id: str, folder: str, destination: Path) -
         PipelineError: it is not there.
     """
     with clear_errors(store.uri, OSError):
-        uri = f"runs:/{run_id}/{folder}"
-        return Path(download_artifacts(artifact_uri=uri, dst_path=str(destination), tracking_uri=store.uri))
+        return artifacts.download(store, f"runs:/{run_id}/{folder}", destination)
 
 
 def _finished(run: StoredRun) -> FinishedRun:

@@ -16,14 +16,14 @@ from mlflow.entities import LoggedModelOutput, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipeline.config import project_root
 from pipeline.files import write_text
-from pipeline.tracking.store import Store, as_default, clear_errors
+from pipeline.tracking import artifacts
+from pipeline.tracking.store import Store, clear_errors, default_tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
@@ -116,13 +116,7 @@ def download_model(store: Store, name: str, version: str, destination: Path) -> 
         PipelineError: its files are not there.
     """
     with clear_errors(store.uri, OSError):
-        found = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{name}/{version}/artifacts/model",
-            dst_path=str(destination),
-            tracking_uri=store.uri,
-            registry_uri=store.uri,
-        )
-    return Path(found)
+        return artifacts.download(store, f"models:/{name}/{version}/artifacts/model", destination)
 
 
 def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
@@ -147,7 +141,7 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    with as_default(store):
+    with default_tracking_uri(store):  # the registry looks the logged model up there
         version: ModelVersion = store.client.create_model_version(
             name,
             source=f"models:/{model_id}",
@@ -187,7 +181,7 @@ def _remove_unregistered(store: Store, run_id: str) -> None:
     experiment = store.client.get_run(run_id).info.experiment_id
     for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
         if model.tags.get(PROJECT_TAG) == _project() and f"models:/{model.model_id}" not in registered:
-            get_artifact_repository(model.artifact_location, tracking_uri=store.uri).delete_artifacts()  # type: ignore[no-untyped-call]
+            artifacts.delete(store, model.artifact_location)
             store.client.delete_logged_model(model.model_id)
 
 

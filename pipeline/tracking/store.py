@@ -26,7 +26,7 @@ from pipeline.tracking.moved import follow_artifacts
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 SQLITE = "sqlite:///"
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
+URI_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 ARTIFACTS = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
@@ -61,9 +61,15 @@ def connect(config: TrackingConfig) -> Store:
     """Open the store, creating a missing sqlite file and experiment; any number of processes may do so at once.
 
     Raises:
-        PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted.
+        PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted; or
+            the environment asks for a registry in another store.
     """
     uri = tracking_uri(config)
+    if os.environ.get(REGISTRY_VARIABLE, uri) not in (uri, os.environ.get(URI_VARIABLE)):
+        raise PipelineError(
+            f"{REGISTRY_VARIABLE} names another store than {masked(uri)}, where runs are kept; models are registered "
+            f"beside their runs: unset it, or set {URI_VARIABLE} to the same store"
+        )
     with clear_errors(uri, OSError, ValueError, ImportError, SQLAlchemyError):
         if uri.startswith(("http://", "https://")):
             with environment_defaults(FIRST_CONTACT):
@@ -193,8 +199,8 @@ def only_registering(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def as_default(store: Store) -> Iterator[None]:
-    """Make the store MLflow's default for a moment: there its registry looks for a logged model, whatever its URI."""
+def default_tracking_uri(store: Store) -> Iterator[None]:
+    """Make the store MLflow's default for the block: it resolves model addresses there, whatever store it is told."""
     before = os.environ.get(URI_VARIABLE)
     os.environ[URI_VARIABLE] = store.uri
     try:

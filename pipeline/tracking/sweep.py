@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
-from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from pipeline.tracking import artifacts
 from pipeline.tracking.finished import search_runs
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, clear_errors
@@ -156,8 +156,7 @@ def remove_model(store: Store, run_id: str) -> None:
     """
     with clear_errors(store.uri, OSError):
         if any(file.path == "model" for file in store.client.list_artifacts(run_id)):
-            uri = store.client.get_run(run_id).info.artifact_uri
-            get_artifact_repository(uri, tracking_uri=store.uri).delete_artifacts("model")  # type: ignore[no-untyped-call]
+            artifacts.delete(store, store.client.get_run(run_id).info.artifact_uri, "model")
 
 
 def log_sweep(store: Store, run_id: str, metrics: Mapping[str, float], best_so_far: Sequence[float]) -> None:
