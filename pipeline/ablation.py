@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from pipeline.cli import run_stage
+from pipeline.cli import run_command
 from pipeline.config import WORKSPACE, Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.ablation_figure import draw_ablation
@@ -130,4 +130,4 @@ def _scored(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_command(main, __doc__)

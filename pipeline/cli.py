@@ -15,6 +15,7 @@ from pipeline import end
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError, clear_refusals
 
+EPILOG = "It takes its configuration from params.yaml, which `dvc repro` composes from conf/."
 LONGEST_LINE = 2000
 """Characters of an error's line."""
 
@@ -30,12 +31,11 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message}; --help shows what may be given\n")
 
 
-def run_stage(stage: Callable[[Config], None], description: str | None) -> None:
-    """Run a DVC stage: read `params.yaml`, validate it, call `stage` with it. Exits non-zero on error."""
-    epilog = "The stage takes its configuration from params.yaml, which `dvc repro` composes from conf/."
-    Parser(description=description, epilog=epilog).parse_args()
+def run_command(command: Callable[[Config], None], description: str | None) -> None:
+    """Run a command that takes its configuration from `params.yaml` and no arguments. Exits non-zero on error."""
+    Parser(description=description, epilog=EPILOG).parse_args()
     with tidy_exit():
-        stage(load_params())
+        command(load_params())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from pipeline import checksum, composing
+from pipeline import checksum, composing, pipeline_lock
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import WORKSPACE, FileVectors, project_root, read_params, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
@@ -23,7 +23,9 @@ PARAMS = WORKSPACE / "params.yaml"
 
 
 def main() -> None:
-    """Write `params.yaml` if it would say anything new."""
+    """Write `params.yaml` if it would say anything new, unless another command runs the pipeline of this checkout."""
+    holder = pipeline_lock.dvc_process()
+    pipeline_lock.acquire(WORKSPACE, holder)
     values = read_params(PARAMS) if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
@@ -41,6 +43,7 @@ def main() -> None:
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
         write_text(PARAMS, text)
+    pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
 
 
 def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dict[str, Any]:

@@ -4,14 +4,14 @@ Reads the `corpus` section of params.yaml and what it names: an installed packag
 of your own. Checks the checksum. Writes downloads/: a Parquet file for each split the corpus brings, and corpus.json.
 """
 
-from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config
 from pipeline.corpus.source import write_corpus
+from pipeline.stage import Inputs, run_stage
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """Write `downloads/`."""
-    write_corpus(config.corpus, WORKSPACE / "downloads")
+    write_corpus(config.corpus, WORKSPACE / "downloads", inputs.require_unchanged)
 
 
 if __name__ == "__main__":

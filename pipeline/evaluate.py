@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, EvaluationConfig, flatten
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.behaviour import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
@@ -30,13 +29,19 @@ from pipeline.evaluation.plots import drawings, read_learning_curve, write_figur
 from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.verdict import verdict
+from pipeline.evaluation.verdict import judged, verdict
 from pipeline.files import read_json, write_json
+from pipeline.serving.folder import require_made_by, require_trained_for
 from pipeline.serving.predictor import Predictor
-from pipeline.text.dataset import read_split
+from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import read_info, read_split
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import Store, connect
 
+READS = (
+    *("artifacts/dataset/dataset.json", "artifacts/model", "artifacts/run.json"),
+    *("reports/data.json", "reports/learning_curve.csv"),
+)
 JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
 
 logger = logging.getLogger(__name__)
@@ -56,12 +61,14 @@ class Answers:
     """To train it and to answer."""
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """Score, compare, judge, report."""
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
     dataset, data = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
     run = read_json(artifacts / "run.json", "train a model with `dvc repro`", run_id=str)
+    require_trained_for(config, artifacts / "model", read_info(dataset))
+    require_made_by(run, artifacts / "model")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
     capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
@@ -88,9 +95,11 @@ def main(config: Config) -> None:
         data=read_json(data, "run `dvc repro`") if data.exists() else None,
         made_from=run.get("tags", {}),
     )
+    inputs.require_unchanged()
     write_predictions(artifacts / "predictions.parquet", [answers.validation, answers.test])
     write_json(reports / "speed.json", collect_speed(run, answers.reviews_per_second, answers.baseline_seconds))
     write(reports, findings, answers.baseline)
+    write_json(reports / "verdict.json", {**findings.verdict, "judged": judged(WORKSPACE)})
     print(format_report(metrics, plots["slices"], findings.verdict))
     log(reports, findings, store, run["run_id"])
 
@@ -124,7 +133,7 @@ def write(reports: Path, findings: Findings, baseline: Scored | None) -> None:
     write_figures(findings.figures, drawings(findings.tables, baseline, findings.learning_curve, findings.metrics))
     if findings.ladder:
         write_panels(findings.figures / "memory_ladder.png", panels(findings.ladder))
-    for name in ("behaviour", "metrics", "verdict"):
+    for name in ("behaviour", "metrics"):
         write_json(reports / f"{name}.json", getattr(findings, name))
     write_report(reports / "report.html", findings)
 
@@ -137,4 +146,4 @@ def log(reports: Path, findings: Findings, store: Store, run_id: str | None) -> 
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(main, __doc__, *READS)

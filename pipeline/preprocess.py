@@ -5,14 +5,14 @@ from the training split alone, looks up its words in text.vectors if there are a
 reports/data.json.
 """
 
-from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config
 from pipeline.corpus.duplicates import find_duplicates
-from pipeline.corpus.reading import count_rows, read_info, row_groups
+from pipeline.corpus.reading import count_rows, read_info, require_fetched_for, row_groups
 from pipeline.corpus.scanning import scan
 from pipeline.corpus.splitting import hold_out, require_both_labels, select
 from pipeline.files import replace, write_json
 from pipeline.parallel import available_cores, worker_pool
+from pipeline.stage import Inputs, run_stage
 from pipeline.text.encoding import encode_corpus
 from pipeline.text.vectors import add_vectors
 
@@ -20,10 +20,11 @@ SMALL = 5_000
 """Reviews for which starting worker processes takes longer than the work."""
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """Read `data/`; write `artifacts/dataset/` and `reports/data.json`."""
     data = WORKSPACE / "data"
     corpus = read_info(data)
+    require_fetched_for(config, corpus)
     with (
         worker_pool(1 if count_rows(data) <= SMALL else available_cores()) as mapping,
         replace(WORKSPACE / "artifacts" / "dataset") as folder,
@@ -48,8 +49,9 @@ def main(config: Config) -> None:
             "splits": {name: summary["reviews"] for name, summary in splits.items()},
         }
         write_json(folder / "dataset.json", description)
+        inputs.require_unchanged()
     write_json(WORKSPACE / "reports" / "data.json", report)
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(main, __doc__, "data/corpus.json")

@@ -8,14 +8,14 @@ import logging
 from functools import partial
 
 from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, NoPretraining, flatten
 from pipeline.model import ranks
 from pipeline.model.hardware import resolve_hardware
 from pipeline.model.pretrained import save_pretrained
 from pipeline.model.pretraining import pretrain
 from pipeline.model.processes import in_processes
-from pipeline.text.dataset import read_info
+from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import read_info, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
@@ -24,12 +24,14 @@ DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pretrained/`."""
     dataset = read_info(DATASET)
+    require_prepared_for(config, dataset)
     digest = dataset["digest"]
     if isinstance(config.pretraining, NoPretraining):
         logging.info("pretraining=none: nothing to pre-train")
+        inputs.require_unchanged()
         save_pretrained(PRETRAINED, config.pretraining, digest, None)
         return
     hardware = resolve_hardware(config.trainer)
@@ -51,9 +53,10 @@ def main(config: Config) -> None:
     ) as (run, checkpoints):
         run.log_params(flatten({"pretraining": values, "hardware": hardware.summary()}))
         trained = in_processes(partial(training, checkpoints), hardware, run.log_metrics)
+        inputs.require_unchanged()
         save_pretrained(PRETRAINED, config.pretraining, digest, trained)
         run.log_artifacts(PRETRAINED, "pretrained")
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(main, __doc__, "artifacts/dataset/dataset.json")

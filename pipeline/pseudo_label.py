@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.cli import run_stage
 from pipeline.config import WORKSPACE, Config, flatten
 from pipeline.model import ranks
 from pipeline.model.build import Network, fixed_length
@@ -23,7 +22,8 @@ from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import save_pseudo_labels
 from pipeline.model.scoring import score
-from pipeline.text.dataset import read_info, read_split
+from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import read_info, read_split, require_prepared_for
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 
@@ -34,17 +34,20 @@ SCORED_TOGETHER = 1024
 """Reviews sorted by length together, between two steps of the progress bar."""
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pseudo_labels/`."""
     dataset = read_info(DATASET)
+    require_prepared_for(config, dataset)
     digest = dataset["digest"]
     asked = config.pseudo_labels
     if asked.teacher is None:
         logging.info("pseudo_labels=none: nothing to label")
+        inputs.require_unchanged()
         save_pseudo_labels(PSEUDO_LABELS, config, digest, None, {})
         return
     if not (DATASET / "unlabelled").exists():
         logging.info("this corpus has no unlabelled reviews: nothing to label")
+        inputs.require_unchanged()
         save_pseudo_labels(PSEUDO_LABELS, config, digest, np.empty(0, np.float32), {})
         return
     hardware = resolve_hardware(config.trainer)
@@ -71,6 +74,7 @@ def main(config: Config) -> None:
         trained = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
         logits = _score_unlabelled(trained.network, fixed_length(config.model))
         probabilities = trained.calibration.probabilities(logits)
+        inputs.require_unchanged()
         save_pseudo_labels(PSEUDO_LABELS, config, digest, probabilities, trained.best)
         run.log_artifacts(PSEUDO_LABELS, "pseudo_labels")
 
@@ -83,4 +87,4 @@ def _score_unlabelled(network: Network, length: int | None) -> NDArray[np.float3
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(main, __doc__, "artifacts/dataset/dataset.json", "artifacts/pretrained/pretrained.json")

@@ -7,18 +7,21 @@ registered is not registered again. A queued experiment makes its model `challen
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.cli import run_stage
+from pipeline.checksum import folder_digest
 from pipeline.config import WORKSPACE, Config, flatten, project_root
 from pipeline.errors import PipelineError
 from pipeline.evaluation.champion import Comparison, Decision, compare, decide
+from pipeline.evaluation.verdict import JUDGED, require_judged
 from pipeline.files import read_json, write_json
-from pipeline.serving.folder import read_info
+from pipeline.serving.folder import read_info, require_made_by, require_trained_for
 from pipeline.serving.predictor import Predictor
+from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import read_info as read_dataset_info
 from pipeline.tracking.card import model_card, version_card
 from pipeline.tracking.finished import finished_runs
 from pipeline.tracking.provenance import run_name, run_tags
@@ -26,7 +29,6 @@ from pipeline.tracking.registry import (
     CHALLENGER,
     CHAMPION,
     Candidate,
-    content_hash,
     download_model,
     find_alias,
     find_version,
@@ -39,27 +41,46 @@ from pipeline.tracking.run import find_run, training_run
 from pipeline.tracking.store import Store, clear_errors, connect, only_registering
 
 REMEDY = "run `dvc repro`"
+READS = ("artifacts/dataset/dataset.json", "artifacts/run.json", "reports/verdict.json", *JUDGED.values())
 
 logger = logging.getLogger(__name__)
 
 
-def main(config: Config) -> None:
-    """Run the stage."""
-    register(config, WORKSPACE, queued=project_root() != WORKSPACE)
+def main(config: Config, inputs: Inputs) -> None:
+    """Register the model of this checkout, once it is certain that the verdict is about it."""
+    artifacts = WORKSPACE / "artifacts"
+    verdict, run = read_verdict(WORKSPACE), read_json(artifacts / "run.json", REMEDY, run_id=str)
+    require_trained_for(config, artifacts / "model", read_dataset_info(artifacts / "dataset"))
+    require_made_by(run, artifacts / "model")
+    require_judged(verdict, WORKSPACE)
+    register(config, WORKSPACE, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
 
 
-def register(config: Config, workspace: Path, queued: bool) -> None:
-    """Register the model in a workspace, or say why not. `queued`: DVC runs a queued experiment, in a copy."""
-    verdict = read_json(workspace / "reports" / "verdict.json", REMEDY, passed=bool, checks=list)
+def read_verdict(workspace: Path) -> dict[str, Any]:
+    """`reports/verdict.json`."""
+    return read_json(workspace / "reports" / "verdict.json", REMEDY, passed=bool, checks=list, judged=dict)
+
+
+def register(config: Config, workspace: Path, queued: bool, check: Callable[[], None] = lambda: None) -> None:
+    """Register the model in a workspace, or say why not.
+
+    Args:
+        config: the configuration.
+        workspace: as `evaluate` leaves it.
+        queued: DVC runs a queued experiment, in a copy.
+        check: called before anything is registered.
+    """
+    verdict = read_verdict(workspace)
     store = connect(config.tracking)
     with clear_errors(store.uri), only_registering(store):
+        check()  # another command may have been waited for
         outcome = (
             _register(config, store, workspace, queued)
             if verdict["passed"]
             else _refuse(store, config, workspace, verdict)
         )
     write_json(workspace / "reports" / "registration.json", outcome)
-    about = {"model": config.registry.model_name, "sha256": content_hash(workspace / "artifacts" / "model")}
+    about = {"model": config.registry.model_name, "sha256": folder_digest(workspace / "artifacts" / "model")}
     write_json(workspace / "artifacts" / "registered.json", about)
     what = "version {version} is {alias}" if outcome["alias"] else "not registered now"
     logger.info("%s: %s: %s", outcome["model"], what.format_map(outcome), outcome["reason"])
@@ -67,7 +88,7 @@ def register(config: Config, workspace: Path, queued: bool) -> None:
 
 def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
     name = config.registry.model_name
-    version, reason = find_version(store, name, content_hash(workspace / "artifacts" / "model")), _failures(verdict)
+    version, reason = find_version(store, name, folder_digest(workspace / "artifacts" / "model")), _failures(verdict)
     if version is not None:
         reason = f"version {version} passed earlier checks and stays registered as it is, but now {reason}"
     return {"registered": version is not None, "model": name, "version": version, "alias": None, "reason": reason}
@@ -75,7 +96,7 @@ def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str,
 
 def _register(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
     name, folder = config.registry.model_name, workspace / "artifacts" / "model"
-    version = find_version(store, name, content_hash(folder))
+    version = find_version(store, name, folder_digest(folder))
     if version is None:
         version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
     while True:
@@ -166,4 +187,4 @@ def _failures(verdict: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_stage(main, __doc__, *READS)

@@ -3,7 +3,7 @@
 Each waits in a folder of .unsent/ named by its run. A training or an evaluation that reaches the server does the same.
 """
 
-from pipeline.cli import run_stage
+from pipeline.cli import run_command
 from pipeline.config import Config
 from pipeline.errors import PipelineError
 from pipeline.tracking.outbox import send_unsent
@@ -22,4 +22,4 @@ def main(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(main, __doc__)
+    run_command(main, __doc__)

@@ -31,7 +31,8 @@ from omegaconf import DictConfig
 
 from pipeline import composing
 from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.cli import run_stage, tidy_exit
+from pipeline.checksum import folder_digest
+from pipeline.cli import tidy_exit
 from pipeline.composing import validated
 from pipeline.config import WORKSPACE, Config, flatten, project_root
 from pipeline.errors import PipelineError
@@ -44,7 +45,9 @@ from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
-from pipeline.serving.folder import save
+from pipeline.serving.folder import TRAINED_WITH, save
+from pipeline.stage import TRAINED_ON, Inputs, run_stage
+from pipeline.sweeping.frozen_conf import frozen_conf
 from pipeline.sweeping.session import sweep_ended
 from pipeline.sweeping.trial import run_trial
 from pipeline.text.dataset import read_info, require_prepared_for
@@ -59,13 +62,14 @@ WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logg
 """For a process of a trial that another leads: Hydra makes the trial's folder but once."""
 
 
-def main(config: Config) -> None:
+def main(config: Config, inputs: Inputs) -> None:
     """The DVC stage: write `artifacts/model/`, `artifacts/run.json` and `reports/learning_curve.csv`."""
-    train(config, ARTIFACTS, REPORTS)
+    train(config, inputs, ARTIFACTS, REPORTS)
 
 
 def train(
     config: Config,
+    inputs: Inputs,
     artifacts: Path,
     reports: Path,
     tags: Mapping[str, str] | None = None,
@@ -76,6 +80,7 @@ def train(
 
     Args:
         config: what to train; its corpus, split and text must be those of the prepared dataset.
+        inputs: what it is trained on.
         artifacts: gets `model/` and `run.json`.
         reports: gets `learning_curve.csv`.
         tags: of the MLflow run, beside the usual.
@@ -109,11 +114,12 @@ def train(
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
         training = in_processes(partial(fit_here, checkpoints), hardware, run.log_metrics)
+        inputs.require_unchanged()
         _save_model(artifacts / "model", config, dataset, training)
         speed = {"train_seconds": training.seconds, "reviews_per_second": training.reviews_per_second}
         write_text(reports / "learning_curve.csv", learning_curve_csv(training.curve))
         facts = {"run_id": run.run_id, **speed, "epochs": len(training.curve), **hardware.summary()}
-        write_json(artifacts / "run.json", {**facts, "tags": made_from})
+        write_json(artifacts / "run.json", {**facts, "model": folder_digest(artifacts / "model"), "tags": made_from})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(artifacts / "model", "model")
         run.log_metrics(flatten({"best": training.best, "speed": speed}, "/"), step=0)
@@ -124,7 +130,7 @@ def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training:
     corpus = dataset["corpus"]
     info = {
         **asdict(training.calibration),
-        **config.model_dump(include={"seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"}),
+        **config.model_dump(include=set(TRAINED_WITH)),
         "corpus": {
             **{key: corpus[key] for key in ("name", "source", "licence", "citation")},
             "content": config.corpus.content,
@@ -159,7 +165,8 @@ def trial(composed: DictConfig) -> float | None:
         if ranks.rank() == 0:  # the others have none
             _require_own(output)
         config = validated(composed)
-        return train(config, output, output, tags)["val_calibrated_loss"]
+        inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
+        return train(config, inputs, output, output, tags)["val_calibrated_loss"]
 
 
 def _require_own(output: Path) -> None:
@@ -169,9 +176,9 @@ def _require_own(output: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
-        run_stage(main, __doc__)
+        run_stage(main, __doc__, *TRAINED_ON)
     else:
-        with tidy_exit(), composing.clear_errors(), sweep_ended():
+        with tidy_exit(), frozen_conf(), composing.clear_errors(), sweep_ended():
             os.chdir(project_root())
             ranks.adopt_slurm()
             if ranks.rank() > 0:

@@ -10,6 +10,7 @@ import torch
 from scipy.special import expit
 
 from pipeline import evaluate
+from pipeline.checksum import folder_digest
 from pipeline.config import CheckConfig, Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
@@ -25,6 +26,7 @@ from pipeline.model.build import build_network
 from pipeline.model.calibration import calibrate, choose_threshold, fit_weights
 from pipeline.model.scoring import Calibration
 from pipeline.serving import folder
+from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
 
@@ -318,14 +320,18 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(evaluate, "WORKSPACE", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     write_dataset(tmp_path / "artifacts" / "dataset")
+    dataset = {"digest": "of the dataset", "corpus": {}, "split": {}, "splits": {}, "text": {}}
+    (tmp_path / "artifacts" / "dataset" / "dataset.json").write_text(json.dumps(dataset))
     words = sorted({word for text in POSITIVE + NEGATIVE for word in text.split()})
     vocabulary = Vocabulary([*SPECIALS, *words])
     settings = config()
     torch.manual_seed(0)
     network = build_network(settings.model, len(vocabulary))
-    info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, "text": settings.text.model_dump()}
-    folder.save(tmp_path / "artifacts" / "model", network, vocabulary, info | {"model": settings.model.model_dump()})
+    info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, **settings.model_dump(include=set(folder.TRAINED_WITH))}
+    model = tmp_path / "artifacts" / "model"
+    folder.save(model, network, vocabulary, info | {"dataset": {"digest": "of the dataset"}})
     run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
+    run |= {"model": folder_digest(model)}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}
     (tmp_path / "artifacts" / "run.json").write_text(json.dumps(run))
     (tmp_path / "reports").mkdir()
@@ -337,9 +343,9 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     artifacts, reports = workspace / "artifacts", workspace / "reports"
     steady = [reports / name for name in ("metrics.json", "verdict.json", "behaviour.json", "report.html")]
     steady.append(artifacts / "predictions.parquet")
-    evaluate.main(config())
+    evaluate.main(config(), Inputs({}))
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
-    evaluate.main(config())
+    evaluate.main(config(), Inputs({}))
     assert first == ([path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures"))
 
     values = json.loads((reports / "metrics.json").read_text())
@@ -360,21 +366,21 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
 def test_stage_without_a_training_says_so(workspace: Path) -> None:
     (workspace / "artifacts" / "run.json").unlink()
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
-        evaluate.main(config())
+        evaluate.main(config(), Inputs({}))
 
 
 def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
     reports = workspace / "reports"
     without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
     check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
-    evaluate.main(configuration(*without_baseline, check))
+    evaluate.main(configuration(*without_baseline, check), Inputs({}))
     metrics = json.loads((reports / "metrics.json").read_text())
     assert metrics["behaviour"]["negation"]["cases"] == 120
     assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
     checks = json.loads((reports / "verdict.json").read_text())["checks"]
     assert "negation" in [check["name"] for check in checks if not check["passed"]]
 
-    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"))
+    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"), Inputs({}))
     assert "behaviour" not in json.loads((reports / "metrics.json").read_text())
     assert json.loads((reports / "behaviour.json").read_text()) == {}
     assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from pipeline.files import replace, write_text
 from pipeline.tracking.store import only_registering
 from tests.conftest import Project
-from tests.test_register import aliases, fresh_database, outcome, store, versions, workspace  # noqa: F401
+from tests.test_register import aliases, fresh_database, misleading, outcome, store, versions, workspace  # noqa: F401
 from tests.torture.checks import content, leftovers, registry_faults
 from tests.torture.killing import repro
 
@@ -64,7 +64,9 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
 def test_registering_waits_for_another_process_that_registers(store, tmp_path: Path) -> None:  # noqa: F811
     folder = workspace(tmp_path / "w", errors=0)
     with only_registering(store):
-        waiting = subprocess.Popen([sys.executable, "-c", REGISTER, str(folder)], stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", REGISTER, str(folder)]
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": store.uri}
+        waiting = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
         while "another process registers a model; waiting" not in (said := waiting.stderr.readline()):
             assert said, "it did not wait"
         assert versions(store) == []

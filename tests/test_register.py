@@ -115,7 +115,7 @@ def workspace(
     write_json(artifacts / "run.json", {"run_id": run_id or "unknown"})
     check = {"name": "accuracy", "metric": "test.accuracy", "value": 0.9, "min": 0.8 if passed else 0.95, "max": None}
     write_json(reports / "metrics.json", METRICS)
-    write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}]})
+    write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}], "judged": {}})
     return folder
 
 

@@ -1,6 +1,6 @@
 """Reading the normal form, a group of reviews at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
+from pipeline.config import Config, require_same
 from pipeline.corpus.normal_form import GROUP, SPLITS
 from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
@@ -23,7 +24,21 @@ def read_info(data: Path) -> dict[str, Any]:
     Raises:
         PipelineError: there is none.
     """
-    return read_json(data / "corpus.json", REMEDY, name=str)
+    return read_json(data / "corpus.json", REMEDY, name=str, config=dict)
+
+
+def require_fetched_for(config: Config, info: Mapping[str, Any]) -> None:
+    """Refuse a corpus that was fetched for another configuration than is asked for.
+
+    Args:
+        config: what is asked for.
+        info: `corpus.json`.
+
+    Raises:
+        PipelineError: they differ; names the first key that does.
+    """
+    asked = config.model_dump(mode="json", include={"corpus"})
+    require_same(asked, {"corpus": info["config"]}, Path("data"), REMEDY)
 
 
 def count_rows(data: Path) -> int:

@@ -1,7 +1,7 @@
 """From any corpus of the configuration to the normal form."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline import files
@@ -14,10 +14,15 @@ from pipeline.corpus.package import add_package
 log = logging.getLogger(__name__)
 
 
-def write_corpus(corpus: Corpus, downloads: Path) -> None:
+def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = lambda: None) -> None:
     """Fetch a corpus, check it, and write it to the folder `downloads` in the normal form, whole or not at all.
 
     The folder gets a Parquet file per split (`id, text: string`, `label: int8`, kept columns) and `corpus.json`.
+
+    Args:
+        corpus: from the configuration.
+        downloads: the folder.
+        check: called before the folder takes its place; what it raises leaves everything as it was.
 
     Raises:
         PipelineError: the corpus cannot be fetched or read, its checksum is wrong, or a label has no review.
@@ -45,6 +50,7 @@ def write_corpus(corpus: Corpus, downloads: Path) -> None:
             "left_out": dict(sorted(normal_form.left_out.items())),
         }
         files.write_json(folder / "corpus.json", description)
+        check()
     log.info("%s: %s", corpus.name, _listed(sizes))
     if normal_form.left_out:
         log.info("left out: %s", _listed(normal_form.left_out))

@@ -1,10 +1,18 @@
 """May this model be registered? The checks that need no registry."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from pipeline.checksum import content_digest
 from pipeline.config import CheckConfig, flatten
 from pipeline.errors import PipelineError
+
+JUDGED = {
+    "model": "artifacts/model",
+    "predictions": "artifacts/predictions.parquet",
+    "metrics": "reports/metrics.json",
+}
 
 
 def verdict(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> dict[str, Any]:
@@ -40,6 +48,29 @@ def verdict(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> di
             }
         )
     return {"passed": all(result["passed"] for result in results), "checks": results}
+
+
+def judged(workspace: Path) -> dict[str, str | None]:
+    """Digests of what a verdict is about: the model, its predictions and its metrics."""
+    return {name: content_digest(workspace / path) for name, path in JUDGED.items()}
+
+
+def require_judged(verdict: Mapping[str, Any], workspace: Path) -> None:
+    """Refuse a verdict on another model, other predictions or other metrics than those in the checkout.
+
+    Args:
+        verdict: `reports/verdict.json`.
+        workspace: the checkout.
+
+    Raises:
+        PipelineError: names what it is not about.
+    """
+    for name, digest in judged(workspace).items():
+        if verdict["judged"].get(name) != digest:
+            raise PipelineError(
+                f"{workspace / JUDGED[name]} is not what reports/verdict.json judges: another command has changed it; "
+                "evaluate again with `dvc repro --single-item --force evaluate`, then `dvc repro`"
+            )
 
 
 def _within(value: float | int | None, check: CheckConfig) -> bool:

@@ -5,6 +5,7 @@ vocab.json          the words, in the order of their ids
 config.json         format, calibration, and the configuration the model was trained with
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from pydantic import ConfigDict, Field, ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
-from pipeline.config import Model, Section, TextConfig
+from pipeline.checksum import folder_digest
+from pipeline.config import Config, Model, Section, TextConfig, require_same
 from pipeline.errors import PipelineError
 from pipeline.files import read_json, replace, write_json
 from pipeline.model.build import Network, build_network
@@ -21,6 +23,12 @@ from pipeline.model.weights import read_weights
 from pipeline.text.vocabulary import Vocabulary
 
 FORMAT = 2
+TRAINED_WITH = ("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer")
+"""Sections of the configuration that a training keeps with its model."""
+RETRAIN = (
+    "another command has changed files of the pipeline while it ran; make them again with "
+    "`dvc repro --single-item --force train`, then `dvc repro`"
+)
 
 
 class ModelInfo(Section):
@@ -46,6 +54,34 @@ class ModelInfo(Section):
         further = self.model_extra or {}
         corpus = further.get("corpus", {})
         return corpus.get("name"), corpus.get("content"), further.get("dataset", {}).get("split")
+
+
+def require_trained_for(config: Config, folder: Path, dataset: Mapping[str, Any]) -> None:
+    """Refuse a model folder that was trained with another configuration, or on another dataset, than is asked for.
+
+    Args:
+        config: what is asked for.
+        folder: of the model.
+        dataset: `dataset.json` of the prepared dataset.
+
+    Raises:
+        PipelineError: they differ; names the first key that does.
+    """
+    info = read_info(folder / "config.json").model_dump(mode="json")
+    asked = config.model_dump(mode="json", include=set(TRAINED_WITH))
+    require_same(asked, {section: info.get(section) for section in TRAINED_WITH}, folder, RETRAIN)
+    if info.get("dataset", {}).get("digest") != dataset["digest"]:
+        raise PipelineError(f"{folder} was not trained on the dataset beside it; {RETRAIN}")
+
+
+def require_made_by(run: Mapping[str, Any], folder: Path) -> None:
+    """Refuse a model folder that another training has made than the one `run.json` tells of.
+
+    Raises:
+        PipelineError: it is another's.
+    """
+    if run.get("model") != folder_digest(folder):
+        raise PipelineError(f"{folder} is not the model of run {run['run_id']} in run.json beside it; {RETRAIN}")
 
 
 def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:

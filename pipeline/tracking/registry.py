@@ -20,6 +20,7 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.checksum import folder_digest
 from pipeline.config import project_root
 from pipeline.files import write_text
 from pipeline.tracking import artifacts
@@ -30,7 +31,7 @@ CONTENT_TAG = "model.sha256"
 PROJECT_TAG = "project.sha256"
 """Of a logged model: a hash of the machine and the folder it was logged from."""
 PACKAGE = Path(__file__).resolve().parents[1]
-SERVING_CODE = ("__init__.py", "config", "errors.py", "files.py", "model", "serving", "text")
+SERVING_CODE = ("__init__.py", "checksum.py", "config", "errors.py", "files.py", "model", "serving", "text")
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
 REQUIREMENTS = (
     "filelock",
@@ -71,15 +72,6 @@ class Candidate:
     tags: Mapping[str, str]
     description: str
     """Markdown, for people who find the version in the registry or get its folder."""
-
-
-def content_hash(folder: Path) -> str:
-    """SHA-256 of the names and contents of the folder's files: equal for equal models."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
-    return digest.hexdigest()
 
 
 def find_version(store: Store, name: str, content: str) -> str | None:
@@ -135,7 +127,7 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
         The version.
     """
     _remove_unregistered(store, candidate.run_id)
-    model_id, content = _log_model(store, name, candidate), content_hash(candidate.folder)
+    model_id, content = _log_model(store, name, candidate), folder_digest(candidate.folder)
     try:
         store.client.create_registered_model(name, description=description)
     except MlflowException as error:

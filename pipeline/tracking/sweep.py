@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
@@ -51,8 +52,23 @@ class TrialRun:
         return values
 
 
-def open_sweep(store: Store, key: str, name: str, tags: Mapping[str, str], params: Mapping[str, str]) -> str:
+def open_sweep(
+    store: Store,
+    key: str,
+    name: str,
+    tags: Mapping[str, str],
+    params: Mapping[str, str],
+    config: Mapping[str, Any],
+) -> str:
     """The id of the parent run of the sweep with this key: the one there is, in whatever state, or a new one.
+
+    Args:
+        store: an open store.
+        key: of the sweep.
+        name: of a new run.
+        tags: of the run.
+        params: of a new run.
+        config: resolved, without what varies; kept with a new run as `config.yaml`.
 
     Raises:
         PipelineError: the store failed.
@@ -67,6 +83,7 @@ def open_sweep(store: Store, key: str, name: str, tags: Mapping[str, str], param
         else:
             run_id = store.client.create_run(store.experiment_id, run_name=name, tags={KEY_TAG: key}).info.run_id
             store.client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
+            store.client.log_dict(run_id, dict(config), "config.yaml")
         store.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in {**tags, KEY_TAG: key}.items()])
         return run_id
 

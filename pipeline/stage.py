@@ -1,0 +1,68 @@
+"""A DVC stage as a command: its configuration, its inputs, and that both stay what they were while it runs.
+
+Another DVC command in the same checkout may rewrite params.yaml and check outputs out under a running stage
+(docs/faults.md). A stage notes the digests of what it is given when it begins, and compares before it writes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import config as configuration
+from pipeline import pipeline_lock
+from pipeline.checksum import content_digest
+from pipeline.cli import EPILOG, Parser, tidy_exit
+from pipeline.config import Config, load_params
+from pipeline.errors import PipelineError
+
+TRAINED_ON = (
+    "artifacts/dataset/dataset.json",
+    "artifacts/pretrained/pretrained.json",
+    "artifacts/pseudo_labels/pseudo_labels.json",
+)
+"""What a training reads, relative to the checkout; each tells what its folder was made from."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Digests of files and folders a command reads, as they were when it began; None where there was nothing."""
+
+    digests: Mapping[Path, str | None]
+
+    @classmethod
+    def note(cls, *paths: Path) -> "Inputs":
+        """Take the digests now."""
+        return cls({path: content_digest(path) for path in paths})
+
+    def require_unchanged(self) -> None:
+        """Call it before writing a result.
+
+        Raises:
+            PipelineError: an input is no longer what it was; names it.
+        """
+        for path, before in self.digests.items():
+            if content_digest(path) != before:
+                raise PipelineError(
+                    f"{path} was changed by another command while this one used it; "
+                    "give this command again when the other has ended"
+                )
+
+
+def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, *reads: str) -> None:
+    """Run a stage with `params.yaml` and its inputs. Exits non-zero on error.
+
+    Args:
+        stage: called with the configuration and the inputs, whose `require_unchanged` it calls before it writes.
+        description: for `--help`.
+        reads: what it reads, relative to the checkout: files and folders that other stages have written.
+    """
+    Parser(description=description, epilog=EPILOG).parse_args()
+    with tidy_exit():
+        workspace = configuration.WORKSPACE
+        params = workspace / "params.yaml"
+        inputs = Inputs.note(params, *(workspace / path for path in reads))
+        pipeline_lock.require_own(workspace, pipeline_lock.dvc_process(), inputs.digests[params])
+        config = load_params(params)
+        inputs.require_unchanged()  # since the digests were taken, before anything is concluded from it
+        stage(config, inputs)
+        inputs.require_unchanged()
