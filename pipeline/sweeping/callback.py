@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from pipeline.config import WORKSPACE, Config, project_root
 from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.parallel import available_cores
+from pipeline.stage import TRAINED_ON, Inputs
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
@@ -62,6 +64,7 @@ def _open(composed: DictConfig) -> None:
         from pipeline.sweeping.slurm import outlive_jobs  # and submitit only where it is used
 
         outlive_jobs(config.tracking)
+    inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
     data, code = read_info(DATASET)["digest"], code_digest()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
@@ -83,7 +86,16 @@ def _open(composed: DictConfig) -> None:
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
-    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched), at_once)
+    run_id = open_sweep(store, key, name, tags, params, config.model_dump(mode="json"))
+    session = Session(
+        key=key,
+        run_id=run_id,
+        searched=list(space.searched),
+        at_once=at_once,
+        inputs={str(path): digest for path, digest in inputs.digests.items()},
+        code=code,
+        process=os.getpid(),
+    )
     session.hand_over()
     at_end(partial(_end, config, session, name, lock))
 

@@ -5,8 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.stage import Inputs
+from pipeline.tracking.provenance import code_digest
 
 VARIABLE = "SENTIMENT_SWEEP"
 INTERRUPTED, TERMINATED = 130, 143
@@ -25,6 +28,24 @@ class Session:
     """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
     at_once: int
     """Most trials that share a machine at a time."""
+    inputs: dict[str, str | None]
+    """Digests, by path, of what all trials are trained on."""
+    code: str
+    """Digest of the code."""
+    process: int
+    """The process that runs the sweep."""
+
+    def require_unchanged(self) -> Inputs:
+        """What a trial is trained on: what all trials of the sweep are.
+
+        Raises:
+            PipelineError: it, or the code, has changed since the sweep began.
+        """
+        inputs = Inputs({Path(path): digest for path, digest in self.inputs.items()})
+        inputs.require_unchanged()
+        if os.getpid() != self.process and code_digest() != self.code:  # this process has imported other code
+            raise PipelineError("pipeline/ was edited since the sweep began; give the command again for a new sweep")
+        return inputs
 
     def hand_over(self) -> None:
         """Make it known to the trials: launchers pass the environment on."""

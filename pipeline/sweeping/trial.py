@@ -14,6 +14,7 @@ from pipeline.composing import validated
 from pipeline.config import Config, TrackingConfig, project_root
 from pipeline.errors import PipelineError
 from pipeline.parallel import available_cores
+from pipeline.stage import Inputs
 from pipeline.sweeping.requeue import expect_requeue
 from pipeline.sweeping.session import Session, present_session
 from pipeline.sweeping.space import short_keys
@@ -30,7 +31,7 @@ class Train(Protocol):
     """Trains one model within one MLflow run."""
 
     def __call__(
-        self, config: Config, *, tags: Mapping[str, str], name: str, threads: int | None
+        self, config: Config, inputs: Inputs, *, tags: Mapping[str, str], name: str, threads: int | None
     ) -> Mapping[str, float]:
         """Return the row of the learning curve with the least `val_calibrated_loss`."""
 
@@ -97,12 +98,13 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config = validated(composed)
+            inputs = trial.sweep.require_unchanged()
             if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
                 return found.objective
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
-            return train(config, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
+            return train(config, inputs, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
         except Exception as error:  # whatever it is: the other trials go on
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             trial.fail(store, reason, tags)
