@@ -49,6 +49,12 @@ def replace(path: Path) -> Iterator[Path]:
             _remove(old)
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path lies below a folder, wherever links lead: asked of every path that comes from outside."""
+    path, folder = path.resolve(), folder.resolve()
+    return path != folder and path.is_relative_to(folder)
+
+
 def followed(path: Path) -> Path:
     """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced."""
     return path.resolve() if path.is_symlink() else path

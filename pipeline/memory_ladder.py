@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten, project_root
+from pipeline.config import WORKSPACE, EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten
 from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import accuracy_by_length
 from pipeline.evaluation.memory import (
@@ -33,6 +33,7 @@ from pipeline.files import read_json, write_json
 from pipeline.model.build import fixed_length
 from pipeline.serving.folder import ModelInfo, load, read_info
 from pipeline.serving.predictor import Predictor
+from pipeline.sweeping.folders import trial_folder
 from pipeline.sweeping.session import present_session
 from pipeline.text.dataset import read_info as read_dataset_info
 from pipeline.text.dataset import read_split
@@ -74,12 +75,13 @@ def finished_folders(store: Store) -> list[Path]:
     """The folders of the trials of the sweep that ends now, also of those that finished when it ran before.
 
     Raises:
-        PipelineError: a trial failed.
+        PipelineError: a trial failed, or its tag names a folder that is not the sweep's.
     """
-    trials = latest_trials(find_trials(store, present_session().run_id))
+    session = present_session()
+    trials = latest_trials(find_trials(store, session.run_id))
     if failed := [trial.name for trial in trials if trial.status != "FINISHED"]:
         raise PipelineError(f"the ladder of memory lacks {', '.join(failed)}; run the sweep again when that is mended")
-    return [project_root() / trial.tags[FOLDER_TAG] for trial in trials]
+    return [trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)) for trial in trials]
 
 
 def find_models(folders: Sequence[Path]) -> dict[str, Path]:

@@ -47,6 +47,7 @@ from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import TRAINED_WITH, save
 from pipeline.stage import TRAINED_ON, Inputs, run_stage
+from pipeline.sweeping.folders import require_separate
 from pipeline.sweeping.frozen_conf import frozen_conf
 from pipeline.sweeping.session import sweep_ended
 from pipeline.sweeping.trial import run_trial
@@ -163,15 +164,10 @@ def trial(composed: DictConfig) -> float | None:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
         if ranks.rank() == 0:  # the others have none
-            _require_own(output)
+            require_separate("hydra.run.dir", output)
         config = validated(composed)
         inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
         return train(config, inputs, output, output, tags)["val_calibrated_loss"]
-
-
-def _require_own(output: Path) -> None:
-    if output == WORKSPACE or {ARTIFACTS, REPORTS} & {output, *output.parents}:
-        raise PipelineError(f"hydra.run.dir: {output} is for what DVC makes; name a folder of the trial's own")
 
 
 if __name__ == "__main__":

@@ -74,7 +74,11 @@ def test_the_page_lists_every_case_and_what_is_said():
         ),
         (
             ["pipeline.train", "hydra.run.dir=reports", "hydra.output_subdir=null", "hydra/job_logging=none"],
-            "error: hydra.run.dir: .*/reports is for what DVC makes; name a folder of the trial's own",
+            "error: hydra.run.dir: .*/reports is for what the pipeline makes; name a folder of the trial's own",
+        ),
+        (
+            ["pipeline.train", "-m", "seed=1,2", "hydra.sweep.dir=artifacts"],
+            "error: hydra.sweep.dir: .*/artifacts is for",
         ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],

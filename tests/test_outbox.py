@@ -1,5 +1,6 @@
 """What a run logs is sent once, whatever becomes of its process or its run."""
 
+import json
 import os
 import shutil
 import signal
@@ -124,6 +125,22 @@ def test_what_waits_for_one_store_goes_to_no_other(
     assert [folder.name for folder in send_unsent(other)] == [run_id]
     assert "it is for sqlite:///mlflow.db; let MLFLOW_TRACKING_URI name that" in caplog.text
     assert send_unsent(store) == []
+
+
+@pytest.mark.parametrize("name", ["../../conf", ".", "link"])
+def test_an_entry_that_names_a_folder_elsewhere_is_refused(
+    store: Store, root: Path, run_id: str, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    (root / "conf").mkdir()
+    (root / "conf" / "config.yaml").touch()
+    folder = root / ".unsent" / run_id
+    (folder / "link").symlink_to(root / "conf")
+    with (folder / "journal.jsonl").open("a") as journal:
+        journal.write(json.dumps({"files": name, "to": None}) + "\n")
+    assert send_unsent(store) == [folder]
+    assert f"its journal names {name!r}, which is none of its files; delete" in caplog.text
+    assert (root / "conf" / "config.yaml").exists()
+    assert "config.yaml" not in {file.path for file in store.client.list_artifacts(run_id)}
 
 
 def test_a_training_that_still_runs_sends_for_itself(store: Store, root: Path) -> None:

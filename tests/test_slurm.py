@@ -29,7 +29,7 @@ def test_a_trial_whose_job_died_is_failed_with_the_run_it_opened_or_a_new_one(
     store = connect(TRACKING)
     sweep = open_sweep(store, "key", "sweep", {}, {}, {})
     monkeypatch.setenv("SENTIMENT_SWEEP", "")
-    Session("key", sweep, ["seed"], 1, inputs={}, code="", process=1).hand_over()
+    Session("key", sweep, ["seed"], 1, folder="", inputs={}, code="", process=1).hand_over()
     opened, other = (
         store.client.create_run(store.experiment_id, tags=child_tags(sweep, {"seed": seed})).info.run_id
         for seed in ("1", "2")

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -19,6 +20,7 @@ from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.parallel import available_cores
 from pipeline.stage import TRAINED_ON, Inputs
+from pipeline.sweeping.folders import require_separate
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
@@ -53,6 +55,8 @@ def _open(composed: DictConfig) -> None:
             "process, whose trials start others with trainer=ddp"
         )
     hydra_config = composed.hydra
+    folder = Path(hydra_config.sweep.dir)
+    require_separate("hydra.sweep.dir", folder)
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
     sweeper = hydra_config.sweeper
@@ -92,6 +96,7 @@ def _open(composed: DictConfig) -> None:
         run_id=run_id,
         searched=list(space.searched),
         at_once=at_once,
+        folder=str(folder.resolve()),
         inputs={str(path): digest for path, digest in inputs.digests.items()},
         code=code,
         process=os.getpid(),

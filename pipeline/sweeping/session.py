@@ -28,6 +28,8 @@ class Session:
     """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
     at_once: int
     """Most trials that share a machine at a time."""
+    folder: str
+    """`hydra.sweep.dir`."""
     inputs: dict[str, str | None]
     """Digests, by path, of what all trials are trained on."""
     code: str

@@ -2,16 +2,17 @@
 
 import csv
 import logging
-import shutil
 import tempfile
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from pipeline.config import Config, project_root
+from pipeline.config import Config
 from pipeline.errors import PipelineError
 from pipeline.evaluation.plots import write_panels
 from pipeline.evaluation.sweep_figure import panels
+from pipeline.sweeping import folders
+from pipeline.sweeping.folders import trial_folder
 from pipeline.sweeping.session import Session
 from pipeline.sweeping.space import short_keys
 from pipeline.tracking.store import Store, connect
@@ -67,7 +68,7 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     description = describe(name, config.corpus.name, trials)
     _summarise(store, session, description, "FAILED" if failed else status, trials)
-    _keep_best(store, every, trials, config.sweep.keep)
+    _keep_best(store, session, every, trials, config.sweep.keep)
     print(format_table(trials))
     if failed:
         reasons = "; ".join(f"{trial.name} ({trial.error})" for trial in failed)
@@ -106,13 +107,18 @@ def _values(trials: Sequence[TrialRun], searched: Sequence[str]) -> dict[str, li
     return {short[key]: [trial.values.get(key, "") for trial in finished] for key in searched}
 
 
-def _keep_best(store: Store, every: Sequence[TrialRun], trials: Sequence[TrialRun], keep: int | None) -> None:
+def _keep_best(
+    store: Store, session: Session, every: Sequence[TrialRun], trials: Sequence[TrialRun], keep: int | None
+) -> None:
     if keep is None:
         return
     kept = {trial.run_id for trial in ranked(trials)[:keep]}
     for trial in every:
         if trial.run_id not in kept and FOLDER_TAG in trial.tags:  # it came so far as to have one
-            shutil.rmtree(project_root() / trial.tags[FOLDER_TAG] / "model", ignore_errors=True)
+            try:
+                folders.remove_model(trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)), trial.run_id)
+            except (PipelineError, OSError) as error:
+                log.warning("the model of trial %s stays: %s", trial.name, error)
             remove_model(store, trial.run_id)
 
 

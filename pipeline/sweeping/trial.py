@@ -15,6 +15,7 @@ from pipeline.config import Config, TrackingConfig, project_root
 from pipeline.errors import PipelineError
 from pipeline.parallel import available_cores
 from pipeline.stage import Inputs
+from pipeline.sweeping.folders import require_separate
 from pipeline.sweeping.requeue import expect_requeue
 from pipeline.sweeping.session import Session, present_session
 from pipeline.sweeping.space import short_keys
@@ -92,6 +93,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         folder = Path(hydra_config.runtime.output_dir)
+        require_separate("hydra.sweep.subdir", folder)
         if folder.is_relative_to(project_root()):
             folder = folder.relative_to(project_root())
         tags = {**tags, **trial.tags, FOLDER_TAG: folder.as_posix()}

@@ -4,11 +4,13 @@ The one module that has MLflow resolve an address. MLflow looks a registered mod
 store it is told, so every address is resolved with the right one as the default.
 """
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
 from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from pipeline.errors import PipelineError
 from pipeline.tracking.store import Store, default_tracking_uri
 
 
@@ -33,12 +35,21 @@ def download(store: Store, address: str, destination: Path) -> Path:
     return Path(path)
 
 
-def delete(store: Store, address: str, path: str | None = None) -> None:
-    """Delete everything at an address, or only what lies at `path` below it.
+def delete(store: Store, address: str, owner: str, path: str | None = None) -> None:
+    """Delete the artifacts of a run or of a logged model, or only what lies at `path` among them.
+
+    Args:
+        store: an open store.
+        address: of the artifacts, as the store tells it.
+        owner: id of the run or of the model: MLflow puts artifacts into a folder of that name.
+        path: relative to the address.
 
     Raises:
-        MlflowException, OSError: it cannot be deleted.
+        PipelineError: the address is not the owner's; whoever may edit the store may have named another folder.
+        MlflowException, OSError: they cannot be deleted.
     """
+    if PurePosixPath(unquote(urlsplit(address).path)).parts[-2:] != (owner, "artifacts"):
+        raise PipelineError(f"{owner}: its artifacts are said to be at {address}, which is no place of its own")
     with default_tracking_uri(store):
         repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
         repository.delete_artifacts(path)  # type: ignore[no-untyped-call]

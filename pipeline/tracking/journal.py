@@ -13,6 +13,9 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
+from pipeline.errors import PipelineError
+from pipeline.files import lies_in
+
 JOURNAL = "journal.jsonl"
 POINTS = 1000
 """Most metrics MLflow takes in one call."""
@@ -61,6 +64,8 @@ def send(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]
             tag = InputTag("mlflow.data.context", "training")
             client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**dataset), [tag])])
         case {"files": name, "to": to} if (folder / name).is_dir():
+            if not lies_in(folder / name, folder):
+                raise PipelineError(f"its journal names {name!r}, which is none of its files; delete {folder}")
             client.log_artifacts(run_id, str(folder / name), to)
             shutil.rmtree(folder / name)
         case {"status": status, "at": milliseconds}:

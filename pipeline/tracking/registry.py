@@ -173,7 +173,7 @@ def _remove_unregistered(store: Store, run_id: str) -> None:
     experiment = store.client.get_run(run_id).info.experiment_id
     for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
         if model.tags.get(PROJECT_TAG) == _project() and f"models:/{model.model_id}" not in registered:
-            artifacts.delete(store, model.artifact_location)
+            artifacts.delete(store, model.artifact_location, model.model_id)
             store.client.delete_logged_model(model.model_id)
 
 

@@ -173,7 +173,7 @@ def remove_model(store: Store, run_id: str) -> None:
     """
     with clear_errors(store.uri, OSError):
         if any(file.path == "model" for file in store.client.list_artifacts(run_id)):
-            artifacts.delete(store, store.client.get_run(run_id).info.artifact_uri, "model")
+            artifacts.delete(store, store.client.get_run(run_id).info.artifact_uri, run_id, "model")
 
 
 def log_sweep(store: Store, run_id: str, metrics: Mapping[str, float], best_so_far: Sequence[float]) -> None:

@@ -1,0 +1,82 @@
+"""Folders named from outside, by a setting or a tag, are looked at before anything is written or deleted there."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import WORKSPACE, TrackingConfig
+from pipeline.errors import PipelineError
+from pipeline.sweeping import folders
+from pipeline.sweeping.session import Session
+from pipeline.sweeping.summary import end_sweep
+from pipeline.tracking.artifacts import delete
+from pipeline.tracking.store import connect
+from pipeline.tracking.sweep import FOLDER_TAG, OBJECTIVE, child_tags, open_sweep
+from tests.conftest import configuration
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "project" / "trials").mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
+    return tmp_path / "project"
+
+
+@pytest.mark.parametrize("name", ["artifacts", "artifacts/model", "reports/x", ".git", ".", "..", "pipeline/../conf"])
+def test_trials_are_put_into_none_of_the_pipelines_own_folders(name: str) -> None:
+    with pytest.raises(PipelineError, match=r"hydra\.sweep\.dir: .* is for what the pipeline makes"):
+        folders.require_separate("hydra.sweep.dir", WORKSPACE / name)
+
+
+def test_trials_may_be_put_elsewhere(tmp_path: Path) -> None:
+    for folder in (WORKSPACE / "trials" / "today", WORKSPACE / "outputs", tmp_path):
+        folders.require_separate("hydra.sweep.dir", folder)
+
+
+@pytest.mark.parametrize("tag", ["../victim", "trials/../../victim", "trials", "/", "conf", "trials/link/victim"])
+def test_a_tag_names_no_folder_elsewhere(root: Path, tag: str) -> None:
+    (root / "trials" / "link").symlink_to(root.parent)
+    with pytest.raises(PipelineError, match="is no folder of this sweep"):
+        folders.trial_folder(tag, root / "trials" / "today")
+
+
+def test_a_tag_names_a_folder_of_the_sweep(root: Path, tmp_path: Path) -> None:
+    assert folders.trial_folder("trials/earlier/0", root / "trials" / "today") == root / "trials" / "earlier" / "0"
+    assert folders.trial_folder(str(tmp_path / "sweep" / "0"), tmp_path / "sweep") == tmp_path / "sweep" / "0"
+
+
+def test_the_end_of_a_sweep_removes_only_models_its_trials_have_left(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+    sweep = open_sweep(store, "key", "sweep", {"stage": "sweep"}, {}, {})
+    tags = {"mine": "trials/mine", "victim": "../victim", "other": "trials/of another run", "best": "trials/best"}
+    for number, (name, tag) in enumerate(tags.items()):
+        labels = {**child_tags(sweep, {"seed": name}), FOLDER_TAG: tag}
+        run = store.client.create_run(store.experiment_id, run_name=name, tags=labels).info
+        store.client.log_metric(run.run_id, OBJECTIVE, 9.0 - number)
+        store.client.log_metric(run.run_id, "best/val_accuracy", 0.5)
+        store.client.set_terminated(run.run_id, "FINISHED")
+        (root / tag / "model").mkdir(parents=True)
+        recorded = {"run_id": "0" * 32 if name == "other" else run.run_id}
+        (root / tag / "run.json").write_text(json.dumps(recorded))
+    config = configuration("sweep.keep=1")
+    tracking = config.tracking.model_copy(update={"experiment": "reviews"})
+    session = Session("key", sweep, ["seed"], 1, str(root / "trials"), inputs={}, code="", process=1)
+    end_sweep(config.model_copy(update={"tracking": tracking}), session, "sweep", "FINISHED")
+    assert {name for name, tag in tags.items() if (root / tag / "model").exists()} == {"victim", "other", "best"}
+    assert "the model of trial victim stays: the tag trial.folder says '../victim'" in caplog.text
+
+
+def test_artifacts_are_deleted_only_in_a_place_of_their_own(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "victim" / "artifacts").mkdir(parents=True)
+    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+    for address in (f"file://{tmp_path}/victim/artifacts", f"{tmp_path}/victim", "mlflow-artifacts:/victim"):
+        with pytest.raises(PipelineError, match="which is no place of its own"):
+            delete(store, address, "m-1")
+    run = store.client.create_run(store.experiment_id).info
+    store.client.log_text(run.run_id, "hello", "model/greeting.txt")
+    store.client.log_text(run.run_id, "hello", "greeting.txt")
+    delete(store, run.artifact_uri, run.run_id, "model")
+    assert [path.name for path in (root / "mlartifacts").rglob("*.txt")] == ["greeting.txt"]
