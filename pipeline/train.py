@@ -46,9 +46,9 @@ from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import TRAINED_WITH, save
-from pipeline.stage import TRAINED_ON, Inputs, run_stage
+from pipeline.stage import TRAINED_ON, Inputs, run_stage, trained_on
 from pipeline.sweeping.folders import require_separate
-from pipeline.sweeping.frozen_conf import frozen_conf
+from pipeline.sweeping.frozen_conf import freeze_conf
 from pipeline.sweeping.session import sweep_ended
 from pipeline.sweeping.trial import run_trial
 from pipeline.text.dataset import read_info, require_prepared_for
@@ -166,7 +166,7 @@ def trial(composed: DictConfig) -> float | None:
         if ranks.rank() == 0:  # the others have none
             require_separate("hydra.run.dir", output)
         config = validated(composed)
-        inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
+        inputs = Inputs.note(*trained_on(config))
         return train(config, inputs, output, output, tags)["val_calibrated_loss"]
 
 
@@ -174,8 +174,9 @@ if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__, *TRAINED_ON)
     else:
-        with tidy_exit(), frozen_conf(), composing.clear_errors(), sweep_ended():
+        with tidy_exit(), composing.clear_errors(), sweep_ended():
             os.chdir(project_root())
+            freeze_conf()
             ranks.adopt_slurm()
             if ranks.rank() > 0:
                 sys.argv += WITHOUT_FOLDER

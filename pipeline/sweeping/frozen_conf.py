@@ -2,30 +2,25 @@
 
 import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
+from pipeline.checksum import folder_digest
 from pipeline.config import WORKSPACE, project_root
+from pipeline.files import replace
 
 MULTIRUN = {"-m", "--multirun"}
 
 
-@contextmanager
-def frozen_conf() -> Iterator[None]:
-    """Have Hydra, if `sys.argv` asks it for a sweep, read a copy of conf/ that is made now.
+def freeze_conf() -> None:
+    """Have Hydra, if `sys.argv` asks it for a sweep, read a copy of conf/ as it is now.
 
-    Hydra composes each trial anew, from the files as they are by then; a job of SLURM's hours later. The copy lies in
-    the project, which other machines share, and is removed at the end.
+    Hydra composes each trial anew, from the files as they are by then, a job of SLURM's hours later. The copy stays in
+    `.checkpoints/` of the project, which other machines share: jobs may outlive the command.
     """
     if not MULTIRUN & set(sys.argv):
-        yield
         return
-    checkpoints = project_root() / ".checkpoints"
-    checkpoints.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="conf-", dir=checkpoints) as folder:
-        copy = Path(folder) / "conf"
-        shutil.copytree(WORKSPACE / "conf", copy, symlinks=True)  # an editor's lock leads nowhere
-        sys.argv += ["--config-path", str(copy)]
-        yield
+    conf = WORKSPACE / "conf"
+    copy = project_root() / ".checkpoints" / f"conf-{folder_digest(conf)[:16]}"
+    if not copy.exists():
+        with replace(copy) as temporary:
+            shutil.copytree(conf, temporary, symlinks=True)  # an editor's lock leads nowhere
+    sys.argv += ["--config-path", str(copy)]

@@ -5,10 +5,10 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
+from pipeline.config import Config
 from pipeline.errors import PipelineError
-from pipeline.stage import Inputs
+from pipeline.stage import Inputs, trained_on
 from pipeline.tracking.provenance import code_digest
 
 VARIABLE = "SENTIMENT_SWEEP"
@@ -31,19 +31,19 @@ class Session:
     folder: str
     """`hydra.sweep.dir`."""
     inputs: dict[str, str | None]
-    """Digests, by path, of what all trials are trained on."""
+    """Digests, by path, of what trials may be trained on."""
     code: str
     """Digest of the code."""
     process: int
     """The process that runs the sweep."""
 
-    def require_unchanged(self) -> Inputs:
-        """What a trial is trained on: what all trials of the sweep are.
+    def require_unchanged(self, config: Config) -> Inputs:
+        """What a trial is trained on, as it was when the sweep began.
 
         Raises:
-            PipelineError: it, or the code, has changed since the sweep began.
+            PipelineError: it, or the code, has changed since.
         """
-        inputs = Inputs({Path(path): digest for path, digest in self.inputs.items()})
+        inputs = Inputs({path: self.inputs[str(path)] for path in trained_on(config)})
         inputs.require_unchanged()
         if os.getpid() != self.process and code_digest() != self.code:  # this process has imported other code
             raise PipelineError("pipeline/ was edited since the sweep began; give the command again for a new sweep")

@@ -100,7 +100,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config = validated(composed)
-            inputs = trial.sweep.require_unchanged()
+            inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
                 return found.objective

@@ -1,0 +1,182 @@
+"""A stage alone with its inputs, and the lock that keeps other commands away from them."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pipeline import pipeline_lock
+from pipeline.config import load_params
+from pipeline.errors import PipelineError
+from pipeline.files import write_json
+from pipeline.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
+from pipeline.stage import Inputs
+from tests.commands import SmallProject, prepared, project  # noqa: F401
+
+
+@pytest.fixture
+def another() -> Iterator[Holder]:
+    """A process that lives as long as the test."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield Holder.of(psutil.Process(process.pid))
+        process.kill()
+
+
+def test_another_command_is_kept_out_while_the_holder_lives(tmp_path: Path, another: Holder) -> None:
+    mine = Holder.of(psutil.Process())
+    acquire(tmp_path, another)
+    acquire(tmp_path, another)  # compose, after `dvc exp run` has composed
+    for holder in (mine, None):
+        with pytest.raises(PipelineError, match=rf"another command \(process {another.pid}\) runs the pipeline in"):
+            acquire(tmp_path, holder)
+        with pytest.raises(PipelineError, match="another command"):
+            require_own(tmp_path, holder, None)
+    process = psutil.Process(another.pid)
+    process.kill()
+    while process.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    acquire(tmp_path, mine)
+    with pytest.raises(PipelineError, match="another command"):
+        require_own(tmp_path, another, None)
+
+
+def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, another: Holder) -> None:
+    acquire(tmp_path, replace(another, started=another.started - 60))
+    acquire(tmp_path, Holder.of(psutil.Process()))
+
+
+def test_a_free_lock_leaves_nothing_behind(tmp_path: Path) -> None:
+    acquire(tmp_path, None)
+    record_params(tmp_path, None, "digest")
+    require_own(tmp_path, None, "digest")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_runs_only_what_its_own_command_composed(tmp_path: Path, another: Holder) -> None:
+    acquire(tmp_path, another)
+    require_own(tmp_path, another, "whatever was there")  # `dvc exp run` has composed, `compose` has not checked yet
+    record_params(tmp_path, another, "composed")
+    require_own(tmp_path, another, "composed")
+    with pytest.raises(PipelineError, match="is no longer what this command composed: another command has changed it"):
+        require_own(tmp_path, another, "of another command")
+
+
+def test_the_holder_is_what_started_the_shell_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert dvc_process() is None
+    monkeypatch.setenv(pipeline_lock.STAGE_VARIABLE, "train")
+    ask = f"{sys.executable} -c 'from pipeline.pipeline_lock import dvc_process; print(dvc_process().pid)'"
+    for command in (ask, f"{ask}; true"):  # of one command the shell makes room for it
+        shell = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert int(shell.stdout) == psutil.Process().pid
+
+
+def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> None:
+    file, folder, missing = tmp_path / "file", tmp_path / "folder", tmp_path / "missing"
+    file.write_text("a")
+    folder.mkdir()
+    (folder / "weights").write_text("a")
+    inputs = Inputs.note(file, folder, missing)
+    inputs.require_unchanged()
+    for path, change in (
+        (file, lambda: file.write_text("b")),
+        (folder, lambda: (folder / "weights").write_text("b")),
+        (missing, lambda: missing.write_text("there")),
+        (file, file.unlink),
+    ):
+        noted = Inputs.note(path)
+        change()
+        with pytest.raises(PipelineError, match=f"{path} was changed by another command while this one used it"):
+            noted.require_unchanged()
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "said"),
+    [
+        ("preprocess", {"corpus.text_column": "text"}, "corpus.text_column: 'text' is asked for, but data was made"),
+        ("pretrain", {"split.seed": 9}, "split.seed: 9 is asked for, but artifacts/dataset was made with 1"),
+        ("pseudo_label", {"text.max_tokens": 9}, "text.max_tokens: 9 is asked for, but artifacts/dataset was made"),
+        ("evaluate", {"training.lr": 0.5}, "training.lr: 0.5 is asked for, but .*artifacts/model was made with 0.002"),
+        ("register", {"seed": 9}, "seed: 9 is asked for, but .*artifacts/model was made with 1; .*--force train`"),
+    ],
+)
+def test_a_stage_refuses_what_was_made_for_another_configuration(
+    project: SmallProject,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+    stage: str,
+    change: dict[str, object],
+    said: str,
+) -> None:
+    complete(project)
+    edited = (project.root / "params.yaml").read_text()
+    values = yaml.safe_load(edited)
+    for key, value in change.items():
+        section, _, name = key.rpartition(".")
+        (values[section] if section else values)[name] = value
+    (project.root / "params.yaml").write_text(json.dumps(values))
+    before = project.contents()
+    assert project.run(stage) == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(said, line), line
+    assert project.contents() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("artifacts/run.json", "is not the model of run 0+ in run.json beside it"),
+        ("artifacts/dataset/dataset.json", "artifacts/model was not trained on the dataset beside it"),
+    ],
+)
+def test_a_model_of_another_run_or_dataset_is_not_judged(
+    project: SmallProject,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+    file: str,
+    said: str,
+) -> None:
+    complete(project)
+    path = project.root / file
+    write_json(path, {**json.loads(path.read_text()), "model": "0" * 64, "digest": "0" * 64})
+    assert project.run("evaluate") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert re.search(said, line), line
+
+
+@pytest.mark.parametrize("name", ["reports/metrics.json", "artifacts/predictions.parquet"])
+def test_a_verdict_on_something_else_registers_nothing(
+    project: SmallProject,  # noqa: F811
+    capfd: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    complete(project)
+    (project.root / name).write_text("{}")
+    assert project.run("register") == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"{name} is not what reports/verdict.json judges" in line
+    assert not (project.root / "reports" / "registration.json").exists()
+
+
+def complete(project: SmallProject) -> None:  # noqa: F811
+    """Add what training and evaluation leave beside the model."""
+    from pipeline.checksum import folder_digest
+    from pipeline.evaluation.verdict import judged
+    from pipeline.serving.folder import TRAINED_WITH
+
+    config = load_params(project.root / "params.yaml")
+    model, described = project.root / "artifacts" / "model", project.root / "artifacts" / "model" / "config.json"
+    digest = json.loads((project.root / "artifacts" / "dataset" / "dataset.json").read_text())["digest"]
+    trained = config.model_dump(mode="json", include=set(TRAINED_WITH)) | {"dataset": {"digest": digest}}
+    write_json(described, {**json.loads(described.read_text()), **trained})
+    write_json(project.root / "artifacts" / "run.json", {"run_id": "0" * 32, "model": folder_digest(model)})
+    (project.root / "reports").mkdir(exist_ok=True)
+    curve = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n"
+    (project.root / "reports" / "learning_curve.csv").write_text(curve)
+    verdict = {"passed": True, "checks": [], "judged": judged(project.root)}
+    write_json(project.root / "reports" / "verdict.json", verdict)
