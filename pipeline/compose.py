@@ -19,6 +19,7 @@ from pipeline.corpus.fingerprint import fingerprint
 from pipeline.credentials import hide_secrets, refusal_of, secret_keys
 from pipeline.errors import PipelineError
 from pipeline.files import existing_file, write_text
+from pipeline.site_cache import keep_in_project
 from pipeline.text import vector_source
 
 PARAMS = WORKSPACE / "params.yaml"
@@ -81,4 +82,5 @@ def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dic
 if __name__ == "__main__":
     Parser(description=__doc__).parse_args()
     with tidy_exit():
+        keep_in_project(project_root())
         main()
