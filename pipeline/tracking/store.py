@@ -53,6 +53,11 @@ class Store:
         return masked(self.uri)
 
     @property
+    def has_own_artifacts(self) -> bool:
+        """Whether it is a sqlite file, whose artifacts lie beside it and nowhere else."""
+        return self.uri.startswith(SQLITE)
+
+    @property
     def lasting_name(self) -> str:
         """The name by which a project that was moved knows its store again: a sqlite file's path begins at the root."""
         return self.name.replace(f"{SQLITE}{project_root()}/", SQLITE)
