@@ -44,12 +44,13 @@ def _refuse_in(conf: Path) -> None:
     for file in sorted(conf.rglob("*.yaml")):
         for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             if not line.lstrip().startswith("#") and holds_secret(line):
-                _refuse(f"{conf.name}/{file.relative_to(conf)}, line {number}")
+                _refuse(f"{conf.name}/{file.relative_to(conf)}, line {number}", in_git="git gc --prune=now")
 
 
-def _refuse(place: str) -> NoReturn:
+def _refuse(place: str, in_git: str = "") -> NoReturn:
+    """End the command. `in_git`: removes what DVC has put into git before it composes: what was changed in files."""
     if "dvc.cli" in sys.modules:  # it calls any other exception unexpected, and asks to report it
         from dvc.exceptions import DvcException
 
-        raise DvcException(refusal_of(place))
+        raise DvcException(refusal_of(place, in_git))
     raise PipelineError(refusal_of(place))

@@ -53,10 +53,7 @@ def _read_composed() -> Any:
         hide_secrets(values)
         write_text(PARAMS, _to_yaml(values))
         queued = f"dvc queue remove {os.environ['DVC_EXP_NAME']} && " if project_root() != WORKSPACE else ""
-        raise PipelineError(
-            "; ".join(map(refusal_of, secret)) + "; it was taken out of params.yaml, and "
-            f"`{queued}git gc --prune=now` takes out what DVC has put into git"
-        )
+        raise PipelineError("; ".join(refusal_of(key, f"{queued}git gc --prune=now") for key in secret))
     return values
 
 

@@ -50,13 +50,15 @@ def hide_secrets(values: Any) -> None:
         container[place] = HIDDEN
 
 
-def refusal_of(place: str) -> str:
+def refusal_of(place: str, in_git: str = "") -> str:
     """Return the line that refuses a secret, with the remedy.
 
     Args:
         place: the key of the configuration, or the file, that holds the secret.
+        in_git: the command that removes it from git, where DVC has committed it already.
     """
-    return f"{place}: holds a password, token or key, and would be stored; {_REMEDIES.get(place, 'take it out')}"
+    line = f"{place}: holds a password, token or key, and would be stored; {_REMEDIES.get(place, 'take it out')}"
+    return f"{line}; then `{in_git}` removes it from git, where DVC has kept it" if in_git else line
 
 
 def _secrets(values: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, tuple[Any, Any]]]:

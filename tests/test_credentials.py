@@ -153,6 +153,20 @@ def test_a_refused_password_is_written_nowhere(command: tuple[str, ...], project
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_a_changed_file_that_dvc_has_put_into_git_can_be_removed_from_there(project: Project) -> None:
+    changed = project.root / "conf" / "tracking" / "local.yaml"
+    changed.write_text(f"uri: {WITH_PASSWORD}\n")
+    try:
+        refused = project.run("dvc", "exp", "run", "--queue", check=False).stderr
+    finally:
+        project.run("git", "checkout", "--", "conf")
+    assert "conf/tracking/local.yaml, line 1: holds a password" in refused
+    assert "then `git gc --prune=now` removes it from git" in refused
+    assert written_secrets(project) == ["git"]
+    project.run("git", "gc", "--quiet", "--prune=now")
+    assert written_secrets(project) == []
+
+
 def test_what_dvc_wrote_before_it_is_refused_is_taken_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From an environment variable that a file of conf/ names, say."""
     values = compose_config([])
@@ -161,7 +175,7 @@ def test_what_dvc_wrote_before_it_is_refused_is_taken_out(tmp_path: Path, monkey
     monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
     monkeypatch.setenv("DVC_EXP_NAME", "wild-goose")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    with pytest.raises(PipelineError, match=f"{INSTEAD}.*`dvc queue remove wild-goose && git gc --prune=now`"):
+    with pytest.raises(PipelineError, match=f"{INSTEAD}.*`dvc queue remove wild-goose && git gc --prune=now` removes"):
         compose.main()
     kept = (tmp_path / "params.yaml").read_text()
     assert PASSWORD not in kept
