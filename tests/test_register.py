@@ -17,6 +17,7 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
+from pipeline.errors import PipelineError
 from pipeline.evaluation.champion import Comparison, compare
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.files import write_json
@@ -25,6 +26,7 @@ from pipeline.register import register
 from pipeline.serving.folder import save
 from pipeline.serving.predictor import Predictor
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.tracking.fetching import fetch_model
 from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.registry import Candidate, download_model, find_alias, has_lost_files, register_version
 from pipeline.tracking.run import training_run
@@ -299,6 +301,14 @@ def test_a_version_whose_files_are_gone_gets_them_again(
     caplog.clear()
     outcome(first)
     assert "gone" not in caplog.text
+
+
+@pytest.mark.usefixtures("store")
+def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    break_model(tmp_path / "store", "gone")
+    with pytest.raises(PipelineError, match=r"files are gone or cannot be read; `python -m pipeline.register` stores"):
+        fetch_model(CONFIG.tracking, "models:/sentiment@champion", tmp_path)
 
 
 @pytest.mark.parametrize("how", ["without weights", "gone"])

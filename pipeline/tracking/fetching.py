@@ -31,5 +31,8 @@ def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
                 dst_path=str(destination),
             )
     except (MlflowException, OSError) as error:
-        raise PipelineError(f"{model} cannot be fetched from {store.name}: {reason(error)}") from None
+        problem = reason(error)
+        if "failures occurred while downloading" in problem:  # which ones, no first line tells
+            problem = "its files are gone or cannot be read; `python -m pipeline.register` stores lost ones again"
+        raise PipelineError(f"{model} cannot be fetched from {store.name}: {problem}") from None
     return Path(found)
