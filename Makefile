@@ -16,6 +16,7 @@ help: ## List the targets
 setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
 	@$(VENV)/bin/pip --version >/dev/null 2>&1 || { echo "error: $(VENV) was made for another folder;" \
 		"remove it (rm -r $(VENV)), then give the command again" >&2; exit 1; }
+	@python -m pipeline.site_cache
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

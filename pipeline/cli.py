@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from pipeline import end
 from pipeline.config import Config, load_params
+from pipeline.credentials import masked
 from pipeline.errors import PipelineError, clear_refusals
 
 EPILOG = "It takes its configuration from params.yaml, which `dvc repro` composes from conf/."
@@ -74,7 +75,7 @@ def tidy_exit() -> Iterator[None]:
 
 
 def _fail(problem: str) -> NoReturn:
-    line = " ".join(problem.splitlines())
+    line = masked(" ".join(problem.splitlines()))
     print(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + ' …'}", file=sys.stderr)
     _let_go_of_output()
     sys.exit(1)
@@ -103,7 +104,7 @@ def log_to(path: Path, then: Callable[[Path], None]) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        handler.handle(logging.makeLogRecord({"msg": repr(error), "levelname": "ERROR", "name": "pipeline"}))
+        handler.handle(logging.makeLogRecord({"msg": masked(repr(error)), "levelname": "ERROR", "name": "pipeline"}))
         try:
             _close(handler)
             then(path)

@@ -16,7 +16,10 @@ from pipeline import checksum, composing, pipeline_lock
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import WORKSPACE, FileVectors, project_root, read_params, require_embedding_dim, validate
 from pipeline.corpus.fingerprint import fingerprint
+from pipeline.credentials import hide_secrets, refusal_of, secret_keys
+from pipeline.errors import PipelineError
 from pipeline.files import existing_file, write_text
+from pipeline.site_cache import keep_in_project
 from pipeline.text import vector_source
 
 PARAMS = WORKSPACE / "params.yaml"
@@ -26,7 +29,7 @@ def main() -> None:
     """Write `params.yaml` if it would say anything new, unless another command runs the pipeline of this checkout."""
     holder = pipeline_lock.dvc_process()
     pipeline_lock.acquire(WORKSPACE, holder)
-    values = read_params(PARAMS) if "DVC_EXP_NAME" in os.environ else compose_config([])
+    values = _read_composed() if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
     values["corpus"]["fingerprint"] = fingerprint(config.corpus)
@@ -40,10 +43,25 @@ def main() -> None:
     ladder = project_root() / config.evaluation.memory_ladder.path
     found = checksum.fingerprint(ladder) if ladder.is_file() else None
     values["evaluation"]["memory_ladder"]["fingerprint"] = found
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    text = _to_yaml(values)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
         write_text(PARAMS, text)
     pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
+
+
+def _read_composed() -> Any:
+    """Read what DVC has composed; take out a secret that `hydra_plugins` could not see, and refuse to go on."""
+    values = read_params(PARAMS)
+    if secret := secret_keys(values):
+        hide_secrets(values)
+        write_text(PARAMS, _to_yaml(values))
+        queued = f"dvc queue remove {os.environ['DVC_EXP_NAME']} && " if project_root() != WORKSPACE else ""
+        raise PipelineError("; ".join(refusal_of(key, f"{queued}git gc --prune=now") for key in secret))
+    return values
+
+
+def _to_yaml(values: Any) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
 
 def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dict[str, Any]:
@@ -64,4 +82,5 @@ def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dic
 if __name__ == "__main__":
     Parser(description=__doc__).parse_args()
     with tidy_exit():
+        keep_in_project(project_root())
         main()

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from pipeline.config import Config, validate
+from pipeline.credentials import masked
 from pipeline.errors import PipelineError
 
 
@@ -25,7 +26,7 @@ def clear_errors(*further: type[Exception]) -> Iterator[None]:
             f"together, or set {error.full_key}"
         ) from None
     except caught as error:
-        raise PipelineError(f"conf/: {' '.join(str(error).split())}") from None
+        raise PipelineError(f"conf/: {masked(' '.join(str(error).split()))}") from None
 
 
 def validated(composed: DictConfig) -> Config:

@@ -50,7 +50,7 @@ def replace(path: Path) -> Iterator[Path]:
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Whether a path lies below a folder, wherever links lead: asked of every path that comes from outside."""
+    """Tell whether a path lies below a folder, wherever links lead: asked of every path that comes from outside."""
     path, folder = path.resolve(), folder.resolve()
     return path != folder and path.is_relative_to(folder)
 

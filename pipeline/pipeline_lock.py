@@ -36,12 +36,12 @@ class Holder:
         return cls(process.pid, process.create_time())
 
     def is_same(self, other: "Holder | None") -> bool:
-        """Whether both are one process."""
+        """Tell whether both are one process."""
         return other is not None and self.pid == other.pid and abs(self.started - other.started) < 1
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
+        """Tell whether the process still runs."""
         try:
             process = psutil.Process(self.pid)
             return self.is_same(Holder.of(process)) and process.status() != psutil.STATUS_ZOMBIE

@@ -32,7 +32,9 @@ from pipeline.tracking.registry import (
     download_model,
     find_alias,
     find_version,
+    has_lost_files,
     register_version,
+    restore_files,
     run_of_version,
     set_alias,
     tag_version,
@@ -99,6 +101,9 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
     version = find_version(store, name, folder_digest(folder))
     if version is None:
         version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
+    elif has_lost_files(store, name, version, like=folder):
+        restore_files(store, name, version, _candidate(config, store, workspace))
+        logger.warning("%s: the files of version %s were gone from %s; they are there again", name, version, store.name)
     while True:
         champion = find_alias(store, name, CHAMPION)
         if version == champion:
@@ -133,7 +138,7 @@ def _decide(
             try:
                 model = Predictor.load(download_model(store, config.registry.model_name, champion, Path(scratch)))
             except PipelineError as error:
-                return None, Decision(CHALLENGER, f"the champion, version {champion}, cannot be read ({error})")
+                return None, _decide_alone(config, store, artifacts / "model", champion, queued, error)
         candidate = read_info(artifacts / "model" / "config.json")
         if model.info.trained_on != candidate.trained_on:
             # one of the two may have been trained on what is validation to the other
@@ -141,6 +146,19 @@ def _decide(
         predictions = artifacts / "predictions.parquet"
         comparison = compare(candidate.threshold, predictions, model, artifacts / "dataset")
     return comparison, decide(comparison, config.registry.alpha, queued)
+
+
+def _decide_alone(
+    config: Config, store: Store, folder: Path, champion: str, queued: bool, error: PipelineError
+) -> Decision:
+    """Decide where the champion cannot be read: only one whose files are certainly gone makes room for another."""
+    described = f"the champion, version {champion}, cannot be read"
+    if not has_lost_files(store, config.registry.model_name, champion, like=folder):
+        return Decision(CHALLENGER, f"{described} ({error})")
+    if not store.has_own_artifacts:
+        remedy = "run `python -m pipeline.register` where it was trained, or take the alias from it in the MLflow UI"
+        return Decision(CHALLENGER, f"{described}: {store.name} has not all of its files; {remedy}")
+    return Decision(CHALLENGER if queued else CHAMPION, f"{described}: its files are gone from {store.name}")
 
 
 def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:

@@ -15,13 +15,6 @@ from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError
 
-DATASET, PRETRAINED, PSEUDO_LABELS = TRAINED_ON = (
-    "artifacts/dataset/dataset.json",
-    "artifacts/pretrained/pretrained.json",
-    "artifacts/pseudo_labels/pseudo_labels.json",
-)
-"""What a training may read, relative to the checkout; each tells what its folder was made from."""
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -46,16 +39,6 @@ class Inputs:
                     f"{path} was changed by another command while this one used it; "
                     "give this command again when the other has ended"
                 )
-
-
-def trained_on(config: Config) -> list[Path]:
-    """What a training with this configuration reads."""
-    names = [DATASET]
-    if config.pretraining.method != "none":
-        names.append(PRETRAINED)
-    if config.pseudo_labels.teacher is not None:
-        names.append(PSEUDO_LABELS)
-    return [configuration.WORKSPACE / name for name in names]
 
 
 def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, *reads: str) -> None:

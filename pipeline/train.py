@@ -46,10 +46,10 @@ from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
 from pipeline.serving.folder import TRAINED_WITH, save
-from pipeline.stage import TRAINED_ON, Inputs, run_stage, trained_on
+from pipeline.stage import Inputs, run_stage
 from pipeline.sweeping.folders import require_separate
 from pipeline.sweeping.frozen_conf import freeze_conf
-from pipeline.sweeping.session import sweep_ended
+from pipeline.sweeping.session import TRAINED_ON, sweep_ended, trained_on
 from pipeline.sweeping.trial import run_trial
 from pipeline.text.dataset import read_info, require_prepared_for
 from pipeline.text.vocabulary import Vocabulary

@@ -3,7 +3,7 @@
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"
-for name in ("DVC_ROOT", "DVC_EXP_NAME", "MLFLOW_TRACKING_URI"):
+for name in ("DVC_ROOT", "DVC_EXP_NAME", "DVC_SITE_CACHE_DIR", "MLFLOW_TRACKING_URI"):
     os.environ.pop(name, None)
 
 import csv
@@ -20,6 +20,7 @@ import torch
 
 from pipeline.compose import compose_config
 from pipeline.config import WORKSPACE, Config, validate
+from pipeline.site_cache import keep_in_project
 
 torch.set_num_threads(1)
 
@@ -114,6 +115,7 @@ def copy_project(root: Path) -> Project:
     config = root / "conf" / "config.yaml"
     config.write_text(config.read_text().replace("- experiment: null", "- experiment: tiny"))
     project.commit("A small corpus and a small network")
+    keep_in_project(root)
     return project
 
 

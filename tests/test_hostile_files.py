@@ -23,7 +23,7 @@ from pipeline.predict import load
 from pipeline.text.dataset import read_split
 from pipeline.tracking.fetching import fetch_model
 from pipeline.tracking.registry import CHAMPION, Candidate, register_version, set_alias
-from pipeline.tracking.store import connect, default_tracking_uri, masked
+from pipeline.tracking.store import connect, default_tracking_uri
 from tests.commands import SmallProject, prepared, project
 from tests.conftest import configuration
 
@@ -166,18 +166,6 @@ def test_a_number_of_thousands_of_digits_is_no_name(tmp_path: Path):
         file.addfile(tarfile.TarInfo(f"aclImdb/train/pos/{'9' * 5000}_9.txt"))
     with pytest.raises(PipelineError, match="is not named <number>_<rating>"):
         list(archive.reviews(tmp_path / "a.tar"))
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        ("http://ann:secret@host:5000", "http://***@host:5000"),
-        ("postgresql://host/runs?user=ann&password=secret", "postgresql://host/runs?user=ann&password=***"),
-        ("to s3://key:secret@bucket/a: refused", "to s3://***@bucket/a: refused"),
-    ],
-)
-def test_credentials_are_masked(uri, shown):
-    assert masked(uri) == shown
 
 
 @pytest.mark.parametrize("target", ["ui", "serve"])

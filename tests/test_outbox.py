@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import send
 from pipeline.config import TrackingConfig
 from pipeline.errors import PipelineError
-from pipeline.tracking.outbox import send_unsent
+from pipeline.tracking.outbox import deleted_runs, send_unsent
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
 
 KILLED = """
 import os, signal, sys, time
@@ -102,19 +104,60 @@ def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, 
     assert store.client.get_run(run_id).info.status == "FINISHED"
 
 
-def test_what_could_not_be_sent_for_a_deleted_run_stays_and_is_sent_when_it_is_restored(
-    store: Store, caplog: pytest.LogCaptureFixture
-) -> None:
-    with training_run(store, "run", {}) as run:
+@pytest.fixture
+def deleted(store: Store) -> str:
+    """A run that was deleted while it was trained."""
+    with training_run(store, "deleted", {}) as run:
         store.client.delete_run(run.run_id)
         run.log_metrics({"loss": 1.0}, 1)
-    (line,) = [message for message in caplog.messages if "incomplete" in message]
-    assert "2 entries were not sent" in line
-    assert [folder.name for folder in send_unsent(store)] == [run.run_id]
-    store.client.restore_run(run.run_id)
+    return run.run_id
+
+
+def test_a_deleted_run_is_told_once(
+    store: Store, root: Path, run_id: str, deleted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        with training_run(store, "another", {}):
+            pass
+    messages = [record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when)]
+    (line,) = [message for message in messages if f"MLflow run {deleted} was deleted" in message]
+    assert "restore the run in the MLflow UI and run `python -m pipeline.send`, or remove it with `python -m" in line
+    assert not [message for message in messages if "incomplete" in message or "was not sent" in message]
+    assert waiting(root) == [deleted]
+    assert store.client.get_run(run_id).info.status == "KILLED"  # what another had left was sent
+
+
+def test_what_waits_for_a_deleted_run_is_removed_when_the_user_says_so(
+    store: Store, root: Path, run_id: str, deleted: str
+) -> None:
+    config = configuration("tracking.experiment=reviews")
+    for _ in range(2):  # whoever asks is told each time
+        with pytest.raises(PipelineError, match=f"run {deleted} was deleted from .*pipeline.send --discard`$"):
+            send.main(config, discard=False)
+    assert waiting(root) == [deleted]
+    send.main(config, discard=True)
+    assert waiting(root) == []
+    assert points(store, run_id, "accuracy") == [(3, 0.5)]
+
+
+def test_nothing_else_is_removed(store: Store, root: Path, run_id: str) -> None:
+    journal = root / ".unsent" / run_id / "journal.jsonl"
+    journal.write_text(journal.read_text().replace(store.lasting_name, "http://elsewhere"))
+    with pytest.raises(PipelineError, match=r"^not sent: "):
+        send.main(configuration("tracking.experiment=reviews"), discard=True)
+    assert waiting(root) == [run_id]
+    with training_run(store, "run", {}) as run:
+        store.client.delete_run(run.run_id)
+        assert deleted_runs(store, discard=True) == []
+        assert (root / ".unsent" / run.run_id).exists()
+
+
+def test_what_could_not_be_sent_for_a_deleted_run_is_sent_when_it_is_restored(store: Store, deleted: str) -> None:
+    assert [folder.name for folder in send_unsent(store)] == [deleted]
+    store.client.restore_run(deleted)
     assert send_unsent(store) == []
-    assert points(store, run.run_id, "loss") == [(1, 1.0)]
-    assert store.client.get_run(run.run_id).info.status == "FINISHED"
+    assert points(store, deleted, "loss") == [(1, 1.0)]
+    assert store.client.get_run(deleted).info.status == "FINISHED"
 
 
 def test_what_waits_for_one_store_goes_to_no_other(

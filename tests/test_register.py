@@ -22,6 +22,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.config import Config
+from pipeline.errors import PipelineError
 from pipeline.evaluation.champion import Comparison, compare
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.files import write_json
@@ -30,8 +31,9 @@ from pipeline.register import register
 from pipeline.serving.folder import save
 from pipeline.serving.predictor import Predictor
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.tracking.fetching import fetch_model
 from pipeline.tracking.provenance import run_tags
-from pipeline.tracking.registry import Candidate, download_model, find_alias, register_version
+from pipeline.tracking.registry import Candidate, download_model, find_alias, has_lost_files, register_version
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration
@@ -283,14 +285,85 @@ def test_what_dvc_notes_of_a_registration_is_the_same_in_every_store(store: Stor
     assert aliases(store) == ("2", "1")  # the third found another champion than the first
 
 
-@pytest.mark.usefixtures("store")
-def test_a_champion_that_cannot_be_read_stops_nothing(tmp_path: Path) -> None:
-    outcome(workspace(tmp_path / "first", errors=3))
-    for weights in (tmp_path / "store").rglob("model.safetensors"):
-        weights.unlink()
+def break_model(store: Path, how: str) -> None:
+    """Do something to the files of the one model that is registered."""
+    (weights,) = store.rglob("models/*/artifacts/artifacts/model/model.safetensors")
+    folder = weights.parent
+    match how:
+        case "damaged":
+            weights.write_bytes(b"no weights")
+        case "unreadable":  # as a link in a circle is even to root
+            shutil.rmtree(folder)
+            folder.symlink_to(folder)
+        case "without weights":
+            weights.unlink()
+        case "gone":
+            shutil.rmtree(store / "mlartifacts")
+
+
+@pytest.mark.parametrize("how", ["damaged", "unreadable"])
+def test_a_champion_that_cannot_be_read_stops_nothing_and_stays(store: Store, tmp_path: Path, how: str) -> None:
+    first = workspace(tmp_path / "first", errors=3)
+    outcome(first)
+    break_model(tmp_path / "store", how)
+    assert outcome(first)["reason"] == "version 1 is champion already"
     result = outcome(workspace(tmp_path / "second", errors=0))
     assert result["alias"] == "challenger"
-    assert "cannot be read" in str(result["reason"])
+    assert "the champion, version 1, cannot be read (" in str(result["reason"])
+    assert aliases(store) == ("1", "2")
+
+
+@pytest.mark.parametrize("how", ["without weights", "gone"])
+def test_a_version_whose_files_are_gone_gets_them_again(
+    store: Store, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = workspace(tmp_path / "first", errors=3)
+    outcome(first)
+    break_model(tmp_path / "store", how)
+    assert outcome(first)["reason"] == "version 1 is champion already"
+    assert "sentiment: the files of version 1 were gone" in caplog.text
+    assert (versions(store), aliases(store)) == (["1"], ("1", None))
+    again = download_model(store, "sentiment", "1", tmp_path)
+    weights = first / "artifacts" / "model" / "model.safetensors"
+    assert (again / "model.safetensors").read_bytes() == weights.read_bytes()
+    assert outcome(workspace(tmp_path / "second", errors=5))["champion_accuracy"] == 0.85
+    caplog.clear()
+    outcome(first)
+    assert "gone" not in caplog.text
+
+
+@pytest.mark.usefixtures("store")
+def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    break_model(tmp_path / "store", "gone")
+    with pytest.raises(PipelineError, match=r"files are gone or cannot be read; `python -m pipeline.register` stores"):
+        fetch_model(CONFIG.tracking, "models:/sentiment@champion", tmp_path)
+
+
+@pytest.mark.parametrize("how", ["without weights", "gone"])
+def test_a_champion_whose_files_are_gone_makes_room(store: Store, tmp_path: Path, how: str) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    break_model(tmp_path / "store", how)
+    queued = outcome(workspace(tmp_path / "queued", errors=0), queued=True)
+    assert (queued["alias"], aliases(store)) == ("challenger", ("1", "2"))
+    result = outcome(workspace(tmp_path / "next", errors=5))
+    assert (result["alias"], aliases(store)) == ("champion", ("3", "2"))
+    assert str(result["reason"]).startswith(
+        "the champion, version 1, cannot be read: its files are gone from sqlite:///"
+    )
+
+
+def test_files_that_may_lie_on_another_machine_are_not_taken_for_gone(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that several machines use keeps paths of all of them."""
+    first = workspace(tmp_path / "first", errors=3)
+    outcome(first)
+    break_model(tmp_path / "store", "gone")
+    monkeypatch.setattr(Store, "has_own_artifacts", False)
+    assert not has_lost_files(store, "sentiment", "1", like=first / "artifacts" / "model")
+    assert outcome(workspace(tmp_path / "second", errors=0))["alias"] == "challenger"
+    assert aliases(store) == ("1", "2")
 
 
 USE = """

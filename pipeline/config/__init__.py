@@ -47,6 +47,7 @@ from pipeline.config.training import (
     TrainerConfig,
     TrainingConfig,
 )
+from pipeline.credentials import refusal_of, secret_keys
 from pipeline.errors import PipelineError
 
 __all__ = [
@@ -142,9 +143,12 @@ def validate(values: Any) -> Config:
     """Turn a composed dictionary into a `Config`.
 
     Raises:
-        PipelineError: a key is unknown or missing, or a value has the wrong type or range; all are named in one line.
+        PipelineError: a value holds a password, token or key, which params.yaml and MLflow would keep; or a key is
+            unknown or missing, or a value has the wrong type or range. All are named in one line.
     """
     try:
+        if secret := secret_keys(values):
+            raise PipelineError("; ".join(map(refusal_of, secret)))
         return Config.model_validate(values)
     except ValidationError as error:
         raise PipelineError("; ".join(_describe(problem) for problem in error.errors())) from None

@@ -1,8 +1,6 @@
 """How a model is judged, registered and tracked."""
 
-from urllib.parse import parse_qs, urlsplit
-
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from pipeline.config.section import Section
 
@@ -85,11 +83,3 @@ class TrackingConfig(Section):
     system_metrics: bool
     patience: float = Field(ge=0)
     """Seconds to wait, when a training has ended, for a server that went away meanwhile."""
-
-    @field_validator("uri")
-    @classmethod
-    def _without_password(cls, uri: str | None) -> str | None:
-        parts = urlsplit(uri or "")
-        if parts.password or "password" in parse_qs(parts.query):  # params.yaml, which is committed, would hold it
-            raise ValueError("holds a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead")
-        return uri

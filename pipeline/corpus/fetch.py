@@ -13,6 +13,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError
 
 from pipeline import checksum
+from pipeline.credentials import masked
 from pipeline.errors import PipelineError
 from pipeline.files import only_one
 
@@ -115,7 +116,7 @@ def _attempt(url: str, part: Path) -> bool:
             raise PipelineError(f"cannot download {url}: no trusted connection ({cause}); check corpus.url") from None
         raise _TemporaryError(f"the connection failed: {str(cause) or type(cause).__name__}") from None
     except (requests.RequestException, ValueError) as error:  # ValueError: an address that a redirect gave
-        raise PipelineError(f"cannot download {url}: {error}; check corpus.url") from None
+        raise PipelineError(f"cannot download {url}: {masked(str(error))}; check corpus.url") from None
     return size > 0
 
 

@@ -19,9 +19,9 @@ from pipeline.config import WORKSPACE, Config, project_root
 from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.parallel import available_cores
-from pipeline.stage import TRAINED_ON, Inputs
+from pipeline.stage import Inputs
 from pipeline.sweeping.folders import require_separate
-from pipeline.sweeping.session import Session, at_end
+from pipeline.sweeping.session import TRAINED_ON, Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
 from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, code_digest, data_md5, git_commit, git_dirty

@@ -5,13 +5,20 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config import WORKSPACE, Config
 from pipeline.errors import PipelineError
-from pipeline.stage import Inputs, trained_on
+from pipeline.stage import Inputs
 from pipeline.tracking.provenance import code_digest
 
 VARIABLE = "SENTIMENT_SWEEP"
+DATASET, PRETRAINED, PSEUDO_LABELS = TRAINED_ON = (
+    "artifacts/dataset/dataset.json",
+    "artifacts/pretrained/pretrained.json",
+    "artifacts/pseudo_labels/pseudo_labels.json",
+)
+"""What a training may read, relative to the checkout; each tells what its folder was made from."""
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes of `pipeline.cli.tidy_exit`."""
 
@@ -38,10 +45,10 @@ class Session:
     """The process that runs the sweep."""
 
     def require_unchanged(self, config: Config) -> Inputs:
-        """What a trial is trained on, as it was when the sweep began.
+        """Return the inputs of a trial, which must be what they were when the sweep began.
 
         Raises:
-            PipelineError: it, or the code, has changed since.
+            PipelineError: one of them, or the code, has changed since.
         """
         inputs = Inputs({path: self.inputs[str(path)] for path in trained_on(config)})
         inputs.require_unchanged()
@@ -63,6 +70,16 @@ def present_session() -> Session:
     if VARIABLE not in os.environ:
         raise PipelineError(f"no sweep is open: the launcher did not pass on the environment variable {VARIABLE}")
     return Session(**json.loads(os.environ[VARIABLE]))
+
+
+def trained_on(config: Config) -> list[Path]:
+    """List the files that a training with this configuration reads."""
+    names = [DATASET]
+    if config.pretraining.method != "none":
+        names.append(PRETRAINED)
+    if config.pseudo_labels.teacher is not None:
+        names.append(PSEUDO_LABELS)
+    return [WORKSPACE / name for name in names]
 
 
 _endings: list[Callable[[str], None]] = []

@@ -1,4 +1,4 @@
-"""Artifacts by MLflow address (`models:/NAME/VERSION/…`, `runs:/ID/…`, an artifact's own URI): download, delete.
+"""Artifacts by MLflow address (`models:/NAME/VERSION/…`, `runs:/ID/…`, an artifact's own URI): download, list, delete.
 
 The one module that has MLflow resolve an address. MLflow looks a registered model up in its *default* store, whatever
 store it is told, so every address is resolved with the right one as the default.
@@ -33,6 +33,17 @@ def download(store: Store, address: str, destination: Path) -> Path:
             artifact_uri=address, dst_path=str(destination), tracking_uri=store.uri, registry_uri=store.uri
         )
     return Path(path)
+
+
+def names(store: Store, address: str, path: str) -> set[str]:
+    """The names of the files in the folder `path` at an address.
+
+    Raises:
+        MlflowException, OSError: the store does not say.
+    """
+    with default_tracking_uri(store):
+        repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
+        return {PurePosixPath(file.path).name for file in repository.list_artifacts(path)}
 
 
 def delete(store: Store, address: str, owner: str, path: str | None = None) -> None:

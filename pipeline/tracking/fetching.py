@@ -27,4 +27,7 @@ def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
     try:
         return artifacts.download(store, f"{uri}/artifacts/model" if uri.startswith("models:/") else uri, destination)
     except (MlflowException, OSError) as error:
-        raise PipelineError(f"{model} cannot be fetched from {store.name}: {reason(error)}") from None
+        problem = reason(error)
+        if "failures occurred while downloading" in problem:  # which ones, no first line tells
+            problem = "its files are gone or cannot be read; `python -m pipeline.register` stores lost ones again"
+        raise PipelineError(f"{model} cannot be fetched from {store.name}: {problem}") from None

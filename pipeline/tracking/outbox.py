@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,6 +26,9 @@ PAUSE_SECONDS = 1.0
 """Between two attempts to reach a server that is away."""
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
 """What no second attempt would change: the run was deleted, say."""
+
+TOLD = "deleted"
+"""File in the folder of a run that was deleted: the user was told so."""
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +94,9 @@ class Outbox:
                 shutil.rmtree(self.folder)
         finally:
             _release(self._lock)
-            if self._entries:
+            if self._entries and _is_refusal(self._failure) and _was_deleted(self._store, self.folder):
+                _say_once(self._store, self.folder)
+            elif self._entries:
                 log.warning(
                     "MLflow run %s is incomplete in %s: %d entries were not sent (%s) and wait in %s; "
                     "`python -m pipeline.send` sends them later",
@@ -131,7 +136,7 @@ class Outbox:
             log.warning("MLflow store %s: %s; what is logged is kept to be sent", self._store.name, reason(error))
             self._failing_since = time.monotonic()
         self._failure = error
-        if isinstance(error, MlflowException) and error.error_code in REFUSALS:
+        if _is_refusal(error):
             return False
         if not self._closing.wait(PAUSE_SECONDS):
             self._failing_since = time.monotonic()  # patience is counted from the end of the training
@@ -140,6 +145,10 @@ class Outbox:
             return False
         time.sleep(PAUSE_SECONDS)
         return True
+
+
+def _is_refusal(error: Exception | None) -> bool:
+    return isinstance(error, MlflowException) and error.error_code in REFUSALS
 
 
 def send_unsent(store: Store) -> list[Path]:
@@ -152,6 +161,57 @@ def send_unsent(store: Store) -> list[Path]:
     return [folder for folder in sorted(folders) if not _sent(store, folder)]
 
 
+def deleted_runs(store: Store, discard: bool) -> list[Path]:
+    """Find what waits for runs that were deleted from the store; trainings that still run are left alone.
+
+    Args:
+        store: an open store.
+        discard: remove it; else the caller tells the user of it, and no training does so again.
+
+    Returns:
+        The folders.
+    """
+    folders = sorted(folder for folder in _unsent_folder().glob("*") if folder.is_dir())
+    return [folder for folder in folders if _deleted(store, folder, discard)]
+
+
+def _deleted(store: Store, folder: Path, discard: bool) -> bool:
+    lock = _lock(folder)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    try:
+        if not _was_deleted(store, folder):
+            return False
+        if discard:
+            shutil.rmtree(folder)
+        else:
+            (folder / TOLD).touch()
+        return True
+    finally:
+        _release(lock)
+
+
+def _was_deleted(store: Store, folder: Path) -> bool:
+    """Tell whether the store says that the run for which a folder waits was deleted; False where it does not say."""
+    try:
+        _require_store(store, read_journal(folder / JOURNAL)[0])
+        return str(store.client.get_run(folder.name).info.lifecycle_stage) == "deleted"
+    except MlflowException as error:
+        return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+    except (PipelineError, OSError, IndexError):
+        return False
+
+
+def remedy_for_deleted(folder: Path) -> str:
+    """Say what to do about what waits for a run that was deleted."""
+    return (
+        f"what it logged waits in {folder}: restore the run in the MLflow UI and run `python -m pipeline.send`, or "
+        "remove it with `python -m pipeline.send --discard`"
+    )
+
+
 def _sent(store: Store, folder: Path) -> bool:
     lock = _lock(folder)
     try:
@@ -161,7 +221,11 @@ def _sent(store: Store, folder: Path) -> bool:
     try:
         journal = folder / JOURNAL
         if journal.exists() and (entries := read_journal(journal)):
-            _send_journal(store, journal, entries)
+            _require_store(store, entries[0])
+            if _was_deleted(store, folder):
+                _say_once(store, folder)
+                return False
+            _send_journal(store, journal, entries[1:])
         else:
             _end_unlogged(store, folder.name)
         if folder.exists():
@@ -174,10 +238,20 @@ def _sent(store: Store, folder: Path) -> bool:
     return True
 
 
-def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
-    header, *entries = entries
+def _require_store(store: Store, header: Entry) -> None:
     if header["store"] != store.lasting_name:
         raise PipelineError(f"it is for {header['store']}; let MLFLOW_TRACKING_URI name that to send it")
+
+
+def _say_once(store: Store, folder: Path) -> None:
+    """Tell of what a deleted run has left, but not with every training from now on."""
+    if not (folder / TOLD).exists():
+        log.warning("MLflow run %s was deleted from %s; %s", folder.name, store.name, remedy_for_deleted(folder))
+        with suppress(OSError):  # a full disk, say
+            (folder / TOLD).touch()
+
+
+def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
     if not entries or "status" not in entries[-1]:
         entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})
     while batch := first_batch(entries):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import mlflow.pyfunc
 from mlflow.entities import LoggedModelOutput, LoggedModelStatus
@@ -18,6 +19,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
+from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipeline.checksum import folder_digest
@@ -31,7 +33,10 @@ CONTENT_TAG = "model.sha256"
 PROJECT_TAG = "project.sha256"
 """Of a logged model: a hash of the machine and the folder it was logged from."""
 PACKAGE = Path(__file__).resolve().parents[1]
-SERVING_CODE = ("__init__.py", "checksum.py", "config", "errors.py", "files.py", "model", "serving", "text")
+SERVING_CODE = (
+    *("__init__.py", "checksum.py", "config", "credentials.py", "errors.py", "files.py"),
+    *("model", "serving", "text"),
+)
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
 REQUIREMENTS = (
     "filelock",
@@ -153,6 +158,39 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
     return str(version.version)
 
 
+def has_lost_files(store: Store, name: str, version: str, like: Path) -> bool:
+    """Tell whether the store says that the model folder of a version lacks a file which the folder `like` has.
+
+    False where it does not say: a server is away, a folder may not be read, or the folder is one of this machine in a
+    database that other machines use too.
+    """
+    try:
+        location = store.client.get_model_version_download_uri(name, version)
+        return bool({path.name for path in like.iterdir()} - _stored_files(store, location))
+    except (MlflowException, OSError):
+        return False
+
+
+def restore_files(store: Store, name: str, version: str, candidate: Candidate) -> None:
+    """Store the files of a registered version again; the candidate is the same model. Aliases and tags stay."""
+    source = str(store.client.get_model_version(name, version).source)
+    with TemporaryDirectory() as scratch:
+        model_id = source.removeprefix("models:/")
+        store.client.log_model_artifacts(model_id, str(_save_model(candidate, model_id, Path(scratch))))
+
+
+def _stored_files(store: Store, location: str) -> set[str]:
+    if urlsplit(location).scheme not in ("", "file"):
+        return artifacts.names(store, location, "artifacts/model")
+    if not store.has_own_artifacts:
+        raise OSError(f"{location} may be a folder of another machine")
+    folder = Path(local_file_uri_to_path(location)) / "artifacts" / "model"  # type: ignore[no-untyped-call]
+    try:
+        return {path.name for path in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
 def set_alias(store: Store, name: str, version: str, alias: str) -> None:
     """Name a version by an alias, which then names no other; a champion is no longer a challenger."""
     if find_alias(store, name, alias) != version:
@@ -194,24 +232,28 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
     status = LoggedModelStatus.FAILED
     try:
         with TemporaryDirectory() as scratch:
-            path = Path(scratch) / "model"
-            mlflow.pyfunc.save_model(
-                path,
-                python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-                artifacts={"model": str(candidate.folder)},
-                code_paths=[str(_serving_code(Path(scratch) / PACKAGE.name))],
-                signature=SIGNATURE,
-                input_example=EXAMPLE,
-                pip_requirements=requirements(),
-                mlflow_model=Model(model_uuid=model.model_id, model_id=model.model_id, run_id=candidate.run_id),
-            )
-            write_text(path / "artifacts" / candidate.folder.name / CARD, candidate.description)
-            client.log_model_artifacts(model.model_id, str(path))
+            client.log_model_artifacts(model.model_id, str(_save_model(candidate, model.model_id, Path(scratch))))
         client.log_outputs(candidate.run_id, [LoggedModelOutput(model.model_id, step=0)])
         status = LoggedModelStatus.READY
     finally:
         client.finalize_logged_model(model.model_id, status)
     return str(model.model_id)
+
+
+def _save_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
+    path = scratch / "model"
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=str(PACKAGE / "serving" / "pyfunc.py"),
+        artifacts={"model": str(candidate.folder)},
+        code_paths=[str(_serving_code(scratch / PACKAGE.name))],
+        signature=SIGNATURE,
+        input_example=EXAMPLE,
+        pip_requirements=requirements(),
+        mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),
+    )
+    write_text(path / "artifacts" / candidate.folder.name / CARD, candidate.description)
+    return path
 
 
 def _shortened(description: str) -> str:

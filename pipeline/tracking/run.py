@@ -15,6 +15,7 @@ import yaml
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 
+from pipeline.credentials import masked
 from pipeline.files import write_text
 from pipeline.tracking.outbox import Outbox, send_unsent
 from pipeline.tracking.store import DURING_TRAINING, Store, clear_errors, environment_defaults
@@ -129,7 +130,7 @@ def training_run(
             yield run
         except Exception as error:
             status = "FAILED"
-            run.set_tags({ERROR_TAG: f"{type(error).__name__}: {error}"[:500]})
+            run.set_tags({ERROR_TAG: masked(f"{type(error).__name__}: {error}")[:500]})
             raise
         except BaseException:
             status = "KILLED"

@@ -17,6 +17,7 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from pipeline.config import TrackingConfig, project_root
+from pipeline.credentials import masked
 from pipeline.errors import PipelineError, refusal
 from pipeline.files import only_one
 from pipeline.tracking.description import experiment_tags
@@ -50,6 +51,11 @@ class Store:
     def name(self) -> str:
         """The URI, fit to be shown: without credentials."""
         return masked(self.uri)
+
+    @property
+    def has_own_artifacts(self) -> bool:
+        """Whether it is a sqlite file, whose artifacts lie beside it and nowhere else."""
+        return self.uri.startswith(SQLITE)
 
     @property
     def lasting_name(self) -> str:
@@ -92,12 +98,6 @@ def tracking_uri(config: TrackingConfig) -> str:
     if set("?%") & set(str(path)):  # they have a meaning in a URI
         raise PipelineError(f"{path}: MLflow's database cannot have ? or % in its path; rename the folder or the file")
     return f"{SQLITE}{path}"
-
-
-def masked(text: str) -> str:
-    """The text with what any URI in it keeps secret hidden: user name and password, a password among its parameters."""
-    without_user = re.sub(r"://\S*@", "://***@", text)
-    return re.sub(r"([?&](?:password|token)=)[^&\s]+", r"\1***", without_user)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
+from pipeline.credentials import masked
 from pipeline.tracking import artifacts
 from pipeline.tracking.finished import search_runs
 from pipeline.tracking.run import ERROR_TAG
@@ -161,7 +162,7 @@ def end_trial(store: Store, run_id: str, status: str, error: str | None) -> None
     """
     with clear_errors(store.uri):
         if error is not None:
-            store.client.set_tag(run_id, ERROR_TAG, error[:500])
+            store.client.set_tag(run_id, ERROR_TAG, masked(error)[:500])
         store.client.set_terminated(run_id, status)
 
 

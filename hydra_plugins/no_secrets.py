@@ -1,0 +1,56 @@
+"""Refuse a configuration with a password, token or key before Hydra or DVC has written any of it.
+
+Hydra loads the namespace `hydra_plugins` wherever it composes: also in the process of `dvc exp run`, which writes what
+it composes to params.yaml and commits that to git before the first stage can look at it.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from pipeline.credentials import holds_secret, refusal_of, secret_keys
+from pipeline.errors import PipelineError
+
+OVERRIDE = re.compile(r"(?:-S|--set-param=)?(?:params\.yaml:)?[+~]*(?P<key>\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
+
+
+class NoSecrets(SearchPathPlugin):
+    """Looks at the command line and at the files of conf/; what they bring in from elsewhere, `compose` refuses."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra before it composes.
+
+        Raises:
+            PipelineError: an argument or a file holds a secret; a `DvcException` in DVC's process.
+        """
+        for argument in sys.argv[1:]:
+            override = OVERRIDE.fullmatch(argument)
+            if override and secret_keys({override["key"]: override["value"]}):
+                _refuse(override["key"])
+            if holds_secret(argument):
+                _refuse("the command line")
+        for element in search_path.get_path():
+            if element.provider == "main":
+                _refuse_in(Path(url2pathname(urlsplit(element.path).path)))
+
+
+def _refuse_in(conf: Path) -> None:
+    for file in sorted(conf.rglob("*.yaml")):
+        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if not line.lstrip().startswith("#") and holds_secret(line):
+                _refuse(f"{conf.name}/{file.relative_to(conf)}, line {number}", in_git="git gc --prune=now")
+
+
+def _refuse(place: str, in_git: str = "") -> NoReturn:
+    """End the command. `in_git`: removes what DVC has put into git before it composes: what was changed in files."""
+    if "dvc.cli" in sys.modules:  # it calls any other exception unexpected, and asks to report it
+        from dvc.exceptions import DvcException
+
+        raise DvcException(refusal_of(place, in_git))
+    raise PipelineError(refusal_of(place))

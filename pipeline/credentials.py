@@ -1,0 +1,74 @@
+"""Passwords, tokens and keys: recognise them in a configuration, and hide them in what is shown.
+
+Imports nothing but Python's own library: `hydra_plugins` brings it into DVC's process.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HIDDEN = "***"
+_NAME = (
+    r"(?:[\w%.-]*(?:password|passwd|passphrase|pwd|secret|token|signature|credentials?|api[-_]?key|odbc_connect)"
+    r"|(?:[\w%.-]*[-_.])?(?:key|pass|sig|auth))"
+)
+"""Names of secrets; `passfile`, `sslkey` and the like name files, and are none."""
+_NAMED = re.compile(rf"(?<![\w%.-])({_NAME})=[^&\s]+", re.IGNORECASE)
+_KEY = re.compile(_NAME, re.IGNORECASE)
+_USER_INFO = re.compile(r"://[^\s/]\S*@")
+_SECRET = re.compile(
+    r"://[^\s:/@?#]*:(?!\d*(?:[/?#\s]|$))[^@\n]+@"  # a password, but not a port that an @ happens to follow
+    r"|\bhttps?://[^/?#\s@]+@"  # a user name: for many servers a token
+    rf"|://\S*[?&;]{_NAME}=[^&\s]",
+    re.IGNORECASE,
+)
+_REMEDIES = {
+    "tracking.uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or for a database MLFLOW_TRACKING_URI, "
+    "instead",
+    "corpus.url": "put it into ~/.netrc instead, or download the file yourself and give its path",
+}
+
+
+def masked(text: str) -> str:
+    """Hide the secrets in a text: user name and password of any URI, and the values of `password=`, `token=`, …."""
+    return _USER_INFO.sub(f"://{HIDDEN}@", _NAMED.sub(rf"\1={HIDDEN}", text))
+
+
+def holds_secret(text: str) -> bool:
+    """Tell whether a URI in the text holds a password, a token or a key."""
+    return bool(_SECRET.search(text))
+
+
+def secret_keys(values: Any) -> list[str]:
+    """Return the keys of a configuration, such as `tracking.uri`, whose values hold a secret."""
+    return list(dict.fromkeys(key for key, _ in _secrets(values, "", set())))
+
+
+def hide_secrets(values: Any) -> None:
+    """Replace each value of a configuration that holds a secret by `***`."""
+    for _, (container, place) in list(_secrets(values, "", set())):
+        container[place] = HIDDEN
+
+
+def refusal_of(place: str, in_git: str = "") -> str:
+    """Return the line that refuses a secret, with the remedy.
+
+    Args:
+        place: the key of the configuration, or the file, that holds the secret.
+        in_git: the command that removes it from git, where DVC has committed it already.
+    """
+    line = f"{place}: holds a password, token or key, and would be stored; {_REMEDIES.get(place, 'take it out')}"
+    return f"{line}; then `{in_git}` removes it from git, where DVC has kept it" if in_git else line
+
+
+def _secrets(values: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yield the key of each secret, and the container and the place in it; YAML's aliases may hold themselves."""
+    if id(values) in seen or not isinstance(values, Mapping | list):
+        return
+    seen.add(id(values))
+    for place, value in values.items() if isinstance(values, Mapping) else enumerate(values):
+        key = f"{prefix}.{place}" if prefix and isinstance(values, Mapping) else prefix or str(place)
+        named = isinstance(place, str) and _KEY.fullmatch(place)
+        if isinstance(value, str) and value != HIDDEN and (named or holds_secret(value)):
+            yield key, (values, place)
+        yield from _secrets(value, key, seen)

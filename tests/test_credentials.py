@@ -1,0 +1,189 @@
+"""Passwords, tokens and keys: shown nowhere, and refused before anything is written."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline import compose
+from pipeline.compose import compose_config
+from pipeline.config import validate
+from pipeline.credentials import hide_secrets, holds_secret, masked, secret_keys
+from pipeline.errors import PipelineError
+from tests.conftest import Project, copy_project
+
+PASSWORD = "hunter" * 2  # which this file, in the copies of the project, does not hold
+WITH_PASSWORD = f"http://ann:{PASSWORD}@127.0.0.1:9"
+INSTEAD = "tracking.uri: holds a password, token or key, .*; set MLFLOW_TRACKING_USERNAME and"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://ann:hunter2@host:5000", "http://***@host:5000"),
+        ("http://ann:hun@ter2@host/path", "http://***@host/path"),
+        ("to s3://key:hunter2@bucket/a: refused", "to s3://***@bucket/a: refused"),
+        ("postgresql://host/runs?user=ann&password=hunter2", "postgresql://host/runs?user=ann&password=***"),
+        ("postgresql://host/runs?password=hun@ter2&sslmode=require", "postgresql://host/runs?password=***&sslmode=require"),
+        ("postgresql://host/runs?sslpassword=hunter2", "postgresql://host/runs?sslpassword=***"),
+        ("postgresql://host/runs?passfile=/home/ann/.pgpass", "postgresql://host/runs?passfile=/home/ann/.pgpass"),
+        ("https://host/a?api_key=hunter2&b=1", "https://host/a?api_key=***&b=1"),
+        ("https://host/a?X-Amz-Credential=hunter2&X-Amz-Signature=hunter2", "https://host/a?X-Amz-Credential=***&X-Amz-Signature=***"),
+        ("https://host/a?sv=1&sig=hunter2", "https://host/a?sv=1&sig=***"),
+        ("mssql+pyodbc:///?odbc_connect=PWD%3Dhunter2", "mssql+pyodbc:///?odbc_connect=***"),
+        ("+tracking.password=hunter2 was given", "+tracking.password=*** was given"),
+        ("sqlite:////home/ann@work/mlflow.db", "sqlite:////home/ann@work/mlflow.db"),
+        ("text.tokenizer=basic_english text.max_tokens=400", "text.tokenizer=basic_english text.max_tokens=400"),
+    ],
+)  # fmt: skip
+def test_secrets_are_masked(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WITH_PASSWORD,
+        "http://:hunter2@host",
+        "https://a-token@host/a.tar.gz",
+        "postgresql://ann:hun/ter2@host/runs",
+        "postgresql://ann:hun?ter 2@host/runs",
+        "postgresql://host/runs?sslmode=require&PASSWORD=hunter2",
+        "https://host/a.tar.gz?token=hunter2",
+    ],
+)
+def test_an_address_with_a_secret_is_told(text: str) -> None:
+    assert holds_secret(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://127.0.0.1:5000",
+        "http://127.0.0.1:5000 # ask ann@example.org",
+        "https://host:8443/releases/reviews@v1.tar.gz?download=1",
+        "postgresql://mlflow@127.0.0.1/mlflow?passfile=/home/ann/.pgpass",
+        "sqlite:///mlflow.db",
+    ],
+)
+def test_an_address_without_is_none(text: str) -> None:
+    assert not holds_secret(text)
+
+
+def test_a_secret_is_found_and_hidden_wherever_it_is_in_a_configuration() -> None:
+    values = {"tracking": {"uri": WITH_PASSWORD, "password": "x"}, "lists": [{"a": [1, "http://t@h"]}], "max_tokens": 4}
+    values["itself"] = values
+    assert secret_keys(values) == ["tracking.uri", "tracking.password", "lists.a"]
+    hide_secrets(values)
+    assert values["tracking"] == {"uri": "***", "password": "***"}
+    assert values["lists"] == [{"a": [1, "***"]}]
+    assert secret_keys(values) == []
+
+
+def test_no_configuration_that_comes_with_the_project_is_taken_for_a_secret() -> None:
+    for choice in ("corpus=aclimdb", "corpus=files", "tracking=server", "experiment=best", "text/vectors=glove_6b_50d"):
+        assert secret_keys(compose_config([choice])) == []
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        (f"tracking.uri={WITH_PASSWORD}", INSTEAD),
+        (f"--set-param=params.yaml:tracking.uri={WITH_PASSWORD}", INSTEAD),
+        (f"tracking.uri=http://127.0.0.1:9,{WITH_PASSWORD}", INSTEAD),
+        (f"corpus.url=https://host/a?token={PASSWORD}", r"corpus.url: holds a .*; put it into ~/.netrc instead, or"),
+        (f"+tracking.password={PASSWORD}", "tracking.password: holds a password"),
+        (f"hydra.job.env_set.MLFLOW_TRACKING_PASSWORD={PASSWORD}", "MLFLOW_TRACKING_PASSWORD: holds a password"),
+        (f"--message=to {WITH_PASSWORD}", "the command line: holds a password"),
+    ],
+)  # fmt: skip
+def test_a_command_line_with_a_secret_is_refused_before_hydra_composes(
+    argument: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train", argument])
+    with pytest.raises(PipelineError, match=message) as refused:
+        compose_config([])
+    assert PASSWORD not in str(refused.value)
+
+
+def test_a_file_of_conf_with_a_secret_is_refused_before_hydra_composes(project: Project) -> None:
+    server = project.root / "conf" / "tracking" / "server.yaml"
+    server.write_text(f"# as http://ann:…@host\ndefaults: [local, _self_]\nuri: {WITH_PASSWORD}\n")
+    try:
+        with pytest.raises(PipelineError, match=r"^conf/tracking/server.yaml, line 3: holds a password") as refused:
+            compose_config([], project.root / "conf")
+        assert PASSWORD not in str(refused.value)
+    finally:
+        project.run("git", "checkout", "--", "conf")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    copy = copy_project(tmp_path_factory.mktemp("project"))
+    copy.run("python", "-m", "pipeline.compose")
+    copy.commit("The configuration")
+    return copy
+
+
+def written_secrets(project: Project) -> list[str]:
+    """Name the files, and the objects of git, that hold the password."""
+    command = ["git", "cat-file", "--batch-all-objects", "--batch"]
+    objects = subprocess.run(command, cwd=project.root, capture_output=True, check=True).stdout
+    files = (path for path in project.root.rglob("*") if path.is_file() and ".git" not in path.parts)
+    names = [str(path) for path in files if PASSWORD.encode() in path.read_bytes()]
+    return [*names, "git"] if PASSWORD.encode() in objects else names
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("dvc", "exp", "run", "--queue", "-S", f"tracking.uri={WITH_PASSWORD}"),
+        ("python", "-m", "pipeline.train", "-m", f"tracking.uri={WITH_PASSWORD},http://127.0.0.1:9"),
+    ],
+)
+def test_a_refused_password_is_written_nowhere(command: tuple[str, ...], project: Project) -> None:
+    ended = project.run(*command, check=False)
+    (line,) = (line for line in ended.stderr.splitlines() if line)
+    assert ended.returncode and line.lower().startswith("error: tracking.uri: holds a password")
+    assert PASSWORD not in ended.stdout + ended.stderr
+    assert written_secrets(project) == []
+    assert not (project.root / "trials").exists()
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_changed_file_that_dvc_has_put_into_git_can_be_removed_from_there(project: Project) -> None:
+    changed = project.root / "conf" / "tracking" / "local.yaml"
+    changed.write_text(f"uri: {WITH_PASSWORD}\n")
+    try:
+        refused = project.run("dvc", "exp", "run", "--queue", check=False).stderr
+    finally:
+        project.run("git", "checkout", "--", "conf")
+    assert "conf/tracking/local.yaml, line 1: holds a password" in refused
+    assert "then `git gc --prune=now` removes it from git" in refused
+    assert written_secrets(project) == ["git"]
+    project.run("git", "gc", "--quiet", "--prune=now")
+    assert written_secrets(project) == []
+
+
+def test_what_dvc_wrote_before_it_is_refused_is_taken_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From an environment variable that a file of conf/ names, say."""
+    values = compose_config([])
+    values["tracking"]["uri"] = WITH_PASSWORD
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setenv("DVC_EXP_NAME", "wild-goose")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with pytest.raises(PipelineError, match=f"{INSTEAD}.*`dvc queue remove wild-goose && git gc --prune=now` removes"):
+        compose.main()
+    kept = (tmp_path / "params.yaml").read_text()
+    assert PASSWORD not in kept
+    assert yaml.safe_load(kept) == {**values, "tracking": {**values["tracking"], "uri": "***"}}
+
+
+def test_no_message_of_the_schema_shows_a_secret() -> None:
+    values = compose_config([])
+    values["model"]["hidden_dim"] = WITH_PASSWORD
+    with pytest.raises(PipelineError, match=r"^model.hidden_dim: holds a password, token or key, .*; take it out$"):
+        validate(values)
