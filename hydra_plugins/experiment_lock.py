@@ -8,8 +8,12 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import psutil
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
+
+from pipeline.errors import PipelineError
+from pipeline.pipeline_lock import Holder, acquire
 
 DVC_COMPOSES = "dvc.utils.hydra"
 """Imported by DVC alone, when it is about to compose."""
@@ -28,11 +32,7 @@ class ExperimentLock(SearchPathPlugin):
         """
         if DVC_COMPOSES not in sys.modules:
             return
-        import psutil
-        from dvc.exceptions import DvcException
-
-        from pipeline.errors import PipelineError
-        from pipeline.pipeline_lock import Holder, acquire
+        from dvc.exceptions import DvcException  # and DVC only in its own process
 
         conf = next(entry.path for entry in search_path.get_path() if entry.provider == "main")
         workspace = Path(unquote(urlsplit(conf).path)).parent
