@@ -27,6 +27,7 @@ from pipeline.evaluation.ladder import read_ladder
 from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
+from pipeline.evaluation.records import DataRecord
 from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.slices import slice_table
@@ -36,6 +37,7 @@ from pipeline.serving.predictor import Predictor
 from pipeline.text.dataset import read_split
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.training_record import read_training_record
 
 JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
 
@@ -59,10 +61,12 @@ class Answers:
 def main(config: Config) -> None:
     """Score, compare, judge, report."""
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
-    dataset, data = artifacts / "dataset", reports / "data.json"
+    dataset, data_path = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
-    run = read_json(artifacts / "run.json", "train a model with `dvc repro`", run_id=str)
+    run = read_training_record(artifacts / "run.json", "train a model with `dvc repro`")
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
+    data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None
+    ladder = read_ladder(config.evaluation.memory_ladder, dataset)
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
     capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
@@ -84,15 +88,17 @@ def main(config: Config) -> None:
         mistakes=confident_mistakes(answers.test, dataset),
         behaviour=behaviour_examples(capabilities, said),
         learning_curve=learning_curve,
-        ladder=read_ladder(config.evaluation.memory_ladder, dataset),
-        data=read_json(data, "run `dvc repro`") if data.exists() else None,
-        made_from=run.get("tags", {}),
+        ladder=ladder,
+        data=data.model_dump(exclude_unset=True) if data else None,
+        made_from=run.tags,
     )
     write_predictions(artifacts / "predictions.parquet", [answers.validation, answers.test])
-    write_json(reports / "speed.json", collect_speed(run, answers.reviews_per_second, answers.baseline_seconds))
+    write_json(
+        reports / "speed.json", collect_speed(run.model_dump(), answers.reviews_per_second, answers.baseline_seconds)
+    )
     write(reports, findings, answers.baseline)
     print(format_report(metrics, plots["slices"], findings.verdict))
-    log(reports, findings, store, run["run_id"])
+    log(reports, findings, store, run.run_id)
 
 
 def ask(predictor: Predictor, dataset: Path, *, with_baseline: bool) -> Answers:

@@ -9,12 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.config import project_root
 from pipeline.errors import PipelineError, clear_refusals
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """A JSON file that the pipeline has written, or a part of one, as a later command reads it.
+
+    The fields are what is relied on; what the file holds beyond them is for people. No value is converted: a number
+    in quotes is an edit.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @contextmanager
@@ -155,28 +169,36 @@ def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
     return path
 
 
-def read_json(path: Path, remedy: str, **kinds: type) -> dict[str, Any]:
-    """Read a JSON object that has the keys of `kinds`, with values of these types.
+def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:
+    """Read a JSON object that fits the schema.
 
     Raises:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
     except (ValueError, RecursionError):
         raise PipelineError(f"{path} is damaged: it is not JSON; {remedy}") from None
     if not isinstance(values, dict):
         raise PipelineError(f"{path} is damaged: it is not a JSON object; {remedy}")
-    for key, kind in kinds.items():
-        if key not in values:
-            raise PipelineError(f"{path} is damaged: it has no {key!r}; {remedy}")
-        if not isinstance(values[key], kind):
-            raise PipelineError(
-                f"{path} is damaged: {key!r} is {type(values[key]).__name__}, no {kind.__name__}; {remedy}"
-            )
-    return values
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise PipelineError(f"{path} is damaged: {first_problem(error)}; {remedy}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that does not fit a schema, as a part of a line."""
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    match problem["type"]:
+        case "missing":
+            return f"it has no {key!r}"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+    return f"{key!r}: {problem['msg']}, got {shortened(problem['input'])}"
 
 
 def write_json(path: Path, value: Any) -> None:

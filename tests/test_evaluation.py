@@ -26,7 +26,7 @@ from pipeline.model.calibration import calibrate, choose_threshold, fit_weights
 from pipeline.model.scoring import Calibration
 from pipeline.serving import folder
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from tests.conftest import configuration
+from tests.conftest import configuration, describe_dataset
 
 EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
@@ -48,6 +48,7 @@ def simulated(n: int = 400, seed: int = 0) -> Scored:
 
 
 def write_dataset(path: Path, copies: int = 3) -> None:
+    describe_dataset(path, **dict.fromkeys(("train", "validation", "test"), len(POSITIVE + NEGATIVE) * copies))
     for split in ("train", "validation", "test"):
         (path / split).mkdir(parents=True)
         texts = (POSITIVE + NEGATIVE) * copies
@@ -297,7 +298,7 @@ def test_predictions_refuse_kept_columns_that_collide(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_empty_split_is_named(tmp_path: Path) -> None:
-    write_dataset(tmp_path, copies=0)
+    describe_dataset(tmp_path, test=0, other=4)
     baseline = fit_baseline(POSITIVE + NEGATIVE, [1] * 4 + [0] * 4, POSITIVE, [1] * 4)
     with pytest.raises(PipelineError, match=r"test split in .* is empty"):
         score(tmp_path, "test", baseline)

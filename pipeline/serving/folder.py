@@ -8,13 +8,13 @@ config.json         format, calibration, and the configuration the model was tra
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.config import Model, Section, TextConfig
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, replace, write_json
+from pipeline.files import Record, first_problem, read_json, replace, write_json
 from pipeline.model.build import Network, build_network
 from pipeline.model.scoring import Calibration
 from pipeline.model.weights import read_weights
@@ -23,8 +23,34 @@ from pipeline.text.vocabulary import Vocabulary
 FORMAT = 2
 
 
+class FormatRecord(Record):
+    """What the `config.json` of any version has."""
+
+    format: int
+
+
+class CorpusOrigin(Record):
+    """The corpus a model was trained on."""
+
+    name: str | None = None
+    content: str | None = None
+
+
+class DatasetOrigin(Record):
+    """The dataset made from it."""
+
+    split: dict[str, Any] | None = None
+
+
+class Origin(Record):
+    """What a model was trained on."""
+
+    corpus: CorpusOrigin = CorpusOrigin()
+    dataset: DatasetOrigin = DatasetOrigin()
+
+
 class ModelInfo(Section):
-    """`config.json` of a model folder; what it holds beyond these fields is for people."""
+    """`config.json` of a model folder; what it holds beyond these fields and an `Origin` is for people."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -43,9 +69,16 @@ class ModelInfo(Section):
     @property
     def trained_on(self) -> tuple[Any, Any, Any]:
         """The corpus, its content and how it was split: models that share them have seen the same training reviews."""
-        further = self.model_extra or {}
-        corpus = further.get("corpus", {})
-        return corpus.get("name"), corpus.get("content"), further.get("dataset", {}).get("split")
+        origin = Origin.model_validate(self.model_extra)
+        return origin.corpus.name, origin.corpus.content, origin.dataset.split
+
+    @model_validator(mode="after")
+    def _tells_the_origin(self) -> "ModelInfo":
+        try:
+            Origin.model_validate(self.model_extra)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
+        return self
 
 
 def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
@@ -86,13 +119,7 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
 
 def read_info(path: Path) -> ModelInfo:
     """Read and check the `config.json` of a model folder. Raises `PipelineError` as `load` does."""
-    values = read_json(path, "the folder is no model folder or is not complete; make it again")
-    if values.get("format") != FORMAT:
-        raise PipelineError(
-            f"{path} has format {values.get('format')}, this version reads {FORMAT}; train the model again"
-        )
-    try:
-        return ModelInfo.model_validate(values)
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise PipelineError(f"{path} is damaged at {key}; make the folder again") from None
+    found = read_json(path, FormatRecord, "the folder is no model folder or is not complete; make it again").format
+    if found != FORMAT:
+        raise PipelineError(f"{path} has format {found}, this version reads {FORMAT}; train the model again")
+    return read_json(path, ModelInfo, "make the folder again")

@@ -62,7 +62,7 @@ def _open(composed: DictConfig) -> None:
         from pipeline.sweeping.slurm import outlive_jobs  # and submitit only where it is used
 
         outlive_jobs(config.tracking)
-    data, code = read_info(DATASET)["digest"], code_digest()
+    data, code = read_info(DATASET).digest, code_digest()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)

@@ -1,0 +1,167 @@
+"""Files of the pipeline's own that somebody has edited, or a disk has damaged: the next command names the file."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.bad_input import MODEL
+from tests.commands import SmallProject, params, prepared
+
+__all__ = ["prepared"]  # a fixture
+
+Edit = Callable[[Path], object]
+DATASET = "artifacts/dataset"
+ALL_PASS = {"registry.checks": {"accuracy": {"metric": "test.accuracy", "min": 0.0}}}
+
+
+def array(change: Callable[[Any], Any]) -> Edit:
+    """Put another array into the place of the one there is."""
+    return lambda path: np.save(path, change(np.load(path)))
+
+
+def number(index: int, value: int) -> Edit:
+    """Change one number of an array."""
+
+    def change(numbers: Any) -> Any:
+        numbers[index] = value
+        return numbers
+
+    return array(change)
+
+
+def table(change: Callable[[pa.Table], pa.Table]) -> Edit:
+    """Put another table into the place of the one there is."""
+    return lambda path: pq.write_table(change(pq.read_table(path)), path)
+
+
+def column(name: str, values: Callable[[int], pa.Array]) -> Edit:
+    """Put other values into a column, given their number."""
+    return table(lambda rows: rows.set_column(rows.schema.names.index(name), name, values(len(rows))))
+
+
+def value(key: str, value: Any) -> Edit:
+    """Set a value of a JSON file."""
+
+    def edit(path: Path) -> None:
+        *sections, name = key.split("/")
+        section = values = json.loads(path.read_text())
+        for part in sections:
+            section = section[part]
+        section[name] = value
+        path.write_text(json.dumps(values))
+
+    return edit
+
+
+def missing(key: str) -> Edit:
+    """Take a value out of a JSON file."""
+
+    def edit(path: Path) -> None:
+        *sections, name = key.split("/")
+        section = values = json.loads(path.read_text())
+        for part in sections:
+            section = section[part]
+        del section[name]
+        path.write_text(json.dumps(values))
+
+    return edit
+
+
+def content(new: bytes) -> Edit:
+    return lambda path: path.write_bytes(new)
+
+
+def added(further: bytes) -> Edit:
+    return lambda path: path.write_bytes(path.read_bytes() + further)
+
+
+ROWS, PREDICTIONS = f"{DATASET}/test/rows.parquet", "artifacts/predictions.parquet"
+CASES: list[tuple[str, str, Edit, str]] = [
+    ("train", f"{DATASET}/train/ids.npy", number(5, 10**6), "not all of its values are from 0 to 64"),
+    ("train", f"{DATASET}/train/ids.npy", number(5, -3), "not all of its values are from 0 to 64"),
+    ("train", f"{DATASET}/train/ids.npy", array(lambda ids: ids.astype(float)), "it holds float64, not int32"),
+    ("train", f"{DATASET}/train/ids.npy", array(lambda ids: ids[None]), "its size is 1 x 3195, not 3195"),
+    ("train", f"{DATASET}/train/ids.npy", array(lambda ids: ids[:-9]), "its size is 3186, not 3195"),
+    ("train", f"{DATASET}/train/offsets.npy", number(5, 1), "its numbers do not rise"),
+    ("train", f"{DATASET}/train/offsets.npy", number(0, 1), "it does not begin with 0"),
+    ("train", f"{DATASET}/validation/offsets.npy", array(lambda offsets: offsets[:0]), "it does not begin with 0"),
+    ("train", f"{DATASET}/train/labels.npy", number(0, 7), "not all of its values are from 0 to 1"),
+    ("train", f"{DATASET}/validation/labels.npy", array(lambda labels: labels[:-1]), "its size is 27, not 28"),
+    ("train", f"{DATASET}/vocab.json", lambda path: path.write_text('["<pad>", "<unk>"]'), "it has 2 words, not 65"),
+    ("train", f"{DATASET}/vocab.json", content(b'["<pad>", "<unk>", "\\ud800"]'), "is no vocabulary"),
+    ("train", f"{DATASET}/dataset.json", value("corpus/name", [1]), "'corpus.name': .*string"),
+    ("train", f"{DATASET}/dataset.json", missing("corpus/licence"), "it has no 'corpus.licence'"),
+    ("train", f"{DATASET}/dataset.json", value("splits/train", "many"), "'splits.train': .*integer"),
+    ("evaluate", f"{DATASET}/test/offsets.npy", number(5, 1), "its numbers do not rise"),
+    ("evaluate", ROWS, table(lambda rows: rows.drop_columns("id")), "'id' holds nothing"),
+    ("evaluate", ROWS, table(lambda rows: rows[:7]), "it has 7 rows, not 58"),
+    ("evaluate", ROWS, column("text", lambda n: pa.array(range(n))), "'text' holds int64"),
+    ("evaluate", ROWS, column("text", lambda n: pa.nulls(n, "string")), "'text' lacks a value"),
+    ("evaluate", ROWS, column("label", lambda n: pa.array([7] * n, "int8")), "neither 0 nor 1"),
+    ("evaluate", f"{DATASET}/validation/rows.parquet", content(b"PAR1junkPAR1"), "is damaged"),
+    ("evaluate", "artifacts/run.json", missing("train_seconds"), "it has no 'train_seconds'"),
+    ("evaluate", "artifacts/run.json", value("train_seconds", "long"), "'train_seconds': .*number, got 'long'"),
+    ("evaluate", "artifacts/run.json", value("tags", {"model": "lstm"}), "'tags' has no 'git.commit'"),
+    ("evaluate", "reports/learning_curve.csv", content(b"a,b\n1,2\n"), "it has no row, or one that is not epoch"),
+    ("evaluate", "reports/learning_curve.csv", added(b"3\n"), "it has no row, or one that is not epoch"),
+    ("evaluate", "reports/learning_curve.csv", added(b"3,low,1,1,1\n"), "could not convert string to float: 'low'"),
+    ("evaluate", "reports/learning_curve.csv", content(b"\xff\xfe"), "can't decode byte"),
+    ("evaluate", "reports/data.json", content(b'{"corpus": "files"}'), "it has no 'vocabulary'"),
+    ("evaluate", "reports/data.json", value("splits/train/tokens/p50", "x"), "'splits.train.tokens.p50': .*integer"),
+    ("register", "reports/verdict.json", content(b'{"passed": false, "checks": ["x"]}'), "'checks.0': .*got 'x'"),
+    ("register", "reports/verdict.json", content(b'{"passed": false, "checks": [{}]}'), "it has no 'checks.0.name'"),
+    ("register", "reports/verdict.json", value("passed", False), "'passed' does not follow from the checks"),
+    ("register", "reports/metrics.json", value("test/accuracy", "high"), "'test.accuracy': .*number, got 'high'"),
+    ("register", "reports/metrics.json", value("test/f1", [1]), "'test.f1"),
+    ("register", "reports/metrics.json", value("test", {}), "it has no 'test.accuracy'"),
+    ("register", "reports/metrics.json", value("intervals/test/accuracy", 5), "'intervals.test.accuracy'"),
+    ("register", "reports/metrics.json", value("behaviour", {"negation": {}}), "no 'behaviour.negation.failure_rate'"),
+    ("register", PREDICTIONS, content(b""), "is damaged"),
+    ("register", PREDICTIONS, table(lambda rows: rows.drop_columns("probability")), "holds nothing"),
+    ("register", PREDICTIONS, column("probability", lambda n: pa.array([5.0] * n, "float")), "0 to 1"),
+    ("register", PREDICTIONS, Path.unlink, "is missing"),
+    ("register", "artifacts/model/config.json", value("corpus", [1]), "'corpus': .*dictionary"),
+    ("predict", "artifacts/model/config.json", value("threshold", "half"), "'threshold': .*number"),
+    ("preprocess", "data/corpus.json", missing("citation"), "it has no 'citation'"),
+    ("preprocess", "data/train.parquet", table(lambda rows: rows.drop_columns("label")), "it has 0 columns 'label'"),
+    ("preprocess", "data/train.parquet", table(lambda rows: rows.append_column("text", rows["text"])), "2 columns"),
+    ("preprocess", "data/train.parquet", column("label", lambda n: pa.array([7] * n, "int8")), "neither 0 nor 1"),
+    ("preprocess", "data/train.parquet", column("text", lambda n: pa.nulls(n, "string")), "'text' lacks a value"),
+    ("preprocess", "data/train.parquet", column("id", lambda n: pa.array(range(n))), "'id' holds int64, not string"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root of a small project whose model was trained and judged."""
+    root = tmp_path_factory.mktemp("judged") / "project"
+    shutil.copytree(prepared, root)
+    (root / "params.yaml").write_text(params("files", ALL_PASS))
+    with pytest.MonkeyPatch.context() as patch:
+        project = SmallProject(root, patch)
+        for stage in ("pretrain", "pseudo_label", "train", "evaluate"):
+            assert project.run(stage) == 0
+    yield root
+
+
+@pytest.mark.parametrize(("command", "file", "edit", "said"), CASES)
+def test_a_damaged_file_is_named_and_nothing_is_changed(
+    command, file, edit, said, judged, tmp_path, monkeypatch, capfd
+):
+    shutil.copytree(judged, tmp_path / "project")
+    project = SmallProject(tmp_path / "project", monkeypatch)
+    edit(project.root / file)
+    before = project.contents()
+    capfd.readouterr()
+    assert project.run(command, *([*MODEL, "a film"] if command == "predict" else [])) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and f"{file} is" in last and re.search(said, last), last
+    assert project.contents() == before
