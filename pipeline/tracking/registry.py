@@ -23,6 +23,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipeline.config import project_root
 from pipeline.files import write_text
+from pipeline.tracking.query import equals
 from pipeline.tracking.store import Store, as_default, clear_errors
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -84,7 +85,7 @@ def content_hash(folder: Path) -> str:
 
 def find_version(store: Store, name: str, content: str) -> str | None:
     """The version that holds the model of this content hash, the first if another is just being withdrawn."""
-    versions = store.client.search_model_versions(f"name='{name}'")
+    versions = store.client.search_model_versions(equals(name=name))
     numbers = [int(found.version) for found in versions if found.tags.get(CONTENT_TAG) == content]
     return str(min(numbers)) if numbers else None
 
@@ -183,9 +184,9 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
 
 def _remove_unregistered(store: Store, run_id: str) -> None:
     """Remove the run's models that this project has logged; another project may be about to register its own."""
-    registered = {version.source for version in store.client.search_model_versions(f"run_id = '{run_id}'")}
+    registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
-    for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+    for model in store.client.search_logged_models([experiment], equals(source_run_id=run_id)):
         if model.tags.get(PROJECT_TAG) == _project() and f"models:/{model.model_id}" not in registered:
             get_artifact_repository(model.artifact_location, tracking_uri=store.uri).delete_artifacts()  # type: ignore[no-untyped-call]
             store.client.delete_logged_model(model.model_id)
@@ -208,18 +209,19 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
     status = LoggedModelStatus.FAILED
     try:
         with TemporaryDirectory() as scratch:
-            path = Path(scratch) / "model"
+            path, folder = Path(scratch) / "model", Path(scratch) / "copy" / "model"
+            shutil.copytree(candidate.folder, folder)  # MLflow takes no links, as DVC may have made of the files
             mlflow.pyfunc.save_model(
                 path,
                 python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-                artifacts={"model": str(candidate.folder)},
+                artifacts={"model": str(folder)},
                 code_paths=[str(_serving_code(Path(scratch) / PACKAGE.name))],
                 signature=SIGNATURE,
                 input_example=EXAMPLE,
                 pip_requirements=requirements(),
                 mlflow_model=Model(model_uuid=model.model_id, model_id=model.model_id, run_id=candidate.run_id),
             )
-            write_text(path / "artifacts" / candidate.folder.name / CARD, candidate.description)
+            write_text(path / "artifacts" / folder.name / CARD, candidate.description)
             client.log_model_artifacts(model.model_id, str(path))
         client.log_outputs(candidate.run_id, [LoggedModelOutput(model.model_id, step=0)])
         status = LoggedModelStatus.READY

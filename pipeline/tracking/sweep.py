@@ -12,6 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from pipeline.tracking.finished import search_runs
+from pipeline.tracking.query import equals
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, clear_errors
 
@@ -58,7 +59,7 @@ def open_sweep(store: Store, key: str, name: str, tags: Mapping[str, str], param
         PipelineError: the store failed.
     """
     with clear_errors(store.uri):
-        known = search_runs(store, f"tags.`{KEY_TAG}` = '{key}'")
+        known = search_runs(store, equals({KEY_TAG: key}))
         if known:
             run_id = str(known[0].info.run_id)
             store.client.update_run(run_id, status="RUNNING")
@@ -87,7 +88,7 @@ def find_trials(store: Store, parent: str) -> list[TrialRun]:
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial(run) for run in reversed(search_runs(store, f"tags.`{PARENT_TAG}` = '{parent}'"))]
+    return [_trial(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
 
 
 def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
@@ -109,7 +110,7 @@ def find_sweeps(store: Store, name: str) -> dict[str, str]:
     """
     return {
         run.info.run_id: run.info.run_name
-        for run in search_runs(store, "tags.stage = 'sweep'")
+        for run in search_runs(store, equals({"stage": "sweep"}))
         if name in (run.info.run_id, run.info.run_name, run.data.tags.get("sweep"))
     }
 
