@@ -17,6 +17,7 @@ from pipeline.config import WORKSPACE, Config, project_root
 from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.parallel import available_cores
+from pipeline.sweeping.limits import MOST, require_possible
 from pipeline.sweeping.session import Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
@@ -54,8 +55,7 @@ def _open(composed: DictConfig) -> None:
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
     sweeper = hydra_config.sweeper
-    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations) < 1:
-        raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
+    require_possible(space, sweeper, hydra_config.launcher)
     config = validated(composed)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
@@ -97,10 +97,10 @@ def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> i
         space: what is searched.
     """
     if _class_name(launcher) == "LocalLauncher" and "n_trials" not in sweeper:
-        return min(space.combinations, sweeper.get("max_batch_size") or space.combinations)
+        return min(space.combinations(MOST), sweeper.get("max_batch_size") or MOST)
     if "n_jobs" in launcher:
         jobs = int(launcher.n_jobs)
-        return min(sweeper.get("n_trials") or space.combinations, jobs if jobs > 0 else available_cores())
+        return min(sweeper.get("n_trials") or space.combinations(MOST), jobs if jobs > 0 else available_cores())
     return 1
 
 
