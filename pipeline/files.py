@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from reprlib import repr as shortened
@@ -51,21 +51,29 @@ def replace(path: Path) -> Iterator[Path]:
         _remove_left_behind(path)
         try:
             yield temporary
-            if path.is_dir():
-                if temporary.is_file():
-                    raise PipelineError(f"{path} is a folder; name a file")
+            if path.is_dir() and temporary.is_file():
+                raise PipelineError(f"{path} is a folder; name a file")
+            if temporary.is_dir() and os.path.lexists(path):  # also a link: no folder takes the place of one
                 path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
             temporary.replace(path)
         finally:
-            if old.exists() and not path.exists():
+            if os.path.lexists(old) and not os.path.lexists(path):
                 old.replace(path)
             _remove(temporary)
             _remove(old)
 
 
 def followed(path: Path) -> Path:
-    """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced."""
-    return path.resolve() if path.is_symlink() else path
+    """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced.
+
+    Raises:
+        OSError: to itself.
+    """
+    if not path.is_symlink():
+        return path
+    with suppress(FileNotFoundError):  # to where there is nothing yet
+        path.stat()
+    return path.resolve()
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -88,7 +96,7 @@ def _another_runs(process: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
