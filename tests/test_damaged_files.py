@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.errors import PipelineError
+from pipeline.evaluation.ladder import read_ladder
+from pipeline.files import write_json
+from pipeline.model.pseudo_labels import load_pseudo_labels, save_pseudo_labels
+from pipeline.text.dataset import read_info, read_split, read_vectors
 from tests.bad_input import MODEL
 from tests.commands import SmallProject, params, prepared
+from tests.conftest import describe_dataset
 
 __all__ = ["prepared"]  # a fixture
 
@@ -165,3 +172,69 @@ def test_a_damaged_file_is_named_and_nothing_is_changed(
     last = capfd.readouterr().err.splitlines()[-1]
     assert last.startswith("error: ") and f"{file} is" in last and re.search(said, last), last
     assert project.contents() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "said"),
+    [
+        ("vectors.npy", np.ones((4, 3), np.float32), "its size is 4 x 3, not 5 x any"),
+        ("vectors.npy", np.ones((5, 3)), "it holds float64, not float32"),
+        ("vectors.npy", np.full((5, 3), np.nan, np.float32), "not all of its values are from"),
+        ("vectors_covered.npy", np.ones(5, np.int8), "it holds int8, not bool"),
+        ("vectors_covered.npy", np.ones(4, np.bool_), "its size is 4, not 5"),
+    ],
+)
+def test_damaged_word_vectors_are_named(file, values, said, tmp_path):
+    describe_dataset(tmp_path, words=5)
+    np.save(tmp_path / "vectors.npy", np.ones((5, 3), np.float32))
+    np.save(tmp_path / "vectors_covered.npy", np.ones(5, np.bool_))
+    assert read_vectors(tmp_path)
+    np.save(tmp_path / file, values)
+    with pytest.raises(PipelineError, match=f"{file} is damaged: {said}.*; prepare the dataset"):
+        read_vectors(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "said"),
+    [
+        (np.full(49, 0.5, np.float32), "its size is 49, not 50"),
+        (np.full(50, 0.5), "it holds float64, not float32"),
+        (np.full(50, 1.5, np.float32), "not all of its values are from 0 to 1"),
+        (np.full(50, np.nan, np.float32), "not all of its values are from 0 to 1"),
+    ],
+)
+def test_damaged_pseudo_labels_are_named(probabilities, said, compose, tmp_path):
+    config = compose("pseudo_labels=teacher")
+    describe_dataset(tmp_path, unlabelled=50)
+    save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
+    with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {said}; label anew"):
+        load_pseudo_labels(tmp_path / "labels", config, read_info(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ({"lstm": {}}, "it has no 'models.lstm.kind'"),
+        ({"lstm": {"kind": "transformer"}}, "'models.lstm.kind': .*'lstm'"),
+        ([], "'models': .*dictionary"),
+    ],
+)
+def test_a_damaged_ladder_of_memory_is_named(models, said, compose, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    describe_dataset(tmp_path)
+    config = compose().evaluation.memory_ladder.model_copy(update={"fingerprint": "sha256:0"})
+    write_json(tmp_path / config.path, {"dataset": "digest", "models": models})
+    with pytest.raises(PipelineError, match=f"memory_ladder.json is damaged: {said}"):
+        read_ladder(config, tmp_path)
+
+
+def test_arrays_are_checked_without_a_place_in_memory(tmp_path):
+    describe_dataset(tmp_path)
+    (tmp_path / "train").mkdir()
+    np.save(tmp_path / "train" / "ids.npy", np.zeros(10**7, np.int32))
+    np.save(tmp_path / "train" / "offsets.npy", np.arange(0, 10**7 + 1, 10**4))
+    np.save(tmp_path / "train" / "labels.npy", np.zeros(1000, np.int8))
+    tracemalloc.start()
+    read_split(tmp_path, "train")
+    assert tracemalloc.get_traced_memory()[1] < 16 * 2**20 < 4 * 10**7
+    tracemalloc.stop()

@@ -248,6 +248,20 @@ def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: 
     assert run.info.status == "FINISHED"
 
 
+def test_a_model_of_links_is_registered_like_any_other(store: Store, tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "w", errors=0)
+    model, elsewhere, cache = folder / "artifacts" / "model", tmp_path / "elsewhere", tmp_path / "cache"
+    model.rename(cache)
+    elsewhere.mkdir()
+    for file in cache.iterdir():
+        (elsewhere / file.name).symlink_to(file)
+    model.symlink_to(elsewhere)
+    assert outcome(folder)["alias"] == "champion"
+    (tmp_path / "kept").mkdir()
+    kept = download_model(store, "sentiment", "1", tmp_path / "kept")
+    assert (kept / "model.safetensors").read_bytes() == (cache / "model.safetensors").read_bytes()
+
+
 def test_what_dvc_notes_of_a_registration_is_the_same_in_every_store(store: Store, tmp_path: Path) -> None:
     noted = []
     for name, errors in (("first", 3), ("other", 0), ("again", 3)):

@@ -59,7 +59,7 @@ def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
     Raises:
         PipelineError: the split is missing, empty or damaged.
     """
-    table = _read(dataset, split)
+    table = _read(dataset, split, further=False)
     return table["text"].to_pylist(), table["label"].to_numpy()
 
 
@@ -80,7 +80,7 @@ def score(dataset: Path, split: str, classifier: Classifier) -> Scored:
     Raises:
         PipelineError: the split is missing, empty or damaged, or an answer is not finite.
     """
-    table = _read(dataset, split)
+    table = _read(dataset, split, further=True)
     texts = table["text"].to_pylist()
     answers = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
     if not np.isfinite(answers).all():
@@ -129,7 +129,7 @@ def read_predictions(path: Path, split: str) -> dict[str, float]:
     Raises:
         PipelineError: the file is missing or damaged.
     """
-    table = _read_table(path, PREDICTED, "run `dvc repro`")
+    table = _read_table(path, PREDICTED, "run `dvc repro`", further=False)
     probabilities = table["probability"].to_numpy()
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise PipelineError(f"{path} is damaged: a probability is not from 0 to 1; run `dvc repro`")
@@ -137,11 +137,11 @@ def read_predictions(path: Path, split: str) -> dict[str, float]:
     return dict(zip(table["id"].to_pylist(), table["probability"].to_pylist(), strict=True))
 
 
-def _read(dataset: Path, split: str) -> pa.Table:
+def _read(dataset: Path, split: str, *, further: bool) -> pa.Table:
     path, reviews = _rows(dataset, split), read_info(dataset).splits.get(split, 0)
     if not reviews:
         raise PipelineError(f"the {split} split in {dataset} is empty; give it reviews")
-    table = _read_table(path, SCORED, REMEDY)
+    table = _read_table(path, SCORED, REMEDY, further=further)
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array([0, 1], pa.int8()))).as_py():
@@ -153,10 +153,10 @@ def _rows(dataset: Path, split: str) -> Path:
     return dataset / split / "rows.parquet"
 
 
-def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> pa.Table:
-    """All of a Parquet file that has these columns, without a missing value in them."""
+def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, further: bool) -> pa.Table:
+    """These columns of a Parquet file, without a missing value, and further ones if they are wanted."""
     with _opened(path, columns, remedy) as file:
-        table = file.read()
+        table = file.read(None if further else list(columns))
     for name in columns:
         if table[name].null_count:
             raise PipelineError(f"{path} is damaged: its column {name!r} lacks a value; {remedy}")
