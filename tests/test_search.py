@@ -98,6 +98,7 @@ def test_a_study_that_was_killed_asks_what_it_would_have_asked(tmp_path):
         (["seed=1,2", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size: must be from 1 to"),
         (["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs: must not be 0"),
         (["seed=range(1,1000000000)"], "seed=range.*: more than 100,000 trials; search fewer values"),
+        (["seed=shuffle(range(1,1000000000))"], "more than 100,000 trials; search fewer values"),
         (["seed=range(0,999)", "split.seed=range(0,999)"], "more than 100,000 trials; search fewer values"),
         (["model.hidden_dim=interval(1,3)"], "a grid needs single values; name them, or use sweep=tpe"),
         (["seed=range(1,0)"], "there is nothing to train"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
 from pipeline.errors import PipelineError
@@ -38,7 +38,10 @@ class Space:
                 raise PipelineError(f"{override.input_line}: a grid needs single values; name them, or use sweep=tpe")
         trials = 1
         for override in self.searched.values():
-            trials *= sum(1 for _ in islice(override.sweep_iterator(), most + 1))
+            value = override.value()
+            # Hydra would make a list of a range that is to be shuffled
+            values = value.range() if isinstance(value, RangeSweep) else override.sweep_iterator()
+            trials *= sum(1 for _ in islice(values, most + 1))
             if trials > most:
                 raise PipelineError(f"{override.input_line}: more than {most:,} trials; search fewer values")
         return trials
