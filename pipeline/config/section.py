@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, lt=2**31)]
-"""Of words, reviews or tokens, which the dataset numbers with 32 bits."""
+"""Number of words, reviews or tokens, which the dataset counts in 32 bits."""
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Size = Annotated[int, Field(ge=1, le=2**16)]
-"""Of a layer, of a network's input, or of a batch."""
+"""Size of a layer, of a network's input, or of a batch."""
 Rate = Annotated[float, Field(gt=0, le=100)]
-"""At which something is learnt; from about 1 on AdamW learns nothing."""
+"""Learning rate; from about 1 on AdamW learns nothing."""
 Weight = Annotated[float, Field(ge=0, le=1e6)]
 Checksum = Annotated[str, Field(pattern=r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$")]
 

@@ -10,14 +10,14 @@ Number = int | float
 
 
 class Interval(Record):
-    """Of a figure; None where it is undefined."""
+    """Confidence interval of a figure; None where it is undefined."""
 
     low: float | None
     high: float | None
 
 
 class Figures(Record):
-    """Of a classifier on a split; None where one is undefined."""
+    """Metrics of a classifier on a split; None where one is undefined."""
 
     __pydantic_extra__: dict[str, Number | None]
     accuracy: float
@@ -31,14 +31,14 @@ class WorstSlice(Record):
 
 
 class Consistency(Record):
-    """Of the answers to contrast pairs."""
+    """Share of contrast pairs with both answers right."""
 
     pairs: int
     consistency: float
 
 
 class Failures(Record):
-    """Of the cases of a capability."""
+    """Failure rate on the cases of a capability."""
 
     failure_rate: float
 
@@ -86,7 +86,7 @@ class Lengths(Record):
 
 
 class SplitSummary(Record):
-    """What was seen of a split."""
+    """Summary of a split."""
 
     reviews: int
     positive_share: float | None = None
@@ -96,7 +96,7 @@ class SplitSummary(Record):
 
 
 class Duplicates(Record):
-    """What was seen of reviews that repeat others."""
+    """Counts of reviews that repeat others."""
 
     repeats: int
     exact: int
@@ -133,21 +133,21 @@ class AccuracyByLength(Record):
 
 
 class SentenceInfluence(Record):
-    """What becomes of answers when one sentence is replaced by its opposite."""
+    """Effect on the answers of replacing one sentence by its opposite."""
 
     flip_rate: float
     log_odds_change: float
 
 
 class SentencePlaces(Record):
-    """Where the sentence stands."""
+    """Effect of a sentence by its place in the review."""
 
     start: SentenceInfluence
     end: SentenceInfluence
 
 
 class LadderModel(Record):
-    """What was measured of a network."""
+    """Measurements of one network."""
 
     kind: Literal["bag_of_words", "rnn", "gru", "lstm"]
     accuracy: float

@@ -24,26 +24,26 @@ FORMAT = 2
 
 
 class FormatRecord(Record):
-    """What the `config.json` of any version has."""
+    """The part of `config.json` that every version has."""
 
     format: int
 
 
 class CorpusOrigin(Record):
-    """The corpus a model was trained on."""
+    """Corpus that a model was trained on."""
 
     name: str | None = None
     content: str | None = None
 
 
 class DatasetOrigin(Record):
-    """The dataset made from it."""
+    """Dataset made from the corpus."""
 
     split: dict[str, Any] | None = None
 
 
 class Origin(Record):
-    """What a model was trained on."""
+    """Corpus and dataset that a model was trained on."""
 
     corpus: CorpusOrigin = CorpusOrigin()
     dataset: DatasetOrigin = DatasetOrigin()

@@ -1,4 +1,4 @@
-"""What a sweep cannot be run with, said before anything of it is recorded."""
+"""Check the settings of a sweep before anything of it is recorded."""
 
 from omegaconf import DictConfig
 

@@ -74,7 +74,7 @@ class CorpusInfo(Record):
     citation: str
     checksum: str | None
     config: dict[str, Any]
-    """The configuration it was fetched by."""
+    """Configuration it was fetched with."""
     splits: dict[str, int]
     """Reviews in each, before duplicates are dropped."""
     left_out: dict[str, int]
@@ -84,10 +84,10 @@ class DatasetInfo(Record):
     """`dataset.json`."""
 
     digest: str
-    """Of the vocabulary and all arrays."""
+    """Hash of the vocabulary and all arrays."""
     corpus: CorpusInfo
     split: dict[str, Any]
-    """The configuration it was made by, like `text`."""
+    """Configuration it was made with, like `text`."""
     text: dict[str, Any]
     vocabulary: int
     splits: dict[str, int]

@@ -1,4 +1,4 @@
-"""`artifacts/run.json`: which MLflow run a model comes from, what it was made from, and what the training took."""
+"""`artifacts/run.json`: the MLflow run of a training, its tags and its speed."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ORIGIN = ("git.commit", "git.dirty", "data.md5", "config.hash")
 
 
 class TrainingRecord(Record):
-    """What the file holds."""
+    """Content of `run.json`."""
 
     run_id: str
     train_seconds: float = Field(ge=0)
@@ -21,7 +21,7 @@ class TrainingRecord(Record):
     precision: str
     threads: int
     tags: dict[str, str] = Field(default_factory=dict)
-    """Of the MLflow run."""
+    """Tags of the MLflow run."""
 
     @field_validator("tags")
     @classmethod
