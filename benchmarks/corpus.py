@@ -36,5 +36,4 @@ def write_article_dataset(source: Path, folder: Path) -> None:
             for batch in rows.slice(0, limit).to_batches(512):
                 yield [(split, batch)]
 
-    vocabulary, _, _ = encode_corpus(folder, configuration("text=article").text, reviews(), map)
-    vocabulary.save(folder / "vocab.json")
+    encode_corpus(folder, configuration("text=article").text, reviews(), map)

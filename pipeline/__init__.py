@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import NoReturn
 
@@ -22,3 +23,7 @@ if sys.argv[:1] == ["-m"]:
     for _signal in _LINES:
         if signal.getsignal(_signal) is not signal.SIG_IGN:
             signal.signal(_signal, end)
+    # Who makes errors of warnings has code of his own in mind: here those of libraries would end each command.
+    warnings.filters = [entry for entry in warnings.filters if entry[0] != "error"]
+    sys.warnoptions.clear()
+    os.environ.pop("PYTHONWARNINGS", None)  # processes that this one starts

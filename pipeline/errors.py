@@ -11,6 +11,7 @@ DENIED = ("permission denied", "see to its permissions, or give the command as a
 READ_ONLY = ("read-only", "make it writable, or use a copy of the project elsewhere")
 TOO_LARGE = ("larger than a file may be", "raise the limit (ulimit -f), then give the same command again")
 TOO_LONG = ("the name is too long", "give a shorter one")
+CIRCULAR = ("the link leads back to itself", "name another, or remove it")
 FAILING = ("cannot be read or written", "see to the disk")
 REFUSALS = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
@@ -19,6 +20,7 @@ REFUSALS = {
     errno.EFBIG: TOO_LARGE,
     errno.ENAMETOOLONG: TOO_LONG,
     errno.EIO: FAILING,
+    errno.ELOOP: CIRCULAR,
 }
 WORDED = {
     r"No space left on device|Disk quota exceeded|database or disk is full|file write failed|unexpected pos \d+ vs \d+"

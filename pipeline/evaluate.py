@@ -26,17 +26,19 @@ from pipeline.evaluation.ladder import read_ladder
 from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
+from pipeline.evaluation.records import DataRecord
 from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
 from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import judged, verdict
 from pipeline.files import read_json, write_json
-from pipeline.serving.folder import require_made_by, require_trained_for
+from pipeline.serving.folder import require_digest, require_trained_for
 from pipeline.serving.predictor import Predictor
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_info, read_split
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.training_record import read_training_record
 
 READS = (
     *("artifacts/dataset/dataset.json", "artifacts/model", "artifacts/run.json"),
@@ -64,12 +66,14 @@ class Answers:
 def main(config: Config, inputs: Inputs) -> None:
     """Score, compare, judge, report."""
     artifacts, reports = WORKSPACE / "artifacts", WORKSPACE / "reports"
-    dataset, data = artifacts / "dataset", reports / "data.json"
+    dataset, data_path = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
-    run = read_json(artifacts / "run.json", "train a model with `dvc repro`", run_id=str)
-    require_trained_for(config, artifacts / "model", read_info(dataset))
-    require_made_by(run, artifacts / "model")
+    run = read_training_record(artifacts / "run.json", "train a model with `dvc repro`")
+    require_trained_for(config, artifacts / "model", read_info(dataset).digest)
+    require_digest(artifacts / "model", run.model)
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
+    data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None
+    ladder = read_ladder(config.evaluation.memory_ladder, dataset)
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
     capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
@@ -91,17 +95,19 @@ def main(config: Config, inputs: Inputs) -> None:
         mistakes=confident_mistakes(answers.test, dataset),
         behaviour=behaviour_examples(capabilities, said),
         learning_curve=learning_curve,
-        ladder=read_ladder(config.evaluation.memory_ladder, dataset),
-        data=read_json(data, "run `dvc repro`") if data.exists() else None,
-        made_from=run.get("tags", {}),
+        ladder=ladder,
+        data=data.model_dump(exclude_unset=True) if data else None,
+        made_from=run.tags,
     )
     inputs.require_unchanged()
     write_predictions(artifacts / "predictions.parquet", [answers.validation, answers.test])
-    write_json(reports / "speed.json", collect_speed(run, answers.reviews_per_second, answers.baseline_seconds))
+    write_json(
+        reports / "speed.json", collect_speed(run.model_dump(), answers.reviews_per_second, answers.baseline_seconds)
+    )
     write(reports, findings, answers.baseline)
     write_json(reports / "verdict.json", {**findings.verdict, "judged": judged(WORKSPACE)})
     print(format_report(metrics, plots["slices"], findings.verdict))
-    log(reports, findings, store, run["run_id"])
+    log(reports, findings, store, run.run_id)
 
 
 def ask(predictor: Predictor, dataset: Path, *, with_baseline: bool) -> Answers:

@@ -6,15 +6,29 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.config import project_root
 from pipeline.errors import PipelineError, clear_refusals
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """A JSON file that the pipeline has written, or a part of one, as a later command reads it.
+
+    The fields are what is relied on; what the file holds beyond them is for people. No value is converted: a number
+    in quotes is an edit.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
 
 
 @contextmanager
@@ -37,13 +51,13 @@ def replace(path: Path) -> Iterator[Path]:
         _remove_left_behind(path)
         try:
             yield temporary
-            if path.is_dir():
-                if temporary.is_file():
-                    raise PipelineError(f"{path} is a folder; name a file")
+            if path.is_dir() and temporary.is_file():
+                raise PipelineError(f"{path} is a folder; name a file")
+            if temporary.is_dir() and os.path.lexists(path):  # also a link: no folder takes the place of one
                 path.replace(old)  # at once: whoever is killed while he removes a folder leaves a part of it
             temporary.replace(path)
         finally:
-            if old.exists() and not path.exists():
+            if os.path.lexists(old) and not os.path.lexists(path):
                 old.replace(path)
             _remove(temporary)
             _remove(old)
@@ -56,8 +70,16 @@ def lies_in(path: Path, folder: Path) -> bool:
 
 
 def followed(path: Path) -> Path:
-    """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced."""
-    return path.resolve() if path.is_symlink() else path
+    """Where a link leads. What a user names is written through it; what DVC has linked from its cache is replaced.
+
+    Raises:
+        OSError: to itself.
+    """
+    if not path.is_symlink():
+        return path
+    with suppress(FileNotFoundError):  # to where there is nothing yet
+        path.stat()
+    return path.resolve()
 
 
 def _remove_left_behind(path: Path) -> None:
@@ -80,7 +102,7 @@ def _another_runs(process: int) -> bool:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -161,28 +183,36 @@ def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
     return path
 
 
-def read_json(path: Path, remedy: str, **kinds: type) -> dict[str, Any]:
-    """Read a JSON object that has the keys of `kinds`, with values of these types.
+def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:
+    """Read a JSON object that fits the schema.
 
     Raises:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
     except (ValueError, RecursionError):
         raise PipelineError(f"{path} is damaged: it is not JSON; {remedy}") from None
     if not isinstance(values, dict):
         raise PipelineError(f"{path} is damaged: it is not a JSON object; {remedy}")
-    for key, kind in kinds.items():
-        if key not in values:
-            raise PipelineError(f"{path} is damaged: it has no {key!r}; {remedy}")
-        if not isinstance(values[key], kind):
-            raise PipelineError(
-                f"{path} is damaged: {key!r} is {type(values[key]).__name__}, no {kind.__name__}; {remedy}"
-            )
-    return values
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise PipelineError(f"{path} is damaged: {first_problem(error)}; {remedy}") from None
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that does not fit a schema, as a part of a line."""
+    problem = error.errors()[0]
+    key = ".".join(map(str, problem["loc"]))
+    match problem["type"]:
+        case "missing":
+            return f"it has no {key!r}"
+        case "value_error":
+            return str(problem["ctx"]["error"])
+    return f"{key!r}: {problem['msg']}, got {shortened(problem['input'])}"
 
 
 def write_json(path: Path, value: Any) -> None:

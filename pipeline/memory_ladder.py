@@ -29,7 +29,7 @@ from pipeline.evaluation.memory import (
 from pipeline.evaluation.memory_figures import panels
 from pipeline.evaluation.plots import write_panels
 from pipeline.evaluation.scoring import score
-from pipeline.files import read_json, write_json
+from pipeline.files import write_json
 from pipeline.model.build import fixed_length
 from pipeline.serving.folder import ModelInfo, load, read_info
 from pipeline.serving.predictor import Predictor
@@ -41,6 +41,7 @@ from pipeline.text.vocabulary import Encoder
 from pipeline.tracking.evaluation import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.sweep import FOLDER_TAG, find_trials, latest_trials
+from pipeline.tracking.training_record import read_training_record
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 REPORTS = WORKSPACE / "reports"
@@ -102,7 +103,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
     """
     reviews = long_reviews(list(read_split(DATASET, SPLIT)), LONG_REVIEWS)
     return {
-        "dataset": read_dataset_info(DATASET)["digest"],
+        "dataset": read_dataset_info(DATASET).digest,
         "split": SPLIT,
         "long_reviews": {"reviews": len(reviews), "tokens_at_least": min(map(len, reviews))},
         "sentences": [{"positive": positive, "negative": negative} for positive, negative in OPPOSITES],
@@ -138,7 +139,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
             **{key: model[key] for key in ("accuracy", "farther_half", "sentence")},
             "by_length": dict(zip(table["length"], table["accuracy"], strict=True)),
         }
-        run_id = read_json(trial / "run.json", "run the sweep again", run_id=str)["run_id"]
+        run_id = read_training_record(trial / "run.json", "run the sweep again").run_id
         files = [sweep / "memory_ladder.json", sweep / "memory_ladder.png"]
         curves = {"memory/gradient": model["gradient"]}
         log_evaluation(store, run_id, flatten({"memory": numbers}, "/"), None, files, curves)

@@ -5,14 +5,13 @@ busy. This lock is taken when a command composes its configuration, and held for
 """
 
 import os
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 from filelock import FileLock
 
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, write_json
+from pipeline.files import Record, read_json, write_json
 
 STAGE_VARIABLE = "DVC_STAGE"
 """Set by DVC for the commands of stages."""
@@ -20,8 +19,7 @@ SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
 """DVC starts a stage's command in one, which may have made room for the command."""
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(Record):
     """A DVC process that runs the pipeline."""
 
     pid: int
@@ -33,7 +31,7 @@ class Holder:
     @classmethod
     def of(cls, process: psutil.Process) -> "Holder":
         """The holder that a process is, or would be."""
-        return cls(process.pid, process.create_time())
+        return cls(pid=process.pid, started=process.create_time())
 
     def is_same(self, other: "Holder | None") -> bool:
         """Tell whether both are one process."""
@@ -62,13 +60,13 @@ def acquire(workspace: Path, holder: Holder | None) -> None:
     file.parent.mkdir(exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         _require_free(workspace, holder)
-        write_json(file, asdict(holder))
+        write_json(file, holder.model_dump())
 
 
 def record_params(workspace: Path, holder: Holder | None, params: str) -> None:
     """Record the SHA-256 of params.yaml for the stages that the holder is about to run."""
     if holder is not None:
-        write_json(_file(workspace), asdict(replace(holder, params=params)))
+        write_json(_file(workspace), {**holder.model_dump(), "params": params})
 
 
 def require_own(workspace: Path, holder: Holder | None, params: str | None) -> None:
@@ -110,10 +108,7 @@ def _require_free(workspace: Path, holder: Holder | None) -> None:
 
 def _read(workspace: Path) -> Holder | None:
     file = _file(workspace)
-    if not file.exists():
-        return None
-    values = read_json(file, f"delete {file}", pid=int, started=float)
-    return Holder(values["pid"], values["started"], values.get("params"))
+    return read_json(file, Holder, f"delete {file}") if file.exists() else None
 
 
 def _file(workspace: Path) -> Path:

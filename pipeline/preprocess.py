@@ -36,13 +36,12 @@ def main(config: Config, inputs: Inputs) -> None:
         reviews = select(row_groups(data), keys.split, keep)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
-        vocabulary.save(folder / "vocab.json")
-        report = {"corpus": corpus["name"], "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
+        report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
         description = {
             "digest": digest,
-            "corpus": corpus,
+            "corpus": corpus.model_dump(),
             "split": config.split.model_dump(),
             "text": config.text.model_dump(),
             "vocabulary": len(vocabulary),

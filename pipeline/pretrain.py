@@ -15,8 +15,7 @@ from pipeline.model.pretrained import save_pretrained
 from pipeline.model.pretraining import pretrain
 from pipeline.model.processes import in_processes
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info, require_prepared_for
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.dataset import read_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 
@@ -28,15 +27,16 @@ def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pretrained/`."""
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
-    digest = dataset["digest"]
+    digest = dataset.digest
     if isinstance(config.pretraining, NoPretraining):
         logging.info("pretraining=none: nothing to pre-train")
         inputs.require_unchanged()
         save_pretrained(PRETRAINED, config.pretraining, digest, None)
         return
+    require_whole(DATASET, dataset)
     hardware = resolve_hardware(config.trainer)
     values = config.pretraining.model_dump()
-    training = partial(pretrain, config.pretraining, DATASET, len(Vocabulary.load(DATASET / "vocab.json")), hardware)
+    training = partial(pretrain, config.pretraining, DATASET, len(read_vocabulary(DATASET)), hardware)
     if ranks.rank() > 0:
         help_leader(training, values, digest, hardware)
         return
@@ -48,7 +48,7 @@ def main(config: Config, inputs: Inputs) -> None:
         {**run_tags(config), "stage": "pretrain"},
         values=values,
         digest=digest,
-        splits=dataset["splits"],
+        splits=dataset.splits,
         hardware=hardware,
     ) as (run, checkpoints):
         run.log_params(flatten({"pretraining": values, "hardware": hardware.summary()}))

@@ -23,7 +23,7 @@ from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import save_pseudo_labels
 from pipeline.model.scoring import score
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info, read_split, require_prepared_for
+from pipeline.text.dataset import read_info, read_split, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 
@@ -38,7 +38,7 @@ def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pseudo_labels/`."""
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
-    digest = dataset["digest"]
+    digest = dataset.digest
     asked = config.pseudo_labels
     if asked.teacher is None:
         logging.info("pseudo_labels=none: nothing to label")
@@ -50,6 +50,7 @@ def main(config: Config, inputs: Inputs) -> None:
         inputs.require_unchanged()
         save_pseudo_labels(PSEUDO_LABELS, config, digest, np.empty(0, np.float32), {})
         return
+    require_whole(DATASET, dataset)
     hardware = resolve_hardware(config.trainer)
     load_pretrained(PRETRAINED, config.pretraining, digest)  # or fail before a run is opened
     teacher = config.model_copy(update={"training": asked.teacher, "seed": asked.seed})
@@ -67,7 +68,7 @@ def main(config: Config, inputs: Inputs) -> None:
         {**run_tags(config), "stage": "pseudo_label"},
         values=keyed,
         digest=digest,
-        splits=dataset["splits"],
+        splits=dataset.splits,
         hardware=hardware,
     ) as (run, checkpoints):
         run.log_params(flatten({**values, "hardware": hardware.summary()}))

@@ -16,9 +16,11 @@ from pipeline.checksum import folder_digest
 from pipeline.config import WORKSPACE, Config, flatten, project_root
 from pipeline.errors import PipelineError
 from pipeline.evaluation.champion import Comparison, Decision, compare, decide
+from pipeline.evaluation.records import MetricsRecord, VerdictRecord
+from pipeline.evaluation.scoring import read_predictions
 from pipeline.evaluation.verdict import JUDGED, require_judged
 from pipeline.files import read_json, write_json
-from pipeline.serving.folder import read_info, require_made_by, require_trained_for
+from pipeline.serving.folder import ModelInfo, read_info, require_digest, require_trained_for
 from pipeline.serving.predictor import Predictor
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_info as read_dataset_info
@@ -41,6 +43,7 @@ from pipeline.tracking.registry import (
 )
 from pipeline.tracking.run import find_run, training_run
 from pipeline.tracking.store import Store, clear_errors, connect, only_registering
+from pipeline.tracking.training_record import read_training_record
 
 REMEDY = "run `dvc repro`"
 READS = ("artifacts/dataset/dataset.json", "artifacts/run.json", "reports/verdict.json", *JUDGED.values())
@@ -51,16 +54,16 @@ logger = logging.getLogger(__name__)
 def main(config: Config, inputs: Inputs) -> None:
     """Register the model of this checkout, once it is certain that the verdict is about it."""
     artifacts = WORKSPACE / "artifacts"
-    verdict, run = read_verdict(WORKSPACE), read_json(artifacts / "run.json", REMEDY, run_id=str)
-    require_trained_for(config, artifacts / "model", read_dataset_info(artifacts / "dataset"))
-    require_made_by(run, artifacts / "model")
+    verdict, run = read_verdict(WORKSPACE), read_training_record(artifacts / "run.json", REMEDY)
+    require_trained_for(config, artifacts / "model", read_dataset_info(artifacts / "dataset").digest)
+    require_digest(artifacts / "model", run.model)
     require_judged(verdict, WORKSPACE)
     register(config, WORKSPACE, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
 
 
-def read_verdict(workspace: Path) -> dict[str, Any]:
+def read_verdict(workspace: Path) -> VerdictRecord:
     """`reports/verdict.json`."""
-    return read_json(workspace / "reports" / "verdict.json", REMEDY, passed=bool, checks=list, judged=dict)
+    return read_json(workspace / "reports" / "verdict.json", VerdictRecord, REMEDY)
 
 
 def register(config: Config, workspace: Path, queued: bool, check: Callable[[], None] = lambda: None) -> None:
@@ -78,7 +81,7 @@ def register(config: Config, workspace: Path, queued: bool, check: Callable[[], 
         check()  # another command may have been waited for
         outcome = (
             _register(config, store, workspace, queued)
-            if verdict["passed"]
+            if verdict.passed
             else _refuse(store, config, workspace, verdict)
         )
     write_json(workspace / "reports" / "registration.json", outcome)
@@ -88,7 +91,7 @@ def register(config: Config, workspace: Path, queued: bool, check: Callable[[], 
     logger.info("%s: %s: %s", outcome["model"], what.format_map(outcome), outcome["reason"])
 
 
-def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _refuse(store: Store, config: Config, workspace: Path, verdict: VerdictRecord) -> dict[str, Any]:
     name = config.registry.model_name
     version, reason = find_version(store, name, folder_digest(workspace / "artifacts" / "model")), _failures(verdict)
     if version is not None:
@@ -98,6 +101,8 @@ def _refuse(store: Store, config: Config, workspace: Path, verdict: Mapping[str,
 
 def _register(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
     name, folder = config.registry.model_name, workspace / "artifacts" / "model"
+    candidate = read_info(folder / "config.json")
+    predictions = read_predictions(workspace / "artifacts" / "predictions.parquet", "validation")
     version = find_version(store, name, folder_digest(folder))
     if version is None:
         version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
@@ -109,7 +114,7 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
         if version == champion:
             comparison, decision = None, Decision(CHAMPION, f"version {version} is champion already")
             break
-        comparison, decision = _decide(config, store, workspace, champion, queued)
+        comparison, decision = _decide(config, store, workspace, candidate, predictions, champion, queued)
         if find_alias(store, name, CHAMPION) == champion:
             tag_version(store, name, version, _decision_tags(comparison, decision))
             break
@@ -130,21 +135,25 @@ def _register(config: Config, store: Store, workspace: Path, queued: bool) -> di
 
 
 def _decide(
-    config: Config, store: Store, workspace: Path, champion: str | None, queued: bool
+    config: Config,
+    store: Store,
+    workspace: Path,
+    candidate: ModelInfo,
+    predictions: Mapping[str, float],
+    champion: str | None,
+    queued: bool,
 ) -> tuple[Comparison | None, Decision]:
-    artifacts, comparison = workspace / "artifacts", None
+    comparison = None
     if champion is not None:
         with TemporaryDirectory() as scratch:
             try:
                 model = Predictor.load(download_model(store, config.registry.model_name, champion, Path(scratch)))
             except PipelineError as error:
-                return None, _decide_alone(config, store, artifacts / "model", champion, queued, error)
-        candidate = read_info(artifacts / "model" / "config.json")
+                return None, _decide_alone(config, store, workspace / "artifacts" / "model", champion, queued, error)
         if model.info.trained_on != candidate.trained_on:
             # one of the two may have been trained on what is validation to the other
             return None, Decision(CHALLENGER, f"the champion, version {champion}, was trained on other reviews")
-        predictions = artifacts / "predictions.parquet"
-        comparison = compare(candidate.threshold, predictions, model, artifacts / "dataset")
+        comparison = compare(candidate.threshold, predictions, model, workspace / "artifacts" / "dataset")
     return comparison, decide(comparison, config.registry.alpha, queued)
 
 
@@ -164,13 +173,13 @@ def _decide_alone(
 def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
     """The model with the run that made it; a store that does not know that run gets one in its place."""
     folder = workspace / "artifacts" / "model"
-    metrics = read_json(workspace / "reports" / "metrics.json", REMEDY, test=dict)
+    metrics = read_json(workspace / "reports" / "metrics.json", MetricsRecord, REMEDY).model_dump(exclude_unset=True)
     tested = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
-    made = read_json(workspace / "artifacts" / "run.json", REMEDY, run_id=str)
-    found = find_run(store, made["run_id"])
-    made_from = found.data.tags if found else made.get("tags", {})
+    made = read_training_record(workspace / "artifacts" / "run.json", REMEDY)
+    found = find_run(store, made.run_id)
+    made_from = found.data.tags if found else made.tags
     tags = {key: made_from.get(key, value) for key, value in run_tags(config, workspace).items()}
-    run_id = found.info.run_id if found else _stand_in(config, store, str(made["run_id"]), tags, tested, folder)
+    run_id = found.info.run_id if found else _stand_in(config, store, made.run_id, tags, tested, folder)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in tested.items()}
     return Candidate(folder, run_id, tags, version_card(config, metrics, tags))
@@ -183,7 +192,7 @@ def _stand_in(
         return earlier[0].run_id
     logger.info("MLflow run %s is not in %s: another stands in for it", unknown, store.name)
     with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
-        run.log_params(flatten(read_json(folder / "config.json", REMEDY)))
+        run.log_params(flatten(read_info(folder / "config.json").model_dump()))
         run.log_metrics({key.replace(".", "/"): value for key, value in tested.items()}, step=0)
     return run.run_id
 
@@ -195,12 +204,14 @@ def _decision_tags(comparison: Comparison | None, decision: Decision) -> dict[st
     }
 
 
-def _failures(verdict: Mapping[str, Any]) -> str:
+def _failures(verdict: VerdictRecord) -> str:
     return "; ".join(
-        f"check {check['name']} failed: {check['metric']} is {check['value']}, "
-        + " and ".join(f"{bound} {check[bound]}" for bound in ("min", "max") if check[bound] is not None)
-        for check in verdict["checks"]
-        if not check["passed"]
+        f"check {check.name} failed: {check.metric} is {check.value}, "
+        + " and ".join(
+            f"{name} {bound}" for name, bound in (("min", check.min), ("max", check.max)) if bound is not None
+        )
+        for check in verdict.checks
+        if not check.passed
     )
 
 

@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -51,8 +50,7 @@ from pipeline.sweeping.folders import require_separate
 from pipeline.sweeping.frozen_conf import freeze_conf
 from pipeline.sweeping.session import TRAINED_ON, sweep_ended, trained_on
 from pipeline.sweeping.trial import run_trial
-from pipeline.text.dataset import read_info, require_prepared_for
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.dataset import DatasetInfo, read_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
@@ -93,14 +91,15 @@ def train(
     """
     dataset = read_info(DATASET)
     require_prepared_for(config, dataset)
+    require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
-    load_pretrained(PRETRAINED, config.pretraining, dataset["digest"])  # or fail before a run is opened
-    pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset["digest"])
+    load_pretrained(PRETRAINED, config.pretraining, dataset.digest)  # or fail before a run is opened
+    pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
     values = config.model_dump(include={"seed", "model", "pretraining", "pseudo_labels", "training"})
     fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, pseudo_labels, hardware)
     if ranks.rank() > 0:
-        return help_leader(fit_here, values, dataset["digest"], hardware).best
+        return help_leader(fit_here, values, dataset.digest, hardware).best
     store = connect(config.tracking)
     made_from = run_tags(config)
     with checkpointed_run(
@@ -109,8 +108,8 @@ def train(
         config,
         {**made_from, "stage": "train", **(tags or {})},
         values=values,
-        digest=dataset["digest"],
-        splits=dataset["splits"],
+        digest=dataset.digest,
+        splits=dataset.splits,
         hardware=hardware,
     ) as (run, checkpoints):
         _describe(run, config, dataset, hardware)
@@ -127,28 +126,27 @@ def train(
     return training.best
 
 
-def _save_model(folder: Path, config: Config, dataset: dict[str, Any], training: Training) -> None:
-    corpus = dataset["corpus"]
+def _save_model(folder: Path, config: Config, dataset: DatasetInfo, training: Training) -> None:
     info = {
         **asdict(training.calibration),
         **config.model_dump(include=set(TRAINED_WITH)),
         "corpus": {
-            **{key: corpus[key] for key in ("name", "source", "licence", "citation")},
+            **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),
             "content": config.corpus.content,
         },
-        "dataset": {key: dataset[key] for key in ("digest", "split", "splits")},
+        "dataset": dataset.model_dump(include={"digest", "split", "splits"}),
     }
-    save(folder, training.network, Vocabulary.load(DATASET / "vocab.json"), info)
+    save(folder, training.network, read_vocabulary(DATASET), info)
 
 
-def _describe(run: Run, config: Config, dataset: dict[str, Any], hardware: Hardware) -> None:
+def _describe(run: Run, config: Config, dataset: DatasetInfo, hardware: Hardware) -> None:
     values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     run.log_params(flatten({**values, "hardware": hardware.summary()}))
     run.log_dict(values, "config.yaml")
     run.log_dict(environment(), "environment.json")
-    corpus = dataset["corpus"]
-    digest = data_md5() or dataset["digest"][:36]
-    run.log_dataset(corpus["name"], corpus["source"], digest, dataset["splits"])
+    corpus = dataset.corpus
+    digest = data_md5() or dataset.digest[:36]
+    run.log_dataset(corpus.name, corpus.source, digest, dataset.splits)
 
 
 @hydra.main(version_base="1.3", config_path=str(WORKSPACE / "conf"), config_name="config")

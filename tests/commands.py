@@ -31,6 +31,7 @@ FILES = [
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
     *("corpus.labels.negative=[bad]", "corpus.labels.positive=[good]"),
 ]
+ALL_PASS = {"registry.checks": {"accuracy": {"metric": "test.accuracy", "min": 0.0}}}
 
 
 @cache
@@ -104,6 +105,19 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
     save(root / "artifacts" / "model", network, vocabulary, info)
     connect(config.tracking.model_copy(update={"uri": f"sqlite:///{root}/mlflow.db"}))
+    yield root
+
+
+@pytest.fixture(scope="session")
+def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root of a small project whose model was trained and judged."""
+    root = tmp_path_factory.mktemp("judged") / "project"
+    shutil.copytree(prepared, root)
+    (root / "params.yaml").write_text(params("files", ALL_PASS))
+    with pytest.MonkeyPatch.context() as patch:
+        project = SmallProject(root, patch)
+        for stage in ("pretrain", "pseudo_label", "train", "evaluate"):
+            assert project.run(stage) == 0
     yield root
 
 

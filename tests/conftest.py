@@ -14,13 +14,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from pipeline.compose import compose_config
 from pipeline.config import WORKSPACE, Config, validate
+from pipeline.files import write_json
 from pipeline.site_cache import keep_in_project
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
 
 torch.set_num_threads(1)
 
@@ -70,6 +73,17 @@ class Project:
         """Commit everything."""
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
+
+
+def describe_dataset(folder: Path, words: int = 3, **splits: int) -> dict[str, Any]:
+    """Write the `dataset.json` and `vocab.json` of a dataset made by hand, with so many words and reviews."""
+    origin = {"name": "files", "source": "made up", "licence": "none", "citation": "none", "checksum": None}
+    corpus = {**origin, "config": {}, "splits": splits, "left_out": {}}
+    made_by: dict[str, Any] = {"split": {}, "text": {}}
+    values = {"digest": "digest", "corpus": corpus, **made_by, "vocabulary": words, "splits": splits}
+    Vocabulary([*SPECIALS, *(f"word{number}" for number in range(words - len(SPECIALS)))]).save(folder / "vocab.json")
+    write_json(folder / "dataset.json", values)
+    return values
 
 
 TINY = """# @package _global_

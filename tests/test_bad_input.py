@@ -69,6 +69,10 @@ def test_the_page_lists_every_case_and_what_is_said():
         (["pipeline.train", "-m", "seed=range(1,0)"], "error: -m: there is nothing to train; give at least one value"),
         (["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.n_trials=0"], "error: -m: there is nothing to train;"),
         (
+            ["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.seed=-1"],
+            "error: hydra.sweeper.seed: must be from 0 to 4294867295, got -1",
+        ),
+        (
             ["pipeline.train", "--experimental-rerun", "x"],
             "error: --experimental-rerun unpickles the file it is given;",
         ),

@@ -18,7 +18,7 @@ from pipeline.errors import PipelineError
 from pipeline.evaluation.scoring import read_texts
 from pipeline.text.encoding import encode_corpus
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from tests.conftest import configuration, reviews
+from tests.conftest import configuration, describe_dataset, reviews
 
 SMALL = (
     *("model.embedding_dim=8", "model.hidden_dim=8"),
@@ -33,9 +33,10 @@ def dataset(tmp_path_factory):
     batches = []
     for split, rows in (("train", reviews() * 6), ("validation", reviews()[:40]), ("test", reviews()[40:80])):
         labels = pa.array([label == "good" for _, label in rows]).cast(pa.int8())
-        batches.append((split, pa.record_batch({"text": [text for text, _ in rows], "label": labels})))
-    vocabulary, _, _ = encode_corpus(folder, configuration().text, [batches], map)
-    vocabulary.save(folder / "vocab.json")
+        columns = {"id": [str(n) for n in range(len(rows))], "text": [text for text, _ in rows], "label": labels}
+        batches.append((split, pa.record_batch(columns)))
+    describe_dataset(folder, **{split: len(rows) for split, rows in batches})
+    encode_corpus(folder, configuration().text, [batches], map)
     return folder
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.cli import log_to
 from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import followed, replace, write_json, write_text
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
@@ -193,3 +193,36 @@ def test_a_closed_stream_stops_no_command(closed, tmp_path):
     code = f"{WAIT}import sys; sys.stdin.read(); open({str(tmp_path / 'end')!r}, 'w'); print('.', file=sys.stderr)"
     subprocess.run(["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code], check=True, cwd=WORKSPACE)
     assert (tmp_path / "end").exists()
+
+
+@pytest.mark.parametrize("there", ["a link to a folder", "a link to nothing", "a link to itself"])
+def test_a_folder_replaces_a_link_and_not_what_it_leads_to(tmp_path, there):
+    link, target = tmp_path / "model", tmp_path / "elsewhere"
+    link.symlink_to(link if there == "a link to itself" else target)
+    if there == "a link to a folder":
+        write_text(target / "kept", "text")
+    with pytest.raises(ZeroDivisionError), replace(link) as temporary:
+        temporary.mkdir()
+        raise ZeroDivisionError
+    assert link.is_symlink()
+    with replace(link) as temporary:
+        write_text(temporary / "new", "text")
+    assert [file.name for file in link.iterdir()] == ["new"]
+    assert not link.is_symlink()
+    assert (target / "kept").exists() == (there == "a link to a folder")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_output_that_is_a_link_to_itself_is_named(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    said = "a: the link leads back to itself; name another, or remove it"
+    with pytest.raises(PipelineError, match=said), clear_refusals("the output"):
+        followed(tmp_path / "a")
+
+
+def test_errors_of_warnings_end_no_command():
+    command = [sys.executable, "-m", "pipeline.register", "--help"]
+    strict = {**os.environ, "PYTHONWARNINGS": "error"}
+    found = subprocess.run(command, cwd=WORKSPACE, env=strict, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stderr) == (0, "")

@@ -28,7 +28,7 @@ from pipeline.model.scoring import Calibration
 from pipeline.serving import folder
 from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from tests.conftest import configuration
+from tests.conftest import configuration, describe_dataset
 
 EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
@@ -50,6 +50,7 @@ def simulated(n: int = 400, seed: int = 0) -> Scored:
 
 
 def write_dataset(path: Path, copies: int = 3) -> None:
+    describe_dataset(path, **dict.fromkeys(("train", "validation", "test"), len(POSITIVE + NEGATIVE) * copies))
     for split in ("train", "validation", "test"):
         (path / split).mkdir(parents=True)
         texts = (POSITIVE + NEGATIVE) * copies
@@ -299,7 +300,7 @@ def test_predictions_refuse_kept_columns_that_collide(tmp_path: Path) -> None:
 
 
 def test_a_missing_or_empty_split_is_named(tmp_path: Path) -> None:
-    write_dataset(tmp_path, copies=0)
+    describe_dataset(tmp_path, test=0, other=4)
     baseline = fit_baseline(POSITIVE + NEGATIVE, [1] * 4 + [0] * 4, POSITIVE, [1] * 4)
     with pytest.raises(PipelineError, match=r"test split in .* is empty"):
         score(tmp_path, "test", baseline)
@@ -320,8 +321,6 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(evaluate, "WORKSPACE", tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     write_dataset(tmp_path / "artifacts" / "dataset")
-    dataset = {"digest": "of the dataset", "corpus": {}, "split": {}, "splits": {}, "text": {}}
-    (tmp_path / "artifacts" / "dataset" / "dataset.json").write_text(json.dumps(dataset))
     words = sorted({word for text in POSITIVE + NEGATIVE for word in text.split()})
     vocabulary = Vocabulary([*SPECIALS, *words])
     settings = config()
@@ -329,7 +328,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     network = build_network(settings.model, len(vocabulary))
     info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, **settings.model_dump(include=set(folder.TRAINED_WITH))}
     model = tmp_path / "artifacts" / "model"
-    folder.save(model, network, vocabulary, info | {"dataset": {"digest": "of the dataset"}})
+    folder.save(model, network, vocabulary, info | {"dataset": {"digest": "digest"}})
     run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
     run |= {"model": folder_digest(model)}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}

@@ -99,11 +99,11 @@ def test_a_corpus_without_duplicates_stays_whole():
 
 def test_reading_a_corpus_holds_a_part_of_it_and_not_the_rest(tmp_path):
     random = np.random.default_rng(0)
-    schema = pa.schema({"text": pa.string()})
-    with pq.ParquetWriter(tmp_path / "train.parquet", schema) as writer:
+    schema = pa.schema({"id": pa.string(), "text": pa.string()})
+    with pq.ParquetWriter(tmp_path / "unlabelled.parquet", schema) as writer:
         for _ in range(40):
             texts = [random.bytes(1000).hex() for _ in range(500)]  # 1 MB a group
-            writer.write_batch(pa.record_batch([texts], schema=schema))
+            writer.write_batch(pa.record_batch([texts, texts], schema=schema))
     before, held = pa.total_allocated_bytes(), []
     for group in row_groups(tmp_path):
         rows = group.read()
@@ -137,6 +137,7 @@ def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():
 def test_reviews_of_a_group_are_held_out_together(tmp_path):
     rows = pa.table(
         {
+            "id": [str(n) for n in range(len(CORPUS))],
             "text": [text for _, text, _ in CORPUS],
             "label": pa.array([positive for _, _, positive in CORPUS]).cast(pa.int8()),
             "split_group": [f"{positive}/{n // 60}" for n, (_, _, positive) in enumerate(CORPUS)],

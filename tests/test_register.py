@@ -36,11 +36,13 @@ from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.registry import Candidate, download_model, find_alias, has_lost_files, register_version
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
-from tests.conftest import configuration
+from tests.conftest import configuration, describe_dataset
 
 NUMBERS = [str(i) for i in range(10)]
 TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("good", "bad")]
 LABELS = [1, 0] * len(NUMBERS)
+TRAINING = {"train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
+TRAINING |= {"device": "cpu", "precision": "32-true", "threads": 1}
 METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "validation": {"accuracy": 0.9}}
 
 
@@ -109,12 +111,13 @@ def workspace(
     ids = [f"review-{i}" for i in range(len(TEXTS))]
     rows = {"id": ids, "text": TEXTS, "label": pa.array(LABELS, pa.int8())}
     (artifacts / "dataset" / "validation").mkdir(parents=True)
+    describe_dataset(artifacts / "dataset", validation=len(ids))
     pq.write_table(pa.table(rows), artifacts / "dataset" / "validation" / "rows.parquet")
     answers = Predictor.load(artifacts / "model").probabilities(TEXTS)
     assert ((answers >= 0.5) != np.array(LABELS)).sum() == (errors if certainty > 0 else len(LABELS) - errors)
     predictions = {"split": ["validation"] * len(ids), "id": ids, "label": rows["label"], "probability": answers}
     pq.write_table(pa.table(predictions), artifacts / "predictions.parquet")
-    write_json(artifacts / "run.json", {"run_id": run_id or "unknown"})
+    write_json(artifacts / "run.json", TRAINING | {"run_id": run_id or "unknown", "model": "its digest"})
     check = {"name": "accuracy", "metric": "test.accuracy", "value": 0.9, "min": 0.8 if passed else 0.95, "max": None}
     write_json(reports / "metrics.json", METRICS)
     write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}], "judged": {}})
@@ -264,7 +267,8 @@ def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: S
 
 def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: Path) -> None:
     folder = workspace(tmp_path / "w", errors=0)
-    write_json(folder / "artifacts" / "run.json", {"run_id": "f" * 32, "tags": {"git.commit": "abc123"}})
+    tags = {"git.commit": "abc123", "git.dirty": "false", "data.md5": "d", "config.hash": "c"}
+    write_json(folder / "artifacts" / "run.json", TRAINING | {"run_id": "f" * 32, "model": "its digest", "tags": tags})
     result = outcome(folder)
     run = store.client.get_run(str(result["run_id"]))
     assert run.data.tags["source.run_id"] == "f" * 32
@@ -273,6 +277,20 @@ def test_a_run_this_store_does_not_know_is_stood_in_for(store: Store, tmp_path: 
     assert run.data.metrics["test/accuracy"] == 0.9
     assert run.data.params["model.network"] == "bag_of_words"
     assert run.info.status == "FINISHED"
+
+
+def test_a_model_of_links_is_registered_like_any_other(store: Store, tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "w", errors=0)
+    model, elsewhere, cache = folder / "artifacts" / "model", tmp_path / "elsewhere", tmp_path / "cache"
+    model.rename(cache)
+    elsewhere.mkdir()
+    for file in cache.iterdir():
+        (elsewhere / file.name).symlink_to(file)
+    model.symlink_to(elsewhere)
+    assert outcome(folder)["alias"] == "champion"
+    (tmp_path / "kept").mkdir()
+    kept = download_model(store, "sentiment", "1", tmp_path / "kept")
+    assert (kept / "model.safetensors").read_bytes() == (cache / "model.safetensors").read_bytes()
 
 
 def test_what_dvc_notes_of_a_registration_is_the_same_in_every_store(store: Store, tmp_path: Path) -> None:

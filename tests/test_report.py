@@ -24,7 +24,7 @@ from pipeline.evaluation.scoring import Scored
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.verdict import verdict
 from pipeline.files import write_json, write_text
-from tests.conftest import configuration
+from tests.conftest import configuration, describe_dataset
 
 CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}
 BEHAVIOUR_TABLE = {
@@ -119,6 +119,7 @@ def test_what_is_undefined_has_no_interval() -> None:
 
 def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
+    describe_dataset(tmp_path, test=4)
     labels = np.array([1, 0, 1, 0], np.int8)
     rows = pa.table({"id": list("abcd"), "label": labels})
     texts = ["fine", "x" * 1000, "dull", "good"]
@@ -137,15 +138,14 @@ def test_a_ladder_is_shown_if_dvc_knows_of_it_and_it_is_of_this_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    description = {"corpus": {}, "digest": "abc", "split": {}, "splits": {}, "text": {}}
-    write_json(tmp_path / "dataset" / "dataset.json", description)
+    digest = describe_dataset(tmp_path / "dataset")["digest"]
     config = EVALUATION.memory_ladder
     known = config.model_copy(update={"fingerprint": "sha256:0"})
     with pytest.raises(PipelineError, match=r"memory_ladder\.json is missing; run `dvc repro`"):
         read_ladder(known, tmp_path / "dataset")
-    write_json(tmp_path / config.path, {"dataset": "abc", "models": {}})
+    write_json(tmp_path / config.path, {"dataset": digest, "models": {}})
     assert read_ladder(config, tmp_path / "dataset") is None
-    assert read_ladder(known, tmp_path / "dataset") == {"dataset": "abc", "models": {}}
+    assert read_ladder(known, tmp_path / "dataset") == {"dataset": digest, "models": {}}
     write_json(tmp_path / config.path, {"dataset": "another", "models": {}})
     assert read_ladder(known, tmp_path / "dataset") is None
 

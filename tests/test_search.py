@@ -8,7 +8,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from pipeline.config import WORKSPACE
+from pipeline.errors import PipelineError
 from pipeline.sweeping.callback import trials_at_once
+from pipeline.sweeping.limits import require_possible
 from pipeline.sweeping.space import parse_space
 from pipeline.sweeping.study import ask, distribution, open_study
 from pipeline.sweeping.trial import share_of_cores, trial_name
@@ -80,3 +82,44 @@ def test_a_study_that_was_killed_asks_what_it_would_have_asked(tmp_path):
     assert len(set(undisturbed)) == 14
     assert {trial.state for trial in resumed.get_trials()} == {TrialState.COMPLETE, TrialState.FAIL}
     assert open_study(tmp_path / "b.db", "study", anew=True).get_trials() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep=tpe", "model.hidden_dim=interval(1,0)"], "hidden_dim=interval.1,0.: the ends of an interval"),
+        (["sweep=tpe", "training.lr=tag(log,interval(0,1))"], "want.* above 0"),
+        (["sweep=tpe", "training.lr=interval(0,inf)"], "are finite"),
+        (["sweep=tpe", "seed=range(0,9,0)"], "name 1 to 10,000 values"),
+        (["sweep=tpe", "training.lr=range(0,1,0.00001)"], "name 1 to 10,000 values"),
+        (["sweep=tpe", "hydra.sweeper.seed=-1"], "hydra.sweeper.seed: must be from 0 to"),
+        (["sweep=tpe", "hydra.sweeper.seed=5000000000"], "hydra.sweeper.seed: must be from 0 to"),
+        (["sweep=tpe", "hydra.sweeper.n_trials=1000000000"], "hydra.sweeper.n_trials: must be from 1 to 100000"),
+        (["seed=1,2", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size: must be from 1 to"),
+        (["seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs: must not be 0"),
+        (["seed=range(1,1000000000)"], "seed=range.*: more than 100,000 trials; search fewer values"),
+        (["seed=shuffle(range(1,1000000000))"], "more than 100,000 trials; search fewer values"),
+        (["seed=range(0,999)", "split.seed=range(0,999)"], "more than 100,000 trials; search fewer values"),
+        (["model.hidden_dim=interval(1,3)"], "a grid needs single values; name them, or use sweep=tpe"),
+        (["seed=range(1,0)"], "there is nothing to train"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(arguments, said):
+    hydra = [argument for argument in arguments if argument.startswith(("sweep", "hydra"))]
+    with initialize_config_dir(str(WORKSPACE / "conf"), version_base="1.3"):
+        composed = compose("config", hydra, return_hydra_config=True).hydra
+    searched = [argument for argument in arguments if argument not in hydra]
+    with pytest.raises(PipelineError, match=said):
+        require_possible(parse_space(composed.sweeper.params, searched), composed.sweeper, composed.launcher)
+
+
+def test_a_study_that_is_no_database_is_named(tmp_path):
+    (tmp_path / "optuna.db").write_bytes(b"junk" * 1000)
+    with pytest.raises(PipelineError, match=r"optuna.db cannot be used: file is not a database; .* delete it"):
+        open_study(tmp_path / "optuna.db", "study", anew=False)
+
+
+def test_a_sweep_of_steps_searches_the_same_from_either_end():
+    parse = OverridesParser.create().parse_override
+    assert distribution(parse("key=range(9,2,-3)")) == IntDistribution(3, 9, step=3)
+    assert distribution(parse("key=range(1,1000000000)")) == IntDistribution(1, 999_999_999)

@@ -2,11 +2,11 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,12 +14,20 @@ import pytest
 import yaml
 
 from pipeline import pipeline_lock
-from pipeline.config import load_params
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from pipeline.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
 from pipeline.stage import Inputs
-from tests.commands import SmallProject, prepared, project  # noqa: F401
+from tests.commands import SmallProject, judged, prepared
+
+__all__ = ["judged", "prepared"]  # fixtures
+
+
+@pytest.fixture
+def own(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallProject:
+    """A small project after evaluation, to change."""
+    shutil.copytree(judged, tmp_path / "own")
+    return SmallProject(tmp_path / "own", monkeypatch)
 
 
 @pytest.fixture
@@ -49,7 +57,7 @@ def test_another_command_is_kept_out_while_the_holder_lives(tmp_path: Path, anot
 
 
 def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, another: Holder) -> None:
-    acquire(tmp_path, replace(another, started=another.started - 60))
+    acquire(tmp_path, another.model_copy(update={"started": another.started - 60}))
     acquire(tmp_path, Holder.of(psutil.Process()))
 
 
@@ -108,75 +116,53 @@ def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> Non
     ],
 )
 def test_a_stage_refuses_what_was_made_for_another_configuration(
-    project: SmallProject,  # noqa: F811
+    own: SmallProject,
     capfd: pytest.CaptureFixture[str],
     stage: str,
     change: dict[str, object],
     said: str,
 ) -> None:
-    complete(project)
-    edited = (project.root / "params.yaml").read_text()
+    edited = (own.root / "params.yaml").read_text()
     values = yaml.safe_load(edited)
     for key, value in change.items():
         section, _, name = key.rpartition(".")
         (values[section] if section else values)[name] = value
-    (project.root / "params.yaml").write_text(json.dumps(values))
-    before = project.contents()
-    assert project.run(stage) == 1
+    (own.root / "params.yaml").write_text(json.dumps(values))
+    before = own.contents()
+    assert own.run(stage) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert re.search(said, line), line
-    assert project.contents() == before
+    assert own.contents() == before
 
 
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("artifacts/run.json", "is not the model of run 0+ in run.json beside it"),
+        ("artifacts/run.json", "artifacts/model is not what the run in run.json beside it has made"),
         ("artifacts/dataset/dataset.json", "artifacts/model was not trained on the dataset beside it"),
     ],
 )
 def test_a_model_of_another_run_or_dataset_is_not_judged(
-    project: SmallProject,  # noqa: F811
+    own: SmallProject,
     capfd: pytest.CaptureFixture[str],
     file: str,
     said: str,
 ) -> None:
-    complete(project)
-    path = project.root / file
+    path = own.root / file
     write_json(path, {**json.loads(path.read_text()), "model": "0" * 64, "digest": "0" * 64})
-    assert project.run("evaluate") == 1
+    assert own.run("evaluate") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert re.search(said, line), line
 
 
 @pytest.mark.parametrize("name", ["reports/metrics.json", "artifacts/predictions.parquet"])
 def test_a_verdict_on_something_else_registers_nothing(
-    project: SmallProject,  # noqa: F811
+    own: SmallProject,
     capfd: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    complete(project)
-    (project.root / name).write_text("{}")
-    assert project.run("register") == 1
+    (own.root / name).write_text("{}")
+    assert own.run("register") == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert f"{name} is not what reports/verdict.json judges" in line
-    assert not (project.root / "reports" / "registration.json").exists()
-
-
-def complete(project: SmallProject) -> None:  # noqa: F811
-    """Add what training and evaluation leave beside the model."""
-    from pipeline.checksum import folder_digest
-    from pipeline.evaluation.verdict import judged
-    from pipeline.serving.folder import TRAINED_WITH
-
-    config = load_params(project.root / "params.yaml")
-    model, described = project.root / "artifacts" / "model", project.root / "artifacts" / "model" / "config.json"
-    digest = json.loads((project.root / "artifacts" / "dataset" / "dataset.json").read_text())["digest"]
-    trained = config.model_dump(mode="json", include=set(TRAINED_WITH)) | {"dataset": {"digest": digest}}
-    write_json(described, {**json.loads(described.read_text()), **trained})
-    write_json(project.root / "artifacts" / "run.json", {"run_id": "0" * 32, "model": folder_digest(model)})
-    (project.root / "reports").mkdir(exist_ok=True)
-    curve = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n"
-    (project.root / "reports" / "learning_curve.csv").write_text(curve)
-    verdict = {"passed": True, "checks": [], "judged": judged(project.root)}
-    write_json(project.root / "reports" / "verdict.json", verdict)
+    assert not (own.root / "reports" / "registration.json").exists()

@@ -17,6 +17,7 @@ from pipeline.config import WORKSPACE, TrackingConfig
 from pipeline.errors import PipelineError
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.evaluation import log_evaluation
+from pipeline.tracking.finished import search_runs
 from pipeline.tracking.provenance import (
     config_hash,
     data_md5,
@@ -26,8 +27,9 @@ from pipeline.tracking.provenance import (
     run_name,
     run_tags,
 )
+from pipeline.tracking.query import equals
 from pipeline.tracking.run import Run, training_run
-from pipeline.tracking.store import Store, connect
+from pipeline.tracking.store import Store, connect, tracking_uri
 from tests.conftest import configuration
 
 OPEN_AND_LOG = """
@@ -353,3 +355,68 @@ def test_the_name_and_hash_of_a_run_follow_what_changes_its_result() -> None:
     assert run_name(gru).startswith("gru-32-movie_reviews-")
     assert config_hash(default) != config_hash(gru)
     assert config_hash(default) == config_hash(configuration("tracking.experiment=other"))
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("HTTP://Host:5000/A", "http://Host:5000/A"),
+        ("Https://host", "https://host"),
+        (" http://host\n", "http://host"),
+        ("PostgreSQL://host/runs", "postgresql://host/runs"),
+        ("SQLITE:///a.db", "sqlite:///{root}/a.db"),
+        ("sqlite+pysqlite:///a.db", "sqlite:///{root}/a.db"),
+        ("sqlite:///./a b.db", "sqlite:///{root}/a b.db"),
+        ("sqlite:////elsewhere/a.db", "sqlite:////elsewhere/a.db"),
+        ("sqlite:///~/a.db", "sqlite:///{home}/a.db"),
+        ("  ", "sqlite:///{root}/mlflow.db"),
+    ],
+)
+def test_a_uri_is_read_as_it_is_meant(given, read, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    expected = read.format(root=tmp_path, home=Path.home())
+    assert tracking_uri(tracking(given)) == expected
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    assert tracking_uri(tracking()) == expected
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:", "SQLite://", "sqlite:///:memory:", "sqlite://host/a.db"])
+def test_a_database_that_is_no_file_is_refused(uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    with pytest.raises(
+        PipelineError, match=r"a sqlite store is a file; let MLFLOW_TRACKING_URI or tracking\.uri name it"
+    ):
+        connect(tracking(uri))
+    assert not list(tmp_path.iterdir())
+
+
+def test_whatever_a_tag_holds_only_the_runs_that_bear_it_are_found(store: Store) -> None:
+    values = ["plain", "it's", 'a "quote"', "a AND b", "x' OR '1'='1", "%", "", "back`tick", "é\n--"]
+    ids = {}
+    for value in values:
+        ids[value] = store.client.create_run(store.experiment_id, tags={"odd": value}).info.run_id
+    for value in values:
+        found = search_runs(store, equals({"odd": value}, status="RUNNING"))
+        assert [run.info.run_id for run in found] == [ids[value]]
+    for value in ("both ' and \"", "at the end \\"):
+        with pytest.raises(PipelineError, match="cannot be searched for in MLflow"):
+            equals(run_id=value)
+
+
+def test_a_folder_that_git_does_not_trust_is_said_once_with_the_remedy(tmp_path, monkeypatch, caplog):
+    for command in (
+        ["init", "--quiet"],
+        ["-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "x", "--allow-empty"],
+    ):
+        subprocess.run(["git", "-C", tmp_path, *command], check=True)
+    assert git_commit(tmp_path) != "unknown"
+    assert not caplog.messages
+    for name, value in (
+        ("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1"),
+        ("GIT_CONFIG_GLOBAL", ""),
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    assert git_commit(tmp_path) == git_dirty(tmp_path) == "unknown"
+    (line,) = caplog.messages
+    assert line.endswith(f"`git config --global --add safe.directory {tmp_path}` lets it")

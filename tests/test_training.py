@@ -17,7 +17,7 @@ from pipeline.model.optimiser import learning_rate_factor
 from pipeline.model.pretrained import load_pretrained, save_pretrained
 from pipeline.model.pretraining import pretrain
 from pipeline.model.pseudo_labels import load_pseudo_labels, save_pseudo_labels
-from pipeline.text.dataset import read_split
+from pipeline.text.dataset import DatasetInfo, read_split
 from pipeline.text.encoding import encode_corpus
 from tests.conftest import reviews
 
@@ -266,13 +266,17 @@ def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(c
 TEACHER = (*TINY, "pseudo_labels=teacher", "pseudo_labels.confidence=0.75")
 
 
+def made_of(digest="digest", **splits):
+    return DatasetInfo.model_construct(digest=digest, splits=splits)
+
+
 def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset, tmp_path):
     config = compose(*TEACHER)
     folder, vocab_size = dataset
     probabilities = np.full(50, 0.5, np.float32)
     probabilities[[3, 5, 7, 9]] = 0.9, 0.7, 0.1, 0.75
     save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
-    found = load_pseudo_labels(tmp_path / "labels", config, "digest")
+    found = load_pseudo_labels(tmp_path / "labels", config, made_of(unlabelled=50))
 
     data = SentimentDataModule(folder, batch_size=16, fixed_length=None, max_reviews=None, seed=1, pseudo_labels=found)
     texts, labels = data.labelled()
@@ -295,23 +299,23 @@ def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset
 def test_pseudo_labels_are_refused_for_another_configuration_or_dataset(compose, tmp_path):
     folder, config = tmp_path / "labels", compose(*TEACHER)
     with pytest.raises(PipelineError, match="dvc repro pseudo_label"):
-        load_pseudo_labels(folder, config, "digest")
+        load_pseudo_labels(folder, config, made_of(unlabelled=2))
     save_pseudo_labels(folder, config, "digest", np.array([0.9, 0.6], np.float32), {})
     for change, told in (
         ("model.hidden_dim=16", "model.hidden_dim: 16 is asked for, but .* was made with 8"),
         ("pseudo_labels.teacher.epochs=7", "pseudo_labels.teacher.epochs: 7 is asked for"),
     ):
         with pytest.raises(PipelineError, match=told):
-            load_pseudo_labels(folder, compose(*TEACHER, change), "digest")
+            load_pseudo_labels(folder, compose(*TEACHER, change), made_of(unlabelled=2))
     with pytest.raises(PipelineError, match="another dataset"):
-        load_pseudo_labels(folder, config, "other")
+        load_pseudo_labels(folder, config, made_of("other", unlabelled=2))
     less_sure = compose(*TEACHER, "pseudo_labels.confidence=0.55", "training.epochs=7")
-    assert load_pseudo_labels(folder, less_sure, "digest").rows.tolist() == [0, 1]
-    assert load_pseudo_labels(folder, compose(), "digest") is None
+    assert load_pseudo_labels(folder, less_sure, made_of(unlabelled=2)).rows.tolist() == [0, 1]
+    assert load_pseudo_labels(folder, compose(), made_of(unlabelled=2)) is None
     whole = (folder / "probabilities.npy").read_bytes()
     (folder / "probabilities.npy").write_bytes(whole[:-2])
     with pytest.raises(PipelineError, match="damaged"):
-        load_pseudo_labels(folder, config, "digest")
+        load_pseudo_labels(folder, config, made_of(unlabelled=2))
 
 
 def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():

@@ -14,6 +14,7 @@ from pipeline.tracking.artifacts import delete
 from pipeline.tracking.store import connect
 from pipeline.tracking.sweep import FOLDER_TAG, OBJECTIVE, child_tags, open_sweep
 from tests.conftest import configuration
+from tests.test_register import TRAINING
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_the_end_of_a_sweep_removes_only_models_its_trials_have_left(
         store.client.log_metric(run.run_id, "best/val_accuracy", 0.5)
         store.client.set_terminated(run.run_id, "FINISHED")
         (root / tag / "model").mkdir(parents=True)
-        recorded = {"run_id": "0" * 32 if name == "other" else run.run_id}
-        (root / tag / "run.json").write_text(json.dumps(recorded))
+        recorded = {"run_id": "0" * 32 if name == "other" else run.run_id, "model": "its digest"}
+        (root / tag / "run.json").write_text(json.dumps(TRAINING | recorded))
     config = configuration("sweep.keep=1")
     tracking = config.tracking.model_copy(update={"experiment": "reviews"})
     session = Session("key", sweep, ["seed"], 1, str(root / "trials"), inputs={}, code="", process=1)

@@ -17,7 +17,7 @@ from pipeline.model.fitting import fit
 from pipeline.model.hardware import resolve_hardware
 from pipeline.model.word_vectors import require_fitting_vectors, start_from_vectors
 from pipeline.text import vector_file
-from pipeline.text.dataset import read_vectors, require_prepared_for
+from pipeline.text.dataset import CorpusInfo, DatasetInfo, read_vectors, require_prepared_for
 from pipeline.text.encoding import encode_corpus
 from pipeline.text.vector_source import dimension, find
 from pipeline.text.vectors import add_vectors
@@ -207,9 +207,10 @@ def test_a_network_of_another_width_is_refused_before_it_trains(compose, own, tm
 )
 def test_a_sweep_refuses_a_dataset_made_with_other_vectors(asked, made, message, compose):
     made = compose(*made)
-    info = {"corpus": {"config": made.corpus.model_dump()}, **made.model_dump(include={"split", "text"})}
-    if info["text"]["vectors"]:
-        info["text"]["vectors"]["fingerprint"] = "sha256:of what was prepared"
+    corpus = CorpusInfo.model_construct(config=made.corpus.model_dump())
+    info = DatasetInfo.model_construct(corpus=corpus, **made.model_dump(include={"split", "text"}))
+    if info.text["vectors"]:
+        info.text["vectors"]["fingerprint"] = "sha256:of what was prepared"
     require_prepared_for(made, info)
     with pytest.raises(PipelineError, match=message):
         require_prepared_for(compose(*asked), info)

@@ -35,7 +35,7 @@ from pipeline.config.judgement import (
     TrackingConfig,
 )
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig, require_embedding_dim
-from pipeline.config.section import Section
+from pipeline.config.section import Section, Seed
 from pipeline.config.sweep import SweepConfig
 from pipeline.config.text import FileVectors, PackageVectors, TextConfig, Vectors
 from pipeline.config.training import (
@@ -113,7 +113,7 @@ KIND = re.compile(r"list\[.*\]|bool|int|float|str")
 class Config(Section):
     """The whole configuration: one field for each folder of `conf/`, and the seed."""
 
-    seed: int = Field(ge=0, lt=2**32)
+    seed: Seed
     split: SplitConfig
     corpus: Corpus = Field(discriminator="kind")
     text: TextConfig

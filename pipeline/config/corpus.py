@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.section import Checksum, Fraction, Section
+from pipeline.config.section import Checksum, Fraction, Section, Seed
 
 LabelValues = list[bool | int | float | str] | str
 
@@ -103,7 +103,7 @@ class SplitConfig(Section):
 
     validation: Fraction = Field(gt=0)
     test: Fraction = Field(gt=0)
-    seed: int = Field(ge=0)
+    seed: Seed
 
     @model_validator(mode="after")
     def _something_is_left(self) -> "SplitConfig":

@@ -2,7 +2,7 @@
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Section
+from pipeline.config.section import Count, Section
 
 LENGTH, UNKNOWN_WORDS = "length", "unknown_words"
 SLICES = (LENGTH, UNKNOWN_WORDS)
@@ -32,8 +32,8 @@ class MemoryLadderConfig(Section):
 class EvaluationConfig(Section):
     """How the held-out split is judged."""
 
-    ece_bins: int = Field(ge=2)
-    length_edges: list[int] = Field(min_length=1)
+    ece_bins: int = Field(ge=2, le=10_000)
+    length_edges: list[Count] = Field(min_length=1)
     """Upper edges, in words, of the length classes for which accuracy is reported."""
     baseline: bool
     """Also train and judge the TF-IDF + logistic regression baseline."""
@@ -46,8 +46,8 @@ class EvaluationConfig(Section):
 
     @model_validator(mode="after")
     def _edges_rise(self) -> "EvaluationConfig":
-        if sorted(set(self.length_edges)) != self.length_edges or self.length_edges[0] < 1:
-            raise ValueError("evaluation.length_edges must be positive and rise")
+        if sorted(set(self.length_edges)) != self.length_edges:
+            raise ValueError("evaluation.length_edges must rise")
         return self
 
 
@@ -62,6 +62,8 @@ class CheckConfig(Section):
     def _bounded(self) -> "CheckConfig":
         if self.min is None and self.max is None:
             raise ValueError("a check needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no value is at least min, {self.min:g}, and at most max, {self.max:g}; exchange them")
         return self
 
 
@@ -81,5 +83,5 @@ class TrackingConfig(Section):
     uri: str | None
     """MLflow tracking URI; null: a sqlite store in the project root. `MLFLOW_TRACKING_URI` wins over both."""
     system_metrics: bool
-    patience: float = Field(ge=0)
+    patience: float = Field(ge=0, le=7 * 24 * 3600)
     """Seconds to wait, when a training has ended, for a server that went away meanwhile."""

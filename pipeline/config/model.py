@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Fraction, Section
+from pipeline.config.section import Fraction, Section, Size
 from pipeline.errors import PipelineError
 
 
@@ -26,8 +26,8 @@ class SentimentRNNConfig(Section):
     network: Literal["sentiment_rnn"]
     output_size: Literal[1]
     """The log-odds of a positive review: an argument of the article's network that has one value here."""
-    embedding_dim: int = Field(ge=1, le=2**16)
-    hidden_dim: int = Field(ge=1, le=2**16)
+    embedding_dim: Size
+    hidden_dim: Size
     n_layers: int = Field(ge=1, le=64)
     drop_prob: Fraction
     """Dropout between recurrent layers."""
@@ -41,7 +41,7 @@ class SentimentRNNConfig(Section):
     """Dropout on word vectors, of the same entries throughout a review."""
     output_dropout: Fraction
     initialisation: Literal["torch", "orthogonal"]
-    fixed_length: int | None = Field(ge=1)
+    fixed_length: Size | None
     """The article's input: every review left-padded or cut to this many tokens. Null: any length, padding ignored."""
 
     wide: WideConfig | None
@@ -64,7 +64,7 @@ class BagOfWordsConfig(Section):
     """`pipeline.model.bag_of_words.BagOfWords`, a network without memory."""
 
     network: Literal["bag_of_words"]
-    embedding_dim: int = Field(ge=1, le=2**16)
+    embedding_dim: Size
     word_dropout: Fraction
     output_dropout: Fraction
 

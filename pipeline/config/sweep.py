@@ -10,5 +10,5 @@ class SweepConfig(Section):
 
     rerun: bool
     """Train the finished trials of the same sweep anew."""
-    keep: int | None = Field(ge=0)
+    keep: int | None = Field(ge=0, le=100_000)
     """So many of the best trials keep their model when the sweep has ended; null: all."""

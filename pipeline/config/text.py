@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Checksum, Section
+from pipeline.config.section import Checksum, Count, Section
 
 
 class FileVectors(Section):
@@ -36,11 +36,11 @@ class TextConfig(Section):
     """From a review to token ids."""
 
     tokenizer: Literal["basic_english"]
-    max_vocabulary: int | None = Field(ge=1)
+    max_vocabulary: Count | None
     """Most frequent words kept; null keeps all."""
-    min_frequency: int = Field(ge=1)
+    min_frequency: Count
     """A word seen less often in training is unknown."""
-    max_tokens: int | None = Field(ge=1)
+    max_tokens: Count | None
     """Longer reviews are cut; null keeps them whole."""
     truncate: Literal["head", "tail", "head_tail"]
     """What a cut keeps: the beginning, the end, or half of each."""

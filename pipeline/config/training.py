@@ -4,43 +4,43 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.config.section import Fraction, Section
+from pipeline.config.section import Count, Fraction, Rate, Section, Seed, Size, Weight
 
 
 class OptimiserConfig(Section):
     """Optimiser, schedule and length of a training."""
 
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    lr: float = Field(gt=0)
+    epochs: int = Field(ge=1, le=100_000)
+    batch_size: Size
+    lr: Rate
     """Peak learning rate of AdamW."""
     beta2: float = Field(ge=0, lt=1)
     """How slowly AdamW forgets the size of past gradients."""
-    weight_decay: float = Field(ge=0)
+    weight_decay: Weight
     schedule: Literal["constant", "linear", "cosine"]
     """How the learning rate falls after the warm-up."""
     warmup: Fraction
     """Share of all steps in which the learning rate rises from 0."""
-    gradient_clip: float | None = Field(gt=0)
+    gradient_clip: float | None = Field(gt=0, le=1e9)
     """Largest gradient norm."""
-    max_reviews: int | None = Field(ge=2)
+    max_reviews: int | None = Field(ge=2, lt=2**31)
     """Use only so many reviews, for trials: of a split, half of each label; of the text to pre-train on, the first."""
 
 
 class TrainingConfig(OptimiserConfig):
     """Training on labelled reviews."""
 
-    wide_lr: float = Field(gt=0)
+    wide_lr: Rate
     """Peak learning rate of the n-grams' weights: each is seen in few reviews and must move far when it is."""
     ema_decay: float | None = Field(gt=0, lt=1)
     """Decay per step of the exponential moving average of the weights that is validated and kept; null: none."""
-    patience: int | None = Field(ge=1)
+    patience: int | None = Field(ge=1, le=100_000)
     """Epochs without a better calibrated validation loss before training stops; null: never stop early."""
-    adversarial_weight: float = Field(ge=0)
+    adversarial_weight: Weight
     """Weight of the loss on reviews changed so that it is as large as it can be; 0: none."""
-    virtual_weight: float = Field(ge=0)
+    virtual_weight: Weight
     """Weight of how far answers move on reviews changed so that they move most, unlabelled ones too; 0: none."""
-    perturbation_norm: float = Field(gt=0)
+    perturbation_norm: float = Field(gt=0, le=1e6)
     """Norm of that change over a whole review, in standard deviations of the word vectors."""
 
 
@@ -54,24 +54,24 @@ class LanguageModelConfig(OptimiserConfig):
     """`pipeline.model.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
 
     method: Literal["language_model"]
-    seed: int = Field(ge=0, lt=2**32)
-    embedding_dim: int = Field(ge=1)
-    hidden_dim: int = Field(ge=1)
-    n_layers: int = Field(ge=1)
+    seed: Seed
+    embedding_dim: Size
+    hidden_dim: Size
+    n_layers: int = Field(ge=1, le=64)
     cell: Literal["lstm", "gru", "rnn"]
     bidirectional: bool
     embedding_dropout: Fraction
     output_dropout: Fraction
-    cutoffs: list[int] = Field(min_length=1)
+    cutoffs: list[Count] = Field(min_length=1)
     """Ranks at which the words, most frequent first, are divided into the clusters of the adaptive softmax; those
     beyond the vocabulary are left out."""
-    parts: int = Field(ge=1)
+    parts: int = Field(ge=1, le=100_000)
     """Each epoch is validated, and can be resumed, in so many parts."""
 
     @model_validator(mode="after")
     def _cutoffs_rise(self) -> "LanguageModelConfig":
-        if sorted(set(self.cutoffs)) != self.cutoffs or self.cutoffs[0] < 1:
-            raise ValueError("pretraining.cutoffs must be positive and rise")
+        if sorted(set(self.cutoffs)) != self.cutoffs:
+            raise ValueError("pretraining.cutoffs must rise")
         return self
 
 
@@ -86,7 +86,7 @@ class PseudoLabelsConfig(Section):
 
     teacher: TrainingConfig | None
     """How the teacher is trained; null: no pseudo-labels."""
-    seed: int = Field(ge=0, lt=2**32)
+    seed: Seed
     """Of the teacher."""
     confidence: float = Field(ge=0.5, lt=1)
     """Smallest probability of a label for the review to be trained on."""

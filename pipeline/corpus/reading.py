@@ -1,33 +1,33 @@
 """Reading the normal form, a group of reviews at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
 from pipeline.config import Config, require_same
-from pipeline.corpus.normal_form import GROUP, SPLITS
+from pipeline.corpus.normal_form import GROUP, LABELS, REVIEW, SPLITS, UNLABELLED
 from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
+from pipeline.text.dataset import CorpusInfo
 
 REMEDY = "fetch the corpus with `dvc repro data.dvc`"
 
 
-def read_info(data: Path) -> dict[str, Any]:
+def read_info(data: Path) -> CorpusInfo:
     """`corpus.json` of a corpus in normal form.
 
     Raises:
-        PipelineError: there is none.
+        PipelineError: there is none, or it is damaged.
     """
-    return read_json(data / "corpus.json", REMEDY, name=str, config=dict)
+    return read_json(data / "corpus.json", CorpusInfo, REMEDY)
 
 
-def require_fetched_for(config: Config, info: Mapping[str, Any]) -> None:
+def require_fetched_for(config: Config, info: CorpusInfo) -> None:
     """Refuse a corpus that was fetched for another configuration than is asked for.
 
     Args:
@@ -38,7 +38,7 @@ def require_fetched_for(config: Config, info: Mapping[str, Any]) -> None:
         PipelineError: they differ; names the first key that does.
     """
     asked = config.model_dump(mode="json", include={"corpus"})
-    require_same(asked, {"corpus": info["config"]}, Path("data"), REMEDY)
+    require_same(asked, {"corpus": info.config}, Path("data"), REMEDY)
 
 
 def count_rows(data: Path) -> int:
@@ -69,18 +69,44 @@ class RowGroup:
         """The reviews.
 
         Raises:
-            PipelineError: the file is damaged.
+            PipelineError: the file is damaged, or holds something else than reviews.
         """
         with _opened(self.path) as file:
-            return file.read_row_group(self.index, use_threads=False).combine_chunks().to_batches()[0]
+            rows = file.read_row_group(self.index, use_threads=False).combine_chunks().to_batches()[0]
+        columns = _expected(self.name, rows.schema)
+        for name in columns.names:
+            _require(rows[name].null_count == 0, self.path, f"its column {name!r} lacks a value")
+        if "label" in columns.names:
+            _require(set(rows["label"].unique().to_pylist()) <= LABELS.keys(), self.path, "a label is neither 0 nor 1")
+        return rows
 
 
 def row_groups(data: Path) -> Iterator[RowGroup]:
     """All reviews, file by file and in order; a group holds what was written together, a few megabytes at most."""
     for name, path in _files(data):
         with _opened(path) as file:
+            _require_columns(name, path, file.schema_arrow)
             sizes = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
         yield from (RowGroup(name, path, index, rows) for index, rows in enumerate(sizes) if rows)
+
+
+def _expected(name: str, columns: pa.Schema) -> pa.Schema:
+    """The columns a file must have, those of `columns` that it may have among them."""
+    expected = UNLABELLED if name == "unlabelled" else REVIEW
+    return expected.append(pa.field(GROUP, pa.string())) if GROUP in columns.names else expected
+
+
+def _require_columns(name: str, path: Path, columns: pa.Schema) -> None:
+    for field in _expected(name, columns):
+        there = columns.get_all_field_indices(field.name)
+        _require(len(there) == 1, path, f"it has {len(there)} columns {field.name!r}, not one")
+        kind = columns.field(there[0]).type
+        _require(kind == field.type, path, f"its column {field.name!r} holds {kind}, not {field.type}")
+
+
+def _require(right: bool, path: Path, problem: str) -> None:
+    if not right:
+        raise PipelineError(f"{path} is damaged: {problem}; {REMEDY}")
 
 
 @contextmanager

@@ -1,12 +1,10 @@
 """Is a candidate as good as the present champion? Asked on validation reviews: the test split selects nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from pipeline.errors import PipelineError
 from pipeline.evaluation.mcnemar import mcnemar
@@ -32,12 +30,12 @@ class Decision:
     reason: str
 
 
-def compare(threshold: float, predictions: Path, champion: Predictor, dataset: Path) -> Comparison:
+def compare(threshold: float, predictions: Mapping[str, float], champion: Predictor, dataset: Path) -> Comparison:
     """Have the champion answer the validation reviews, whose answers by the candidate are known.
 
     Args:
         threshold: of the candidate; it calls a review positive from this probability on.
-        predictions: `artifacts/predictions.parquet` of the candidate.
+        predictions: the candidate's probability of each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
 
@@ -45,7 +43,12 @@ def compare(threshold: float, predictions: Path, champion: Predictor, dataset: P
         PipelineError: the predictions are of other reviews.
     """
     answers = score(dataset, "validation", champion)
-    probabilities = _validation_probabilities(predictions, answers.rows["id"].to_pylist())
+    ids = answers.rows["id"].to_pylist()
+    if unknown := next((key for key in ids if key not in predictions), None):
+        raise PipelineError(
+            f"the predictions have no validation review {unknown!r}: they are of another dataset; run `dvc repro`"
+        )
+    probabilities = np.array([predictions[key] for key in ids], dtype=np.float32)
     right = (probabilities >= threshold) == (answers.labels == 1)
     champion_right = answers.predicted == answers.labels
     test = mcnemar(right, champion_right)
@@ -72,15 +75,3 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
     if queued:
         return Decision("challenger", f"queued experiment, never promoted by itself; {outcome}")
     return Decision("champion" if as_good else "challenger", outcome)
-
-
-def _validation_probabilities(predictions: Path, ids: list[str]) -> NDArray[np.float32]:
-    table = pq.read_table(predictions, columns=["split", "id", "probability"])
-    table = table.filter(pc.equal(table["split"], "validation"))
-    known = dict(zip(table["id"].to_pylist(), table["probability"].to_pylist(), strict=True))
-    try:
-        return np.array([known[key] for key in ids], dtype=np.float32)
-    except KeyError as error:
-        raise PipelineError(
-            f"{predictions} has no validation review {error}: it was made from another dataset; run `dvc repro`"
-        ) from None

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.config import ContrastConfig, Labels
 from pipeline.corpus import tables
@@ -20,7 +19,7 @@ from pipeline.corpus.labels import canonical, label_reader
 from pipeline.errors import PipelineError
 from pipeline.evaluation.curves import LABELS, Columns
 from pipeline.evaluation.metrics import Metrics
-from pipeline.evaluation.scoring import Classifier
+from pipeline.evaluation.scoring import Classifier, stream_texts
 from pipeline.files import existing_file
 from pipeline.text.cleaning import clean
 
@@ -112,5 +111,4 @@ def _pair(row: dict[str, Any], place: str, label_of: Any) -> Pair:
 
 
 def _training_keys(dataset: Path) -> set[int]:
-    with pq.ParquetFile(dataset / "train" / "rows.parquet", pre_buffer=False) as file:
-        return {near_key(text) for batch in file.iter_batches(columns=["text"]) for text in batch["text"].to_pylist()}
+    return {near_key(text) for text in stream_texts(dataset, "train")}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import MemoryLadderConfig, project_root
+from pipeline.evaluation.records import LadderRecord
 from pipeline.files import read_json
 from pipeline.text.dataset import read_info
 
@@ -22,8 +23,8 @@ def read_ladder(config: MemoryLadderConfig, dataset: Path) -> dict[str, Any] | N
     if config.fingerprint is None:
         return None
     path = project_root() / config.path
-    ladder = read_json(path, "run `dvc repro`, which looks whether it is there")
-    if ladder.get("dataset") != read_info(dataset)["digest"]:
+    ladder = read_json(path, LadderRecord, "run `dvc repro`, which looks whether it is there")
+    if ladder.dataset != read_info(dataset).digest:
         logger.info("%s is of another dataset, and not in the report: docs/memory.md says how to measure anew", path)
         return None
-    return ladder
+    return ladder.model_dump()

@@ -38,6 +38,8 @@ STYLE: list[Any] = [
         "ytick.labelsize": 8,
     },
 ]
+LEARNING_CURVE = ("epoch", "train_loss", "val_loss", "val_calibrated_loss", "val_accuracy")
+"""Columns of the learning curve."""
 SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram", "accuracy_by_length")
 
 
@@ -56,16 +58,18 @@ def read_learning_curve(path: Path) -> Columns:
     """Read the losses that `train` wrote after each epoch.
 
     Raises:
-        PipelineError: the file is missing or empty.
+        PipelineError: the file is missing or damaged.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
+        if not rows or any(set(row) != set(LEARNING_CURVE) or None in row.values() for row in rows):
+            raise ValueError(f"it has no row, or one that is not {', '.join(LEARNING_CURVE)}")
+        return {name: [float(row[name]) for row in rows] for name in LEARNING_CURVE}
     except FileNotFoundError:
-        rows = []
-    if not rows:
-        raise PipelineError(f"{path} is missing or empty; run `dvc repro` to train a model")
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+        raise PipelineError(f"{path} is missing; run `dvc repro` to train a model") from None
+    except (ValueError, csv.Error) as error:  # no number, no UTF-8
+        raise PipelineError(f"{path} is damaged: {error}; run `dvc repro` to train a model") from None
 
 
 def drawings(

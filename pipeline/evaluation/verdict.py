@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.checksum import content_digest
 from pipeline.config import CheckConfig, flatten
 from pipeline.errors import PipelineError
+from pipeline.evaluation.records import VerdictRecord
 
 JUDGED = {
     "model": "artifacts/model",
@@ -55,7 +56,7 @@ def judged(workspace: Path) -> dict[str, str | None]:
     return {name: content_digest(workspace / path) for name, path in JUDGED.items()}
 
 
-def require_judged(verdict: Mapping[str, Any], workspace: Path) -> None:
+def require_judged(verdict: VerdictRecord, workspace: Path) -> None:
     """Refuse a verdict on another model, other predictions or other metrics than those in the checkout.
 
     Args:
@@ -66,7 +67,7 @@ def require_judged(verdict: Mapping[str, Any], workspace: Path) -> None:
         PipelineError: names what it is not about.
     """
     for name, digest in judged(workspace).items():
-        if verdict["judged"].get(name) != digest:
+        if verdict.judged.get(name) != digest:
             raise PipelineError(
                 f"{workspace / JUDGED[name]} is not what reports/verdict.json judges: another command has changed it; "
                 "evaluate again with `dvc repro --single-item --force evaluate`, then `dvc repro`"

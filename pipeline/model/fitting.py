@@ -26,8 +26,7 @@ from pipeline.model.scoring import Calibration, score_paths
 from pipeline.model.trainer import run_training
 from pipeline.model.wide_and_deep import WideAndDeep
 from pipeline.model.word_vectors import start_from_vectors
-from pipeline.text.dataset import read_info
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.dataset import read_info, read_vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -140,8 +139,8 @@ def fit_prepared(
     Raises:
         PipelineError: as `load_pretrained`.
     """
-    vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
-    weights = load_pretrained(pretrained, config.pretraining, read_info(dataset)["digest"])
+    vocab_size = len(read_vocabulary(dataset))
+    weights = load_pretrained(pretrained, config.pretraining, read_info(dataset).digest)
     return fit(config, dataset, vocab_size, hardware, checkpoints, log_metrics, weights, pseudo_labels)
 
 

@@ -14,13 +14,20 @@ from torch import Tensor
 
 from pipeline.config import Pretraining, require_same
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, replace, write_json, write_text
+from pipeline.files import Record, read_json, replace, write_json, write_text
 from pipeline.model.build import Network, deep_part
 from pipeline.model.callbacks import learning_curve_csv
 from pipeline.model.sentiment_rnn import SentimentRNN
 from pipeline.model.weights import read_weights
 
 REMEDY = "pre-train with `dvc repro pretrain`"
+
+
+class PretrainedInfo(Record):
+    """`pretrained.json`."""
+
+    config: dict[str, Any]
+    dataset: str
 
 
 def save_pretrained(
@@ -63,14 +70,14 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
     """
     if config.method == "none":
         return None
-    made = read_json(folder / "pretrained.json", REMEDY, config=dict, dataset=str)
+    made = read_json(folder / "pretrained.json", PretrainedInfo, REMEDY)
     require_same(
         {"pretraining": config.model_dump()},
-        {"pretraining": made["config"]},
+        {"pretraining": made.config},
         folder,
         "pre-train anew: `dvc repro pretrain`, or `dvc exp run` with the same overrides",
     )
-    if made["dataset"] != digest:
+    if made.dataset != digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
     return read_weights(folder / "weights.safetensors", REMEDY)
 

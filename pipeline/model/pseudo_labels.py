@@ -13,13 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.errors import PipelineError, clear_refusals
-from pipeline.files import read_json, replace, write_json
-from pipeline.text.dataset import EncodedSplit
+from pipeline.errors import PipelineError
+from pipeline.files import Record, read_json, replace, write_json
+from pipeline.text.arrays import ArrayFile
+from pipeline.text.dataset import DatasetInfo, EncodedSplit
 
 log = logging.getLogger(__name__)
 
 REMEDY = "label anew: `dvc repro pseudo_label`, or `dvc exp run` with the same overrides"
+
+
+class PseudoLabelsInfo(Record):
+    """`pseudo_labels.json`."""
+
+    config: dict[str, Any]
+    dataset: str
 
 
 @dataclass(frozen=True)
@@ -71,30 +79,29 @@ def save_pseudo_labels(
         )
 
 
-def load_pseudo_labels(folder: Path, config: Config, digest: str) -> PseudoLabels | None:
+def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetInfo) -> PseudoLabels | None:
     """Read the labels the teacher is sure enough of; None where there was no teacher or nothing to label.
 
     Args:
         folder: as written by `save_pseudo_labels`.
         config: what is asked for.
-        digest: of the dataset to be trained on.
+        dataset: to be trained on.
 
     Raises:
         PipelineError: the folder is missing or damaged, or was made otherwise than is asked for.
     """
     if config.pseudo_labels.teacher is None:
         return None
-    made = read_json(folder / "pseudo_labels.json", REMEDY, config=dict, dataset=str)
-    require_same(_made_with(config), made["config"], folder, REMEDY)
-    if made["dataset"] != digest:
+    made = read_json(folder / "pseudo_labels.json", PseudoLabelsInfo, REMEDY)
+    require_same(_made_with(config), made.config, folder, REMEDY)
+    if made.dataset != dataset.digest:
         raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
-    try:
-        with clear_refusals(folder):
-            probabilities = np.load(folder / "probabilities.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise PipelineError(f"{folder / 'probabilities.npy'} is missing or damaged ({error}); {REMEDY}") from None
-    if not len(probabilities):
+    unlabelled = dataset.splits.get("unlabelled", 0)
+    file = ArrayFile(folder / "probabilities.npy", np.float32, (unlabelled,), REMEDY)
+    file.require_within(0, 1)
+    if not unlabelled:
         return None
+    probabilities = np.array(file.array)
     rows = np.flatnonzero(np.maximum(probabilities, 1 - probabilities) >= config.pseudo_labels.confidence)
     log.info("training on %d of %d unlabelled reviews, with the teacher's labels", len(rows), len(probabilities))
     return PseudoLabels(rows, (probabilities[rows] >= 0.5).astype(np.int8))

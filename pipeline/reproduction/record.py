@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.checksum import file_digest
 from pipeline.errors import PipelineError
-from pipeline.files import read_json
+from pipeline.files import Record, read_json
 from pipeline.tracking.finished import FinishedRun, download_folder, find_finished
 from pipeline.tracking.provenance import UNKNOWN, environment
 from pipeline.tracking.registry import find_alias, run_of_version
@@ -21,6 +21,14 @@ PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
 COMPUTING = ("lightning", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torchtext")
 """Packages whose version may change a result."""
 WEIGHTS = "model/model.safetensors"
+
+
+class EnvironmentRecord(Record):
+    """`environment.json` of a run."""
+
+    python: str
+    platform: str
+    packages: dict[str, str]
 
 
 def find_training(store: Store, name: str) -> FinishedRun:
@@ -88,7 +96,7 @@ def changed_environment(store: Store, run_id: str) -> list[str]:
     """
     with TemporaryDirectory() as folder:
         path = download_folder(store, run_id, "environment.json", Path(folder))
-        recorded = read_json(path, "the run cannot be compared", packages=dict, platform=str, python=str)
+        recorded = read_json(path, EnvironmentRecord, "the run cannot be compared").model_dump()
     present: dict[str, Any] = environment()
     then, now = ({**values["packages"], **values} for values in (recorded, present))
     return [

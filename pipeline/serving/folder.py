@@ -5,18 +5,17 @@ vocab.json          the words, in the order of their ids
 config.json         format, calibration, and the configuration the model was trained with
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import save_file
 from torch import nn
 
 from pipeline.checksum import folder_digest
 from pipeline.config import Config, Model, Section, TextConfig, require_same
 from pipeline.errors import PipelineError
-from pipeline.files import read_json, replace, write_json
+from pipeline.files import Record, first_problem, read_json, replace, write_json
 from pipeline.model.build import Network, build_network
 from pipeline.model.scoring import Calibration
 from pipeline.model.weights import read_weights
@@ -31,8 +30,34 @@ RETRAIN = (
 )
 
 
+class FormatRecord(Record):
+    """The part of `config.json` that every version has."""
+
+    format: int
+
+
+class CorpusOrigin(Record):
+    """Corpus that a model was trained on."""
+
+    name: str | None = None
+    content: str | None = None
+
+
+class DatasetOrigin(Record):
+    """Dataset made from the corpus."""
+
+    split: dict[str, Any] | None = None
+
+
+class Origin(Record):
+    """Corpus and dataset that a model was trained on."""
+
+    corpus: CorpusOrigin = CorpusOrigin()
+    dataset: DatasetOrigin = DatasetOrigin()
+
+
 class ModelInfo(Section):
-    """`config.json` of a model folder; what it holds beyond these fields is for people."""
+    """`config.json` of a model folder; what it holds beyond these fields and an `Origin` is for people."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -51,18 +76,25 @@ class ModelInfo(Section):
     @property
     def trained_on(self) -> tuple[Any, Any, Any]:
         """The corpus, its content and how it was split: models that share them have seen the same training reviews."""
-        further = self.model_extra or {}
-        corpus = further.get("corpus", {})
-        return corpus.get("name"), corpus.get("content"), further.get("dataset", {}).get("split")
+        origin = Origin.model_validate(self.model_extra)
+        return origin.corpus.name, origin.corpus.content, origin.dataset.split
+
+    @model_validator(mode="after")
+    def _tells_the_origin(self) -> "ModelInfo":
+        try:
+            Origin.model_validate(self.model_extra)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
+        return self
 
 
-def require_trained_for(config: Config, folder: Path, dataset: Mapping[str, Any]) -> None:
+def require_trained_for(config: Config, folder: Path, dataset: str) -> None:
     """Refuse a model folder that was trained with another configuration, or on another dataset, than is asked for.
 
     Args:
         config: what is asked for.
         folder: of the model.
-        dataset: `dataset.json` of the prepared dataset.
+        dataset: digest of the prepared dataset.
 
     Raises:
         PipelineError: they differ; names the first key that does.
@@ -70,18 +102,22 @@ def require_trained_for(config: Config, folder: Path, dataset: Mapping[str, Any]
     info = read_info(folder / "config.json").model_dump(mode="json")
     asked = config.model_dump(mode="json", include=set(TRAINED_WITH))
     require_same(asked, {section: info.get(section) for section in TRAINED_WITH}, folder, RETRAIN)
-    if info.get("dataset", {}).get("digest") != dataset["digest"]:
+    if info.get("dataset", {}).get("digest") != dataset:
         raise PipelineError(f"{folder} was not trained on the dataset beside it; {RETRAIN}")
 
 
-def require_made_by(run: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a model folder that another training has made than the one `run.json` tells of.
+def require_digest(folder: Path, digest: str) -> None:
+    """Refuse a model folder that another training has made than the one which `run.json` tells of.
+
+    Args:
+        folder: of the model.
+        digest: of its files, as the training recorded it.
 
     Raises:
-        PipelineError: it is another's.
+        PipelineError: it is another.
     """
-    if run.get("model") != folder_digest(folder):
-        raise PipelineError(f"{folder} is not the model of run {run['run_id']} in run.json beside it; {RETRAIN}")
+    if folder_digest(folder) != digest:
+        raise PipelineError(f"{folder} is not what the run in run.json beside it has made; {RETRAIN}")
 
 
 def save(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
@@ -122,13 +158,7 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
 
 def read_info(path: Path) -> ModelInfo:
     """Read and check the `config.json` of a model folder. Raises `PipelineError` as `load` does."""
-    values = read_json(path, "the folder is no model folder or is not complete; make it again")
-    if values.get("format") != FORMAT:
-        raise PipelineError(
-            f"{path} has format {values.get('format')}, this version reads {FORMAT}; train the model again"
-        )
-    try:
-        return ModelInfo.model_validate(values)
-    except ValidationError as error:
-        key = ".".join(map(str, error.errors()[0]["loc"]))
-        raise PipelineError(f"{path} is damaged at {key}; make the folder again") from None
+    found = read_json(path, FormatRecord, "the folder is no model folder or is not complete; make it again").format
+    if found != FORMAT:
+        raise PipelineError(f"{path} has format {found}, this version reads {FORMAT}; train the model again")
+    return read_json(path, ModelInfo, "make the folder again")

@@ -21,6 +21,7 @@ from pipeline.model import ranks
 from pipeline.parallel import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweeping.folders import require_separate
+from pipeline.sweeping.limits import MOST, require_possible
 from pipeline.sweeping.session import TRAINED_ON, Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
 from pipeline.text.dataset import read_info
@@ -60,8 +61,7 @@ def _open(composed: DictConfig) -> None:
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
     sweeper = hydra_config.sweeper
-    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations) < 1:
-        raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
+    require_possible(space, sweeper, hydra_config.launcher)
     config = validated(composed)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
@@ -69,7 +69,7 @@ def _open(composed: DictConfig) -> None:
 
         outlive_jobs(config.tracking)
     inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
-    data, code = read_info(DATASET)["digest"], code_digest()
+    data, code = read_info(DATASET).digest, code_digest()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
@@ -114,10 +114,10 @@ def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> i
         space: what is searched.
     """
     if _class_name(launcher) == "LocalLauncher" and "n_trials" not in sweeper:
-        return min(space.combinations, sweeper.get("max_batch_size") or space.combinations)
+        return min(space.combinations(MOST), sweeper.get("max_batch_size") or MOST)
     if "n_jobs" in launcher:
         jobs = int(launcher.n_jobs)
-        return min(sweeper.get("n_trials") or space.combinations, jobs if jobs > 0 else available_cores())
+        return min(sweeper.get("n_trials") or space.combinations(MOST), jobs if jobs > 0 else available_cores())
     return 1
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.config import WORKSPACE, project_root
 from pipeline.errors import PipelineError
-from pipeline.files import lies_in, read_json
+from pipeline.files import lies_in
+from pipeline.tracking.training_record import read_training_record
 
 TRIALS = "trials"
 """Where conf/config.yaml has trials put."""
@@ -58,5 +59,5 @@ def remove_model(folder: Path, run_id: str) -> None:
         PipelineError: the folder's run.json is damaged.
     """
     run, model = folder / "run.json", folder / "model"
-    if run.exists() and read_json(run, f"delete {run}", run_id=str)["run_id"] == run_id and model.is_dir():
+    if run.exists() and read_training_record(run, f"delete {run}").run_id == run_id and model.is_dir():
         shutil.rmtree(model)

@@ -1,13 +1,13 @@
 """What a sweep searches: the values given to Hydra's sweeper, those of the command line winning."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
 from pipeline.errors import PipelineError
@@ -27,10 +27,24 @@ class Space:
         """What is searched, as it was written."""
         return {key: override.get_value_string() for key, override in self.searched.items()}
 
-    @property
-    def combinations(self) -> int:
-        """Trials of a grid."""
-        return math.prod(sum(1 for _ in override.sweep_iterator()) for override in self.searched.values())
+    def combinations(self, most: int) -> int:
+        """Trials of a grid.
+
+        Raises:
+            PipelineError: they are more than `most`, or there is no end to the values of a key.
+        """
+        for override in self.searched.values():
+            if not override.is_discrete_sweep():
+                raise PipelineError(f"{override.input_line}: a grid needs single values; name them, or use sweep=tpe")
+        trials = 1
+        for override in self.searched.values():
+            value = override.value()
+            # Hydra would make a list of a range that is to be shuffled
+            values = value.range() if isinstance(value, RangeSweep) else override.sweep_iterator()
+            trials *= sum(1 for _ in islice(values, most + 1))
+            if trials > most:
+                raise PipelineError(f"{override.input_line}: more than {most:,} trials; search fewer values")
+        return trials
 
 
 def parse_space(

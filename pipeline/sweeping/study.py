@@ -5,7 +5,9 @@ next depends on the seed and the trials before it alone: a sweep that was stoppe
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import optuna
@@ -14,6 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from sqlalchemy.exc import DatabaseError
 
 from pipeline.config import project_root
 from pipeline.errors import PipelineError
@@ -21,6 +24,7 @@ from pipeline.parallel import available_cores
 from pipeline.sweeping.session import present_session
 from pipeline.sweeping.space import Space
 
+MOST_CHOICES = 10_000
 REPEATS = "repeats"
 """Attribute of a trial that tries the values of an earlier one again: its number."""
 
@@ -63,23 +67,32 @@ def distribution(override: Override) -> BaseDistribution:
     `tag(log, …)` makes an interval logarithmic, `int(…)` whole.
 
     Raises:
-        PipelineError: there is nothing to choose from.
+        PipelineError: there is nothing to choose from, or an interval cannot be.
     """
     value = override.value()
     if isinstance(value, IntervalSweep):
-        logarithmic = "log" in value.tags
-        if isinstance(value.start, int) and isinstance(value.end, int):
-            return IntDistribution(value.start, value.end, log=logarithmic)
-        assert value.start is not None and value.end is not None  # Hydra's grammar wants both
-        return FloatDistribution(float(value.start), float(value.end), log=logarithmic)
-    if isinstance(value, RangeSweep):
-        numbers = sorted(value.range())
-        if len(numbers) > 1 and isinstance(value.step, int):
-            return IntDistribution(numbers[0], numbers[-1], step=abs(value.step))
-    choices = list(override.sweep_string_iterator())
-    if not choices:
-        raise PipelineError(f"{override.input_line}: there is nothing to choose from; name values to search")
+        return _interval(value, override.input_line)
+    if isinstance(value, RangeSweep) and all(isinstance(part, int) for part in (value.start, value.stop, value.step)):
+        numbers = value.range() if value.step else range(0)
+        assert isinstance(numbers, range)
+        if len(numbers) > 1:
+            return IntDistribution(min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]), step=abs(numbers.step))
+        choices = [str(number) for number in numbers]
+    else:
+        choices = list(islice(override.sweep_string_iterator(), MOST_CHOICES + 1))
+    if not 1 <= len(choices) <= MOST_CHOICES:
+        raise PipelineError(f"{override.input_line}: name 1 to {MOST_CHOICES:,} values to search, or an interval")
     return CategoricalDistribution(choices)
+
+
+def _interval(interval: IntervalSweep, line: str | None) -> BaseDistribution:
+    low, high, logarithmic = interval.start, interval.end, "log" in interval.tags
+    assert low is not None and high is not None  # Hydra's grammar wants both
+    if not -math.inf < low <= high < math.inf or (logarithmic and low <= 0):
+        raise PipelineError(f"{line}: the ends of an interval are finite and rise, and tag(log, …) wants them above 0")
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=logarithmic)
+    return FloatDistribution(float(low), float(high), log=logarithmic)
 
 
 def open_study(database: Path, name: str, *, anew: bool) -> optuna.Study:
@@ -91,7 +104,7 @@ def open_study(database: Path, name: str, *, anew: bool) -> optuna.Study:
         anew: forget the study there is.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with FileLock(f"{database}.lock"):  # two processes that create the tables at once fail
+    with FileLock(f"{database}.lock"), _damage_named(database):  # two processes that create the tables at once fail
         storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
         if anew and name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)
@@ -104,6 +117,16 @@ def open_study(database: Path, name: str, *, anew: bool) -> optuna.Study:
         if trial.state in (TrialState.RUNNING, TrialState.FAIL) and trial.number not in repeated:
             study.enqueue_trial(trial.params, {REPEATS: trial.number})
     return study
+
+
+@contextmanager
+def _damage_named(database: Path) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise PipelineError(
+            f"{database} cannot be used: {error.orig}; where it is damaged, delete it: a sweep then asks anew"
+        ) from error
 
 
 def ask(study: optuna.Study, distributions: dict[str, BaseDistribution], seed: int) -> optuna.Trial:

@@ -26,12 +26,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.errors import PipelineError, clear_refusals
-from pipeline.files import read_json
-from pipeline.text.vocabulary import UNKNOWN
+from pipeline.errors import PipelineError
+from pipeline.files import Record, read_json
+from pipeline.text.arrays import CHUNK, ArrayFile
+from pipeline.text.vocabulary import UNKNOWN, Vocabulary
 
-CHUNK = 1 << 20
-"""Ids converted at a time."""
 REMEDY = "prepare the dataset with `dvc repro preprocess`"
 
 
@@ -66,44 +65,109 @@ class EncodedSplit:
         return unknown / self.lengths
 
 
+class CorpusInfo(Record):
+    """`corpus.json` of a corpus, which the description of its dataset repeats."""
+
+    name: str
+    source: str
+    licence: str
+    citation: str
+    checksum: str | None
+    config: dict[str, Any]
+    """Configuration it was fetched with."""
+    splits: dict[str, int]
+    """Reviews in each, before duplicates are dropped."""
+    left_out: dict[str, int]
+
+
+class DatasetInfo(Record):
+    """`dataset.json`."""
+
+    digest: str
+    """Hash of the vocabulary and all arrays."""
+    corpus: CorpusInfo
+    split: dict[str, Any]
+    """Configuration it was made with, like `text`."""
+    text: dict[str, Any]
+    vocabulary: int
+    splits: dict[str, int]
+    """Reviews in each."""
+
+
 def read_split(folder: Path, name: str) -> EncodedSplit:
     """Memory-map one split of a dataset folder.
 
     Raises:
-        PipelineError: an array is missing or damaged.
+        PipelineError: an array is missing or damaged, or they do not fit one another or the vocabulary.
     """
+    offsets = ArrayFile(folder / name / "offsets.npy", np.int64, (None,), REMEDY)
+    reviews = len(offsets.array) - 1
+    offsets.require(reviews > 0 and offsets.array[0] == 0, "it does not begin with 0, or tells of no review")
+    offsets.require(bool((np.diff(offsets.array) > 0).all()), "its numbers do not rise")
+    ids = ArrayFile(folder / name / "ids.npy", np.int32, (int(offsets.array[-1]),), REMEDY)
+    ids.require_within(0, len(Vocabulary.load(folder / "vocab.json")) - 1)
+    if name == "unlabelled":
+        return EncodedSplit(ids.array, offsets.array, np.empty(0, np.int8))
+    labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), REMEDY)
+    labels.require_within(0, 1)
+    return EncodedSplit(ids.array, offsets.array, labels.array)
 
-    def load(part: str) -> NDArray[Any]:
-        path = folder / name / f"{part}.npy"
-        try:
-            with clear_refusals(path):
-                array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError):
-            raise PipelineError(f"{path} is missing or damaged; {REMEDY}") from None
-        return array
 
-    labels = load("labels") if name != "unlabelled" else np.empty(0, np.int8)
-    return EncodedSplit(load("ids"), load("offsets"), labels)
-
-
-def read_info(folder: Path) -> dict[str, Any]:
+def read_info(folder: Path) -> DatasetInfo:
     """`dataset.json`.
 
     Raises:
         PipelineError: the folder holds no dataset.
     """
-    return read_json(folder / "dataset.json", REMEDY, corpus=dict, digest=str, split=dict, splits=dict, text=dict)
+    return read_json(folder / "dataset.json", DatasetInfo, REMEDY)
+
+
+def require_whole(folder: Path, info: DatasetInfo) -> None:
+    """Refuse a dataset that cannot be trained on, before an MLflow run is opened.
+
+    Args:
+        folder: of the dataset.
+        info: `dataset.json`.
+
+    Raises:
+        PipelineError: the vocabulary or a split other than that for testing is missing or damaged.
+    """
+    read_vocabulary(folder)
+    for name in info.splits.keys() - {"test"}:
+        read_split(folder, name)
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The words of a dataset.
+
+    Raises:
+        PipelineError: the file is missing or damaged, or has another number of words than the dataset was made with.
+    """
+    vocabulary, made_with = Vocabulary.load(folder / "vocab.json"), read_info(folder).vocabulary
+    if len(vocabulary) != made_with:
+        raise PipelineError(
+            f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {made_with}; {REMEDY}"
+        )
+    return vocabulary
 
 
 def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    """The word vectors [words, dimension] and which words have one [words]; None for a dataset without any."""
+    """The word vectors [words, dimension] and which words have one [words]; None for a dataset without any.
+
+    Raises:
+        PipelineError: an array is damaged, or does not fit the vocabulary.
+    """
     if not (folder / "vectors.npy").exists():
         return None
-    vectors = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
-    return vectors, np.load(folder / "vectors_covered.npy", allow_pickle=False)
+    words = len(Vocabulary.load(folder / "vocab.json"))
+    vectors = ArrayFile(folder / "vectors.npy", np.float32, (words, None), REMEDY)
+    limit = float(np.finfo(np.float32).max)
+    vectors.require_within(-limit, limit)
+    covered = ArrayFile(folder / "vectors_covered.npy", np.bool_, (words,), REMEDY)
+    return vectors.array, np.array(covered.array)
 
 
-def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
+def require_prepared_for(config: Config, info: DatasetInfo) -> None:
     """Refuse a dataset that was made from another corpus, split or text configuration than is asked for.
 
     Args:
@@ -115,7 +179,7 @@ def require_prepared_for(config: Config, info: dict[str, Any]) -> None:
     """
     require_same(
         config.model_dump(include={"corpus", "split", "text"}),
-        {"corpus": info["corpus"]["config"], "split": info["split"], "text": info["text"]},
+        {"corpus": info.corpus.config, "split": info.split, "text": info.text},
         Path("artifacts/dataset"),
         "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first",
     )

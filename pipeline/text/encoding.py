@@ -58,7 +58,7 @@ class TokenizedBatch:
 def encode_corpus(
     folder: Path, config: TextConfig, reviews: Iterable[Reviews], mapping: OrderedMap
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
-    """Tokenise reviews, build the vocabulary from those of the train split, and write all splits under `folder`.
+    """Tokenise reviews, build the vocabulary from those of the train split; write it and all splits into `folder`.
 
     Args:
         folder: an empty folder.
@@ -92,6 +92,7 @@ def encode_corpus(
                     positive[part.split] += int(part.rows.column("label").to_numpy().sum())
 
         vocabulary = Vocabulary.build(Counter({word: counts[i] for word, i in ids.items() if counts[i]}), config)
+        vocabulary.save(folder / "vocab.json")
         final = vocabulary.ids(ids)
         digest = hashlib.sha256(json.dumps(vocabulary.words).encode())
         summaries = {}

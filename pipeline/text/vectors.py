@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torchtext.vocab import Vocab
 
 from pipeline.config import Vectors
-from pipeline.text.dataset import CHUNK, read_split
+from pipeline.text.arrays import CHUNK
+from pipeline.text.dataset import read_split
 from pipeline.text.vector_source import find
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 

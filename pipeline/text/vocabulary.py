@@ -46,7 +46,7 @@ class Vocabulary:
         except (ValueError, RecursionError):
             raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None
         texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
-        if not texts or words[:2] != SPECIALS or len(set(words)) != len(words):
+        if not texts or words[:2] != SPECIALS or len(set(words)) != len(words) or not _encodable(words):
             raise PipelineError(f"{path} is no vocabulary (a list of different words that begins with {SPECIALS})")
         return cls(words)
 
@@ -73,6 +73,15 @@ class Encoder:
     def encode(self, text: str) -> NDArray[np.int32]:
         """Token ids [n], n at least 1: a text without any word is one unknown word."""
         return truncate(self._vocabulary.ids(self._tokenize(clean(text)) or [SPECIALS[UNKNOWN]]), self._config)
+
+
+def _encodable(words: Iterable[str]) -> bool:
+    """Whether UTF-8 has all characters: JSON can spell halves of some."""
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def truncate(ids: NDArray[np.int32], config: TextConfig) -> NDArray[np.int32]:

@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 from mlflow.entities import Run as StoredRun
 
+from pipeline.errors import PipelineError
 from pipeline.tracking import artifacts
+from pipeline.tracking.query import equals
 from pipeline.tracking.run import find_run
 from pipeline.tracking.store import Store, clear_errors
 
@@ -40,9 +42,7 @@ def finished_runs(store: Store, tags: Mapping[str, str]) -> list[FinishedRun]:
     Raises:
         PipelineError: the store failed.
     """
-    conditions = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
-    query = " AND ".join(["attributes.status = 'FINISHED'", *conditions])
-    return [_finished(run) for run in search_runs(store, query)]
+    return [_finished(run) for run in search_runs(store, equals(tags, status="FINISHED"))]
 
 
 def find_finished(store: Store, run_id: str) -> FinishedRun | None:
@@ -59,7 +59,7 @@ def find_finished(store: Store, run_id: str) -> FinishedRun | None:
 
 
 def search_runs(store: Store, query: str) -> list[StoredRun]:
-    """The runs of the experiment for which MLflow's `query` holds, the latest first.
+    """The runs of the experiment for which `query`, from `equals`, holds, the latest first.
 
     Raises:
         PipelineError: the store failed.
@@ -81,11 +81,16 @@ def read_config(store: Store, run_id: str) -> dict[str, Any]:
     """The configuration of a training, without what changes no result.
 
     Raises:
-        PipelineError: the run kept none.
+        PipelineError: the run kept none, or it is damaged.
     """
     with TemporaryDirectory() as folder:
-        text = download_folder(store, run_id, "config.yaml", Path(folder)).read_text(encoding="utf-8")
-    values: dict[str, Any] = yaml.safe_load(text)
+        path = download_folder(store, run_id, "config.yaml", Path(folder))
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, ValueError, RecursionError):
+            values = None
+    if not isinstance(values, dict):
+        raise PipelineError(f"the configuration that run {run_id} kept, config.yaml, is damaged")
     return values
 
 

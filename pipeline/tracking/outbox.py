@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.config import project_root
 from pipeline.errors import PipelineError, clear_refusals
 from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send
+from pipeline.tracking.query import equals
 from pipeline.tracking.store import Store, reason
 
 PAUSE_SECONDS = 1.0
@@ -261,7 +262,7 @@ def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
 
 def _end_unlogged(store: Store, run_id: str) -> None:
     """End the run of a process that was killed before it logged anything; one killed after the end has ended it."""
-    if store.client.search_runs([store.experiment_id], f"attributes.run_id = '{run_id}' AND status = 'RUNNING'"):
+    if store.client.search_runs([store.experiment_id], equals(run_id=run_id, status="RUNNING")):
         store.client.set_terminated(run_id, "KILLED")
 
 

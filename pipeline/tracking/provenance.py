@@ -3,10 +3,12 @@
 import hashlib
 import importlib.metadata
 import json
+import logging
 import os
 import platform
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -23,6 +25,8 @@ CHOICES_TAG = "hydra.choices"
 """The tag with the files of conf/ a trial was composed from, by group, as JSON."""
 WITHOUT_EFFECT = ("tracking", "sweep")
 """Sections of the configuration that change no result."""
+
+log = logging.getLogger(__name__)
 
 
 def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
@@ -124,7 +128,7 @@ def data_md5(workspace: Path = WORKSPACE) -> str | None:
     try:
         pinned = yaml.safe_load((workspace / "data.dvc").read_text(encoding="utf-8"))
         return str(pinned["outs"][0]["md5"])
-    except (OSError, yaml.YAMLError, KeyError, IndexError, TypeError):
+    except (OSError, ValueError, yaml.YAMLError, KeyError, IndexError, TypeError):
         return None
 
 
@@ -155,8 +159,22 @@ def environment() -> dict[str, object]:
 
 
 def _git(workspace: Path, *arguments: str) -> str | None:
+    command, english = ["git", "-C", str(workspace), *arguments], {**os.environ, "LC_ALL": "C"}
     try:
-        command = ["git", "-C", str(workspace), *arguments]
-        return subprocess.run(command, capture_output=True, check=True, text=True, timeout=30).stdout.strip()
-    except (OSError, subprocess.SubprocessError):  # no git, no repository, no commit
+        return subprocess.run(
+            command, capture_output=True, check=True, text=True, timeout=30, env=english
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError) as error:  # no git, no repository, no commit
+        if "dubious ownership" in str(getattr(error, "stderr", "")):
+            _warn_of_owner(workspace)
         return None
+
+
+@cache
+def _warn_of_owner(workspace: Path) -> None:
+    log.warning(
+        "git tells no commit of %s, which belongs to another user, and runs are recorded without one; "
+        "`git config --global --add safe.directory %s` lets it",
+        workspace,
+        workspace,
+    )

@@ -26,6 +26,7 @@ from pipeline.checksum import folder_digest
 from pipeline.config import project_root
 from pipeline.files import write_text
 from pipeline.tracking import artifacts
+from pipeline.tracking.query import equals
 from pipeline.tracking.store import Store, clear_errors, default_tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -81,7 +82,7 @@ class Candidate:
 
 def find_version(store: Store, name: str, content: str) -> str | None:
     """The version that holds the model of this content hash, the first if another is just being withdrawn."""
-    versions = store.client.search_model_versions(f"name='{name}'")
+    versions = store.client.search_model_versions(equals(name=name))
     numbers = [int(found.version) for found in versions if found.tags.get(CONTENT_TAG) == content]
     return str(min(numbers)) if numbers else None
 
@@ -207,9 +208,9 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
 
 def _remove_unregistered(store: Store, run_id: str) -> None:
     """Remove the run's models that this project has logged; another project may be about to register its own."""
-    registered = {version.source for version in store.client.search_model_versions(f"run_id = '{run_id}'")}
+    registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
-    for model in store.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+    for model in store.client.search_logged_models([experiment], equals(source_run_id=run_id)):
         if model.tags.get(PROJECT_TAG) == _project() and f"models:/{model.model_id}" not in registered:
             artifacts.delete(store, model.artifact_location, model.model_id)
             store.client.delete_logged_model(model.model_id)
@@ -241,18 +242,19 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
 
 
 def _save_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
-    path = scratch / "model"
+    path, folder = scratch / "model", scratch / "copy" / "model"
+    shutil.copytree(candidate.folder, folder)  # MLflow takes no links, as DVC may have made of the files
     mlflow.pyfunc.save_model(
         path,
         python_model=str(PACKAGE / "serving" / "pyfunc.py"),
-        artifacts={"model": str(candidate.folder)},
+        artifacts={"model": str(folder)},
         code_paths=[str(_serving_code(scratch / PACKAGE.name))],
         signature=SIGNATURE,
         input_example=EXAMPLE,
         pip_requirements=requirements(),
         mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),
     )
-    write_text(path / "artifacts" / candidate.folder.name / CARD, candidate.description)
+    write_text(path / "artifacts" / folder.name / CARD, candidate.description)
     return path
 
 

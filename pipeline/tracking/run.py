@@ -119,7 +119,7 @@ def training_run(
     """
     with clear_errors(store.uri), environment_defaults(DURING_TRAINING):
         send_unsent(store)
-        known = record.read_text(encoding="utf-8") if record is not None and record.exists() else None
+        known = record.read_text(encoding="utf-8", errors="replace") if record is not None and record.exists() else None
         run = _resume(store, known) or _create(store, name, tags)
         if record is not None:
             write_text(record, run.run_id)

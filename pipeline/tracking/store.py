@@ -89,12 +89,28 @@ def connect(config: TrackingConfig) -> Store:
 def tracking_uri(config: TrackingConfig) -> str:
     """`MLFLOW_TRACKING_URI`, else the configured URI, else a sqlite file in the project root.
 
-    The path of a sqlite file is taken from the project root, wherever the command is called from.
+    The path of a sqlite file is taken from the project root, wherever the command is called from. Blanks around the URI
+    and capitals in its scheme do not matter.
+
+    Raises:
+        PipelineError: the path cannot be, or a sqlite URI names no file.
     """
-    uri = os.environ.get(URI_VARIABLE) or config.uri or f"{SQLITE}mlflow.db"
-    if not uri.startswith(SQLITE):
+    given = os.environ.get(URI_VARIABLE, "").strip() or (config.uri or "").strip() or f"{SQLITE}mlflow.db"
+    scheme, colon, rest = given.partition(":")
+    scheme = scheme.lower().removesuffix("+pysqlite")  # SQLAlchemy's own name for what Python has
+    uri = f"{scheme}{colon}{rest}"
+    if scheme != "sqlite":
         return uri
-    path = project_root() / uri.removeprefix(SQLITE)
+    name = uri.removeprefix(SQLITE)
+    if not uri.startswith(SQLITE) or name == ":memory:":
+        raise PipelineError(
+            f"{masked(given)}: a sqlite store is a file; let MLFLOW_TRACKING_URI or tracking.uri name it "
+            f"as {SQLITE}PATH"
+        )
+    try:
+        path = project_root() / Path(name).expanduser()
+    except RuntimeError as error:  # the home of a user who is not there
+        raise PipelineError(f"{masked(given)}: {error}; name the file by its whole path") from None
     if set("?%") & set(str(path)):  # they have a meaning in a URI
         raise PipelineError(f"{path}: MLflow's database cannot have ? or % in its path; rename the folder or the file")
     return f"{SQLITE}{path}"

@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from pipeline.credentials import masked
 from pipeline.tracking import artifacts
 from pipeline.tracking.finished import search_runs
+from pipeline.tracking.query import equals
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, clear_errors
 
@@ -75,7 +76,7 @@ def open_sweep(
         PipelineError: the store failed.
     """
     with clear_errors(store.uri):
-        known = search_runs(store, f"tags.`{KEY_TAG}` = '{key}'")
+        known = search_runs(store, equals({KEY_TAG: key}))
         if known:
             run_id = str(known[0].info.run_id)
             store.client.update_run(run_id, status="RUNNING")
@@ -105,7 +106,7 @@ def find_trials(store: Store, parent: str) -> list[TrialRun]:
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial(run) for run in reversed(search_runs(store, f"tags.`{PARENT_TAG}` = '{parent}'"))]
+    return [_trial(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
 
 
 def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
@@ -127,7 +128,7 @@ def find_sweeps(store: Store, name: str) -> dict[str, str]:
     """
     return {
         run.info.run_id: run.info.run_name
-        for run in search_runs(store, "tags.stage = 'sweep'")
+        for run in search_runs(store, equals({"stage": "sweep"}))
         if name in (run.info.run_id, run.info.run_name, run.data.tags.get("sweep"))
     }
 
