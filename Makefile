@@ -50,6 +50,8 @@ lint: setup
 	ruff format --check
 	mypy
 
+# Workers for jobs of MLflow that this project has none of; they would outlive a `make ui` that is terminated.
+ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
 ui: setup ## Open the MLflow UI on the local store (PORT=5000)
 	@python -m pipeline.port $(PORT)
 	-@python -m pipeline.send # which lets the artifacts follow a project that was moved
@@ -58,9 +60,4 @@ ui: setup ## Open the MLflow UI on the local store (PORT=5000)
 
 serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)
-	@python -m pipeline.port $(PORT)
-	-@python -m pipeline.send # which lets the artifacts follow a project that was moved
-	@echo "POST to http://127.0.0.1:$(PORT)/invocations; docs/serve.md shows how"
-	MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}" MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false \
-		mlflow models serve \
-		--model-uri models:/sentiment@champion --env-manager local --host 127.0.0.1 --port $(PORT)
+	@exec python -m pipeline.serve --port $(PORT)

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import signal
 import socket
 import statistics
 import subprocess
@@ -11,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
@@ -61,16 +60,9 @@ def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = ["mlflow", "models", "serve", "--model-uri", model, "--env-manager", "local", "--port", str(port)]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = [sys.executable, "-m", "pipeline.serve", "--model", model, "--port", str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            env={**environment, "PATH": path},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     address = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + START_SECONDS
@@ -80,11 +72,12 @@ def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -
             time.sleep(0.2)
         yield f"{address}/invocations"
     finally:
-        for ending in (signal.SIGTERM, signal.SIGKILL):  # the latter also ends what the former left of the group
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, ending)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(STOP_SECONDS)
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def trial(

@@ -12,23 +12,30 @@ HOST = "127.0.0.1"
 PORTS = range(1, 2**16)
 
 
-def require_free(port: int) -> None:
-    """Raises `PipelineError` if no server can listen on the port of the loopback address."""
+def bind(port: int) -> socket.socket:
+    """Bind a port of the loopback address, without listening yet.
+
+    Raises:
+        PipelineError: there is no such port, or no server can have it.
+    """
     if port not in PORTS:
         raise PipelineError(f"port {port}: there is no such port; give one below {PORTS.stop}, as in PORT=8001")
-    with socket.socket() as probe:
-        # As servers do: connections of one that has just ended do not hold its port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise PipelineError(
-                f"port {port} of {HOST} cannot be had: {error.strerror}; give another, as in PORT=8001"
-            ) from None
+    # asyncio turns Nagle's delay off only where the protocol is named; else answers take 40 ms longer.
+    bound = socket.socket(proto=socket.IPPROTO_TCP)
+    # As servers do: connections of one that has just ended do not hold its port.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((HOST, port))
+    except OSError as error:
+        bound.close()
+        raise PipelineError(
+            f"port {port} of {HOST} cannot be had: {error.strerror}; give another, as in PORT=8001"
+        ) from None
+    return bound
 
 
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
     parser.add_argument("port", type=int, help="its number")
     with tidy_exit():
-        require_free(parser.parse_args().port)
+        bind(parser.parse_args().port).close()

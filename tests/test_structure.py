@@ -109,7 +109,7 @@ def test_each_of_them_has_one_room():
         }
         for library in ("torchtext", "lightning", "mlflow")
     }
-    assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serving"}}
+    assert rooms == {"torchtext": {"text"}, "lightning": {"model"}, "mlflow": {"tracking", "serve", "serving"}}
 
 
 def test_one_module_has_mlflow_resolve_addresses():
@@ -121,7 +121,7 @@ def test_one_module_has_mlflow_resolve_addresses():
 
 ROOMS = (
     *("corpus", "evaluation", "explanation", "model", "pages"),
-    *("predicting", "reproduction", "serving", "sweeping", "text", "tracking"),
+    *("predicting", "reproduction", "serve", "serving", "sweeping", "text", "tracking"),
 )
 
 

@@ -53,6 +53,7 @@ def score(
     reviews: Sequence[NDArray[np.int32]],
     fixed_length: int | None,
     batch_map: BatchMap = map,
+    batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
     """Log-odds [n] that each review is positive, in the order of the reviews.
 
@@ -61,8 +62,13 @@ def score(
         reviews: token ids of each review, at least one id each; batched by length, which changes no answer.
         fixed_length: as for `pipeline.model.batching.pad`.
         batch_map: calls the network with each batch, the longest first.
+        batch_size: reviews of a batch, at most.
     """
-    return _in_batches(lambda ids, lengths: network.logits(ids, None, lengths)[0], reviews, fixed_length, batch_map)
+
+    def logits(ids: Tensor, lengths: Tensor | None) -> Tensor:
+        return network.logits(ids, None, lengths)[0]
+
+    return _in_batches(logits, reviews, fixed_length, batch_map, batch_size)
 
 
 def score_paths(
@@ -77,6 +83,7 @@ def _in_batches(
     reviews: Sequence[NDArray[np.int32]],
     fixed_length: int | None,
     batch_map: BatchMap = map,
+    batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
     @torch.inference_mode()  # which holds for a thread, not for a process
     def answer_rows(rows: Rows) -> NDArray[np.float32]:
@@ -86,7 +93,7 @@ def _in_batches(
     if not reviews:
         return np.empty(0, np.float32)
     order = np.argsort([-len(review) for review in reviews], kind="stable")
-    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     found = np.concatenate(list(batch_map(answer_rows, batches)))
     unsorted = np.empty_like(found)
     unsorted[order] = found

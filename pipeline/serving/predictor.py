@@ -1,7 +1,6 @@
 """A trained model in use: texts in, probabilities out."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -11,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.model.build import Network, fixed_length
-from pipeline.model.scoring import score
+from pipeline.model.scoring import BATCH_SIZE, score
 from pipeline.serving.folder import ModelInfo, load
+from pipeline.serving.sharing import SharedThreads
 from pipeline.text.vocabulary import Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
@@ -31,24 +31,33 @@ class Prediction(NamedTuple):
 
 
 class Predictor:
-    """The calibrated answer of a model to any texts; any number of threads may ask it.
+    """The calibrated answer of a model to any texts; any number of threads may ask it, and take turns batch by batch.
 
     Each of torch's threads computes a batch of its own. All of them on one batch, as torch would have it, wait for one
     another at every step of a recurrent layer (measured in docs/predict.md), and their number would show in the last
     digits of an answer.
     """
 
-    def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo) -> None:
+    def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo, batch_size: int = BATCH_SIZE) -> None:
         self.info = info
         self.threshold = info.threshold
         self._network = network
         self._encoder = Encoder(info.text, vocabulary)
-        self._threads = ThreadPoolExecutor(torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,))
+        self._batch_size = batch_size
+        self._threads = SharedThreads(torch.get_num_threads(), torch.set_num_threads, 1)
 
     @classmethod
-    def load(cls, folder: Path | str) -> "Predictor":
-        """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is none."""
-        return cls(*load(Path(folder)))
+    def load(cls, folder: Path | str, batch_size: int = BATCH_SIZE) -> "Predictor":
+        """Read a model folder, such as `artifacts/model`; compute at most `batch_size` texts at a time.
+
+        Raises:
+            PipelineError: the folder is no model folder.
+        """
+        return cls(*load(Path(folder)), batch_size)
+
+    def close(self) -> None:
+        """Answer no more: a thread that still waits for an answer gets a `concurrent.futures.CancelledError`."""
+        self._threads.close()
 
     def __call__(self, texts: Iterable[str]) -> list[Prediction]:
         """The answer to each text, in the order of the texts."""
@@ -72,7 +81,7 @@ class Predictor:
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
         encoded = [self._encoder.encode(text) for text in texts]
-        logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map)
+        logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map, self._batch_size)
         return self.info.calibration.probabilities(logits)
 
 

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
+from pipeline.port import bind
 from tests.conftest import Project
 from tests.servers import free_port
 from tests.test_hostile_files import PLANTED, Harm, plant
@@ -64,27 +65,78 @@ def other_addresses() -> list[str]:
 def test_it_is_reached_from_this_machine_alone(target: str, trained: Project, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with made(trained, target, port, log) as process:
-        deadline = time.monotonic() + LIMIT
-        while not answers("127.0.0.1", port, target):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
+        wait_for(process, port, target, log)
         assert [address for address in other_addresses() if answers(address, port, target)] == []
-        group = [each for each in psutil.process_iter() if each.is_running() and os.getpgid(each.pid) == process.pid]
-        listening = {c.laddr.ip for each in group for c in each.net_connections() if c.status == psutil.CONN_LISTEN}
+        listening = {
+            c.laddr.ip for each in group(process.pid) for c in each.net_connections() if c.status == psutil.CONN_LISTEN
+        }
         assert listening == {"127.0.0.1"}
 
 
-def test_a_champion_made_a_pickle_is_not_served(trained: Project, tmp_path: Path) -> None:
+def wait_for(process: "subprocess.Popen[bytes]", port: int, target: str, log: Path) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not answers("127.0.0.1", port, target):
+        assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+        time.sleep(0.1)
+
+
+def group(leader: int) -> list[psutil.Process]:
+    found = []
+    for each in psutil.process_iter():
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getpgid(each.pid) == leader and each.status() != psutil.STATUS_ZOMBIE:
+                found.append(each)
+    return found
+
+
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_all_of_it_ends_when_it_is_terminated(target: str, trained: Project, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with made(trained, target, port, log) as process:
+        wait_for(process, port, target, log)
+        process.terminate()  # make alone, as a supervisor does
+        assert process.wait(LIMIT) == -signal.SIGTERM
+        deadline = time.monotonic() + LIMIT
+        while left := group(process.pid):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+        bind(port).close()
+    assert "Traceback" not in log.read_text()
+    if target == "serve":
+        assert "\nterminated\n" in log.read_text()
+
+
+def test_a_request_under_way_does_not_hold_the_end_up_for_long(trained: Project, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with made(trained, "serve", port, log) as process:
+        wait_for(process, port, "serve", log)
+        with socket.create_connection(("127.0.0.1", port)) as half_sent:
+            half_sent.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+                b"Content-Length: 100\r\n\r\n{"
+            )
+            assert answers("127.0.0.1", port, "serve")  # by now the other has been read
+            process.terminate()
+            assert process.wait(LIMIT) == -signal.SIGTERM
+            half_sent.settimeout(LIMIT)
+            assert b"HTTP/1.1 503" in half_sent.recv(1000)
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("planted", PLANTED, ids=["python", "sklearn"])
+def test_of_a_champion_made_a_pickle_the_weights_alone_are_served(
+    planted: dict[str, str], trained: Project, tmp_path: Path
+) -> None:
     project = Project(tmp_path / "project")
     shutil.copytree(trained.root, project.root, symlinks=True)
-    champion = ("python", "-m", "pipeline.predict", "--model", "models:/sentiment@champion", "a delight")
-    project.run(*champion)  # its store now points to its own artifacts
+    project.run("python", "-m", "pipeline.send")  # its store now points to its own artifacts
     (mlmodel,) = (project.root / "mlartifacts").rglob("MLmodel")
     harm = Harm(tmp_path / "harm was done")
-    plant(mlmodel.parent, harm, **PLANTED[0])
-    found = project.run(*MAKE, "serve", f"PORT={free_port()}", check=False)
-    assert found.returncode != 0
-    assert "Deserializing" in found.stderr and "is disallowed" in found.stderr
-    assert not harm.mark.exists()
-    project.run(*champion)
+    plant(mlmodel.parent, harm, **planted)
+    (mlmodel.parent / "code" / "pipeline" / "__init__.py").write_text(f"open({str(harm.mark)!r}, 'w')\n")
+    port, log = free_port(), tmp_path / "log"
+    with made(project, "serve", port, log) as process:
+        wait_for(process, port, "serve", log)
+        answer = requests.post(f"http://127.0.0.1:{port}/invocations", json={"inputs": ["a delight"]}, timeout=60)
+        assert answer.status_code == 200
     assert not harm.mark.exists()

@@ -1,10 +1,13 @@
-"""The champion over HTTP: MLflow's real server on a model that `dvc repro` registered."""
+"""The champion over HTTP, as `make serve` serves it: a model that `dvc repro` registered."""
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -65,6 +68,7 @@ def test_texts_of_all_kinds_are_answered_as_predict_answers_them(server: str, mo
         ({"dataframe_records": [{"id": "7", "text": "good"}]}, "the first column is 'id'"),
         ({"dataframe_records": [{"text": {"a": 1}}]}, "item 0 is {'a': 1}, not a text"),
         ({"inputs": []}, "missing inputs"),
+        ({"inputs": [["a", "b"], ["c", "d"]]}, "item 0 is a list of 2; give a plain list of texts"),
         ({"inputs": None}, "Failed to parse input data"),
         ({"texts": ["good"]}, "exactly one of the input fields"),
         (["good"], "Received a list"),
@@ -78,6 +82,87 @@ def test_what_is_no_text_gets_status_400_and_the_reason(server: str, body: Any, 
     status, answer = ask(server, body)
     assert status == 400
     assert message in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [(None, b'{"inputs": ["good"]}'), ("text/csv", b"text\ngood\n"), ("application/vnd.apache.parquet", b"PAR1")],
+)
+def test_another_type_than_json_gets_status_415(server: str, content_type: str | None, body: bytes) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = requests.post(server, data=body, headers=headers, timeout=60)
+    assert (answer.status_code, "only JSON in UTF-8 is taken" in answer.json()["message"]) == (415, True)
+
+
+def connection(server: str) -> socket.socket:
+    address = urlsplit(server)
+    return socket.create_connection((address.hostname, address.port), timeout=60)
+
+
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+
+
+def test_a_body_too_large_gets_status_413_before_it_has_come(server: str) -> None:
+    for head in (b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"):
+        with connection(server) as sender:
+            sender.sendall(HEAD + head + b"\r\n\r\n")
+            if b"chunked" in head:
+                for _ in range(17):
+                    sender.sendall(b"100000\r\n" + b" " * 2**20 + b"\r\n")
+            assert sender.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+BAD = {
+    "nested": (400, b'{"inputs": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    "a long number": (400, b'{"inputs": ["a", ' + b"1" * 5000 + b"]}"),
+    "pairs": (400, b'{"inputs": [["a", "b"], ["c", "d"]]}'),
+    "no JSON": (400, b"good"),
+    "many texts": (413, json.dumps({"inputs": ["a"] * 20_000}).encode()),
+    "a long text": (413, json.dumps({"inputs": ["a" * 2_000_000]}).encode()),
+    "a large body": (413, b" " * (17 * 2**20)),
+}
+
+
+def test_no_good_request_fails_beside_bad_ones(server: str, model: Predictor) -> None:
+    expected = model(["This film is a delight."])[0]
+    headers, done = {"Content-Type": "application/json"}, Event()
+
+    def ask_well(session: requests.Session) -> None:
+        answer = session.post(server, json={"inputs": ["This film is a delight."]}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["predictions"][0]["probability"] == pytest.approx(expected.probability, abs=1e-6)
+
+    def send_badly(name: str) -> None:
+        with requests.Session() as session:
+            while not done.wait(0.02):
+                status, body = BAD[name]
+                answer = session.post(server, data=body, headers=headers, timeout=60)
+                assert answer.status_code == status, name
+                ask_well(session)  # on the same connection
+
+    def send_half() -> None:
+        while not done.wait(0.02):
+            for sent in (HEAD, HEAD + b"Content-Length: 100\r\n\r\n{", HEAD[:30], b"\0\1\2\r\n\r\n"):
+                with connection(server) as sender:
+                    sender.sendall(sent)
+
+    slow = [connection(server) for _ in range(20)]
+    for sender in slow:
+        sender.sendall(HEAD + b"Content-Length: 20\r\n\r\n")
+    with ThreadPoolExecutor(len(BAD) + 1) as bad, ThreadPoolExecutor(4) as good:
+        bad_ones = [*(bad.submit(send_badly, name) for name in BAD), bad.submit(send_half)]
+        try:
+            with requests.Session() as session:
+                for _ in good.map(lambda _: ask_well(session), range(500)):
+                    pass
+        finally:
+            done.set()
+        for each in bad_ones:
+            each.result()
+    for sender in slow:
+        sender.sendall(b'{"inputs": ["good"]}')
+        assert sender.recv(1000).startswith(b"HTTP/1.1 200")
+        sender.close()
 
 
 def test_many_at_once_get_each_their_own_answer(server: str, model: Predictor) -> None:

@@ -1,0 +1,20 @@
+"""What a request may ask of the server."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that a request may bring."""
+
+    body: int = 16 * 2**20
+    """Bytes of its body."""
+    texts: int = 10_000
+    characters: int = 1_000_000
+    """Of a text."""
+    nesting: int = 32
+    """Brackets within brackets of its JSON."""
+    digits: int = 100
+    """Of a number in its JSON."""
+    seconds: int = 60
+    """Until its body has been sent."""
