@@ -50,13 +50,8 @@ lint: setup
 	ruff format --check
 	mypy
 
-# Workers for jobs of MLflow that this project has none of; they would outlive a `make ui` that is terminated.
-ui: export MLFLOW_SERVER_ENABLE_JOB_EXECUTION = false
-ui: setup ## Open the MLflow UI on the local store (PORT=5000)
-	@python -m pipeline.port $(PORT)
-	-@python -m pipeline.send # which lets the artifacts follow a project that was moved
-	@echo "MLflow UI: http://127.0.0.1:$(PORT)"
-	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT)
+ui: setup ## Show runs and models in the MLflow UI (PORT=5000)
+	@exec python -m pipeline.ui --port $(PORT)
 
 serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)

@@ -1,11 +1,7 @@
-"""Say in one line that a server cannot have a port of this machine, before the server says it in many.
-
-python -m pipeline.port 5000
-"""
+"""A port of the loopback address: one line says that it is in use, before a server says so in many."""
 
 import socket
 
-from pipeline.cli import Parser, tidy_exit
 from pipeline.errors import PipelineError
 
 HOST = "127.0.0.1"
@@ -19,7 +15,7 @@ def bind(port: int) -> socket.socket:
         PipelineError: there is no such port, or no server can have it.
     """
     if port not in PORTS:
-        raise PipelineError(f"port {port}: there is no such port; give one below {PORTS.stop}, as in PORT=8001")
+        raise PipelineError(f"port {port}: there is no such port; choose one below {PORTS.stop} with PORT=…")
     # asyncio turns Nagle's delay off only where the protocol is named; else answers take 40 ms longer.
     bound = socket.socket(proto=socket.IPPROTO_TCP)
     # As servers do: connections of one that has just ended do not hold its port.
@@ -29,13 +25,6 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PipelineError(
-            f"port {port} of {HOST} cannot be had: {error.strerror}; give another, as in PORT=8001"
+            f"port {port} of {HOST}: {(error.strerror or str(error)).lower()}; choose another with PORT=…"
         ) from None
     return bound
-
-
-if __name__ == "__main__":
-    parser = Parser(description=__doc__)
-    parser.add_argument("port", type=int, help="its number")
-    with tidy_exit():
-        bind(parser.parse_args().port).close()

@@ -124,14 +124,14 @@ def test_a_port_that_is_taken_is_said_in_one_line(target):
         alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # not part of `make test`
         found = subprocess.run(make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=60)
     said, makes_own = found.stderr.splitlines()
-    assert said.startswith(f"error: port {port} of 127.0.0.1 cannot be had: Address already in use; give another")
+    assert said.startswith(f"error: port {port} of 127.0.0.1: address already in use; choose another with PORT=")
     assert makes_own.startswith("make: ***")
     assert (found.returncode, found.stdout) == (2, "")
 
 
 @pytest.mark.parametrize(("port", "said"), [("99999", "there is no such port"), ("many", "invalid int value: 'many'")])
 def test_a_port_that_cannot_be_is_said(port, said):
-    command = [sys.executable, "-m", "pipeline.port", port]
+    command = [sys.executable, "-m", "pipeline.ui", "--port", port]
     found = subprocess.run(command, cwd=WORKSPACE, capture_output=True, text=True, check=False, timeout=60)
     assert found.returncode != 0
     (line,) = found.stderr.splitlines()

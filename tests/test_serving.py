@@ -115,7 +115,10 @@ def change_config(copy, **values):
         (lambda copy: (copy / "model.safetensors").write_bytes(b"no weights"), "model.safetensors is damaged"),
         (lambda copy: (copy / "config.json").write_text("{"), r"config.json is damaged: it is not JSON"),
         (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 2"),
-        (lambda copy: change_config(copy, temperature=0), "config.json is damaged at temperature"),
+        (
+            lambda copy: change_config(copy, temperature=0),
+            "config.json is damaged: 'temperature': Input should be",
+        ),
         (
             lambda copy: (copy / "vocab.json").write_text(json.dumps(SPECIALS)),
             "does not fit config.json and vocab.json",

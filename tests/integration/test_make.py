@@ -17,7 +17,7 @@ import requests
 
 from pipeline.port import bind
 from tests.conftest import Project
-from tests.servers import free_port
+from tests.servers import MLflowServer, free_port
 from tests.test_hostile_files import PLANTED, Harm, plant
 
 MAKE = ("make", "--old-file", "setup")  # the environment these tests run in is set up
@@ -87,6 +87,12 @@ def group(leader: int) -> list[psutil.Process]:
             if os.getpgid(each.pid) == leader and each.status() != psutil.STATUS_ZOMBIE:
                 found.append(each)
     return found
+
+
+def test_the_ui_of_a_server_is_the_servers_own(trained: Project, tmp_path: Path) -> None:
+    with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
+        shown = trained.run(*MAKE, "ui", f"PORT={free_port()}", MLFLOW_TRACKING_URI=server.uri)
+        assert f"the runs are on a server, which has its own UI: {server.uri}" in shown.stderr
 
 
 @pytest.mark.parametrize("target", ["ui", "serve"])
