@@ -16,6 +16,9 @@ from filelock import FileLock, Timeout
 from pipeline.config import project_root
 from pipeline.errors import PipelineError, clear_refusals
 
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a file that is held whole, which as Python's objects may take twenty times as many."""
+
 
 @contextmanager
 def replace(path: Path) -> Iterator[Path]:
@@ -155,6 +158,17 @@ def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
     return path
 
 
+def read_bounded(path: Path, remedy: str) -> str:
+    """Read a file of text that is held whole.
+
+    Raises:
+        PipelineError: it is larger than `LARGEST_TEXT`.
+    """
+    if (size := path.stat().st_size) > LARGEST_TEXT:
+        raise PipelineError(f"{path} is damaged: it has {size:,} bytes, more than any of its kind; {remedy}")
+    return path.read_text(encoding="utf-8")
+
+
 def read_json(path: Path, remedy: str, **kinds: type) -> dict[str, Any]:
     """Read a JSON object that has the keys of `kinds`, with values of these types.
 
@@ -162,7 +176,7 @@ def read_json(path: Path, remedy: str, **kinds: type) -> dict[str, Any]:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values: dict[str, Any] = json.loads(read_bounded(path, remedy))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
     except (ValueError, RecursionError):

@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
+from pipeline.corpus import parquet
 from pipeline.corpus.normal_form import GROUP, SPLITS
 from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
 
+MAX_BYTES = 128 * 2**20
+"""Of a row group."""
 REMEDY = "fetch the corpus with `dvc repro data.dvc`"
 
 
@@ -54,10 +57,14 @@ class RowGroup:
         """The reviews.
 
         Raises:
-            PipelineError: the file is damaged.
+            PipelineError: the file is damaged, or the reviews take too much memory.
         """
         with _opened(self.path) as file:
-            return file.read_row_group(self.index, use_threads=False).combine_chunks().to_batches()[0]
+            rows = next(parquet.batches(self.path, file, self.rows, group=self.index, max_bytes=MAX_BYTES))
+        if rows.num_rows < self.rows:
+            size = f"over {MAX_BYTES // 2**20} MB"
+            raise PipelineError(f"{self.path}: row group {self.index + 1} unpacks to {size}; {REMEDY}")
+        return rows
 
 
 def row_groups(data: Path) -> Iterator[RowGroup]:
