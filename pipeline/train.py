@@ -44,6 +44,7 @@ from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
+from pipeline.parallel import clear_deaths
 from pipeline.serving.folder import save
 from pipeline.sweeping.session import sweep_ended
 from pipeline.sweeping.trial import run_trial
@@ -171,7 +172,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__)
     else:
-        with tidy_exit(), composing.clear_errors(), sweep_ended():
+        with tidy_exit(), composing.clear_errors(), sweep_ended(), clear_deaths():
             os.chdir(project_root())
             ranks.adopt_slurm()
             if ranks.rank() > 0:

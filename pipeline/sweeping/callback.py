@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -83,7 +84,8 @@ def _open(composed: DictConfig) -> None:
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
-    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched), at_once)
+    process = None if launcher == "SlurmLauncher" else os.getpid()
+    session = Session(key, open_sweep(store, key, name, tags, params), list(space.searched), at_once, process)
     session.hand_over()
     at_end(partial(_end, config, session, name, lock))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 from pipeline.errors import PipelineError
+from pipeline.parent import end_with
 
 VARIABLE = "SENTIMENT_SWEEP"
 INTERRUPTED, TERMINATED = 130, 143
@@ -25,10 +26,17 @@ class Session:
     """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
     at_once: int
     """Most trials that share a machine at a time."""
+    process: int | None = None
+    """The sweep's own, with which its trials end; None where they outlive it, as jobs of SLURM's do."""
 
     def hand_over(self) -> None:
         """Make it known to the trials: launchers pass the environment on."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
+
+    def end_trials(self) -> None:
+        """See to it that this process, where it is a trial's own, ends with the sweep's."""
+        if self.process not in (None, os.getpid()):
+            end_with(self.process)
 
 
 def present_session() -> Session:
