@@ -20,6 +20,9 @@ from pipeline.errors import PipelineError, clear_refusals
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of a file that is held whole, which as Python's objects may take twenty times as many."""
+
 
 class Record(BaseModel):
     """A JSON file that the pipeline has written, or a part of one, as a later command reads it.
@@ -183,6 +186,17 @@ def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
     return path
 
 
+def read_bounded(path: Path, remedy: str) -> str:
+    """Read a file of text that is held whole.
+
+    Raises:
+        PipelineError: it is larger than `LARGEST_TEXT`.
+    """
+    if (size := path.stat().st_size) > LARGEST_TEXT:
+        raise PipelineError(f"{path} is damaged: it has {size:,} bytes, more than any of its kind; {remedy}")
+    return path.read_text(encoding="utf-8")
+
+
 def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:
     """Read a JSON object that fits the schema.
 
@@ -190,7 +204,7 @@ def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:
         PipelineError: the file is missing or damaged; ends with the remedy, such as "run `dvc repro`".
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(read_bounded(path, remedy))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
     except (ValueError, RecursionError):

@@ -44,6 +44,7 @@ from pipeline.model.pretrained import load_pretrained
 from pipeline.model.processes import in_processes
 from pipeline.model.pseudo_labels import load_pseudo_labels
 from pipeline.model.word_vectors import require_fitting_vectors
+from pipeline.parallel import clear_deaths
 from pipeline.serving.folder import TRAINED_WITH, save
 from pipeline.stage import Inputs, run_stage
 from pipeline.sweeping.folders import require_separate
@@ -172,7 +173,7 @@ if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__, *TRAINED_ON)
     else:
-        with tidy_exit(), composing.clear_errors(), sweep_ended():
+        with tidy_exit(), composing.clear_errors(), sweep_ended(), clear_deaths():
             os.chdir(project_root())
             freeze_conf()
             ranks.adopt_slurm()

@@ -7,7 +7,7 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,8 @@ from pipeline.config import ArchiveCorpus, project_root
 from pipeline.corpus.fetch import fetch
 from pipeline.corpus.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.locations import local_files
-from pipeline.corpus.normal_form import GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
+from pipeline.corpus.normal_form import BATCH_BYTES, GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
+from pipeline.corpus.unpacking import REMEDY, unpacked
 from pipeline.errors import PipelineError, clear_refusals
 
 # Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
@@ -27,6 +28,10 @@ MAX_MEMBERS = 5_000_000
 MAX_TOTAL = 20 * 2**30
 MAX_NAME = 2**16
 """Bytes of a long name or other extra header of a member, which tarfile reads into memory."""
+MAX_HELD = LONGEST + 2**20
+"""Bytes of a member that are held: its text and its headers, of which there may be any number."""
+MAX_COMMON = 100
+"""Entries that headers set for all members after them, which tarfile remembers."""
 
 ROWS = 1024
 NEIGHBOURS = 50
@@ -82,10 +87,13 @@ def add_archive(corpus: ArchiveCorpus, normal_form: NormalForm) -> None:
     """
     path = _obtain(corpus)
     waiting: dict[str, list[Row]] = defaultdict(list)
+    held = Counter[str]()
     for split, row in reviews(path):
         waiting[split].append(row)
-        if len(waiting[split]) == ROWS:
+        held[split] += len(row.text)
+        if len(waiting[split]) == ROWS or held[split] > BATCH_BYTES:
             normal_form.add(split, _batch(split, waiting.pop(split)))
+            del held[split]
     for split, rows in waiting.items():
         normal_form.add(split, _batch(split, rows))
 
@@ -111,25 +119,34 @@ def reviews(path: Path) -> Iterator[tuple[str, Row]]:
     """
     total = 0
     try:
-        with clear_refusals(path), tarfile.open(path, tarinfo=_Member) as archive:
+        with (
+            clear_refusals(path),
+            unpacked(path, MAX_TOTAL, MAX_HELD) as stream,
+            tarfile.open(fileobj=stream, mode="r:", tarinfo=_Member) as archive,  # type: ignore[call-overload]
+        ):
             for count, member in enumerate(archive, 1):
                 total += member.size
                 if count > MAX_MEMBERS or total > MAX_TOTAL:
-                    raise PipelineError(f"{path} unpacks to far more than a corpus of reviews; give another archive")
+                    raise PipelineError(f"{path} unpacks to far more than a corpus of reviews; {REMEDY}")
+                if len(archive.pax_headers) > MAX_COMMON:
+                    raise PipelineError(f"{path}: headers set over {MAX_COMMON} entries for all members; {REMEDY}")
                 if found := _review(path, archive, member):
                     yield found
                 # tarfile remembers every member it has passed; the stubs do not know the list.
-                archive.members.clear()  # type: ignore[attr-defined]
+                archive.members.clear()
+                stream.held = 0
     # tarfile trusts the numbers and the text in headers: a wrong one ends in an error of any of these kinds
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError) as error:
-        raise PipelineError(f"{path} cannot be read as a tar archive ({error}); give another archive") from None
+    except (
+        *(tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, LookupError, RecursionError),
+    ) as error:
+        raise PipelineError(f"{path} cannot be read as a tar archive ({error}); {REMEDY}") from None
 
 
 def _review(path: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[str, Row] | None:
     """A member's split and review; None for a folder or one of the archive's other files."""
 
     def refused(problem: str) -> PipelineError:
-        return PipelineError(f"{path}: the member {member.name!r} {problem}; give another archive")
+        return PipelineError(f"{path}: the member {member.name!r} {problem}; {REMEDY}")
 
     if member.name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", member.name):
         raise refused("points outside the archive")

@@ -13,6 +13,11 @@ from pipeline.errors import PipelineError
 
 LONGEST = 10 * 2**20
 """Bytes of a review; the longest of the default corpus has 14,000."""
+BATCH_BYTES = 16 * 2**20
+"""Text that is held and written at a time, and at most one review more: a thousand of the longest would take 10 GB."""
+MAX_REVIEWS = 50_000_000
+MAX_BYTES = 20 * 2**30
+"""Text of a corpus: a file of a few kilobytes may hold more rows than fit on any disk."""
 SPLITS = ("train", "validation", "test", "unlabelled")
 """The files a corpus can have, in the order they are read."""
 LABELS = {0: "negative", 1: "positive"}
@@ -34,6 +39,7 @@ class NormalForm:
         self._folder = folder
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
+        self._rows = self._bytes = 0
         self._progress = tqdm(desc="reviews", unit="", disable=None)
 
     def add(self, split: str, rows: pa.RecordBatch) -> None:
@@ -42,9 +48,15 @@ class NormalForm:
         Rows whose text is null or blank are left out and counted as `empty_text`.
 
         Raises:
-            PipelineError: a text is longer than any review, or holds NUL characters, as misread UTF-16 does.
+            PipelineError: a text is longer than any review, or holds NUL characters, as misread UTF-16 does; or the
+                corpus becomes too large.
         """
         _require_reviews(split, rows)
+        self._rows += rows.num_rows
+        self._bytes += rows["text"].nbytes
+        if self._rows > MAX_REVIEWS or self._bytes > MAX_BYTES:
+            limit = f"{MAX_REVIEWS:,} reviews or {MAX_BYTES // 2**30} GB of text"
+            raise PipelineError(f"the corpus has more than {limit}; give a part of it")
         written = rows.filter(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(rows["text"]), ""), False))
         self.count_left_out("empty_text", rows.num_rows - written.num_rows)
         if split not in self._writers:

@@ -10,11 +10,14 @@ import pyarrow.parquet as pq
 from pyarrow import RecordBatch
 
 from pipeline.config import Config, require_same
+from pipeline.corpus import parquet
 from pipeline.corpus.normal_form import GROUP, LABELS, REVIEW, SPLITS, UNLABELLED
 from pipeline.errors import PipelineError, clear_refusals
 from pipeline.files import read_json
 from pipeline.text.dataset import CorpusInfo
 
+MAX_BYTES = 128 * 2**20
+"""Of a row group."""
 REMEDY = "fetch the corpus with `dvc repro data.dvc`"
 
 
@@ -69,10 +72,13 @@ class RowGroup:
         """The reviews.
 
         Raises:
-            PipelineError: the file is damaged, or holds something else than reviews.
+            PipelineError: the file is damaged, holds something else than reviews, or they take too much memory.
         """
         with _opened(self.path) as file:
-            rows = file.read_row_group(self.index, use_threads=False).combine_chunks().to_batches()[0]
+            rows = next(parquet.batches(self.path, file, self.rows, group=self.index, max_bytes=MAX_BYTES))
+        if rows.num_rows < self.rows:
+            size = f"over {MAX_BYTES // 2**20} MB"
+            raise PipelineError(f"{self.path}: row group {self.index + 1} unpacks to {size}; {REMEDY}")
         columns = _expected(self.name, rows.schema)
         for name in columns.names:
             _require(rows[name].null_count == 0, self.path, f"its column {name!r} lacks a value")

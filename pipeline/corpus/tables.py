@@ -5,11 +5,13 @@ anything that is not text written as JSON). Parquet columns keep their types.
 """
 
 import codecs
+import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import StringIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from pipeline.corpus import parquet
+from pipeline.corpus.normal_form import BATCH_BYTES
 from pipeline.errors import PipelineError
 
 ROWS = 1024
-"""Rows of a batch."""
+"""Rows of a batch, unless they take more than `BATCH_BYTES`."""
 BLOCK = 2 * 2**20
 """Bytes of a CSV file read at a time; no row may be longer."""
-LONGEST_LINE = 64 * 2**20
-"""Bytes of a line of a JSONL file."""
+LONGEST_LINE = 32 * 2**20
+"""Bytes of a line of a JSONL file: the longest review with each letter written as `\\u0000`."""
+MAX_COLUMNS = 10_000
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -48,6 +53,7 @@ def schema(path: Path) -> pa.Schema:
                 raise PipelineError(f"{path}: the ending {suffix!r} is unknown; give a file that ends in {endings}")
     if not found.names:
         raise PipelineError(f"{path} is empty; give a file with reviews")
+    _require_few(path, len(found.names))
     repeated = {name for name, times in Counter(found.names).items() if times > 1}
     if repeated:
         raise PipelineError(f"{path}: the column {min(repeated)!r} is there more than once; rename one")
@@ -68,8 +74,7 @@ def batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
                 yield from _jsonl_batches(path, columns)
             case ".parquet":
                 with pq.ParquetFile(path, pre_buffer=False) as file:
-                    for batch in file.iter_batches(ROWS, columns=columns.names):
-                        batch.validate(full=True)  # text that is not UTF-8
+                    for batch in parquet.batches(path, file, ROWS, columns.names):
                         yield batch.select(columns.names)
 
 
@@ -77,6 +82,13 @@ def _text_schema(path: Path) -> pa.Schema:
     with path.open("rb") as file:
         if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
             raise PipelineError(f"{path}: UTF-16, not UTF-8; convert the file to UTF-8")
+        file.seek(0)
+        header = StringIO(file.read(BLOCK).decode("latin-1"), newline="")
+    try:
+        columns = next(csv.reader(header, delimiter=DELIMITERS[path.suffix.lower()]), [])
+    except csv.Error as error:
+        raise PipelineError(f"{path}: the column names cannot be read ({error}); correct the first line") from None
+    _require_few(path, len(columns))  # pyarrow ends the process where they fit into no memory
     with _open_text(path, None) as reader:
         return pa.schema([(name, pa.string()) for name in reader.schema.names])
 
@@ -91,7 +103,13 @@ def _open_text(path: Path, columns: pa.Schema | None) -> pacsv.CSVStreamingReade
     )
 
 
-def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
+def _require_few(path: Path, columns: int) -> None:
+    if columns > MAX_COLUMNS:
+        raise PipelineError(f"{path} has {columns:,} columns; give a file of at most {MAX_COLUMNS:,}")
+
+
+def _json_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each row, and how many bytes its line has."""
     with path.open("rb") as file:
         for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
             if len(line) > LONGEST_LINE:
@@ -106,12 +124,13 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
             if row is not None and not isinstance(row, dict):
                 raise PipelineError(f'{path}, line {number}: not a JSON object; write {{"column": value, …}}')
             if row is not None:
-                yield row
+                yield row, len(line)
 
 
 def _jsonl_schema(path: Path) -> pa.Schema:
     kinds: dict[str, set[type]] = defaultdict(set)
-    for row in _json_rows(path):
+    for row, _ in _json_rows(path):
+        _require_few(path, max(len(kinds), len(row)))
         for name, value in row.items():
             kinds[name].add(type(value))
     return pa.schema({name: _common_type(found - {type(None)}) for name, found in kinds.items()})
@@ -129,8 +148,18 @@ def _common_type(kinds: set[type]) -> pa.DataType:
 
 def _jsonl_batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
     rows = _json_rows(path)
-    while batch := list(islice(rows, ROWS)):
+    while batch := list(_taken(rows)):
         yield pa.record_batch([_json_column(batch, field) for field in columns], schema=columns)
+
+
+def _taken(rows: Iterator[tuple[dict[str, Any], int]]) -> Iterator[dict[str, Any]]:
+    """The next rows that make a batch."""
+    size = 0
+    for row, length in islice(rows, ROWS):
+        yield row
+        size += length
+        if size > BATCH_BYTES:
+            return
 
 
 def _json_column(rows: Iterable[dict[str, Any]], field: pa.Field) -> pa.Array:

@@ -23,6 +23,8 @@ from pipeline.evaluation.scoring import Classifier, stream_texts
 from pipeline.files import existing_file
 from pipeline.text.cleaning import clean
 
+MAX_CHARACTERS = 2**28
+"""Of all pairs together, which are held."""
 COLUMNS = ("original", "edited", "original_label", "edited_label")
 SPELLINGS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
 
@@ -91,7 +93,12 @@ def _read(path: Path) -> list[Pair]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(COLUMNS)}")
     label_of = label_reader(SPELLINGS)
     batches = tables.batches(path, pa.schema([there.field(name) for name in COLUMNS]))
-    rows = [row for batch in batches for row in batch.to_pylist()]
+    rows, characters = [], 0
+    for row in (row for batch in batches for row in batch.to_pylist()):
+        rows.append(row)
+        characters += sum(len(str(row[name])) for name in COLUMNS)
+        if characters > MAX_CHARACTERS:
+            raise PipelineError(f"{path} holds more than {MAX_CHARACTERS:,} characters of pairs; give a part of it")
     if not rows:
         raise PipelineError(f"{path} holds no pairs; add some")
     return [_pair(row, f"{path}, pair {number}", label_of) for number, row in enumerate(rows, 1)]

@@ -38,6 +38,14 @@ def build_network(config: Model, vocab_size: int) -> Network:
     return deep if config.wide is None else WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits))
 
 
+def least_weights(config: Model, vocab_size: int) -> int:
+    """A lower bound of the number of weights, which is off by no more than a small factor: gates, directions."""
+    words = vocab_size * config.embedding_dim
+    if isinstance(config, BagOfWordsConfig):
+        return words
+    return words + config.hidden_dim * (config.embedding_dim + config.n_layers * config.hidden_dim)
+
+
 def deep_part(network: Network) -> SentimentRNN | BagOfWords:
     """The network without its wide path, if it has one."""
     return network.deep if isinstance(network, WideAndDeep) else network

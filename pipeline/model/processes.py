@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.model import ranks
 from pipeline.model.callbacks import LogMetrics
 from pipeline.model.hardware import Hardware, set_up_process
+from pipeline.parent import end_with
 
 Result = TypeVar("Result")
 Send = Callable[[str, object], None]
@@ -59,7 +59,9 @@ def in_processes(train: Callable[..., Result], hardware: Hardware, log_metrics: 
     inbox, outbox = context.Pipe(duplex=False)
     store = TCPStore(LOOPBACK, 0, is_master=True, wait_for_workers=False)
     processes = [
-        context.Process(target=_run, name=f"process {rank}", args=(rank, hardware, store.port, outbox, train))
+        context.Process(
+            target=_run, name=f"process {rank}", args=(rank, os.getpid(), hardware, store.port, outbox, train)
+        )
         for rank in range(hardware.processes)
     ]
     started = []
@@ -107,9 +109,11 @@ def _death(processes: Sequence[BaseProcess]) -> str | None:
     return None
 
 
-def _run(rank: int, hardware: Hardware, port: int, outbox: Connection, train: Callable[..., object]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt is the business of the process that started this one
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def _run(
+    rank: int, parent: int, hardware: Hardware, port: int, outbox: Connection, train: Callable[..., object]
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the business of the process that started this one
+    end_with(parent)
     os.environ.update(
         MASTER_ADDR=LOOPBACK,
         MASTER_PORT=str(port),
@@ -157,10 +161,3 @@ def _log(record: logging.LogRecord) -> None:
 
 def _ignore(_metrics: Mapping[str, float], _step: int) -> None:
     pass
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.corpus import parquet
 from pipeline.errors import PipelineError
 from pipeline.predicting.text_formats import ADDED, Answer, require_fitting_columns
 
@@ -36,9 +37,7 @@ def annotate(source: Path, target: Path, column: str, answer: Answer[Any]) -> No
 
 def _batches(file: pq.ParquetFile, source: Path) -> Iterator[pa.RecordBatch]:
     with _clear_errors(source):
-        for batch in file.iter_batches(ROWS):
-            batch.validate(full=True)  # text that is not UTF-8
-            yield batch
+        yield from parquet.batches(source, file, ROWS)
 
 
 def _answered(batch: pa.RecordBatch, column: str, written: pa.Schema, answer: Answer[Any]) -> pa.RecordBatch:

@@ -24,8 +24,8 @@ PLAIN = ".txt"
 ADDED = ("label", "probability")
 LONGEST_VALUE = 16 * 2**20
 """Characters of a value of a CSV file: more is taken for a quote that is not closed."""
-LONGEST_LINE = 64 * 2**20
-"""Bytes of a line of any file: a small compressed one may hold a line that fits into no memory."""
+LONGEST_LINE = 32 * 2**20
+"""Bytes of a line, and characters of a row: a small compressed file may hold one that fits into no memory."""
 
 
 def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: Answer[str]) -> Iterator[str]:
@@ -43,8 +43,7 @@ def delimited(
     Raises:
         PipelineError: there is no such column, a row does not fit the header, or the file is damaged.
     """
-    csv.field_size_limit(LONGEST_VALUE)
-    rows = csv.reader(_decoded(lines, name), delimiter=delimiter, strict=True)
+    rows = _Rows(lines, name, delimiter)
     try:
         header = next(rows, [])
         require_fitting_columns(name, header, column)
@@ -111,15 +110,46 @@ def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
             raise PipelineError(f"{name}, line {number}: not UTF-8; convert the file to UTF-8") from None
 
 
-def _with_text(rows: Iterator[list[str]], name: str, header: list[str], column: str) -> Iterator[tuple[list[str], str]]:
+class _Rows:
+    """The rows of a CSV file: each of bounded length, which may be many lines, as values have line breaks."""
+
+    def __init__(self, lines: Iterable[bytes], name: str, delimiter: str) -> None:
+        csv.field_size_limit(LONGEST_VALUE)
+        self._name = name
+        self._lines = _decoded(lines, name)
+        self._reader = csv.reader(self._counted(), delimiter=delimiter, strict=True)
+        self._length = 0
+        """Characters of the present row so far."""
+
+    @property
+    def line_num(self) -> int:
+        """The last line that was read, from 1."""
+        return self._reader.line_num
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._length = 0
+        return next(self._reader)
+
+    def _counted(self) -> Iterator[str]:
+        for line in self._lines:
+            self._length += len(line)
+            if self._length > LONGEST_LINE:
+                problem = f"a row is longer than {LONGEST_LINE // 2**20} MB; look for a quote that is not closed"
+                raise PipelineError(f"{self._name}, line {self.line_num}: {problem}")
+            yield line
+
+
+def _with_text(rows: _Rows, name: str, header: list[str], column: str) -> Iterator[tuple[list[str], str]]:
     place = header.index(column)
     for row in rows:
         if not row:
             continue
         if len(row) != len(header):
-            line = rows.line_num  # type: ignore[attr-defined]  # a csv.reader has it
             raise PipelineError(
-                f"{name}, line {line}: {len(row)} values, the header has {len(header)}; correct the line"
+                f"{name}, line {rows.line_num}: {len(row)} values, the header has {len(header)}; correct the line"
             )
         yield row, row[place]
 

@@ -9,10 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from pipeline import parent
 from pipeline.errors import PipelineError
 
 OF_THE_PROJECT = ("DVC_EXP_NAME", "DVC_ROOT")
 """Variables that would lead a command back to the project."""
+WATCHED = """
+import runpy, sys
+runpy.run_path(sys.argv[1])["end_with"](int(sys.argv[2]))
+del sys.argv[:3]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""Ends with this process, by this file whatever the clone's code is; then does as `python -m`."""
 
 
 @contextmanager
@@ -50,7 +58,8 @@ def succeeds(clone: Path, module: str, *arguments: str, quiet: bool = False, **v
     environment |= {"PYTHONPATH": str(clone), "MLFLOW_TRACKING_URI": store_uri(clone), "TMPDIR": str(clone.parent)}
     environment |= variables
     output = subprocess.DEVNULL if quiet else sys.stderr
-    command: Sequence[str] = [sys.executable, "-m", module, *arguments]
+    watched = [sys.executable, "-c", WATCHED, parent.__file__, str(os.getpid())]
+    command: Sequence[str] = [*watched, module, *arguments]
     process = None
     try:
         with _signals_wait():

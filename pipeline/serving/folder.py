@@ -16,7 +16,7 @@ from pipeline.checksum import folder_digest
 from pipeline.config import Config, Model, Section, TextConfig, require_same
 from pipeline.errors import PipelineError
 from pipeline.files import Record, first_problem, read_json, replace, write_json
-from pipeline.model.build import Network, build_network
+from pipeline.model.build import Network, build_network, least_weights
 from pipeline.model.scoring import Calibration
 from pipeline.model.weights import read_weights
 from pipeline.text.vocabulary import Vocabulary
@@ -146,13 +146,15 @@ def load(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     vocabulary = Vocabulary.load(folder / "vocab.json")
     path = folder / "model.safetensors"
     weights = read_weights(path, "make the folder again")
+    misfit = PipelineError(f"{path} does not fit config.json and vocab.json beside it; make the folder again")
+    # before anything is built: what config.json asks for may fit into no memory
+    if sum(weight.numel() for weight in weights.values()) < least_weights(info.model, len(vocabulary)):
+        raise misfit
     try:
         network = build_network(info.model, len(vocabulary))
         network.load_state_dict(weights)
-    except RuntimeError:  # also of a size that fits into no memory
-        raise PipelineError(
-            f"{path} does not fit config.json and vocab.json beside it; make the folder again"
-        ) from None
+    except RuntimeError:
+        raise misfit from None
     return network.eval(), vocabulary, info
 
 

@@ -1,7 +1,6 @@
 """A trained model in use: texts in, probabilities out."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -17,6 +16,8 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
 """Texts held at a time: enough to make batches of like length."""
+CHUNK_CHARACTERS = 16 * 2**20
+"""Of them, and at most one text more."""
 
 Row = TypeVar("Row")
 
@@ -68,8 +69,8 @@ class Predictor:
         return np.array([prediction.probability for prediction in self(texts)], dtype=np.float32)
 
     def stream(self, rows: Iterable[tuple[Row, str]]) -> Iterator[tuple[Row, Prediction]]:
-        """Yield anything that comes with a text with the answer to it, in order, with `CHUNK_SIZE` rows in memory."""
-        for chunk in _chunks(rows, CHUNK_SIZE):
+        """Yield anything that comes with a text with the answer to it, in order, with a chunk of rows in memory."""
+        for chunk in _chunks(rows):
             probabilities = self._score([text for _, text in chunk])
             labels = self.labels(probabilities)
             for (row, _), label, probability in zip(chunk, labels, probabilities.tolist(), strict=True):
@@ -85,7 +86,13 @@ class Predictor:
         return self.info.calibration.probabilities(logits)
 
 
-def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while chunk := list(islice(iterator, size)):
+def _chunks(rows: Iterable[tuple[Row, str]]) -> Iterator[list[tuple[Row, str]]]:
+    chunk, characters = [], 0
+    for row, text in rows:
+        chunk.append((row, text))
+        characters += len(text)
+        if len(chunk) == CHUNK_SIZE or characters > CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk

@@ -99,7 +99,7 @@ def _open(composed: DictConfig) -> None:
         folder=str(folder.resolve()),
         inputs={str(path): digest for path, digest in inputs.digests.items()},
         code=code,
-        process=os.getpid(),
+        process=None if launcher == "SlurmLauncher" else os.getpid(),
     )
     session.hand_over()
     at_end(partial(_end, config, session, name, lock))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.config import WORKSPACE, Config
 from pipeline.errors import PipelineError
+from pipeline.parent import end_with
 from pipeline.stage import Inputs
 from pipeline.tracking.provenance import code_digest
 
@@ -41,8 +42,8 @@ class Session:
     """Digests, by path, of what trials may be trained on."""
     code: str
     """Digest of the code."""
-    process: int
-    """The process that runs the sweep."""
+    process: int | None
+    """The sweep's own, with which its trials end; None where they outlive it, as jobs of SLURM's do."""
 
     def require_unchanged(self, config: Config) -> Inputs:
         """Return the inputs of a trial, which must be what they were when the sweep began.
@@ -59,6 +60,11 @@ class Session:
     def hand_over(self) -> None:
         """Make it known to the trials: launchers pass the environment on."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
+
+    def end_trials(self) -> None:
+        """See to it that this process, where it is a trial's own, ends with the sweep's."""
+        if self.process not in (None, os.getpid()):
+            end_with(self.process)
 
 
 def present_session() -> Session:

@@ -92,6 +92,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         expect_requeue()
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
+        trial.sweep.end_trials()
         folder = Path(hydra_config.runtime.output_dir)
         require_separate("hydra.sweep.subdir", folder)
         if folder.is_relative_to(project_root()):

@@ -7,6 +7,7 @@ follow. A word may hold spaces itself, as a few of glove.840B do.
 import gzip
 import zlib
 from collections.abc import Iterator, Set
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ from tqdm import tqdm
 
 from pipeline.errors import PipelineError, clear_refusals
 
+LONGEST_LINE = 2**20
+"""Bytes: 40,000 numbers of 25 characters. A small compressed file may hold a line that fits into no memory."""
 FORMAT = "each line is a word and its numbers, separated by spaces, in UTF-8"
 
 
@@ -58,7 +61,9 @@ def _entries(path: Path) -> Iterator[_Entry]:
     size = 0
     try:
         with clear_refusals(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
+                if len(line) > LONGEST_LINE:
+                    raise _wrong(path, number, f"longer than {LONGEST_LINE // 2**20} MB; {FORMAT}")
                 fields = line.split()
                 if number == 1 and len(fields) == 2 and all(field.isdigit() and len(field) < 10 for field in fields):
                     size = int(fields[1])

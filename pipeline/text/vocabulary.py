@@ -11,7 +11,7 @@ from torchtext.vocab import Vocab
 
 from pipeline.config import TextConfig
 from pipeline.errors import PipelineError
-from pipeline.files import write_json
+from pipeline.files import read_bounded, write_json
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 
@@ -40,7 +40,7 @@ class Vocabulary:
             PipelineError: the file is missing or is no vocabulary.
         """
         try:
-            words = json.loads(path.read_text(encoding="utf-8"))
+            words = json.loads(read_bounded(path, "make the folder again"))
         except FileNotFoundError:
             raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
         except (ValueError, RecursionError):

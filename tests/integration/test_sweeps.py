@@ -57,6 +57,22 @@ def test_trials_at_once_divide_the_cores_and_one_that_fails_stops_no_other(proje
     assert (params["hardware.threads"], params["trainer.threads"]) == (share, "None")
 
 
+def test_the_trials_of_a_killed_sweep_end_with_it(project, tmp_path):
+    at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "training.epochs=500")
+    command = (*SWEEP, *at_once, "training.max_reviews=32,64")
+    with (tmp_path / "log").open("w") as log, subprocess.Popen(command, cwd=project.root, stdout=log) as sweep:
+        deadline = time.monotonic() + 300
+        while (tmp_path / "log").read_text().count("MLflow run max_reviews=") < 2:
+            assert sweep.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        trials = psutil.Process(sweep.pid).children(recursive=True)
+        sweep.kill()
+    alive = psutil.wait_procs(trials, 60)[1]
+    for trial in alive:
+        trial.kill()
+    assert not alive
+
+
 def test_a_killed_search_goes_on_with_what_it_would_have_tried(project):
     with project.root.with_name("log").open("w") as output:
         first = subprocess.Popen(TPE, cwd=project.root, stdout=output, stderr=subprocess.STDOUT)

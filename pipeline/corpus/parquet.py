@@ -1,0 +1,246 @@
+"""Parquet files of unknown origin, read in batches of bounded memory.
+
+A file of a few kilobytes may unpack to any size: a page of zeros, a dictionary with one long value that stands in a
+million rows. What the footer says of sizes may be false, and pyarrow allocates what a page's header asks for. So these
+headers are read first. A value is never larger than the largest page of its column, so that tells how many rows may be
+decoded at a time.
+"""
+
+from collections.abc import Iterator
+from io import SEEK_CUR
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.corpus.normal_form import BATCH_BYTES
+from pipeline.errors import PipelineError
+
+MAX_ROWS = 100_000_000
+MAX_PAGES = 256 * 2**20
+"""Bytes that the largest pages and the dictionaries of all columns of a row group take together."""
+MAX_DECODED = 128 * 2**20
+"""Bytes that rows decoded at a time take at most, unless a single row takes more."""
+ROWS = 1024
+REMEDY = "write it anew with smaller pages and row groups, as pandas and pyarrow do"
+
+STRINGS = {"BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"}
+POINTER = 16
+"""Bytes of a value that is no string, and those that Arrow takes for each value of a dictionary beside the value."""
+
+# of parquet.thrift
+SIZE, PACKED_SIZE, DATA, DICTIONARY, DATA_V2 = 2, 3, 5, 7, 8
+"""Fields of the header of a page."""
+VALUES = 1
+"""Field of each of the last three."""
+ENCODINGS = {DATA: 2, DATA_V2: 4}
+PREFIXES = 7
+"""The encoding in which a value may repeat the beginning of the one before it."""
+
+
+class _Pages(NamedTuple):
+    """Those of a column in a row group."""
+
+    largest: int
+    """Bytes."""
+    dictionary: int
+    """Bytes, as Arrow holds it."""
+    values: int
+    prefixes: bool
+    """Whether values repeat the beginnings of others."""
+
+
+def batches(
+    path: Path,
+    file: pq.ParquetFile,
+    rows: int,
+    columns: list[str] | None = None,
+    group: int | None = None,
+    max_bytes: int = BATCH_BYTES,
+) -> Iterator[pa.RecordBatch]:
+    """Read a file, or one of its row groups, in batches of `rows` rows, and of fewer where rows are large.
+
+    Args:
+        path: of the file.
+        file: the same, open, without pre-buffering: that would keep all that was read.
+        rows: of each batch but the last, unless they take more than `max_bytes`.
+        columns: None for all.
+        group: None for all.
+        max_bytes: of a batch; exceeded by less than what is decoded at a time.
+
+    Raises:
+        PipelineError: the file would take too much memory.
+        pa.ArrowException: the file is damaged, or a text is not UTF-8.
+    """
+    waiting: list[pa.RecordBatch] = []
+    held = size = 0
+    for batch in _decoded(path, file, rows, columns, group):
+        batch.validate(full=True)  # text that is not UTF-8
+        waiting.append(batch)
+        held += batch.num_rows
+        size += _bytes(batch)
+        while held >= rows or size > max_bytes:
+            joined = _joined(waiting)
+            yield joined[:rows]
+            waiting = [joined[rows:]] if held > rows else []
+            held = max(0, held - rows)
+            size = sum(map(_bytes, waiting))
+    if waiting:
+        yield _joined(waiting)
+
+
+def _decoded(
+    path: Path, file: pq.ParquetFile, rows: int, columns: list[str] | None, group: int | None
+) -> Iterator[pa.RecordBatch]:
+    groups = range(file.num_row_groups) if group is None else [group]
+    total = sum(file.metadata.row_group(index).num_rows for index in groups)
+    if total > MAX_ROWS:
+        raise PipelineError(f"{path} has {total:,} rows; give a file of at most {MAX_ROWS:,}")
+    for index in groups:
+        row = _largest_row(path, file, columns, index)
+        yield from file.iter_batches(min(max(1, MAX_DECODED // max(1, row)), rows), row_groups=[index], columns=columns)
+
+
+def _largest_row(path: Path, file: pq.ParquetFile, columns: list[str] | None, group: int) -> int:
+    """Bytes that a row of a group takes at most.
+
+    Raises:
+        PipelineError: decoding takes too much memory, however few rows at a time.
+    """
+    described = file.metadata.row_group(group)
+    pages = row = 0
+    with path.open("rb") as raw:
+        for index in range(described.num_columns):
+            chunk, column = described.column(index), file.schema.column(index)
+            if columns is not None and not any(f"{column.path}.".startswith(f"{name}.") for name in columns):
+                continue
+            found = _measured(path, raw, chunk)
+            pages += found.largest + found.dictionary
+            row += max(found.largest, found.dictionary, column.length) if chunk.physical_type in STRINGS else POINTER
+            if column.max_repetition_level:
+                pages += _nested(path, column, group, found)
+            if max(pages, row) > MAX_PAGES:
+                megabytes = max(pages, row) // 2**20
+                raise PipelineError(f"{path}: row group {group + 1} takes {megabytes:,} MB to read; {REMEDY}")
+    return row
+
+
+def _nested(path: Path, column: pq.ColumnSchema, group: int, pages: _Pages) -> int:
+    """Bytes that the values of a column of lists take at most, which one row may hold all."""
+    size = pages.values * POINTER
+    if column.physical_type not in STRINGS or size > MAX_PAGES:
+        return size
+    if pages.prefixes:
+        return pages.values * pages.largest
+    largest = 0
+    # as indices into a dictionary the values are small, however long and often one of them stands there
+    with pq.ParquetFile(path, read_dictionary=[column.path], pre_buffer=False) as file:
+        for batch in file.iter_batches(ROWS, row_groups=[group], columns=[column.path]):
+            leaf = batch.column(0)
+            while pa.types.is_nested(leaf.type):
+                leaf = leaf.field(0) if pa.types.is_struct(leaf.type) else leaf.flatten()
+            largest = max(largest, _text_bytes(leaf))
+    return size + largest
+
+
+def _measured(path: Path, raw: BinaryIO, chunk: pq.ColumnChunkMetaData) -> _Pages:
+    """Read the headers of the pages that Arrow is going to read: until all values are there."""
+    place = chunk.data_page_offset
+    if chunk.dictionary_page_offset:
+        place = min(place, chunk.dictionary_page_offset)
+    end = place + chunk.total_compressed_size
+    values = largest = dictionary = 0
+    prefixes = False
+    try:
+        while values < chunk.num_values and place < end:
+            raw.seek(place)
+            header = _struct(raw)
+            if DICTIONARY in header:
+                dictionary = max(dictionary, header[SIZE] + POINTER * header[DICTIONARY][VALUES])
+            largest = max(largest, header[SIZE])
+            for kind, encoding in ENCODINGS.items():
+                if kind in header:
+                    values += header[kind][VALUES]
+                    prefixes |= header[kind][encoding] == PREFIXES
+            place = raw.tell() + header[PACKED_SIZE]
+    except (ValueError, KeyError, TypeError, OSError):
+        raise PipelineError(f"{path} is damaged: {chunk.path_in_schema!r} has no page at byte {place:,}") from None
+    return _Pages(largest, dictionary, values, prefixes)
+
+
+def _struct(raw: BinaryIO, depth: int = 0) -> dict[int, Any]:
+    """Read a struct of Thrift's compact protocol: its integers of 32 bits and its structs, by field.
+
+    Fields of other types are passed over, as Arrow does where it expects an integer of 32 bits.
+
+    Raises:
+        ValueError: it is none, or holds what no header of a page does: a negative integer, a field twice.
+    """
+    fields: dict[int, Any] = {}
+    number = 0
+    while kind := _byte(raw):
+        number = number + (kind >> 4) if kind >> 4 else _integer(raw)
+        if number in fields or depth > 2:
+            raise ValueError
+        fields[number] = None
+        match kind & 15:
+            case 1 | 2:  # true, false
+                pass
+            case 3:
+                _byte(raw)
+            case 4 | 6:  # 16 and 64 bits
+                _varint(raw)
+            case 5:
+                fields[number] = _integer(raw)
+            case 7:
+                raw.seek(8, SEEK_CUR)
+            case 8:  # bytes
+                raw.seek(_varint(raw), SEEK_CUR)
+            case 12:
+                fields[number] = _struct(raw, depth + 1)
+            case _:
+                raise ValueError
+    return fields
+
+
+def _integer(raw: BinaryIO) -> int:
+    value = _varint(raw)
+    if value & 1:
+        raise ValueError
+    return value >> 1
+
+
+def _varint(raw: BinaryIO) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = _byte(raw)
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value
+    raise ValueError
+
+
+def _byte(raw: BinaryIO) -> int:
+    (byte,) = raw.read(1)  # none at the end: a ValueError
+    return byte
+
+
+def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
+    if len(parts) == 1:
+        return parts[0]
+    (joined,) = pa.Table.from_batches(parts).combine_chunks().to_batches()
+    return joined
+
+
+def _bytes(batch: pa.RecordBatch) -> int:
+    """What a batch takes where its dictionaries are written out."""
+    return sum(_text_bytes(each) if pa.types.is_dictionary(each.type) else each.nbytes for each in batch.columns)
+
+
+def _text_bytes(column: pa.DictionaryArray) -> int:
+    if pa.types.is_primitive(column.type.value_type):
+        return int(column.nbytes)
+    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+    return int(pc.sum(lengths).as_py() or 0)

@@ -1,0 +1,46 @@
+"""A process that ends with the one it works for, however that may end: nobody waits for its work any more.
+
+Standard library only: `pipeline.reproduction.clone` also loads this file beside the code of another commit.
+"""
+
+import os
+import select
+import threading
+import time
+from functools import cache
+
+POLL_SECONDS = 1
+
+
+@cache
+def end_with(process: int) -> None:
+    """End this process when `process`, of the same machine, has ended. Nothing is cleared away, as by a SIGKILL."""
+    threading.Thread(target=_follow, args=(process,), name=f"end with {process}", daemon=True).start()
+
+
+def _follow(process: int) -> None:
+    _wait_for_end(process)
+    os._exit(1)
+
+
+def _wait_for_end(process: int) -> None:
+    try:
+        # Linux alone has these: they know of the end at once, and never take a later process of the same number for it
+        descriptor = os.pidfd_open(process)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        while _exists(process):
+            time.sleep(POLL_SECONDS)
+    else:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        ended.poll()
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, PermissionError):  # no more, or another user's by now
+        return False
+    return True
