@@ -14,6 +14,7 @@ from pipeline.checksum import content_digest
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError
+from pipeline.parent import end_with
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, 
         workspace = configuration.WORKSPACE
         params = workspace / "params.yaml"
         inputs = Inputs.note(params, *(workspace / path for path in reads))
-        pipeline_lock.require_own(workspace, pipeline_lock.dvc_process(), inputs.digests[params])
+        dvc = pipeline_lock.dvc_process()
+        pipeline_lock.require_own(workspace, dvc, inputs.digests[params])
+        if dvc is not None:
+            end_with(dvc.pid)  # or it would write its outputs into the next command's work
         config = load_params(params)
         inputs.require_unchanged()  # since the digests were taken, before anything is concluded from it
         stage(config, inputs)

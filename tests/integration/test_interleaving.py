@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -170,6 +171,17 @@ def test_params_that_change_under_a_stage_are_one_line_and_no_result(
 def stage_outputs(project: Project, stage: str) -> list[str | dict[str, object]]:
     described = yaml.safe_load((project.root / "dvc.yaml").read_text())["stages"][stage]
     return [*described["outs"], *described.get("metrics", [])]
+
+
+def test_a_stage_ends_with_the_dvc_that_runs_it(project: Project, tmp_path: Path) -> None:
+    edit(project, "conf/experiment/tiny.yaml", "lr: 1e-2", "lr: 2e-2")
+    with paused(project, tmp_path / "pause", ["train"], "dvc", "repro", "train") as first:
+        first.wait_for("train")
+        (stage,) = psutil.Process(first.process.pid).children()
+        first.process.kill()
+        stage.wait(60)
+    project.run("dvc", "repro")  # the lock has ended with it
+    assert model_config(project)["training"]["lr"] == 0.02
 
 
 def test_a_model_checked_out_behind_the_pipelines_back_is_noticed_and_mended(project: Project) -> None:
