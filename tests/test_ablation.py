@@ -10,7 +10,7 @@ from pipeline.errors import PipelineError
 from pipeline.tracking.finished import FinishedRun
 from pipeline.tracking.sweep import PARENT_TAG
 from tests.conftest import Project
-from tests.test_register import fresh_database, store  # noqa: F401
+from tests.test_register import fresh_database, misleading, store  # noqa: F401
 
 SMALL_CORPUS = (  # that of the fixture's `experiment=tiny`
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),

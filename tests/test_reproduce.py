@@ -22,7 +22,7 @@ from pipeline.reproduction.record import find_training
 from pipeline.tracking.finished import FinishedRun
 from pipeline.tracking.provenance import code_digest, git_commit
 from pipeline.tracking.sweep import OBJECTIVE
-from tests.test_register import fresh_database, store  # noqa: F401
+from tests.test_register import fresh_database, misleading, store  # noqa: F401
 
 MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
 HARDWARE = {"hardware.device": "cpu", "hardware.precision": "32-true", "hardware.threads": "3"}
@@ -77,7 +77,8 @@ def test_a_run_that_cannot_be_made_again_is_refused(store, run, said):  # noqa: 
         ("models:/sentiment/7", "has no such version; `make ui` shows those there are"),
     ],
 )
-def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch):  # noqa: F811, ARG001
+def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     monkeypatch.setattr(sys, "argv", ["reproduce", name])
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end:
