@@ -5,20 +5,20 @@ DVC has no hook of its own there, but it composes with Hydra, and Hydra calls th
 """
 
 import sys
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import psutil
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from pipeline.errors import PipelineError
+from pipeline.hydra_search_path import conf_folder
 from pipeline.pipeline_lock import Holder, acquire
 
 DVC_COMPOSES = "dvc.utils.hydra"
 """Imported by DVC alone, when it is about to compose."""
-ELSEWHERE = {"--queue", "--temp"}
-"""Options with which the stages run in a copy: the lock must be free, for the copy is made of this checkout."""
+IN_A_COPY = "--temp"
+"""The option with which the process goes on to run the stages, but in a copy: made of this checkout, whose lock must be
+free, but need not stay so. (With `--queue` it ends as soon as it has rewritten params.yaml and put it back.)"""
 
 
 class ExperimentLock(SearchPathPlugin):
@@ -34,10 +34,10 @@ class ExperimentLock(SearchPathPlugin):
             return
         from dvc.exceptions import DvcException  # and DVC only in its own process
 
-        conf = next(entry.path for entry in search_path.get_path() if entry.provider == "main")
-        workspace = Path(unquote(urlsplit(conf).path)).parent
-        here = None if ELSEWHERE & set(sys.argv) else Holder.of(psutil.Process())
+        conf = conf_folder(search_path)
+        assert conf is not None  # DVC names it
+        holder = None if IN_A_COPY in sys.argv else Holder.of(psutil.Process())
         try:
-            acquire(workspace, here)
+            acquire(conf.parent, holder)
         except PipelineError as error:
             raise DvcException(str(error)) from None

@@ -8,14 +8,14 @@ import re
 import sys
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
+import yaml
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from pipeline.credentials import holds_secret, refusal_of, secret_keys
+from pipeline.credentials import holds_secret, refusal_of, secret_keys, sets_secret
 from pipeline.errors import PipelineError
+from pipeline.hydra_search_path import conf_folder
 
 OVERRIDE = re.compile(r"(?:-S|--set-param=)?(?:params\.yaml:)?[+~]*(?P<key>\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
 
@@ -31,20 +31,30 @@ class NoSecrets(SearchPathPlugin):
         """
         for argument in sys.argv[1:]:
             override = OVERRIDE.fullmatch(argument)
-            if override and secret_keys({override["key"]: override["value"]}):
+            if override and (secret_keys({override["key"]: override["value"]}) or sets_secret(override["value"])):
                 _refuse(override["key"])
             if holds_secret(argument):
                 _refuse("the command line")
-        for element in search_path.get_path():
-            if element.provider == "main":
-                _refuse_in(Path(url2pathname(urlsplit(element.path).path)))
+        if (conf := conf_folder(search_path)) is not None:
+            _refuse_in(conf)
 
 
 def _refuse_in(conf: Path) -> None:
     for file in sorted(conf.rglob("*.yaml")):
-        for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        name, text = f"{conf.name}/{file.relative_to(conf)}", file.read_text(encoding="utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), 1):
             if not line.lstrip().startswith("#") and holds_secret(line):
-                _refuse(f"{conf.name}/{file.relative_to(conf)}, line {number}", in_git="git gc --prune=now")
+                _refuse(f"{name}, line {number}", in_git="git gc --prune=now")
+        for key in _secret_keys(text):
+            _refuse(f"{name}, {key}", in_git="git gc --prune=now")
+
+
+def _secret_keys(text: str) -> list[str]:
+    """Return the keys with a secret in the text of a file; none where it is not YAML, which Hydra will refuse."""
+    try:
+        return secret_keys(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, ValueError):
+        return []
 
 
 def _refuse(place: str, in_git: str = "") -> NoReturn:

@@ -15,13 +15,18 @@ _NAME = (
 """Names of secrets; `passfile`, `sslkey` and the like name files, and are none."""
 _NAMED = re.compile(rf"(?<![\w%.-])({_NAME})=[^&\s]+", re.IGNORECASE)
 _KEY = re.compile(_NAME, re.IGNORECASE)
+_VARIABLE = r"(?<![\w%-])[\w-]*(?:password|passwd|passphrase|secret|token|(?:api|access)[-_]?key)"
+"""Names that mean a secret in any text, such as `export MLFLOW_TRACKING_PASSWORD=…`."""
 _USER_INFO = re.compile(r"://[^\s/]\S*@")
 _SECRET = re.compile(
     r"://[^\s:/@?#]*:(?!\d*(?:[/?#\s]|$))[^@\n]+@"  # a password, but not a port that an @ happens to follow
+    r"|(?<!http)(?<!https)(?<!hdfs)(?<!artifacts)://[^\s:/@?#]*:\d+[/?#][^@\s]*@"  # a database's may look like a port
     r"|\bhttps?://[^/?#\s@]+@"  # a user name: for many servers a token
-    rf"|://\S*[?&;]{_NAME}=[^&\s]",
+    rf"|://\S*[?&;]{_NAME}=[^&\s]"
+    rf"|{_VARIABLE}=[\"']?[^&\s\"'$]",  # but not `TOKEN=$OTHER`
     re.IGNORECASE,
 )
+_ENTRY = re.compile(rf"\{{(?:.*,)?\s*[\"']?{_NAME}[\"']?\s*:\s*[^\s,}}]", re.IGNORECASE | re.DOTALL)
 _REMEDIES = {
     "tracking.uri": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or for a database MLFLOW_TRACKING_URI, "
     "instead",
@@ -35,8 +40,13 @@ def masked(text: str) -> str:
 
 
 def holds_secret(text: str) -> bool:
-    """Tell whether a URI in the text holds a password, a token or a key."""
+    """Tell whether a text holds a password, a token or a key: in a URI, or as `PASSWORD=…`."""
     return bool(_SECRET.search(text))
+
+
+def sets_secret(text: str) -> bool:
+    """Tell whether a dictionary that is written in a text, as in `tracking={password: …}`, has a key for a secret."""
+    return bool(_ENTRY.search(text))
 
 
 def secret_keys(values: Any) -> list[str]:

@@ -13,13 +13,19 @@ POLL_SECONDS = 1
 
 
 @cache
-def end_with(process: int) -> None:
-    """End this process when `process`, of the same machine, has ended. Nothing is cleared away, as by a SIGKILL."""
-    threading.Thread(target=_follow, args=(process,), name=f"end with {process}", daemon=True).start()
+def end_with(process: int, grace: float = 0) -> None:
+    """End this process when `process`, of the same machine, has ended. Nothing is cleared away, as by a SIGKILL.
+
+    Args:
+        process: its number.
+        grace: seconds for what this process may be doing to end by itself, as after a signal to both of them.
+    """
+    threading.Thread(target=_follow, args=(process, grace), name=f"end with {process}", daemon=True).start()
 
 
-def _follow(process: int) -> None:
+def _follow(process: int, grace: float) -> None:
     _wait_for_end(process)
+    time.sleep(grace)
     os._exit(1)
 
 

@@ -5,7 +5,7 @@ busy. This lock is taken when a command composes its configuration, and held for
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import psutil
 from filelock import FileLock
@@ -15,8 +15,6 @@ from pipeline.files import Record, read_json, write_json
 
 STAGE_VARIABLE = "DVC_STAGE"
 """Set by DVC for the commands of stages."""
-SHELLS = {"sh", "bash", "dash", "zsh", "fish", "ksh"}
-"""DVC starts a stage's command in one, which may have made room for the command."""
 
 
 class Holder(Record):
@@ -24,14 +22,14 @@ class Holder(Record):
 
     pid: int
     started: float
-    """Seconds since 1970: another process may get the same number later."""
+    """Seconds after the machine was: another process may get the same number later, and clocks may be set."""
     params: str | None = None
     """SHA-256 of the params.yaml it runs; None before that is composed."""
 
     @classmethod
     def of(cls, process: psutil.Process) -> "Holder":
         """The holder that a process is, or would be."""
-        return cls(pid=process.pid, started=process.create_time())
+        return cls(pid=process.pid, started=process.create_time() - psutil.boot_time())
 
     def is_same(self, other: "Holder | None") -> bool:
         """Tell whether both are one process."""
@@ -90,11 +88,21 @@ def require_own(workspace: Path, holder: Holder | None, params: str | None) -> N
 
 
 def dvc_process() -> Holder | None:
-    """The DVC process that runs this command as a stage; None where none does."""
+    """The DVC process that runs this command as a stage; None where none does.
+
+    It is not always the parent: DVC starts a command in the user's shell, and a command may be wrapped in another.
+    """
     if STAGE_VARIABLE not in os.environ:
         return None
-    parents = psutil.Process().parents()
-    return next((Holder.of(process) for process in parents if process.name() not in SHELLS), None)
+    return next((Holder.of(process) for process in psutil.Process().parents() if _is_dvc(process)), None)
+
+
+def _is_dvc(process: psutil.Process) -> bool:
+    """Tell whether a process was started as `dvc …`, `python …/dvc …` or `python -m dvc …`."""
+    try:
+        return any(PurePath(argument).stem == "dvc" for argument in process.cmdline()[:3])
+    except psutil.Error:  # another user's
+        return False
 
 
 def _require_free(workspace: Path, holder: Holder | None) -> None:

@@ -27,7 +27,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.compose import compose_config
 from pipeline.config import WORKSPACE, TrackingConfig, load_params
 from pipeline.errors import PipelineError
-from pipeline.files import write_text
+from pipeline.files import Record, read_json, write_text
 from pipeline.reproduction.clone import store_uri, succeeds, temporary_clone
 from pipeline.reproduction.comparison import pair, table, verdict
 from pipeline.reproduction.data import bring_data, bring_files
@@ -35,12 +35,17 @@ from pipeline.reproduction.record import WEIGHTS, changed_environment, find_trai
 from pipeline.tracking.finished import FinishedRun, find_finished, read_config
 from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
 from pipeline.tracking.store import Store, connect, default_tracking_uri
-from pipeline.tracking.training_record import read_training_record
 
 NO_PART = ("compose", "download", "register")
 """Stages that are no part of making a model from data and judging it."""
 
 log = logging.getLogger(__name__)
+
+
+class RunOfAnyCommit(Record):
+    """The part of `run.json` that the code of every commit writes."""
+
+    run_id: str
 
 
 def main(name: str, chosen: str | None, tolerance: float) -> bool:
@@ -167,7 +172,7 @@ def trained_again(tracking: TrackingConfig, store: Store, clone: Path) -> Finish
     Raises:
         PipelineError: it is not there.
     """
-    run_id = read_training_record(clone / "artifacts" / "run.json", "the training did not end well").run_id
+    run_id = read_json(clone / "artifacts" / "run.json", RunOfAnyCommit, "the training did not end well").run_id
     with default_tracking_uri(replace(store, uri=store_uri(clone))):
         of_clone = connect(tracking)
     found = find_finished(of_clone, run_id)

@@ -16,6 +16,9 @@ from pipeline.config import Config, load_params
 from pipeline.errors import PipelineError
 from pipeline.parent import end_with
 
+GRACE = 10
+"""Seconds in which a stage whose DVC has ended may end by itself, as after a signal to both."""
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -58,7 +61,7 @@ def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, 
         dvc = pipeline_lock.dvc_process()
         pipeline_lock.require_own(workspace, dvc, inputs.digests[params])
         if dvc is not None:
-            end_with(dvc.pid)  # or it would write its outputs into the next command's work
+            end_with(dvc.pid, GRACE)  # or it would write its outputs into the next command's work
         config = load_params(params)
         inputs.require_unchanged()  # since the digests were taken, before anything is concluded from it
         stage(config, inputs)

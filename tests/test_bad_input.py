@@ -84,6 +84,10 @@ def test_the_page_lists_every_case_and_what_is_said():
             ["pipeline.train", "-m", "seed=1,2", "hydra.sweep.dir=artifacts"],
             "error: hydra.sweep.dir: .*/artifacts is for",
         ),
+        (
+            ["pipeline.train", "hydra.mode=MULTIRUN", "seed=1,2"],
+            "error: -m: its trials would read .*/conf each anew; ask",
+        ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],
 )

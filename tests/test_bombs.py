@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -87,6 +88,51 @@ def test_batches_are_of_the_same_rows_however_few_are_decoded_at_a_time(
     assert [batch.num_rows for batch in batches] == [1024, 1024, 1024, 1024, 904]
     assert pa.Table.from_batches(batches).to_pylist() == TABLE.to_pylist()
     assert group["stars"].to_pylist() == list(range(1700, 3400))
+
+
+NUMBERS = np.random.default_rng(0).random(10**5)
+WORDS = pa.array(["good", "poor"] * 500)
+
+
+def lists_of(values: pa.Array, length: int) -> pa.ListArray:
+    return pa.ListArray.from_arrays(np.arange(0, len(values) + 1, length, np.int32), values)
+
+
+@pytest.mark.parametrize(
+    ("table", "limit"),
+    [
+        (pa.table({f"{n}": NUMBERS for n in range(20)}), 2 * MB),
+        (pa.table({f"{n}": NUMBERS.astype(str) for n in range(5)}), 2 * MB),
+        (pa.table({"embedding": lists_of(pa.array(NUMBERS, pa.float32()), 100)}), MB // 2),
+        (pa.table({"words": lists_of(pa.array(NUMBERS.astype(str)), 100)}), 2 * MB),
+        (pa.table({"prices": lists_of(WORDS.dictionary_encode().indices.cast(pa.decimal128(12, 2)), 10)}), MB // 2),
+        (pa.table({"codes": lists_of(WORDS.cast(pa.binary()).cast(pa.binary(4)), 10)}), MB // 2),
+        (pa.table({"code": WORDS.cast(pa.binary()).cast(pa.binary(4)).dictionary_encode()}), MB // 2),
+    ],
+    ids=["wide", "wide of texts", "embeddings", "lists of words", "lists of decimals", "lists of codes", "codes"],
+)
+@pytest.mark.parametrize("checksums", [False, True])
+def test_an_ordinary_table_is_no_bomb(
+    table: pa.Table, limit: int, checksums: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a lower limit, so that small tables tell."""
+    monkeypatch.setattr(parquet, "MAX_PAGES", limit)
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, write_page_checksum=checksums)
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        read = pa.Table.from_batches(parquet.batches(path, file, 1024))
+    assert read.equals(table.cast(read.schema))
+
+
+def test_numbers_that_take_nothing_in_the_file_are_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "MAX_PAGES", 7 * MB)
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"numbers": lists_of(pa.array(np.zeros(MB, np.int8)), MB)}), path)
+    with (
+        pq.ParquetFile(path, pre_buffer=False) as file,
+        pytest.raises(PipelineError, match="row group 1 takes 8 MB to read; write it anew"),
+    ):
+        next(parquet.batches(path, file, 1024))
 
 
 def test_a_damaged_page_is_one_line(tmp_path: Path) -> None:

@@ -1,17 +1,23 @@
 """Passwords, tokens and keys: shown nowhere, and refused before anything is written."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
+from dvc.exceptions import DvcException
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
+from hydra_plugins.experiment_lock import DVC_COMPOSES, ExperimentLock
 from pipeline import compose
 from pipeline.compose import compose_config
-from pipeline.config import validate
-from pipeline.credentials import hide_secrets, holds_secret, masked, secret_keys
+from pipeline.config import WORKSPACE, validate
+from pipeline.credentials import hide_secrets, holds_secret, masked, secret_keys, sets_secret
 from pipeline.errors import PipelineError
+from pipeline.pipeline_lock import Holder, acquire
 from tests.conftest import Project, copy_project
 
 PASSWORD = "hunter" * 2  # which this file, in the copies of the project, does not hold
@@ -52,6 +58,12 @@ def test_secrets_are_masked(text: str, shown: str) -> None:
         "postgresql://ann:hun?ter 2@host/runs",
         "postgresql://host/runs?sslmode=require&PASSWORD=hunter2",
         "https://host/a.tar.gz?token=hunter2",
+        "postgresql://u:2024#hunter2@h/db",
+        "postgresql+psycopg2://u:2024/hunter2@h/db",
+        "postgresql://u:2024?hunter2@h/db",
+        "export MLFLOW_TRACKING_PASSWORD=hunter2",
+        "export HF_TOKEN='hunter2'",
+        "env AWS_SECRET_ACCESS_KEY=hunter2 srun",
     ],
 )
 def test_an_address_with_a_secret_is_told(text: str) -> None:
@@ -66,10 +78,34 @@ def test_an_address_with_a_secret_is_told(text: str) -> None:
         "https://host:8443/releases/reviews@v1.tar.gz?download=1",
         "postgresql://mlflow@127.0.0.1/mlflow?passfile=/home/ann/.pgpass",
         "sqlite:///mlflow.db",
+        "postgresql://user@host/db",
+        "postgresql://127.0.0.1:5432/mlflow # ask ann@example.org",
+        "http://host:5000/x@y",
+        "hdfs://host:8020/user/ann@corp",
+        "mlflow-artifacts://host:5000/ann@corp",
+        "passfile=/home/ann/.pgpass",
+        "export MLFLOW_TRACKING_TOKEN=$TOKEN; export OLDPWD=/tmp",
+        "text.tokenizer=basic text.max_tokens=5 corpus.text_column=key corpus.path=/home/ann@work/a.csv",
     ],
 )
 def test_an_address_without_is_none(text: str) -> None:
     assert not holds_secret(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{password:hunter2}", True),
+        ("{uri:http://h, 'PASSWORD' : hunter2}", True),
+        ("{a:{b:1},token:hunter2}", True),
+        ("choice({a:1},{api_key:hunter2})", True),
+        ("{text_column:key,max_tokens:5,tokenizer:basic,passfile:/home/ann/.pgpass}", False),
+        ("${oc.env:HOME}", False),
+        ("[key,token]", False),
+    ],
+)
+def test_a_dictionary_with_a_secret_is_told(text: str, expected: bool) -> None:
+    assert sets_secret(text) is expected
 
 
 def test_a_secret_is_found_and_hidden_wherever_it_is_in_a_configuration() -> None:
@@ -96,6 +132,10 @@ def test_no_configuration_that_comes_with_the_project_is_taken_for_a_secret() ->
         (f"corpus.url=https://host/a?token={PASSWORD}", r"corpus.url: holds a .*; put it into ~/.netrc instead, or"),
         (f"+tracking.password={PASSWORD}", "tracking.password: holds a password"),
         (f"hydra.job.env_set.MLFLOW_TRACKING_PASSWORD={PASSWORD}", "MLFLOW_TRACKING_PASSWORD: holds a password"),
+        (f"+tracking={{password:{PASSWORD}}}", "tracking: holds a password"),
+        (f"-S+tracking={{uri:x, 'password': {PASSWORD}}}", "tracking: holds a password"),
+        (f"tracking.uri=postgresql://u:2024#{PASSWORD}@h/db", INSTEAD),
+        (f"hydra.launcher.setup=[export MLFLOW_TRACKING_PASSWORD={PASSWORD}]", "launcher.setup: holds a password"),
         (f"--message=to {WITH_PASSWORD}", "the command line: holds a password"),
     ],
 )  # fmt: skip
@@ -108,15 +148,53 @@ def test_a_command_line_with_a_secret_is_refused_before_hydra_composes(
     assert PASSWORD not in str(refused.value)
 
 
-def test_a_file_of_conf_with_a_secret_is_refused_before_hydra_composes(project: Project) -> None:
-    server = project.root / "conf" / "tracking" / "server.yaml"
-    server.write_text(f"# as http://ann:…@host\ndefaults: [local, _self_]\nuri: {WITH_PASSWORD}\n")
-    try:
-        with pytest.raises(PipelineError, match=r"^conf/tracking/server.yaml, line 3: holds a password") as refused:
-            compose_config([], project.root / "conf")
-        assert PASSWORD not in str(refused.value)
-    finally:
-        project.run("git", "checkout", "--", "conf")
+@pytest.mark.parametrize(
+    ("added", "place"),
+    [
+        (f"uri: {WITH_PASSWORD}", "line 3"),
+        (f"password: {PASSWORD}", "password"),
+        (f"more:\n  - {{api_key: {PASSWORD}}}", "more.api_key"),
+        (f'uri: "http://ann:\\\n  {PASSWORD}@host"', "uri"),
+        (f"setup: [export MLFLOW_TRACKING_PASSWORD={PASSWORD}]", "line 3"),
+        (f"not YAML: [\nuri: {WITH_PASSWORD}", "line 4"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["plain", "100%25 # which?"])
+def test_a_file_of_conf_with_a_secret_is_refused_before_hydra_composes(
+    added: str, place: str, folder: str, tmp_path: Path
+) -> None:
+    conf = tmp_path / folder / "conf"
+    shutil.copytree(WORKSPACE / "conf", conf)
+    server = conf / "tracking" / "server.yaml"
+    server.write_text(f"# as http://ann:…@host\ndefaults: [local, _self_]\n{added}\n")
+    with pytest.raises(PipelineError, match=rf"^conf/tracking/server.yaml, {place}: holds a password") as refused:
+        compose_config([], conf)
+    assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize(("option", "holds"), [("--queue", True), ("--temp", False)])
+def test_the_lock_is_taken_in_the_project_whose_conf_is_composed(
+    option: str, holds: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "100%25 # which?"
+    search_path = ConfigSearchPathImpl()
+    search_path.append("main", f"file://{project}/conf")
+    project.mkdir()
+    monkeypatch.setitem(sys.modules, DVC_COMPOSES, sys)
+    monkeypatch.setattr(sys, "argv", ["dvc", "exp", "run", option])
+    ExperimentLock().manipulate_search_path(search_path)
+    assert [path.name for path in tmp_path.iterdir()] == [project.name]
+    assert (project / ".checkpoints" / "pipeline.json").exists() is holds
+
+
+def test_a_held_lock_refuses_a_temporary_experiment_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_path = ConfigSearchPathImpl()
+    search_path.append("main", f"file://{tmp_path}/conf")
+    acquire(tmp_path, Holder.of(psutil.Process().parent()))
+    monkeypatch.setitem(sys.modules, DVC_COMPOSES, sys)
+    monkeypatch.setattr(sys, "argv", ["dvc", "exp", "run", "--temp"])
+    with pytest.raises(DvcException, match="another command"):
+        ExperimentLock().manipulate_search_path(search_path)
 
 
 @pytest.fixture(scope="module")

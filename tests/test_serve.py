@@ -14,7 +14,7 @@ from pipeline.port import bind
 from pipeline.predict import load
 from pipeline.serve.application import LimitedApplication, application
 from pipeline.serve.limits import Limits
-from pipeline.serve.requests import Refusal, check_body, check_type
+from pipeline.serve.requests import Refusal, _once, check_body, check_type
 from pipeline.serving.sharing import SharedThreads
 from tests.commands import prepared
 
@@ -113,6 +113,12 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
         (form([["a", "b"], ["c", "d"]]), "item 0 is a list of 2"),
         (form([["a", "b"], ["c", "d"]], columns=[0, "text"]), "item 0 is a list of 2"),
         (form([["a", "b"], ["c", "d"]], columns=["text", "text"]), "2 columns are named 'text'"),
+        (form([["a"]], index=list(range(50))), "the 'index' is not a list of 1, as many as 'data' has rows"),
+        (form([["a"], ["b"]], index=[0]), "the 'index' is not a list of 2"),
+        (form([["a"]], index={"0": 0}), "the 'index' is not a list of 1"),
+        (form([], index=[0, 1]), "the 'index' is not a list of 0"),
+        ({"dataframe_split": {"data": {"text": ["a"] * 6}}}, "'data' is not a list of rows"),
+        ({"dataframe_split": {"columns": ["text"], "index": [0, 1]}}, "'data' is not a list of rows"),
         ({"dataframe_records": [{"text": "a"}, {"txet": "b"}]}, "item 1 has no 'text', as others have"),
         ({"instances": [{"text": "a"}, {"review": "b"}]}, "item 1 has no 'text', as others have"),
         (b'{"inputs": ["a"], "inputs": ["b", "c"]}', "the key 'inputs' is given twice"),
@@ -140,6 +146,8 @@ def test_what_does_not_give_each_text_once_is_refused_with_the_reason(served, bo
         (form([["a"]] * 6, columns=["text"]), "6 texts; at most 5"),
         ({"dataframe_records": [{"text": "a"}] * 6}, "6 texts; at most 5"),
         ({"inputs": ["a", "b" * 1001]}, "item 1 has 1001 characters; at most 1000 are taken, cut it"),
+        ({"inputs": "b" * 1001}, "item 0 has 1001 characters"),
+        ({"instances": "b" * 1001}, "item 0 has 1001 characters"),
         (form([["b" * 1001]], columns=["text"]), "item 0 has 1001 characters"),
         ({"dataframe_records": [{"text": "b" * 1001}]}, "item 0 has 1001 characters"),
         ({"dataframe_records": [{"text": "a", "n": [0] * 500}]}, "more than 500 values"),
@@ -166,6 +174,27 @@ def test_no_body_of_some_size_takes_long_to_check(piece):
     for start in (b"", b'"', b'{"inputs": ['):
         with pytest.raises(Refusal):
             check_body(start + piece * 200_000, Limits())
+
+
+def test_a_key_given_twice_among_many_is_found_in_one_pass():
+    counted = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            counted.append(other)
+            return str.__eq__(self, other)
+
+    names = [f"{i}" for i in range(2000)]
+    with pytest.raises(Refusal, match="the key '1999' is given twice"):
+        _once([(Name(name), None) for name in [*names, "1999"]])
+    assert len(counted) < 10 * len(names)
+
+
+def test_a_table_with_an_index_is_taken(served):
+    status, answer = ask(served, encoded(form([["a"], ["b"]], index=[7, 9])))
+    assert (status, len(answer["predictions"])) == (200, 2)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(served):

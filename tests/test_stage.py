@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from pipeline import pipeline_lock
+from pipeline.config import WORKSPACE
 from pipeline.errors import PipelineError
 from pipeline.files import write_json
 from pipeline.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
@@ -77,13 +78,27 @@ def test_a_stage_runs_only_what_its_own_command_composed(tmp_path: Path, another
         require_own(tmp_path, another, "of another command")
 
 
-def test_the_holder_is_what_started_the_shell_of_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert dvc_process() is None
-    monkeypatch.setenv(pipeline_lock.STAGE_VARIABLE, "train")
+DVC = """
+import os, subprocess, sys
+print(os.getpid(), flush=True)
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+def test_the_holder_is_dvc_whatever_lies_between_it_and_the_stage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dvc").write_text(DVC)
     ask = f"{sys.executable} -c 'from pipeline.pipeline_lock import dvc_process; print(dvc_process().pid)'"
-    for command in (ask, f"{ask}; true"):  # of one command the shell makes room for it
-        shell = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
-        assert int(shell.stdout) == psutil.Process().pid
+    monkeypatch.setenv(pipeline_lock.STAGE_VARIABLE, "train")
+    assert dvc_process() is None  # no DVC has started this
+    for shell in (["bash", "-c", ask], ["bash", "-c", f"{ask}; true"], ["nice", "bash", "-c", ask]):
+        command = [sys.executable, str(tmp_path / "dvc"), *shell]
+        started = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
+        dvc, holder = started.stdout.split()
+        assert holder == dvc
+    monkeypatch.delenv(pipeline_lock.STAGE_VARIABLE)
+    assert dvc_process() is None
 
 
 def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> None:

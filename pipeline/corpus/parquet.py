@@ -3,7 +3,7 @@
 A file of a few kilobytes may unpack to any size: a page of zeros, a dictionary with one long value that stands in a
 million rows. What the footer says of sizes may be false, and pyarrow allocates what a page's header asks for. So these
 headers are read first. A value is never larger than the largest page of its column, so that tells how many rows may be
-decoded at a time.
+decoded at a time. What takes much memory and little of the file is refused.
 """
 
 from collections.abc import Iterator
@@ -20,15 +20,23 @@ from pipeline.errors import PipelineError
 
 MAX_ROWS = 100_000_000
 MAX_PAGES = 256 * 2**20
-"""Bytes that the largest pages and the dictionaries of all columns of a row group take together."""
+"""Bytes that the largest pages, the dictionaries and the lists of all columns of a row group take together."""
+PROPORTION = 4
+"""Bytes that they may take beyond that for each that they have in the file: a wide table is no bomb."""
 MAX_DECODED = 128 * 2**20
 """Bytes that rows decoded at a time take at most, unless a single row takes more."""
 ROWS = 1024
 REMEDY = "write it anew with smaller pages and row groups, as pandas and pyarrow do"
 
-STRINGS = {"BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"}
+WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
+"""Bytes of a value, by its physical type."""
+DECIMAL = 32
+"""Those of a decimal as Arrow holds it at most, whatever its physical type."""
 POINTER = 16
-"""Bytes of a value that is no string, and those that Arrow takes for each value of a dictionary beside the value."""
+"""Those that Arrow takes for each string of a dictionary or list, beside the string itself."""
+LEVELS = 4
+"""Those for each value of a list that tell to which row it belongs."""
+INDEX = 4
 
 # of parquet.thrift
 SIZE, PACKED_SIZE, DATA, DICTIONARY, DATA_V2 = 2, 3, 5, 7, 8
@@ -47,6 +55,10 @@ class _Pages(NamedTuple):
     """Bytes."""
     dictionary: int
     """Bytes, as Arrow holds it."""
+    packed_largest: int
+    """Bytes of the largest and of the dictionary in the file."""
+    packed: int
+    """Bytes of all in the file."""
     values: int
     prefixes: bool
     """Whether values repeat the beginnings of others."""
@@ -80,13 +92,13 @@ def batches(
         batch.validate(full=True)  # text that is not UTF-8
         waiting.append(batch)
         held += batch.num_rows
-        size += _bytes(batch)
+        size += _batch_bytes(batch)
         while held >= rows or size > max_bytes:
             joined = _joined(waiting)
             yield joined[:rows]
             waiting = [joined[rows:]] if held > rows else []
             held = max(0, held - rows)
-            size = sum(map(_bytes, waiting))
+            size = sum(map(_batch_bytes, waiting))
     if waiting:
         yield _joined(waiting)
 
@@ -110,30 +122,56 @@ def _largest_row(path: Path, file: pq.ParquetFile, columns: list[str] | None, gr
         PipelineError: decoding takes too much memory, however few rows at a time.
     """
     described = file.metadata.row_group(group)
-    pages = row = 0
+    pages = row = packed = 0
     with path.open("rb") as raw:
         for index in range(described.num_columns):
             chunk, column = described.column(index), file.schema.column(index)
             if columns is not None and not any(f"{column.path}.".startswith(f"{name}.") for name in columns):
                 continue
-            found = _measured(path, raw, chunk)
-            pages += found.largest + found.dictionary
-            row += max(found.largest, found.dictionary, column.length) if chunk.physical_type in STRINGS else POINTER
+            width = _width(column)
+            measured = _measured(path, raw, chunk, POINTER if width is None else width)
+            pages += measured.largest + measured.dictionary
             if column.max_repetition_level:
-                pages += _nested(path, column, group, found)
-            if max(pages, row) > MAX_PAGES:
-                megabytes = max(pages, row) // 2**20
-                raise PipelineError(f"{path}: row group {group + 1} takes {megabytes:,} MB to read; {REMEDY}")
+                packed += measured.packed
+                _require_proportion(path, group, pages + measured.values * (LEVELS + (width or INDEX)), packed)
+                lists, mean = _lists(path, column, group, described.num_rows, measured)
+                pages += lists
+                row += mean
+            else:
+                packed += measured.packed_largest
+                row += measured.largest if width is None else width
+            _require_proportion(path, group, max(pages, row), packed)
     return row
 
 
-def _nested(path: Path, column: pq.ColumnSchema, group: int, pages: _Pages) -> int:
-    """Bytes that the values of a column of lists take at most, which one row may hold all."""
-    size = pages.values * POINTER
-    if column.physical_type not in STRINGS or size > MAX_PAGES:
-        return size
-    if pages.prefixes:
-        return pages.values * pages.largest
+def _require_proportion(path: Path, group: int, size: int, packed: int) -> None:
+    if size > MAX_PAGES + PROPORTION * min(packed, path.stat().st_size):
+        raise PipelineError(f"{path}: row group {group + 1} takes {size // 2**20:,} MB to read; {REMEDY}")
+
+
+def _width(column: pq.ColumnSchema) -> int | None:
+    """Bytes of each value; None where they differ."""
+    if column.logical_type.type == "DECIMAL":
+        return DECIMAL
+    if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        return int(column.length)
+    return WIDTHS.get(column.physical_type)
+
+
+def _lists(path: Path, column: pq.ColumnSchema, group: int, rows: int, pages: _Pages) -> tuple[int, int]:
+    """Bytes that the lists of a column take in one row, which may hold all, and those that a row takes on average.
+
+    Args:
+        path: of the file.
+        column: of lists.
+        group: of rows.
+        rows: in the group.
+        pages: of the column in the group.
+    """
+    width = pages.largest if pages.prefixes else _width(column)
+    if width is not None:
+        size = pages.values * (LEVELS + width)
+        return size, size // max(1, rows)
     largest = 0
     # as indices into a dictionary the values are small, however long and often one of them stands there
     with pq.ParquetFile(path, read_dictionary=[column.path], pre_buffer=False) as file:
@@ -141,33 +179,56 @@ def _nested(path: Path, column: pq.ColumnSchema, group: int, pages: _Pages) -> i
             leaf = batch.column(0)
             while pa.types.is_nested(leaf.type):
                 leaf = leaf.field(0) if pa.types.is_struct(leaf.type) else leaf.flatten()
-            largest = max(largest, _text_bytes(leaf))
-    return size + largest
+            largest = max(largest, _bytes(leaf) + POINTER * len(leaf))
+    return pages.values * (LEVELS + INDEX) + largest, largest // ROWS
 
 
-def _measured(path: Path, raw: BinaryIO, chunk: pq.ColumnChunkMetaData) -> _Pages:
-    """Read the headers of the pages that Arrow is going to read: until all values are there."""
+def _measured(path: Path, raw: BinaryIO, chunk: pq.ColumnChunkMetaData, entry: int) -> _Pages:
+    """Read the headers of the pages that Arrow is going to read: until all values are there.
+
+    Args:
+        path: of the file.
+        raw: the same, open.
+        chunk: a column of a row group.
+        entry: bytes that Arrow takes for a value of the dictionary, beside those of its page.
+    """
     place = chunk.data_page_offset
     if chunk.dictionary_page_offset:
         place = min(place, chunk.dictionary_page_offset)
     end = place + chunk.total_compressed_size
-    values = largest = dictionary = 0
+    values = largest = dictionary = packed = packed_largest = packed_dictionary = 0
     prefixes = False
     try:
         while values < chunk.num_values and place < end:
             raw.seek(place)
             header = _struct(raw)
+            size, packed_size = _count(header, SIZE), _count(header, PACKED_SIZE)
             if DICTIONARY in header:
-                dictionary = max(dictionary, header[SIZE] + POINTER * header[DICTIONARY][VALUES])
-            largest = max(largest, header[SIZE])
+                dictionary = max(dictionary, size + entry * _count(header[DICTIONARY], VALUES))
+                packed_dictionary = packed_size
+            largest = max(largest, size)
+            packed_largest = max(packed_largest, packed_size)
+            packed += packed_size
             for kind, encoding in ENCODINGS.items():
                 if kind in header:
-                    values += header[kind][VALUES]
+                    values += _count(header[kind], VALUES)
                     prefixes |= header[kind][encoding] == PREFIXES
-            place = raw.tell() + header[PACKED_SIZE]
+            place = raw.tell() + packed_size
     except (ValueError, KeyError, TypeError, OSError):
         raise PipelineError(f"{path} is damaged: {chunk.path_in_schema!r} has no page at byte {place:,}") from None
-    return _Pages(largest, dictionary, values, prefixes)
+    return _Pages(largest, dictionary, packed_largest + packed_dictionary, packed, values, prefixes)
+
+
+def _count(fields: dict[int, Any], field: int) -> int:
+    """A size or number that a header tells.
+
+    Raises:
+        ValueError: it is negative, or does not fit into 32 bits, of which Arrow takes what does.
+    """
+    value = int(fields[field])
+    if not 0 <= value < 2**31:
+        raise ValueError
+    return value
 
 
 def _struct(raw: BinaryIO, depth: int = 0) -> dict[int, Any]:
@@ -176,7 +237,7 @@ def _struct(raw: BinaryIO, depth: int = 0) -> dict[int, Any]:
     Fields of other types are passed over, as Arrow does where it expects an integer of 32 bits.
 
     Raises:
-        ValueError: it is none, or holds what no header of a page does: a negative integer, a field twice.
+        ValueError: it is none, or holds what no header of a page does, such as a field twice.
     """
     fields: dict[int, Any] = {}
     number = 0
@@ -207,9 +268,7 @@ def _struct(raw: BinaryIO, depth: int = 0) -> dict[int, Any]:
 
 def _integer(raw: BinaryIO) -> int:
     value = _varint(raw)
-    if value & 1:
-        raise ValueError
-    return value >> 1
+    return (value >> 1) ^ -(value & 1)
 
 
 def _varint(raw: BinaryIO) -> int:
@@ -234,13 +293,18 @@ def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     return joined
 
 
-def _bytes(batch: pa.RecordBatch) -> int:
-    """What a batch takes where its dictionaries are written out."""
-    return sum(_text_bytes(each) if pa.types.is_dictionary(each.type) else each.nbytes for each in batch.columns)
+def _batch_bytes(batch: pa.RecordBatch) -> int:
+    return sum(map(_bytes, batch.columns))
 
 
-def _text_bytes(column: pa.DictionaryArray) -> int:
-    if pa.types.is_primitive(column.type.value_type):
+def _bytes(column: pa.Array) -> int:
+    """What an array takes; one with a dictionary of strings, where that is written out."""
+    if not pa.types.is_dictionary(column.type) or not _of_strings(column.type.value_type):
         return int(column.nbytes)
     lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
     return int(pc.sum(lengths).as_py() or 0)
+
+
+def _of_strings(values: pa.DataType) -> bool:
+    kinds = pa.types
+    return any(of(values) for of in (kinds.is_string, kinds.is_large_string, kinds.is_binary, kinds.is_large_binary))

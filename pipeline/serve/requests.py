@@ -66,7 +66,8 @@ def check_body(body: bytes, limits: Limits) -> None:
             if key in payload:
                 raise Refusal(400, f"the key {key!r} is one of language models; give the texts under 'inputs'")
         for key in LISTS:
-            _check_items(payload.get(key), limits, named=False)
+            items = payload.get(key)
+            _check_items([items] if isinstance(items, str) else items, limits, named=False)
         if isinstance(payload.get(SPLIT), dict):
             _check_table(payload[SPLIT], limits)
 
@@ -90,7 +91,12 @@ def _check_table(table: dict[str, Any], limits: Limits) -> None:
     named = isinstance(next(iter(columns), None), str)
     if named and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
-    _check_items(table.get("data"), limits, named)
+    data, index = table.get("data"), table.get("index")
+    if not isinstance(data, list):  # pandas takes columns, too
+        raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
+    if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
+        raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
+    _check_items(data, limits, named)
 
 
 def _check_items(items: Any, limits: Limits, named: bool) -> None:
@@ -117,9 +123,9 @@ def _values(item: Any) -> Iterable[Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Refusal(400, f"the key {twice!r:.100} is given twice in one object; give it once")
-    return found
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise Refusal(400, f"the key {name!r:.100} is given twice in one object; give it once")
+        values[name] = value
+    return values

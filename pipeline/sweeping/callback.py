@@ -21,6 +21,7 @@ from pipeline.model import ranks
 from pipeline.parallel import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweeping.folders import require_separate
+from pipeline.sweeping.frozen_conf import require_frozen
 from pipeline.sweeping.limits import MOST, require_possible
 from pipeline.sweeping.session import TRAINED_ON, Session, at_end
 from pipeline.sweeping.space import Space, parse_space, short_keys
@@ -56,6 +57,7 @@ def _open(composed: DictConfig) -> None:
             "process, whose trials start others with trainer=ddp"
         )
     hydra_config = composed.hydra
+    require_frozen(hydra_config)
     folder = Path(hydra_config.sweep.dir)
     require_separate("hydra.sweep.dir", folder)
     overrides = [str(override) for override in hydra_config.overrides.task]

@@ -2,12 +2,18 @@
 
 import shutil
 import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
 
 from pipeline.checksum import folder_digest
 from pipeline.config import WORKSPACE, project_root
+from pipeline.errors import PipelineError
 from pipeline.files import replace
 
 MULTIRUN = {"-m", "--multirun"}
+COPY = "conf-"
+"""How the name of a copy begins."""
 
 
 def freeze_conf() -> None:
@@ -19,8 +25,19 @@ def freeze_conf() -> None:
     if not MULTIRUN & set(sys.argv):
         return
     conf = WORKSPACE / "conf"
-    copy = project_root() / ".checkpoints" / f"conf-{folder_digest(conf)[:16]}"
+    copy = project_root() / ".checkpoints" / f"{COPY}{folder_digest(conf)[:16]}"
     if not copy.exists():
         with replace(copy) as temporary:
             shutil.copytree(conf, temporary, symlinks=True)  # an editor's lock leads nowhere
     sys.argv += ["--config-path", str(copy)]
+
+
+def require_frozen(hydra_config: DictConfig) -> None:
+    """Refuse a sweep that does not read a copy: Hydra knows other ways to ask for one than `freeze_conf`.
+
+    Raises:
+        PipelineError: it reads conf/ itself.
+    """
+    main = next(source.path for source in hydra_config.runtime.config_sources if source.provider == "main")
+    if not Path(main).name.startswith(COPY):
+        raise PipelineError(f"-m: its trials would read {main} each anew; ask for a sweep with -m or --multirun")

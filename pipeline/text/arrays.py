@@ -59,6 +59,18 @@ class ArrayFile:
             least, greatest = chunk.min(), chunk.max()
             self.require(bool(least >= low and greatest <= high), f"not all of its values are from {low} to {high}")
 
+    def require_rising(self) -> None:
+        """Refuse the file unless each value is greater than the one before it.
+
+        Raises:
+            PipelineError: one is not.
+        """
+        last = None
+        for chunk in self._chunks():
+            rising = (last is None or chunk[0] > last) and (chunk[1:] > chunk[:-1]).all()
+            self.require(bool(rising), "its numbers do not rise")
+            last = chunk[-1]
+
     def _chunks(self) -> Iterator[NDArray[Any]]:
         """The values as the file holds them. What is read through a memory map counts as this process's memory."""
         assert isinstance(self.array, np.memmap)

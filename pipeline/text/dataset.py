@@ -103,7 +103,7 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     offsets = ArrayFile(folder / name / "offsets.npy", np.int64, (None,), REMEDY)
     reviews = len(offsets.array) - 1
     offsets.require(reviews > 0 and offsets.array[0] == 0, "it does not begin with 0, or tells of no review")
-    offsets.require(bool((np.diff(offsets.array) > 0).all()), "its numbers do not rise")
+    offsets.require_rising()
     ids = ArrayFile(folder / name / "ids.npy", np.int32, (int(offsets.array[-1]),), REMEDY)
     ids.require_within(0, len(Vocabulary.load(folder / "vocab.json")) - 1)
     if name == "unlabelled":

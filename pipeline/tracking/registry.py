@@ -163,9 +163,11 @@ def has_lost_files(store: Store, name: str, version: str, like: Path) -> bool:
     """Tell whether the store says that the model folder of a version lacks a file which the folder `like` has.
 
     False where it does not say: a server is away, a folder may not be read, or the folder is one of this machine in a
-    database that other machines use too.
+    database that other machines use too. False for a version that no pipeline has registered: it may have other files.
     """
     try:
+        if CONTENT_TAG not in store.client.get_model_version(name, version).tags:
+            return False
         location = store.client.get_model_version_download_uri(name, version)
         return bool({path.name for path in like.iterdir()} - _stored_files(store, location))
     except (MlflowException, OSError):
