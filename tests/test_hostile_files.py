@@ -127,7 +127,7 @@ def test_a_registered_model_made_a_pickle_is_never_loaded(project: SmallProject,
         plant(mlmodel.parent, harm, **flavor)
         assert project.run("predict", "--model", champion, "a film") == 0, "its weights, words and config are enough"
         with default_tracking_uri(store), monkeypatch.context() as patch:
-            patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")  # as `make serve` does
+            patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")  # as docs/serve.md advises
             with pytest.raises(MlflowException, match=r"Deserializing .* is disallowed"):
                 mlflow.pyfunc.load_model(champion)
             assert not harm.mark.exists()

@@ -1,4 +1,4 @@
-"""What answers over HTTP: MLflow's own scoring application, behind limits."""
+"""ASGI application of the server: MLflow's own scoring application, behind limits."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a request may ask of the server."""
+"""Limits of a request."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ class Limits:
     """The most that a request may bring."""
 
     body: int = 16 * 2**20
-    """Bytes of its body."""
+    """Size of its body in bytes."""
     texts: int = 10_000
     characters: int = 1_000_000
-    """Of a text."""
+    """Length of a text."""
     nesting: int = 32
     """Brackets within brackets of its JSON."""
     digits: int = 100
-    """Of a number in its JSON."""
+    """Length of a number in its JSON."""
     seconds: int = 60
     """Until its body has been sent."""
