@@ -40,7 +40,9 @@ def differing(present: Mapping[str, str], reference: Mapping[str, str]) -> list[
 def leftovers(root: Path) -> list[str]:
     """What only a run in progress, or a killed one, has in the project folder."""
     hidden = [path for path in root.rglob(".*.tmp") if not {".git", ".dvc"} & set(path.relative_to(root).parts)]
-    unfinished = [path for path in (root / ".checkpoints").glob("*") if path.is_dir() or path.name.startswith(".")]
+    kept = (root / ".checkpoints").glob("conf-*")  # read by the trials of sweeps, whose jobs may outlive them
+    unfinished = {path for path in (root / ".checkpoints").glob("*") if path.is_dir() or path.name.startswith(".")}
+    unfinished -= set(kept)
     unsent = list((root / ".unsent").glob("*"))
     cache = list((root / ".dvc" / "cache").rglob("*.tmp"))
     return [f"left: {path.relative_to(root)}" for path in (*hidden, *unfinished, *unsent, *cache)]
