@@ -20,8 +20,11 @@ REPRO = ("dvc", "repro")
 GRID = (*SWEEP, "model.hidden_dim=4,6")
 OTHER_GRID = (*SWEEP, "model.hidden_dim=5,7")
 REGISTER = ("python", "-m", "pipeline.register")
-WAITS = ("is busy, it is being blocked by", "Unable to acquire lock", "another process runs this very sweep")
-"""What DVC and a sweep say."""
+WAITS = (
+    *("is busy, it is being blocked by", "Unable to acquire lock"),
+    *("runs the pipeline in", "another process runs this very sweep"),
+)
+"""What DVC, the pipeline's lock and a sweep say."""
 
 
 @pytest.fixture
