@@ -80,31 +80,39 @@ def in_processes(train: Callable[..., Result], hardware: Hardware, log_metrics: 
 
 def _listen(inbox: Connection, processes: Sequence[BaseProcess], receive: Mapping[str, Callable[[Any], None]]) -> None:
     """Receive until all processes have ended well."""
-    while wait([inbox, *(process.sentinel for process in processes if process.exitcode is None)]):
+    while True:
+        wait([inbox, *(process.sentinel for process in processes if process.exitcode is None)])
+        # Read once, and before the messages: a process that is known to have ended has said all it will say.
+        exit_codes = _exit_codes(processes)
         try:
-            while inbox.poll():  # what a process said comes before its end
+            while inbox.poll():
                 kind, content = inbox.recv()
                 if kind == "error":
                     wait([process.sentinel for process in processes], GRACE_SECONDS)
-                    raise PipelineError(_death(processes) or content)
+                    raise PipelineError(_death(_exit_codes(processes)) or content)
                 receive[kind](content)
         except EOFError:
             for process in processes:
                 process.join()
-        if death := _death(processes):
+            exit_codes = _exit_codes(processes)
+        if death := _death(exit_codes):
             raise PipelineError(death)
-        if failed := [process.name for process in processes if process.exitcode]:
+        if failed := [name for name, exit_code in exit_codes.items() if exit_code]:
             raise PipelineError(f"training {failed[0]} failed; what it printed says why")
-        if all(process.exitcode == 0 for process in processes):
+        if all(exit_code == 0 for exit_code in exit_codes.values()):
             return
 
 
-def _death(processes: Sequence[BaseProcess]) -> str | None:
-    for process in processes:
-        if process.exitcode is not None and process.exitcode < 0:
+def _exit_codes(processes: Sequence[BaseProcess]) -> dict[str, int | None]:
+    return {process.name: process.exitcode for process in processes}
+
+
+def _death(exit_codes: Mapping[str, int | None]) -> str | None:
+    for name, exit_code in exit_codes.items():
+        if exit_code is not None and exit_code < 0:
             return (
-                f"training {process.name} was ended by {signal.Signals(-process.exitcode).name}, as the system does "
-                "where memory runs out, and the others with it; the same command goes on after the last finished epoch"
+                f"training {name} was ended by {signal.Signals(-exit_code).name}, as the system does where memory "
+                "runs out, and the others with it; the same command goes on after the last finished epoch"
             )
     return None
 
