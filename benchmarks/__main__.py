@@ -13,9 +13,9 @@ from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.machine import describe
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE
-from pipeline.evaluation.scoring import read_texts
-from pipeline.files import write_json
+from pipeline.evaluation.predictions import read_texts
+from pipeline.runtime.files import write_json
+from pipeline.runtime.paths import WORKSPACE
 
 TEXTS = 1024
 """Reviews that both sides of the inference answer."""

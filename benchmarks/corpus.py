@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.compose import compose_config
 from pipeline.config import Config, validate
-from pipeline.errors import PipelineError
-from pipeline.text.encoding import encode_corpus
+from pipeline.config.composition import compose_config
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
 
 VALIDATION = 64
 """Validation reviews of the article's dataset: none of the timed steps needs one, but a training does."""

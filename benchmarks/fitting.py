@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.errors import PipelineError
-from pipeline.model.fitting import fit
-from pipeline.model.hardware import resolve_hardware
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.fit import fit
+from pipeline.training.hardware import resolve_hardware
 
 
 class Clock:

@@ -13,9 +13,9 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import Clock, fit_quietly
 from benchmarks.measuring import Figure, alternate
 from pipeline.config import Config
-from pipeline.model.build import build_network
-from pipeline.model.datamodule import SentimentDataModule
+from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.data_module import SentimentDataModule
 
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 10

@@ -13,10 +13,10 @@ from torchtext.data.utils import get_tokenizer
 from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate, in_plain_process
-from pipeline.model.build import build_network
-from pipeline.model.sentiment_rnn import SentimentRNN
-from pipeline.serving.folder import FORMAT, ModelInfo
-from pipeline.serving.predictor import Predictor
+from pipeline.inference.model_folder import FORMAT, ModelInfo
+from pipeline.inference.predictor import Predictor
+from pipeline.networks.build import build_network
+from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.text.vocabulary import Vocabulary
 
 SPREAD = 100.0

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pipeline.parallel import available_cores
+from pipeline.runtime.worker_pool import available_cores
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 PACKAGES = ("torch", "lightning", "torchtext", "numpy", "pyarrow")

@@ -13,13 +13,13 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate
 from pipeline.config import Config
-from pipeline.model.build import build_network, deep_part, fixed_length
-from pipeline.model.datamodule import SentimentDataModule
-from pipeline.model.fitting import moving_average
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.trainer import LOG_EVERY_STEPS
-from pipeline.model.wide_and_deep import WideAndDeep
+from pipeline.networks.build import build_network, deep_part, fixed_length
+from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.fit import moving_average
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.trainer import LOG_EVERY_STEPS
 
 
 def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, overrides: tuple[str, ...] = ()) -> list[Figure]:

@@ -17,9 +17,9 @@ from tqdm import tqdm
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure
 from benchmarks.workspace import copy_code, finish, start
-from pipeline.corpus.reading import count_rows, row_groups
-from pipeline.files import write_text
-from pipeline.parallel import available_cores
+from pipeline.preprocessing.reading import count_rows, row_groups
+from pipeline.runtime.files import write_text
+from pipeline.runtime.worker_pool import available_cores
 
 POLL_SECONDS = 0.05
 TOKENIZED = 4000

@@ -17,10 +17,10 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import fit_quietly
 from benchmarks.machine import matmul_peak
 from pipeline.config import Config, SentimentRNNConfig
-from pipeline.model.datamodule import SentimentDataModule
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.ngrams import NgramLogOdds
-from pipeline.model.trainer import LOG_EVERY_STEPS
+from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.trainer import LOG_EVERY_STEPS
 
 KINDS: dict[str, tuple[str, ...]] = {
     "EMA": ("EMA",),

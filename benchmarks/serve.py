@@ -21,12 +21,13 @@ import requests
 from benchmarks.corpus import require_prepared
 from benchmarks.machine import describe
 from pipeline.cli import tidy_exit
-from pipeline.config import WORKSPACE, load_params
-from pipeline.errors import PipelineError
-from pipeline.evaluation.scoring import read_texts
-from pipeline.files import replace_generated
-from pipeline.serving.predictor import Predictor
-from pipeline.tracking.fetching import fetch_model
+from pipeline.config import load_params
+from pipeline.evaluation.predictions import read_texts
+from pipeline.inference.predictor import Predictor
+from pipeline.registry.fetching import fetch_model
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import replace_generated
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.store import tracking_uri
 
 CHAMPION = "models:/sentiment@champion"

@@ -9,8 +9,8 @@ import torch
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate
 from benchmarks.workspace import copy_code, finish, start
-from pipeline.model.build import build_network
-from pipeline.serving.folder import save
+from pipeline.inference.model_folder import save
+from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
 
 REVIEW = "one of the best films this year"

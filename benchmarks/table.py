@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.files import replace_generated
+from pipeline.runtime.files import replace_generated
 
 COMMAND = "make bench"
 

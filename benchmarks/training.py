@@ -13,9 +13,9 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate, in_plain_process
 from pipeline.config import Config
-from pipeline.model.datamodule import SentimentDataModule
-from pipeline.model.hardware import resolve_hardware
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.hardware import resolve_hardware
 
 OURS = ("experiment=article", "model.fixed_length=null", "training.batch_size=128", "training.epochs=1")
 """The article's network and loop, but padded to the longest review of a batch of like length, and not counted."""

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.config import WORKSPACE
+from pipeline.runtime.paths import WORKSPACE
 
 
 def copy_code(folder: Path) -> None:

@@ -10,9 +10,9 @@ import psutil
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from pipeline.errors import PipelineError
-from pipeline.hydra_search_path import conf_folder
-from pipeline.pipeline_lock import Holder, acquire
+from pipeline.config.hydra_search_path import conf_folder
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.pipeline_lock import Holder, acquire
 
 DVC_COMPOSES = "dvc.utils.hydra"
 """Imported by DVC alone, when it is about to compose."""

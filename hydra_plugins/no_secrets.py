@@ -13,9 +13,9 @@ import yaml
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from pipeline.credentials import holds_secret, refusal_of, secret_keys, sets_secret
-from pipeline.errors import PipelineError
-from pipeline.hydra_search_path import conf_folder
+from pipeline.config.hydra_search_path import conf_folder
+from pipeline.runtime.credentials import holds_secret, refusal_of, secret_keys, sets_secret
+from pipeline.runtime.errors import PipelineError
 
 OVERRIDE = re.compile(r"(?:-S|--set-param=)?(?:params\.yaml:)?[+~]*(?P<key>\w[\w./@-]*)=(?P<value>.*)", re.DOTALL)
 

@@ -44,8 +44,8 @@ class TPESweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Launch trials, as many together as the launcher runs at once, until `n_trials` with those finished before."""
         from pipeline.cli import tidy_exit
-        from pipeline.sweeping.space import parse_space
-        from pipeline.sweeping.study import search
+        from pipeline.sweep.search_space import parse_space
+        from pipeline.sweep.tpe import search
 
         assert self.hydra_context is not None and self.config is not None  # Hydra has called setup
         with tidy_exit():

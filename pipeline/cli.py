@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from pipeline import end
 from pipeline.config import Config, load_params
-from pipeline.credentials import masked
-from pipeline.errors import PipelineError, clear_refusals
+from pipeline.runtime.credentials import masked
+from pipeline.runtime.errors import PipelineError, translate_os_errors
 
 EPILOG = "It takes its configuration from params.yaml, which `dvc repro` composes from conf/."
 LONGEST_LINE = 2000
@@ -58,7 +58,7 @@ def tidy_exit() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the one for the time of the imports
     try:
-        with clear_refusals("the output"):
+        with translate_os_errors("the output"):
             yield
             sys.stdout.flush()  # here it may still end the command
     except PipelineError as error:

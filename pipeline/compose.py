@@ -5,24 +5,21 @@ Refuses what does not fit, and notes a fingerprint of the user's own files, so t
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from pipeline import checksum, composing, pipeline_lock
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import WORKSPACE, FileVectors, project_root, read_params, require_embedding_dim, validate
+from pipeline.config import FileVectors, read_params, require_embedding_dim, validate
+from pipeline.config.composition import compose_config
 from pipeline.corpus.fingerprint import fingerprint
-from pipeline.credentials import hide_secrets, refusal_of, secret_keys
-from pipeline.errors import PipelineError
-from pipeline.files import existing_file, write_text
+from pipeline.preprocessing import vector_source
+from pipeline.runtime import checksum, pipeline_lock
+from pipeline.runtime.credentials import hide_secrets, refusal_of, secret_keys
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import existing_file, write_text
+from pipeline.runtime.paths import PARAMS, WORKSPACE, project_root
 from pipeline.site_cache import keep_in_project
-from pipeline.text import vector_source
-
-PARAMS = WORKSPACE / "params.yaml"
 
 
 def main() -> None:
@@ -62,21 +59,6 @@ def _read_composed() -> Any:
 
 def _to_yaml(values: Any) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
-
-
-def compose_config(overrides: list[str], conf: Path = WORKSPACE / "conf") -> dict[str, Any]:
-    """Compose `conf/`, or a copy of it, with Hydra overrides such as `model=gru`.
-
-    Raises:
-        PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
-    """
-    with (
-        composing.clear_errors(ValueError, RecursionError),  # of a file that is not UTF-8, a number that cannot be
-        initialize_config_dir(str(conf), version_base="1.3"),
-    ):
-        values = OmegaConf.to_container(compose("config", overrides), resolve=True)
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ Reads the `corpus` section of params.yaml and what it names: an installed packag
 of your own. Checks the checksum. Writes downloads/: a Parquet file for each split the corpus brings, and corpus.json.
 """
 
-from pipeline.config import WORKSPACE, Config
+from pipeline.config import Config
 from pipeline.corpus.source import write_corpus
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
 
 

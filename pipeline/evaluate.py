@@ -15,28 +15,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import WORKSPACE, Config, EvaluationConfig, flatten
+from pipeline.behaviour.capability_files import FOLDER, load_capabilities
+from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
+from pipeline.config import Config, EvaluationConfig, flatten
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.behaviour import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
-from pipeline.evaluation.capabilities import FOLDER, load_capabilities
-from pipeline.evaluation.contrast import judge_pairs, load_pairs
-from pipeline.evaluation.curves import Columns, tables
-from pipeline.evaluation.html_report import Findings, write_report
-from pipeline.evaluation.ladder import read_ladder
-from pipeline.evaluation.memory_figures import panels
+from pipeline.evaluation.checks import judged, verdict
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.contrast_pairs import judge_pairs, load_pairs
 from pipeline.evaluation.mistakes import confident_mistakes
-from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
+from pipeline.evaluation.predictions import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.records import DataRecord
-from pipeline.evaluation.report import collect_metrics, collect_speed, format_report
-from pipeline.evaluation.scoring import Scored, read_texts, score, write_predictions
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.verdict import judged, verdict
-from pipeline.files import read_json, write_json
-from pipeline.serving.folder import require_digest, require_trained_for
-from pipeline.serving.predictor import Predictor
+from pipeline.inference.model_folder import require_digest, require_trained_for
+from pipeline.inference.predictor import Predictor
+from pipeline.memory_ladder.figure import panels
+from pipeline.memory_ladder.record import read_ladder
+from pipeline.report.page import Findings, write_report
+from pipeline.report.plot_tables import tables
+from pipeline.report.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
+from pipeline.report.summary import collect_metrics, collect_speed, format_report
+from pipeline.runtime.files import read_json, write_json
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_info, read_split
-from pipeline.tracking.evaluation import log_evaluation
+from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
 

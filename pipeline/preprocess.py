@@ -5,16 +5,17 @@ from the training split alone, looks up its words in text.vectors if there are a
 reports/data.json.
 """
 
-from pipeline.config import WORKSPACE, Config
-from pipeline.corpus.duplicates import find_duplicates
-from pipeline.corpus.reading import count_rows, read_info, require_fetched_for, row_groups
-from pipeline.corpus.scanning import scan
-from pipeline.corpus.splitting import hold_out, require_both_labels, select
-from pipeline.files import replace, write_json
-from pipeline.parallel import available_cores, worker_pool
+from pipeline.config import Config
+from pipeline.preprocessing.duplicates import find_duplicates
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.preprocessing.reading import count_rows, read_info, require_fetched_for, row_groups
+from pipeline.preprocessing.scanning import scan
+from pipeline.preprocessing.splitting import hold_out, require_both_labels, select
+from pipeline.preprocessing.word_vectors import add_vectors
+from pipeline.runtime.files import replace, write_json
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.worker_pool import available_cores, worker_pool
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.encoding import encode_corpus
-from pipeline.text.vectors import add_vectors
 
 SMALL = 5_000
 """Reviews for which starting worker processes takes longer than the work."""

@@ -7,17 +7,18 @@ pre-training that was stopped goes on after its last finished part of an epoch w
 import logging
 from functools import partial
 
-from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.config import WORKSPACE, Config, NoPretraining, flatten
-from pipeline.model import ranks
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.pretrained import save_pretrained
-from pipeline.model.pretraining import pretrain
-from pipeline.model.processes import in_processes
+from pipeline.config import Config, NoPretraining, flatten
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
+from pipeline.training import distributed
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.initial_weights import save_pretrained
+from pipeline.training.launcher import in_processes
+from pipeline.training.pretraining import pretrain
+from pipeline.training_run import checkpointed_run, help_leader
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
@@ -37,7 +38,7 @@ def main(config: Config, inputs: Inputs) -> None:
     hardware = resolve_hardware(config.trainer)
     values = config.pretraining.model_dump()
     training = partial(pretrain, config.pretraining, DATASET, len(read_vocabulary(DATASET)), hardware)
-    if ranks.rank() > 0:
+    if distributed.rank() > 0:
         help_leader(training, values, digest, hardware)
         return
     store = connect(config.tracking)

@@ -18,14 +18,15 @@ from typing import Any
 import yaml
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE, flatten, validate
-from pipeline.errors import PipelineError
-from pipeline.files import write_text
-from pipeline.tracking.finished import FinishedRun, find_finished, read_config
+from pipeline.config import flatten, validate
+from pipeline.config.composition import compose_config
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_text
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.sweep.parent_run import OBJECTIVE, find_sweeps, find_trials, latest_trials, ranked
+from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config
 from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT
 from pipeline.tracking.store import Store, connect
-from pipeline.tracking.sweep import OBJECTIVE, find_sweeps, find_trials, latest_trials, ranked
 
 CONF = WORKSPACE / "conf"
 

@@ -12,20 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.config import WORKSPACE, Config, flatten
-from pipeline.model import ranks
-from pipeline.model.build import Network, fixed_length
-from pipeline.model.fitting import fit_prepared
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.pretrained import load_pretrained
-from pipeline.model.processes import in_processes
-from pipeline.model.pseudo_labels import save_pseudo_labels
-from pipeline.model.scoring import score
+from pipeline.config import Config, flatten
+from pipeline.inference.scoring import score
+from pipeline.networks.build import Network, fixed_length
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_info, read_split, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
+from pipeline.training import distributed
+from pipeline.training.fit import fit_prepared
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.initial_weights import load_pretrained
+from pipeline.training.launcher import in_processes
+from pipeline.training.pseudo_labels import save_pseudo_labels
+from pipeline.training_run import checkpointed_run, help_leader
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
@@ -57,7 +58,7 @@ def main(config: Config, inputs: Inputs) -> None:
     values = teacher.model_dump(include={"seed", "model", "pretraining", "training"})
     keyed = {"stage": "pseudo_label", **values}
     fit_here = partial(fit_prepared, teacher, DATASET, PRETRAINED, None, hardware)
-    if ranks.rank() > 0:
+    if distributed.rank() > 0:
         help_leader(fit_here, keyed, digest, hardware)
         return
     store = connect(config.tracking)

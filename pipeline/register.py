@@ -12,22 +12,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.checksum import folder_digest
-from pipeline.config import WORKSPACE, Config, flatten, project_root
-from pipeline.errors import PipelineError
-from pipeline.evaluation.champion import Comparison, Decision, compare, decide
+from pipeline.config import Config, flatten
+from pipeline.evaluation.checks import JUDGED, require_judged
+from pipeline.evaluation.predictions import read_predictions
 from pipeline.evaluation.records import MetricsRecord, VerdictRecord
-from pipeline.evaluation.scoring import read_predictions
-from pipeline.evaluation.verdict import JUDGED, require_judged
-from pipeline.files import read_json, write_json
-from pipeline.serving.folder import ModelInfo, read_info, require_digest, require_trained_for
-from pipeline.serving.predictor import Predictor
-from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info as read_dataset_info
-from pipeline.tracking.card import model_card, version_card
-from pipeline.tracking.finished import finished_runs
-from pipeline.tracking.provenance import run_name, run_tags
-from pipeline.tracking.registry import (
+from pipeline.inference.model_folder import ModelInfo, read_info, require_digest, require_trained_for
+from pipeline.inference.predictor import Predictor
+from pipeline.registry.champion import Comparison, Decision, compare, decide
+from pipeline.registry.model_card import model_card, version_card
+from pipeline.registry.versions import (
     CHALLENGER,
     CHAMPION,
     Candidate,
@@ -41,8 +34,16 @@ from pipeline.tracking.registry import (
     set_alias,
     tag_version,
 )
+from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import read_json, write_json
+from pipeline.runtime.paths import WORKSPACE, project_root
+from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import read_info as read_dataset_info
+from pipeline.tracking.finished_runs import finished_runs
+from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.run import find_run, training_run
-from pipeline.tracking.store import Store, clear_errors, connect, only_registering
+from pipeline.tracking.store import Store, connect, only_registering, translate_mlflow_errors
 from pipeline.tracking.training_record import read_training_record
 
 REMEDY = "run `dvc repro`"
@@ -77,7 +78,7 @@ def register(config: Config, workspace: Path, queued: bool, check: Callable[[], 
     """
     verdict = read_verdict(workspace)
     store = connect(config.tracking)
-    with clear_errors(store.uri), only_registering(store):
+    with translate_mlflow_errors(store.uri), only_registering(store):
         check()  # another command may have been waited for
         outcome = (
             _register(config, store, workspace, queued)

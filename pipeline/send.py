@@ -7,7 +7,7 @@ import logging
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import Config, load_params
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.outbox import deleted_runs, remedy_for_deleted, send_unsent
 from pipeline.tracking.store import connect
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from dvc.config import Config as DvcConfig
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import project_root
-from pipeline.files import replace
+from pipeline.runtime.files import replace
+from pipeline.runtime.paths import project_root
 
 FOLDER = Path(".dvc", "tmp", "site")
 SETTING = re.compile(r"^[ \t]*site_cache_dir[ \t]*=.*\n?", re.MULTILINE)

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import config as configuration
-from pipeline import pipeline_lock
-from pipeline.checksum import content_digest
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config import Config, load_params
-from pipeline.errors import PipelineError
-from pipeline.parent import end_with
+from pipeline.runtime import paths, pipeline_lock
+from pipeline.runtime.checksum import content_digest
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.parent_process import end_with
 
 GRACE = 10
 """Seconds in which a stage whose DVC has ended may end by itself, as after a signal to both."""
@@ -55,7 +54,7 @@ def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, 
     """
     Parser(description=description, epilog=EPILOG).parse_args()
     with tidy_exit():
-        workspace = configuration.WORKSPACE
+        workspace = paths.WORKSPACE
         params = workspace / "params.yaml"
         inputs = Inputs.note(params, *(workspace / path for path in reads))
         dvc = pipeline_lock.dvc_process()

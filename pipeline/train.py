@@ -28,33 +28,33 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline import composing
-from pipeline.checkpointed import checkpointed_run, help_leader
-from pipeline.checksum import folder_digest
 from pipeline.cli import tidy_exit
-from pipeline.composing import validated
-from pipeline.config import WORKSPACE, Config, flatten, project_root
-from pipeline.errors import PipelineError
-from pipeline.files import write_json, write_text
-from pipeline.model import ranks
-from pipeline.model.callbacks import learning_curve_csv
-from pipeline.model.fitting import Training, fit_prepared
-from pipeline.model.hardware import Hardware, resolve_hardware
-from pipeline.model.pretrained import load_pretrained
-from pipeline.model.processes import in_processes
-from pipeline.model.pseudo_labels import load_pseudo_labels
-from pipeline.model.word_vectors import require_fitting_vectors
-from pipeline.parallel import clear_deaths
-from pipeline.serving.folder import TRAINED_WITH, save
+from pipeline.config import Config, composition, flatten
+from pipeline.config.composition import validated
+from pipeline.inference.model_folder import TRAINED_WITH, save
+from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json, write_text
+from pipeline.runtime.paths import WORKSPACE, project_root
+from pipeline.runtime.worker_pool import clear_deaths
 from pipeline.stage import Inputs, run_stage
-from pipeline.sweeping.folders import require_separate
-from pipeline.sweeping.frozen_conf import freeze_conf
-from pipeline.sweeping.session import TRAINED_ON, sweep_ended, trained_on
-from pipeline.sweeping.trial import run_trial
+from pipeline.sweep.frozen_conf import freeze_conf
+from pipeline.sweep.session import TRAINED_ON, sweep_ended, trained_on
+from pipeline.sweep.trial import run_trial
+from pipeline.sweep.trial_folders import require_separate
 from pipeline.text.dataset import DatasetInfo, read_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
+from pipeline.training import distributed
+from pipeline.training.callbacks import learning_curve_csv
+from pipeline.training.fit import Training, fit_prepared
+from pipeline.training.hardware import Hardware, resolve_hardware
+from pipeline.training.initial_weights import load_pretrained
+from pipeline.training.launcher import in_processes
+from pipeline.training.pseudo_labels import load_pseudo_labels
+from pipeline.training.word_vectors import require_fitting_vectors
+from pipeline.training_run import checkpointed_run, help_leader
 
 ARTIFACTS, REPORTS = WORKSPACE / "artifacts", WORKSPACE / "reports"
 DATASET, PRETRAINED, PSEUDO_LABELS = ARTIFACTS / "dataset", ARTIFACTS / "pretrained", ARTIFACTS / "pseudo_labels"
@@ -99,7 +99,7 @@ def train(
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
     values = config.model_dump(include={"seed", "model", "pretraining", "pseudo_labels", "training"})
     fit_here = partial(fit_prepared, config, DATASET, PRETRAINED, pseudo_labels, hardware)
-    if ranks.rank() > 0:
+    if distributed.rank() > 0:
         return help_leader(fit_here, values, dataset.digest, hardware).best
     store = connect(config.tracking)
     made_from = run_tags(config)
@@ -162,7 +162,7 @@ def trial(composed: DictConfig) -> float | None:
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
     with tidy_exit():
-        if ranks.rank() == 0:  # the others have none
+        if distributed.rank() == 0:  # the others have none
             require_separate("hydra.run.dir", output)
         config = validated(composed)
         inputs = Inputs.note(*trained_on(config))
@@ -173,11 +173,11 @@ if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__, *TRAINED_ON)
     else:
-        with tidy_exit(), composing.clear_errors(), sweep_ended(), clear_deaths():
+        with tidy_exit(), composition.translate_hydra_errors(), sweep_ended(), clear_deaths():
             os.chdir(project_root())
             freeze_conf()
-            ranks.adopt_slurm()
-            if ranks.rank() > 0:
+            distributed.adopt_slurm()
+            if distributed.rank() > 0:
                 sys.argv += WITHOUT_FOLDER
             if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
                 raise PipelineError("--experimental-rerun unpickles the file it is given; give the overrides instead")

@@ -12,7 +12,7 @@ import sys
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import load_params
-from pipeline.port import HOST, bind
+from pipeline.runtime.port import HOST, bind
 from pipeline.tracking.outbox import send_unsent
 from pipeline.tracking.store import connect
 

@@ -19,9 +19,10 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE, Config, validate
-from pipeline.files import write_json
+from pipeline.config import Config, validate
+from pipeline.config.composition import compose_config
+from pipeline.runtime.files import write_json
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.site_cache import keep_in_project
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 

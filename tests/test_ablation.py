@@ -5,10 +5,10 @@ import shutil
 
 import pytest
 
-from pipeline.ablation import collect, render, trials_of_last_sweep
-from pipeline.errors import PipelineError
-from pipeline.tracking.finished import FinishedRun
-from pipeline.tracking.sweep import PARENT_TAG
+from pipeline.ablation.__main__ import collect, render, trials_of_last_sweep
+from pipeline.runtime.errors import PipelineError
+from pipeline.sweep.parent_run import PARENT_TAG
+from pipeline.tracking.finished_runs import FinishedRun
 from tests.conftest import Project
 from tests.test_register import fresh_database, misleading, store  # noqa: F401
 

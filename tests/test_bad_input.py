@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file, save_file
 
-from pipeline.config import WORKSPACE
-from tests.bad_input import CASES, MODEL, Case
-from tests.commands import SmallProject, params, prepared, project
+from pipeline.runtime.paths import WORKSPACE
+from tests.support.bad_input import CASES, MODEL, Case
+from tests.support.commands import SmallProject, params, prepared, project
 
 __all__ = ["prepared", "project"]  # fixtures
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import behaviour
-from pipeline.errors import PipelineError
-from pipeline.evaluation.behaviour import (
+from pipeline.behaviour import __main__ as behaviour
+from pipeline.behaviour.capability_files import FOLDER, load_capabilities, parse_capability
+from pipeline.behaviour.failures import (
     answer,
     behaviour_examples,
     behaviour_metrics,
@@ -18,8 +18,8 @@ from pipeline.evaluation.behaviour import (
     format_behaviour,
     run_suite,
 )
-from pipeline.evaluation.capabilities import FOLDER, load_capabilities, parse_capability
-from pipeline.evaluation.templates import Case, make_cases
+from pipeline.behaviour.templates import Case, make_cases
+from pipeline.runtime.errors import PipelineError
 
 CAPABILITIES = load_capabilities(FOLDER)
 VALUES: dict[str, Any] = {

@@ -12,11 +12,11 @@ from benchmarks import inference, overhead, preprocessing, profiling, training
 from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.measuring import Figure, alternate
 from benchmarks.table import render, rewrite, verdict
-from pipeline.config import WORKSPACE
-from pipeline.corpus.duplicates import near_key
-from pipeline.errors import PipelineError
-from pipeline.evaluation.scoring import read_texts
-from pipeline.text.encoding import encode_corpus
+from pipeline.evaluation.predictions import read_texts
+from pipeline.preprocessing.duplicates import near_key
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration, describe_dataset, reviews
 

@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import WORKSPACE
-from pipeline.corpus import parquet, tables
 from pipeline.corpus.archive import reviews
-from pipeline.errors import PipelineError
-from tests.bombs import BOMBS, MB, tar
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.tables import parquet, readers
+from tests.support.bombs import BOMBS, MB, tar
 
-STARTED = "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-m', 'tests.bombs', *sys.argv[1:]]))"
+STARTED = (
+    "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-m', 'tests.support.bombs', *sys.argv[1:]]))"
+)
 """What is measured is not this process's own child: that would be born with the peak of this one, which is high."""
 MOST = 600 * MB
 """Bytes that a bomb may take beyond what the imports do."""
@@ -58,8 +60,8 @@ def test_a_review_of_the_greatest_length_is_read(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [text, "y"]}), tmp_path / "a.parquet")
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "\x01" * 5 * MB}) + "\n")  # six times as long in JSON
     for name, expected in (("a.parquet", [10 * MB, 1]), ("a.jsonl", [5 * MB])):
-        columns = tables.schema(tmp_path / name)
-        read = [text for batch in tables.batches(tmp_path / name, columns) for text in batch["text"].to_pylist()]
+        columns = readers.schema(tmp_path / name)
+        read = [text for batch in readers.batches(tmp_path / name, columns) for text in batch["text"].to_pylist()]
         assert [len(text) for text in read] == expected
 
 
@@ -143,6 +145,6 @@ def test_a_damaged_page_is_one_line(tmp_path: Path) -> None:
         for value in (0, 127, 255):
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             try:
-                list(tables.batches(path, pa.schema({"text": pa.string()})))
+                list(readers.batches(path, pa.schema({"text": pa.string()})))
             except PipelineError as error:
                 assert "is damaged: 'text' has no page at byte" in str(error) or "cannot be read" in str(error)

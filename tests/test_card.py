@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.files import write_json
-from pipeline.tracking.card import version_card
+from pipeline.registry.model_card import version_card
+from pipeline.registry.versions import Candidate, download_model, register_version
+from pipeline.runtime.files import write_json
 from pipeline.tracking.description import figures_table
-from pipeline.tracking.registry import Candidate, download_model, register_version
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 from tests.conftest import configuration

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import log_to
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError, clear_refusals
-from pipeline.files import followed, replace, write_json, write_text
+from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.files import followed, replace, write_json, write_text
+from pipeline.runtime.paths import WORKSPACE
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
 
@@ -31,7 +31,7 @@ def run(code, send=None):
 
 
 def test_an_error_of_the_users_is_one_line_and_exit_code_1():
-    code = WAIT + "from pipeline.errors import PipelineError\n    raise PipelineError('x: wrong; mend it')"
+    code = WAIT + "from pipeline.runtime.errors import PipelineError\n    raise PipelineError('x: wrong; mend it')"
     assert run(code) == (1, "error: x: wrong; mend it\n")
 
 
@@ -166,7 +166,10 @@ def test_what_a_user_names_is_written_through_a_link(tmp_path):
     [
         (f"open({str(WORKSPACE)!r}).read()", f"error: {WORKSPACE}: is a directory; see to it, then"),
         ("raise FileNotFoundError(2, 'No such file', 'x')", "error: x: no such file; see to it, then"),
-        ("from pipeline.errors import PipelineError; raise PipelineError('x' * 9999)", f"error: {'x' * 2000} …"),
+        (
+            "from pipeline.runtime.errors import PipelineError; raise PipelineError('x' * 9999)",
+            f"error: {'x' * 2000} …",
+        ),
     ],
 )
 def test_what_the_system_does_not_give_is_one_line_of_some_length(does, said):
@@ -217,7 +220,7 @@ def test_an_output_that_is_a_link_to_itself_is_named(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     said = "a: the link leads back to itself; name another, or remove it"
-    with pytest.raises(PipelineError, match=said), clear_refusals("the output"):
+    with pytest.raises(PipelineError, match=said), translate_os_errors("the output"):
         followed(tmp_path / "a")
 
 

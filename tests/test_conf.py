@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import WORKSPACE, Config, validate
-from pipeline.errors import PipelineError
+from pipeline.config import Config, validate
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 
 CONF = WORKSPACE / "conf"
 GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in {CONF, CONF / "behaviour"})
@@ -51,7 +52,9 @@ def test_an_override_conf_does_not_know_is_refused(override, compose):
 
 
 COMMANDS = sorted(
-    path.stem for path in (WORKSPACE / "pipeline").glob("*.py") if '__name__ == "__main__"' in path.read_text()
+    path.parent.name if path.stem == "__main__" else path.stem
+    for path in (*(WORKSPACE / "pipeline").glob("*.py"), *(WORKSPACE / "pipeline").glob("*/__main__.py"))
+    if '__name__ == "__main__"' in path.read_text()
 )
 
 

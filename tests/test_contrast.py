@@ -8,8 +8,8 @@ import yaml
 
 from pipeline import compose as compose_stage
 from pipeline.config import ContrastConfig
-from pipeline.errors import PipelineError
-from pipeline.evaluation.contrast import judge_pairs, load_pairs
+from pipeline.evaluation.contrast_pairs import judge_pairs, load_pairs
+from pipeline.runtime.errors import PipelineError
 from tests.test_evaluation import write_dataset
 
 PAIRS = [

@@ -15,11 +15,12 @@ import pytest
 import yaml
 from pydantic import Field, TypeAdapter
 
-from pipeline.config import WORKSPACE, ArchiveCorpus, FilesCorpus, PackageCorpus
+from pipeline.config import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.corpus import archive
 from pipeline.corpus.fingerprint import fingerprint
 from pipeline.corpus.source import write_corpus
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 
 Corpus = PackageCorpus | ArchiveCorpus | FilesCorpus
 ANY_CORPUS: TypeAdapter[Corpus] = TypeAdapter(Annotated[Corpus, Field(discriminator="kind")])

@@ -13,11 +13,12 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
 from hydra_plugins.experiment_lock import DVC_COMPOSES, ExperimentLock
 from pipeline import compose
-from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE, validate
-from pipeline.credentials import hide_secrets, holds_secret, masked, secret_keys, sets_secret
-from pipeline.errors import PipelineError
-from pipeline.pipeline_lock import Holder, acquire
+from pipeline.config import validate
+from pipeline.config.composition import compose_config
+from pipeline.runtime.credentials import hide_secrets, holds_secret, masked, secret_keys, sets_secret
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.pipeline_lock import Holder, acquire
 from tests.conftest import Project, copy_project
 
 PASSWORD = "hunter" * 2  # which this file, in the copies of the project, does not hold

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.evaluation import verdict
-from pipeline.evaluation.ladder import read_ladder
-from pipeline.files import write_json
-from pipeline.model.pseudo_labels import load_pseudo_labels, save_pseudo_labels
+from pipeline.evaluation import checks
+from pipeline.memory_ladder.record import read_ladder
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json
 from pipeline.text.dataset import read_info, read_split, read_vectors
-from tests.bad_input import MODEL
-from tests.commands import SmallProject, judged, prepared
+from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.conftest import describe_dataset
+from tests.support.bad_input import MODEL
+from tests.support.commands import SmallProject, judged, prepared
 
 __all__ = ["judged", "prepared"]  # fixtures
 
@@ -155,7 +155,7 @@ def test_a_damaged_file_is_named_and_nothing_is_changed(
     project = SmallProject(tmp_path / "project", monkeypatch)
     edit(project.root / file)
     if command == "register" and file != VERDICT:
-        value("judged", verdict.judged(project.root))(project.root / VERDICT)  # or it would be called another's
+        value("judged", checks.judged(project.root))(project.root / VERDICT)  # or it would be called another's
     before = project.contents()
     capfd.readouterr()
     assert project.run(command, *([*MODEL, "a film"] if command == "predict" else [])) == 1

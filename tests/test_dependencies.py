@@ -4,7 +4,7 @@ import re
 import subprocess
 import tomllib
 
-from pipeline.config import WORKSPACE
+from pipeline.runtime.paths import WORKSPACE
 
 PROJECT = tomllib.loads((WORKSPACE / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]

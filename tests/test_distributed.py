@@ -5,13 +5,13 @@ from functools import partial
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import PipelineError
-from pipeline.model import ranks
-from pipeline.model.fitting import fit
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.pretraining import pretrain
-from pipeline.model.processes import in_processes
-from pipeline.text.encoding import encode_corpus
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
+from pipeline.training import distributed
+from pipeline.training.fit import fit
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.launcher import in_processes
+from pipeline.training.pretraining import pretrain
 from tests.conftest import reviews
 
 TINY = (
@@ -78,7 +78,7 @@ def test_a_batch_is_shared_out_whole_and_no_process_goes_without(monkeypatch):
     shares = []
     for rank in range(4):
         monkeypatch.setenv("RANK", str(rank))
-        rows, counted = ranks.share([7, 8, 9])
+        rows, counted = distributed.share([7, 8, 9])
         assert rows
         shares += rows[:counted]
     assert sorted(shares) == [7, 8, 9]
@@ -98,14 +98,14 @@ def test_an_environment_that_says_no_number_is_named(monkeypatch, environment, s
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(PipelineError, match=f"{said}, no number; start the processes with torchrun"):
-        ranks.rank()
+        distributed.rank()
 
 
 def test_what_srun_says_is_understood(monkeypatch):
     said = {"STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2, "STEP_NODELIST": "node[03-04]", "PROCID": 3, "LOCALID": 1}
     for name, value in {**said, "NODEID": 1, "JOB_ID": 123456}.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
-    monkeypatch.setattr(ranks.os, "environ", dict(ranks.os.environ))
-    ranks.adopt_slurm()
-    assert (ranks.started(), ranks.on_this_node(), ranks.rank()) == (4, 2, 3)
-    assert ranks.os.environ["MASTER_ADDR"] == "node03"
+    monkeypatch.setattr(distributed.os, "environ", dict(distributed.os.environ))
+    distributed.adopt_slurm()
+    assert (distributed.started(), distributed.on_this_node(), distributed.rank()) == (4, 2, 3)
+    assert distributed.os.environ["MASTER_ADDR"] == "node03"

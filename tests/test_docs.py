@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import WORKSPACE
+from pipeline.runtime.paths import WORKSPACE
 
 PAGES = [WORKSPACE / "README.md", *sorted((WORKSPACE / "docs").glob("*.md"))]
 README = PAGES[0].read_text(encoding="utf-8")

@@ -10,22 +10,23 @@ import torch
 from scipy.special import expit
 
 from pipeline import evaluate
-from pipeline.checksum import folder_digest
+from pipeline.behaviour.failures import behaviour_table
 from pipeline.config import CheckConfig, Config
-from pipeline.errors import PipelineError
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.behaviour import behaviour_table
-from pipeline.evaluation.curves import Columns, tables
+from pipeline.evaluation.checks import verdict
+from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import classification_metrics, expected_calibration_error, length_classes
-from pipeline.evaluation.plots import drawings, read_learning_curve, write_figures, write_tables
-from pipeline.evaluation.report import collect_metrics, format_report
-from pipeline.evaluation.scoring import Scored, score, write_predictions
+from pipeline.evaluation.predictions import Scored, score, write_predictions
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.verdict import verdict
-from pipeline.model.build import build_network
-from pipeline.model.calibration import calibrate, choose_threshold, fit_weights
-from pipeline.model.scoring import Calibration
-from pipeline.serving import folder
+from pipeline.inference import model_folder
+from pipeline.inference.calibration import calibrate, choose_threshold, fit_weights
+from pipeline.inference.scoring import Calibration
+from pipeline.networks.build import build_network
+from pipeline.report.plot_tables import tables
+from pipeline.report.plots import drawings, read_learning_curve, write_figures, write_tables
+from pipeline.report.summary import collect_metrics, format_report
+from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
 from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration, describe_dataset
@@ -326,9 +327,14 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = config()
     torch.manual_seed(0)
     network = build_network(settings.model, len(vocabulary))
-    info = {"temperature": 1.5, "bias": 0.0, "threshold": 0.5, **settings.model_dump(include=set(folder.TRAINED_WITH))}
+    info = {
+        "temperature": 1.5,
+        "bias": 0.0,
+        "threshold": 0.5,
+        **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
+    }
     model = tmp_path / "artifacts" / "model"
-    folder.save(model, network, vocabulary, info | {"dataset": {"digest": "digest"}})
+    model_folder.save(model, network, vocabulary, info | {"dataset": {"digest": "digest"}})
     run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
     run |= {"model": folder_digest(model)}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}

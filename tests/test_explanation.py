@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.explain import main
-from pipeline.explanation import contributions as attribution
-from pipeline.explanation.contributions import ngram_contributions
-from pipeline.explanation.explainer import Explainer
-from pipeline.explanation.memory import written
-from pipeline.explanation.page import UNITS_SHOWN, write
-from pipeline.explanation.terminal import as_text
-from pipeline.explanation.words import WORD_LIMIT, read, spell
-from pipeline.model.build import build_network, deep_part
-from pipeline.model.ngrams import NgramLogOdds
-from pipeline.serving.folder import load, save
-from pipeline.serving.predictor import Predictor
+from pipeline.explain import attribution
+from pipeline.explain.__main__ import main
+from pipeline.explain.attribution import ngram_contributions
+from pipeline.explain.explainer import Explainer
+from pipeline.explain.memory import written
+from pipeline.explain.page import UNITS_SHOWN, write
+from pipeline.explain.terminal import as_text
+from pipeline.explain.words import WORD_LIMIT, read, spell
+from pipeline.inference.model_folder import load, save
+from pipeline.inference.predictor import Predictor
+from pipeline.networks.build import build_network, deep_part
+from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.files import replace, write_text
+from pipeline.runtime.files import replace, write_text
 from pipeline.tracking.store import only_registering
 from tests.conftest import Project
 from tests.test_register import aliases, fresh_database, misleading, outcome, store, versions, workspace  # noqa: F401
@@ -22,7 +22,7 @@ REGISTER = """
 import sys
 from pathlib import Path
 from pipeline.cli import tidy_exit
-from pipeline.compose import compose_config
+from pipeline.config.composition import compose_config
 from pipeline.config import validate
 from pipeline.register import register
 with tidy_exit():

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.model.gates import Trace, trace, trace_network
-from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.explain.lstm_trace import Trace, trace, trace_network
+from pipeline.networks.sentiment_rnn import SentimentRNN
 
 CLOSE = {"atol": 1e-6, "rtol": 0}
 

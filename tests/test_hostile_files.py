@@ -15,17 +15,17 @@ import yaml
 from mlflow.exceptions import MlflowException
 
 from pipeline.corpus import archive
-from pipeline.errors import PipelineError
-from pipeline.model.trainer import _resumable
-from pipeline.port import HOST, bind
 from pipeline.predict import load
+from pipeline.registry.fetching import fetch_model
+from pipeline.registry.versions import CHAMPION, Candidate, register_version, set_alias
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.port import HOST, bind
 from pipeline.text.dataset import read_split
-from pipeline.tracking.fetching import fetch_model
-from pipeline.tracking.registry import CHAMPION, Candidate, register_version, set_alias
 from pipeline.tracking.store import connect, default_tracking_uri
-from tests.commands import SmallProject, prepared, project
+from pipeline.training.trainer import _resumable
 from tests.conftest import configuration
-from tests.servers import free_port
+from tests.support.commands import SmallProject, prepared, project
+from tests.support.servers import free_port
 
 __all__ = ["prepared", "project"]  # fixtures
 

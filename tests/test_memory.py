@@ -8,14 +8,14 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from pipeline.evaluation.memory import OPPOSITES, farther_half, gradient_curve, long_reviews, replace_sentence
-from pipeline.evaluation.memory_figures import panels
-from pipeline.evaluation.plots import write_panels
-from pipeline.model.bag_of_words import BagOfWords
-from pipeline.model.scoring import Calibration
-from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.inference.scoring import Calibration
+from pipeline.memory_ladder.figure import panels
+from pipeline.memory_ladder.measures import OPPOSITES, farther_half, gradient_curve, long_reviews, replace_sentence
+from pipeline.networks.bag_of_words import BagOfWords
+from pipeline.networks.sentiment_rnn import SentimentRNN
+from pipeline.report.plots import write_panels
 from pipeline.text.tokenizer import Tokenizer
-from pipeline.tracking.evaluation import log_evaluation
+from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 from tests.conftest import copy_project

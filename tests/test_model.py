@@ -5,16 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config import WORKSPACE, SentimentRNNConfig
-from pipeline.errors import PipelineError
-from pipeline.model.adversarial import divergence, running_word_scale, steepest
-from pipeline.model.bag_of_words import BagOfWords
-from pipeline.model.batching import pad
-from pipeline.model.build import build_network
-from pipeline.model.language_model import AdaptiveSoftmax, LanguageModel
-from pipeline.model.ngrams import NgramLogOdds
-from pipeline.model.pretrained import start_from
-from pipeline.model.sentiment_rnn import SentimentRNN
+from pipeline.config import SentimentRNNConfig
+from pipeline.networks.bag_of_words import BagOfWords
+from pipeline.networks.build import build_network
+from pipeline.networks.language_model import AdaptiveSoftmax, LanguageModel
+from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.networks.padding import pad
+from pipeline.networks.sentiment_rnn import SentimentRNN
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.training.adversarial import divergence, running_word_scale, steepest
+from pipeline.training.initial_weights import start_from
 
 
 class ArticleNetwork(nn.Module):

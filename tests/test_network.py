@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import WORKSPACE
-from pipeline.corpus import fetch as fetching
-from pipeline.corpus.fetch import fetch
-from pipeline.errors import PipelineError
-from tests.commands import params
+from pipeline.corpus import download as fetching
+from pipeline.corpus.download import fetch
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from tests.support.commands import params
+from tests.support.web import Answer, WebServer, make_certificate
 from tests.test_corpus import REVIEWS, sha256, tar
-from tests.web import Answer, WebServer, make_certificate
 
 DATA = random.Random(1).randbytes(5000)
 OTHER = random.Random(2).randbytes(5000)

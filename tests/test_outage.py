@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tests.conftest import Project
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 
 LOG_EVERY = 10  # steps
 REVIEWS, BATCH = 202, 16  # of the training split

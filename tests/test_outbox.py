@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import send
 from pipeline.config import TrackingConfig
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.outbox import deleted_runs, send_unsent
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect

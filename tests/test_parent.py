@@ -13,12 +13,12 @@ import psutil
 import pytest
 from joblib import Parallel, delayed
 
-from pipeline import parent
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.parallel import clear_deaths, worker_pool
-from pipeline.reproduction.clone import succeeds
-from pipeline.sweeping.session import Session, present_session
+from pipeline.reproduce.clone import succeeds
+from pipeline.runtime import parent_process
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.worker_pool import clear_deaths, worker_pool
+from pipeline.sweep.session import Session, present_session
 
 DEADLINE = 60
 """Seconds."""
@@ -70,9 +70,9 @@ def test_what_works_for_a_killed_process_ends(by: Callable[[], None], number: in
 
 def test_the_end_is_noticed_where_the_system_does_not_tell_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "pidfd_open", raising=False)
-    monkeypatch.setattr(parent, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(parent_process, "POLL_SECONDS", 0.01)
     with subprocess.Popen(["sleep", "600"]) as other, ThreadPoolExecutor() as threads:
-        waiting = threads.submit(parent._wait_for_end, other.pid)
+        waiting = threads.submit(parent_process._wait_for_end, other.pid)
         time.sleep(0.1)
         assert not waiting.done()
         other.kill()

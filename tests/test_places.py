@@ -16,13 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.files import replace, write_text
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import replace, write_text
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.store import connect
-from tests.commands import SmallProject, prepared, project
 from tests.conftest import configuration
-from tests.places import SmallDisk, small_disk
+from tests.support.commands import SmallProject, prepared, project
+from tests.support.places import SmallDisk, small_disk
 
 __all__ = ["prepared", "project"]  # fixtures
 

@@ -18,15 +18,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.model.build import build_network
-from pipeline.predict import load, main
-from pipeline.predicting.files import file_format
-from pipeline.serving.folder import save
-from pipeline.serving.predictor import CHUNK_SIZE
+from pipeline.inference.model_folder import save
+from pipeline.inference.predictor import CHUNK_SIZE
+from pipeline.networks.build import build_network
+from pipeline.predict import load
+from pipeline.predict.__main__ import main
+from pipeline.predict.answering import file_format
+from pipeline.registry.fetching import fetch_model
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from pipeline.tracking.fetching import fetch_model
 from tests.conftest import configuration
 
 TEXTS = ['A "good", warm film', "bad,\nlong\r\nplot", "", "日本語 😀", "the film\ris not bad!"]

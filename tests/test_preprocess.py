@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config import SplitConfig
-from pipeline.corpus.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
-from pipeline.corpus.reading import row_groups
-from pipeline.corpus.scanning import scan
-from pipeline.corpus.splitting import hold_out, require_both_labels
-from pipeline.errors import PipelineError
+from pipeline.preprocessing.duplicates import PRECEDENCE, Keys, exact_key, find_duplicates, near_key
+from pipeline.preprocessing.reading import row_groups
+from pipeline.preprocessing.scanning import scan
+from pipeline.preprocessing.splitting import hold_out, require_both_labels
+from pipeline.runtime.errors import PipelineError
 
 CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
 

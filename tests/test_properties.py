@@ -14,18 +14,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import SplitConfig, load_params, validate
-from pipeline.corpus import archive, tables
-from pipeline.corpus.duplicates import PRECEDENCE, find_duplicates, near_key
-from pipeline.corpus.splitting import hold_out
-from pipeline.errors import PipelineError
-from pipeline.predicting import parquet_format
-from pipeline.predicting.text_formats import LINE_FORMATS
-from pipeline.serving.predictor import Prediction
+from pipeline.corpus import archive
+from pipeline.inference.predictor import Prediction
+from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key
+from pipeline.preprocessing.splitting import hold_out
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables import parquet_answers, readers
+from pipeline.tables.text_answers import LINE_FORMATS
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
-from tests.commands import params
 from tests.conftest import configuration
+from tests.support.commands import params
 from tests.test_corpus import REVIEWS, encoded, tar
 from tests.test_preprocess import keys
 
@@ -114,7 +114,7 @@ def test_of_reviews_alike_one_stays_or_those_of_the_test_split(rows):
 def test_rows_of_a_corpus_are_read_as_written(ending, rows):
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", encoded(rows, ending), folder)
-        found = [row for batch in tables.batches(path, tables.schema(path)) for row in batch.to_pylist()]
+        found = [row for batch in readers.batches(path, readers.schema(path)) for row in batch.to_pylist()]
     assert found == rows
 
 
@@ -129,7 +129,7 @@ def test_rows_to_predict_are_handed_on_as_written(ending, rows):
     text = "".join(LINE_FORMATS[f".{ending}"](lines, "a", "text", answers))
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", text.encode(), folder)
-        found = [row for batch in tables.batches(path, tables.schema(path)) for row in batch.to_pylist()]
+        found = [row for batch in readers.batches(path, readers.schema(path)) for row in batch.to_pylist()]
     assert [{"text": row["text"], "note": row["note"]} for row in found] == rows
     assert [row["label"] for row in found] == [f"{len(row['text'])}" for row in rows]
 
@@ -157,13 +157,13 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
         with TemporaryDirectory() as folder:
             path = written(f"a.{ending}", data, folder)
             try:
-                for batch in tables.batches(path, tables.schema(path)):
+                for batch in readers.batches(path, readers.schema(path)):
                     batch.to_pylist()
             except PipelineError as error:
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    parquet_format.annotate(path, path.with_name("b"), "text", answers)
+                    parquet_answers.annotate(path, path.with_name("b"), "text", answers)
                 else:
                     list(LINE_FORMATS[f".{ending}"](path.open("rb"), "a", "text", answers))
             except PipelineError as error:

@@ -22,18 +22,18 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.config import Config
-from pipeline.errors import PipelineError
-from pipeline.evaluation.champion import Comparison, compare
 from pipeline.evaluation.mcnemar import mcnemar
-from pipeline.files import write_json
-from pipeline.model.build import build_network
+from pipeline.inference.model_folder import save
+from pipeline.inference.predictor import Predictor
+from pipeline.networks.build import build_network
 from pipeline.register import register
-from pipeline.serving.folder import save
-from pipeline.serving.predictor import Predictor
+from pipeline.registry.champion import Comparison, compare
+from pipeline.registry.fetching import fetch_model
+from pipeline.registry.versions import Candidate, download_model, find_alias, has_lost_files, register_version
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from pipeline.tracking.fetching import fetch_model
 from pipeline.tracking.provenance import run_tags
-from pipeline.tracking.registry import Candidate, download_model, find_alias, has_lost_files, register_version
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration, describe_dataset

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.conftest import Project
-from tests.sharing import clone, share
+from tests.support.sharing import clone, share
 from tests.test_pipeline import edit, report, stages_run, store, training_runs
 
 

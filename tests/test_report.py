@@ -11,19 +11,19 @@ import pytest
 
 from pipeline import compose
 from pipeline.config import CheckConfig, load_params
-from pipeline.errors import PipelineError
 from pipeline.evaluation.bootstrap import METRICS, intervals, resampled_metrics
-from pipeline.evaluation.curves import tables
-from pipeline.evaluation.html_report import Findings, headline, sections, write_report
-from pipeline.evaluation.ladder import read_ladder
+from pipeline.evaluation.checks import verdict
 from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.mistakes import Mistake, confident_mistakes
-from pipeline.evaluation.plots import drawings, write_figures
-from pipeline.evaluation.report import collect_metrics
-from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.predictions import Scored
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.verdict import verdict
-from pipeline.files import write_json, write_text
+from pipeline.memory_ladder.record import read_ladder
+from pipeline.report.page import Findings, headline, sections, write_report
+from pipeline.report.plot_tables import tables
+from pipeline.report.plots import drawings, write_figures
+from pipeline.report.summary import collect_metrics
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json, write_text
 from tests.conftest import configuration, describe_dataset
 
 CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}

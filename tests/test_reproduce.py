@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checksum import file_digest
-from pipeline.compose import compose_config
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.reproduce import commit_of, configuration, require_code, stages
-from pipeline.reproduction.clone import succeeds, temporary_clone
-from pipeline.reproduction.comparison import pair, table, verdict
-from pipeline.reproduction.data import bring_files
-from pipeline.reproduction.record import find_training
-from pipeline.tracking.finished import FinishedRun
+from pipeline.config.composition import compose_config
+from pipeline.reproduce.__main__ import commit_of, configuration, require_code, stages
+from pipeline.reproduce.clone import succeeds, temporary_clone
+from pipeline.reproduce.comparison import pair, table, verdict
+from pipeline.reproduce.data import bring_files
+from pipeline.reproduce.record import find_training
+from pipeline.runtime.checksum import file_digest
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.sweep.parent_run import OBJECTIVE
+from pipeline.tracking.finished_runs import FinishedRun
 from pipeline.tracking.provenance import code_digest, git_commit
-from pipeline.tracking.sweep import OBJECTIVE
 from tests.test_register import fresh_database, misleading, store  # noqa: F401
 
 MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
@@ -82,7 +82,7 @@ def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch): 
     monkeypatch.setattr(sys, "argv", ["reproduce", name])
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(WORKSPACE / "pipeline" / "reproduce.py"), run_name="__main__")
+        runpy.run_module("pipeline.reproduce", run_name="__main__")
     signal.signal(signal.SIGTERM, handler)
     printed = capsys.readouterr()
     assert end.value.code == 1
@@ -273,7 +273,7 @@ def test_a_stage_that_was_just_being_started_is_ended_too(project, tmp_path, num
     command = f"""
 import os, pathlib, subprocess, time
 from pipeline.cli import tidy_exit
-from pipeline.reproduction.clone import succeeds
+from pipeline.reproduce.clone import succeeds
 
 class SlowToReturn(subprocess.Popen):
     def __init__(self, *arguments, **keywords):

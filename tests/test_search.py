@@ -7,13 +7,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.sweeping.callback import trials_at_once
-from pipeline.sweeping.limits import require_possible
-from pipeline.sweeping.space import parse_space
-from pipeline.sweeping.study import ask, distribution, open_study
-from pipeline.sweeping.trial import share_of_cores, trial_name
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.sweep.callback import trials_at_once
+from pipeline.sweep.limits import require_possible
+from pipeline.sweep.search_space import parse_space
+from pipeline.sweep.tpe import ask, distribution, open_study
+from pipeline.sweep.trial import share_of_cores, trial_name
 
 
 @pytest.mark.parametrize(("processes", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])

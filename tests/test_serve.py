@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from pipeline.port import bind
+from pipeline.inference.turns import SharedThreads
 from pipeline.predict import load
+from pipeline.runtime.port import bind
 from pipeline.serve.application import LimitedApplication, application
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, _once, check_body, check_type
-from pipeline.serving.sharing import SharedThreads
-from tests.commands import prepared
+from tests.support.commands import prepared
 
 __all__ = ["prepared"]  # a fixture
 

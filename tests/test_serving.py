@@ -11,13 +11,13 @@ import pytest
 import torch
 from mlflow.exceptions import MlflowException
 
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.model.build import build_network
+from pipeline.inference.model_folder import save
+from pipeline.inference.predictor import CHUNK_SIZE
+from pipeline.inference.pyfunc import SentimentModel
+from pipeline.networks.build import build_network
 from pipeline.predict import load
-from pipeline.serving.folder import save
-from pipeline.serving.predictor import CHUNK_SIZE
-from pipeline.serving.pyfunc import SentimentModel
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 
 WORDS = ["a", "bad", "film", "good", "long", "nan", "none", "not", "plot", "the", "warm", ".", "!"]

@@ -6,10 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow.utils.validation import _validate_metric_name
 
-from pipeline.evaluation.figures import draw_slices
-from pipeline.evaluation.report import collect_metrics, format_report
-from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.predictions import Scored
 from pipeline.evaluation.slices import accuracies, column_parts, slice_table, values_of, worst_part
+from pipeline.report.figures import draw_slices
+from pipeline.report.summary import collect_metrics, format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
 from tests.test_evaluation import simulated, write_dataset

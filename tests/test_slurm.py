@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import TrackingConfig
-from pipeline.errors import PipelineError
-from pipeline.sweeping.session import Session
-from pipeline.sweeping.slurm import outlive_jobs
-from pipeline.sweeping.trial import Trial
+from pipeline.runtime.errors import PipelineError
+from pipeline.sweep.parent_run import child_tags, find_trials, open_sweep
+from pipeline.sweep.session import Session
+from pipeline.sweep.slurm import outlive_jobs
+from pipeline.sweep.trial import Trial
 from pipeline.tracking.provenance import job_tags
 from pipeline.tracking.store import connect
-from pipeline.tracking.sweep import child_tags, find_trials, open_sweep
 
 TRACKING = TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=0)
 

@@ -13,13 +13,13 @@ import psutil
 import pytest
 import yaml
 
-from pipeline import pipeline_lock
-from pipeline.config import WORKSPACE
-from pipeline.errors import PipelineError
-from pipeline.files import write_json
-from pipeline.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
+from pipeline.runtime import pipeline_lock
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
 from pipeline.stage import Inputs
-from tests.commands import SmallProject, judged, prepared
+from tests.support.commands import SmallProject, judged, prepared
 
 __all__ = ["judged", "prepared"]  # fixtures
 
@@ -89,7 +89,7 @@ def test_the_holder_is_dvc_whatever_lies_between_it_and_the_stage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "dvc").write_text(DVC)
-    ask = f"{sys.executable} -c 'from pipeline.pipeline_lock import dvc_process; print(dvc_process().pid)'"
+    ask = f"{sys.executable} -c 'from pipeline.runtime.pipeline_lock import dvc_process; print(dvc_process().pid)'"
     monkeypatch.setenv(pipeline_lock.STAGE_VARIABLE, "train")
     assert dvc_process() is None  # no DVC has started this
     for shell in (["bash", "-c", ask], ["bash", "-c", f"{ask}; true"], ["nice", "bash", "-c", ask]):

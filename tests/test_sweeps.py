@@ -9,8 +9,8 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline.errors import PipelineError
 from pipeline.promote import difference, main
+from pipeline.runtime.errors import PipelineError
 from tests.conftest import Project
 
 SHORT = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=4", "model.hidden_dim=4")

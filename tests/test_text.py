@@ -9,11 +9,11 @@ import pytest
 from torchtext.data.utils import get_tokenizer
 
 from pipeline.config import TextConfig
-from pipeline.errors import PipelineError
-from pipeline.parallel import worker_pool
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.worker_pool import worker_pool
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import read_split
-from pipeline.text.encoding import encode_corpus
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import PADDING, SPECIALS, UNKNOWN, Encoder, Vocabulary
 

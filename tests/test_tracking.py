@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run as StoredRun
 
-from pipeline.config import WORKSPACE, TrackingConfig
-from pipeline.errors import PipelineError
+from pipeline.config import TrackingConfig
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.evaluation import log_evaluation
-from pipeline.tracking.finished import search_runs
+from pipeline.tracking.evaluation_record import log_evaluation
+from pipeline.tracking.finished_runs import search_runs
 from pipeline.tracking.provenance import (
     config_hash,
     data_md5,

@@ -8,17 +8,17 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pipeline.errors import PipelineError
-from pipeline.model.datamodule import LengthBatches, SentimentDataModule
-from pipeline.model.fitting import fit
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.ngrams import NgramLogOdds
-from pipeline.model.optimiser import learning_rate_factor
-from pipeline.model.pretrained import load_pretrained, save_pretrained
-from pipeline.model.pretraining import pretrain
-from pipeline.model.pseudo_labels import load_pseudo_labels, save_pseudo_labels
+from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import DatasetInfo, read_split
-from pipeline.text.encoding import encode_corpus
+from pipeline.training.data_module import LengthBatches, SentimentDataModule
+from pipeline.training.fit import fit
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.initial_weights import load_pretrained, save_pretrained
+from pipeline.training.optimizer import learning_rate_factor
+from pipeline.training.pretraining import pretrain
+from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.conftest import reviews
 
 TINY = (

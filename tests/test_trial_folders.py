@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import WORKSPACE, TrackingConfig
-from pipeline.errors import PipelineError
-from pipeline.sweeping import folders
-from pipeline.sweeping.session import Session
-from pipeline.sweeping.summary import end_sweep
+from pipeline.config import TrackingConfig
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.sweep import trial_folders
+from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, open_sweep
+from pipeline.sweep.session import Session
+from pipeline.sweep.summary import end_sweep
 from pipeline.tracking.artifacts import delete
 from pipeline.tracking.store import connect
-from pipeline.tracking.sweep import FOLDER_TAG, OBJECTIVE, child_tags, open_sweep
 from tests.conftest import configuration
 from tests.test_register import TRAINING
 
@@ -27,24 +28,26 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("name", ["artifacts", "artifacts/model", "reports/x", ".git", ".", "..", "pipeline/../conf"])
 def test_trials_are_put_into_none_of_the_pipelines_own_folders(name: str) -> None:
     with pytest.raises(PipelineError, match=r"hydra\.sweep\.dir: .* is for what the pipeline makes"):
-        folders.require_separate("hydra.sweep.dir", WORKSPACE / name)
+        trial_folders.require_separate("hydra.sweep.dir", WORKSPACE / name)
 
 
 def test_trials_may_be_put_elsewhere(tmp_path: Path) -> None:
     for folder in (WORKSPACE / "trials" / "today", WORKSPACE / "outputs", tmp_path):
-        folders.require_separate("hydra.sweep.dir", folder)
+        trial_folders.require_separate("hydra.sweep.dir", folder)
 
 
 @pytest.mark.parametrize("tag", ["../victim", "trials/../../victim", "trials", "/", "conf", "trials/link/victim"])
 def test_a_tag_names_no_folder_elsewhere(root: Path, tag: str) -> None:
     (root / "trials" / "link").symlink_to(root.parent)
     with pytest.raises(PipelineError, match="is no folder of this sweep"):
-        folders.trial_folder(tag, root / "trials" / "today")
+        trial_folders.trial_folder(tag, root / "trials" / "today")
 
 
 def test_a_tag_names_a_folder_of_the_sweep(root: Path, tmp_path: Path) -> None:
-    assert folders.trial_folder("trials/earlier/0", root / "trials" / "today") == root / "trials" / "earlier" / "0"
-    assert folders.trial_folder(str(tmp_path / "sweep" / "0"), tmp_path / "sweep") == tmp_path / "sweep" / "0"
+    assert (
+        trial_folders.trial_folder("trials/earlier/0", root / "trials" / "today") == root / "trials" / "earlier" / "0"
+    )
+    assert trial_folders.trial_folder(str(tmp_path / "sweep" / "0"), tmp_path / "sweep") == tmp_path / "sweep" / "0"
 
 
 def test_the_end_of_a_sweep_removes_only_models_its_trials_have_left(

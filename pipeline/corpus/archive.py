@@ -14,14 +14,16 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from pipeline import checksum
-from pipeline.config import ArchiveCorpus, project_root
-from pipeline.corpus.fetch import fetch
-from pipeline.corpus.labels import NEGATIVE, POSITIVE
-from pipeline.corpus.locations import local_files
-from pipeline.corpus.normal_form import BATCH_BYTES, GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
+from pipeline.config import ArchiveCorpus
+from pipeline.corpus.canonical import GROUP, LONGEST, REVIEW, UNLABELLED, NormalForm
+from pipeline.corpus.download import fetch
+from pipeline.corpus.local_files import local_files
 from pipeline.corpus.unpacking import REMEDY, unpacked
-from pipeline.errors import PipelineError, clear_refusals
+from pipeline.runtime import checksum
+from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.paths import project_root
+from pipeline.tables.labels import NEGATIVE, POSITIVE
+from pipeline.tables.parquet import BATCH_BYTES
 
 # Against decompression bombs; each is at least 20 times what the official archive (100,000 reviews, 0.4 GB) needs.
 MAX_MEMBERS = 5_000_000
@@ -120,7 +122,7 @@ def reviews(path: Path) -> Iterator[tuple[str, Row]]:
     total = 0
     try:
         with (
-            clear_refusals(path),
+            translate_os_errors(path),
             unpacked(path, MAX_TOTAL, MAX_HELD) as stream,
             tarfile.open(fileobj=stream, mode="r:", tarinfo=_Member) as archive,  # type: ignore[call-overload]
         ):

@@ -2,9 +2,9 @@
 
 import hashlib
 
-from pipeline.checksum import file_digest
 from pipeline.config import Corpus
-from pipeline.corpus.locations import local_files
+from pipeline.corpus.local_files import local_files
+from pipeline.runtime.checksum import file_digest
 
 
 def fingerprint(corpus: Corpus) -> str | None:

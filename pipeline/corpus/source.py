@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline import files
 from pipeline.config import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
 from pipeline.corpus.archive import add_archive
-from pipeline.corpus.files import add_files
-from pipeline.corpus.normal_form import NormalForm
+from pipeline.corpus.canonical import NormalForm
 from pipeline.corpus.package import add_package
+from pipeline.corpus.user_files import add_files
+from pipeline.runtime import files
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 
 MAX_DICTIONARY = 128 * 2**20
 """Bytes that decompressing .xz may take; `xz -9` asks for 65 MB, a file's header may ask for 4 GB."""

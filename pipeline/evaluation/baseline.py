@@ -9,9 +9,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-from pipeline.errors import PipelineError
-from pipeline.model.calibration import calibrate
-from pipeline.model.scoring import Calibration
+from pipeline.inference.calibration import calibrate
+from pipeline.inference.scoring import Calibration
+from pipeline.runtime.errors import PipelineError
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.predictions import Scored
 
 RESAMPLES = 2000
 PERCENTILES = (2.5, 97.5)

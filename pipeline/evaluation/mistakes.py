@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.curves import LABELS
-from pipeline.evaluation.scoring import Scored, read_texts
+from pipeline.config.labels import LABELS
+from pipeline.evaluation.predictions import Scored, read_texts
 
 SHOWN = 20
 LONGEST = 400
@@ -40,7 +40,7 @@ def confident_mistakes(test: Scored, dataset: Path) -> list[Mistake]:
     return [
         Mistake(
             id=str(test.rows["id"][row]),
-            label=str(LABELS[test.labels[row]]),
+            label=LABELS[test.labels[row]],
             probability=float(test.probabilities[row]),
             text=_beginning(texts[row]),
         )

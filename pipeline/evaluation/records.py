@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.files import Record
+from pipeline.runtime.files import Record
 
 Number = int | float
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config import LENGTH, UNKNOWN_WORDS, EvaluationConfig
-from pipeline.evaluation.curves import Columns, as_columns
+from pipeline.evaluation.columns import Columns, as_columns
 from pipeline.evaluation.intervals import accuracy_row
 from pipeline.evaluation.metrics import length_classes
-from pipeline.evaluation.scoring import Scored
+from pipeline.evaluation.predictions import Scored
 
 MOST = 10
 """Values a slice has at most: of more numbers, it is the quartiles; of other values, the most frequent and `other`."""

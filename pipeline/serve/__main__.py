@@ -13,8 +13,8 @@ from argparse import ArgumentTypeError
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import load_params
-from pipeline.port import HOST, bind
-from pipeline.predicting.models import model_folder
+from pipeline.registry.model_lookup import model_folder
+from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits
 
 PATIENCE = 5

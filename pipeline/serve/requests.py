@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from email.message import Message
 from typing import Any
 
+from pipeline.inference.pyfunc import COLUMN
 from pipeline.serve.limits import Limits
-from pipeline.serving.pyfunc import COLUMN
 
 LISTS = ("inputs", "instances", "dataframe_records")
 """Keys under which MLflow's protocol has a list of items."""

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.errors import PipelineError
-from pipeline.files import Record, read_json
-from pipeline.text.arrays import CHUNK, ArrayFile
+from pipeline.runtime.arrays import CHUNK, ArrayFile
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import Record, read_json
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary
 
 REMEDY = "prepare the dataset with `dvc repro preprocess`"

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torchtext.vocab import Vocab
 
 from pipeline.config import TextConfig
-from pipeline.errors import PipelineError
-from pipeline.files import read_bounded, write_json
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import read_bounded, write_json
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 
@@ -60,6 +61,20 @@ class Vocabulary:
     def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
         """The id of each word [n]; that of the unknown word where it is not listed."""
         return np.fromiter((self._ids.get(word, UNKNOWN) for word in words), dtype=np.int32)
+
+    def arrange(self, vectors: NDArray[np.float32], rows: dict[str, int]) -> NDArray[np.float32]:
+        """Bring word vectors into the order of the ids, by torchtext.
+
+        Args:
+            vectors: in any order, [n, dimension].
+            rows: the row of each word that has a vector.
+
+        Returns:
+            [words, dimension]; zeros for a word without a vector.
+        """
+        table = Vocab(Counter(), specials=self.words)
+        table.set_vectors(rows, torch.from_numpy(vectors), vectors.shape[1])
+        return np.asarray(table.vectors)
 
 
 class Encoder:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from mlflow.artifacts import download_artifacts
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.store import Store, default_tracking_uri
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-from pipeline.errors import PipelineError
-from pipeline.files import lies_in
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import lies_in
 
 JOURNAL = "journal.jsonl"
 POINTS = 1000

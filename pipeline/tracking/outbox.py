@@ -17,8 +17,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from mlflow.exceptions import MlflowException
 
-from pipeline.config import project_root
-from pipeline.errors import PipelineError, clear_refusals
+from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.paths import project_root
 from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send
 from pipeline.tracking.query import equals
 from pipeline.tracking.store import Store, reason
@@ -69,7 +69,7 @@ class Outbox:
 
     def add(self, entry: Entry) -> None:
         """Take an entry of the journal; returns when it is on disk."""
-        with self._changed, clear_refusals(self.folder):
+        with self._changed, translate_os_errors(self.folder):
             self._write(entry)
             self._entries.append(entry)
             self._changed.notify()

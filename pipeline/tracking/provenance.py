@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.config import WORKSPACE, BagOfWordsConfig, Config
+from pipeline.config import BagOfWordsConfig, Config
+from pipeline.runtime.paths import WORKSPACE
 
 UNKNOWN = "unknown"
 WORK = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}

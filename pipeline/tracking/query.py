@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 
 NONE: Mapping[str, str] = MappingProxyType({})
 

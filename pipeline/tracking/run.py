@@ -15,11 +15,11 @@ import yaml
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
 
-from pipeline.credentials import masked
-from pipeline.files import write_text
+from pipeline.runtime.credentials import masked
+from pipeline.runtime.files import write_text
 from pipeline.tracking.outbox import Outbox, send_unsent
-from pipeline.tracking.store import DURING_TRAINING, Store, clear_errors, environment_defaults
-from pipeline.tracking.system import SystemMetrics
+from pipeline.tracking.store import DURING_TRAINING, Store, environment_defaults, translate_mlflow_errors
+from pipeline.tracking.system_metrics import SystemMetrics
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def training_run(
     Raises:
         PipelineError: the store failed at the beginning; later failures only delay what is sent.
     """
-    with clear_errors(store.uri), environment_defaults(DURING_TRAINING):
+    with translate_mlflow_errors(store.uri), environment_defaults(DURING_TRAINING):
         send_unsent(store)
         known = record.read_text(encoding="utf-8", errors="replace") if record is not None and record.exists() else None
         run = _resume(store, known) or _create(store, name, tags)

@@ -16,12 +16,13 @@ from requests.exceptions import RequestException
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from pipeline.config import TrackingConfig, project_root
-from pipeline.credentials import masked
-from pipeline.errors import PipelineError, refusal
-from pipeline.files import only_one
+from pipeline.config import TrackingConfig
+from pipeline.runtime.credentials import masked
+from pipeline.runtime.errors import PipelineError, refusal
+from pipeline.runtime.files import exclusive_lock
+from pipeline.runtime.paths import project_root
 from pipeline.tracking.description import experiment_tags
-from pipeline.tracking.moved import follow_artifacts
+from pipeline.tracking.moved_project import follow_artifacts
 
 # It writes the traceback of what a database refuses; that ends as one line here, or waits in the outbox.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -76,7 +77,7 @@ def connect(config: TrackingConfig) -> Store:
             f"{REGISTRY_VARIABLE} names another store than {masked(uri)}, where runs are kept; models are registered "
             f"beside their runs: unset it, or set {URI_VARIABLE} to the same store"
         )
-    with clear_errors(uri, OSError, ValueError, ImportError, SQLAlchemyError):
+    with translate_mlflow_errors(uri, OSError, ValueError, ImportError, SQLAlchemyError):
         if uri.startswith(("http://", "https://")):
             with environment_defaults(FIRST_CONTACT):
                 return _open(uri, config, artifacts=None)
@@ -117,7 +118,7 @@ def tracking_uri(config: TrackingConfig) -> str:
 
 
 @contextmanager
-def clear_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
+def translate_mlflow_errors(uri: str, *further: type[Exception]) -> Iterator[None]:
     """Turn MLflow's exceptions, and `further` ones, into a `PipelineError` of one line."""
     caught: tuple[type[Exception], ...] = (MlflowException, *further)
     try:
@@ -210,7 +211,7 @@ def only_registering(store: Store) -> Iterator[None]:
     else:
         lock = project_root() / ".checkpoints" / "register.lock"
         lock.parent.mkdir(exist_ok=True)
-    with only_one(lock, "another process registers a model; waiting for it"):
+    with exclusive_lock(lock, "another process registers a model; waiting for it"):
         yield
 
 

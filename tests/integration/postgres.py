@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port
+from tests.support.servers import free_port
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))  # where Debian has them, one folder a version
 OWNER = "postgres" if getpass.getuser() == "root" else None  # PostgreSQL refuses to run as root

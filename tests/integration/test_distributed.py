@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from pipeline.errors import PipelineError
+from pipeline.runtime.errors import PipelineError
 from tests.conftest import Project
 from tests.test_distributed import EPOCH, dataset, in_two, train
 from tests.test_pipeline import store, training_runs

@@ -7,7 +7,7 @@ import tarfile
 import pytest
 import yaml
 
-from pipeline.config import WORKSPACE
+from pipeline.runtime.paths import WORKSPACE
 from tests.conftest import Project, reviews
 from tests.test_pipeline import copy, store, training_runs
 

@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from pipeline.config import TrackingConfig
-from pipeline.tracking.registry import find_alias
+from pipeline.registry.versions import find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 from tests.test_pipeline import edit
 from tests.test_sweeps import SHORT, runs, sweep_of
 

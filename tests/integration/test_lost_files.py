@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.registry import download_model
+from pipeline.registry.versions import download_model
 from pipeline.tracking.store import connect
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 from tests.test_register import CONFIG, aliases, outcome, workspace
 
 

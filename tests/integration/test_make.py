@@ -15,9 +15,9 @@ import psutil
 import pytest
 import requests
 
-from pipeline.port import bind
+from pipeline.runtime.port import bind
 from tests.conftest import Project
-from tests.servers import MLflowServer, free_port
+from tests.support.servers import MLflowServer, free_port
 from tests.test_hostile_files import PLANTED, Harm, plant
 
 MAKE = ("make", "--old-file", "setup")  # the environment these tests run in is set up

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
-from tests.places import SmallDisk, as_plain_user, small_disk
+from tests.support.places import SmallDisk, as_plain_user, small_disk
 from tests.test_pipeline import edit
 from tests.torture.checks import leftovers, outputs, registry_faults
 

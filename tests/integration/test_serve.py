@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from benchmarks.serve import CHAMPION, render, served, trial
+from pipeline.inference.predictor import Predictor
 from pipeline.predict import load
-from pipeline.serving.predictor import Predictor
 from tests.conftest import Project
 
 ODD = ["This film is a delight.", "", None, "a bore " * 50_000, "Ein wunderbarer Film", "最高の映画", "😀😀", "<br />"]

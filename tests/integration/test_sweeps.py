@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.parallel import available_cores
+from pipeline.runtime.worker_pool import available_cores
 from tests.conftest import Project
 from tests.test_sweeps import SWEEP, TRAINED, sweep_of
 

@@ -13,11 +13,11 @@ import pytest
 from mlflow.server import get_app_client
 
 from pipeline.config import TrackingConfig
-from pipeline.tracking.registry import download_model, find_alias
+from pipeline.registry.versions import download_model, find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project
 from tests.integration.postgres import PASSWORD, postgres
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 
 __all__ = ["postgres"]  # a fixture
 

@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 from tests.test_pipeline import edit
 from tests.test_sweeps import SWEEP, runs
 from tests.torture.checks import leftovers, registry_faults

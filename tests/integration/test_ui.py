@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from tests.conftest import Project
 from tests.integration.browser import browser, expect, playwright
-from tests.servers import MLflowServer
+from tests.support.servers import MLflowServer
 
 __all__ = ["browser"]  # a fixture
 

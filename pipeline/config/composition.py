@@ -1,0 +1,59 @@
+"""What Hydra composed as a `Config`, and its complaints as one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+from pipeline.config import Config, validate
+from pipeline.runtime.credentials import masked
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import CONF
+
+
+@contextmanager
+def translate_hydra_errors(*further: type[Exception]) -> Iterator[None]:
+    """Turn what Hydra says of conf/ or of an override, and `further` exceptions, into a `PipelineError` of one line."""
+    caught: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException, yaml.YAMLError, *further)
+    try:
+        yield
+    except InterpolationKeyError as error:
+        taken = str(error).split("'")[1]
+        raise PipelineError(
+            f"conf/: {error.full_key} is taken from {taken}, which the chosen files do not have; choose files that go "
+            f"together, or set {error.full_key}"
+        ) from None
+    except caught as error:
+        raise PipelineError(f"conf/: {masked(' '.join(str(error).split()))}") from None
+
+
+def compose_config(overrides: list[str], conf: Path = CONF) -> dict[str, Any]:
+    """Compose `conf/`, or a copy of it, with Hydra overrides such as `model=gru`.
+
+    Raises:
+        PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
+    """
+    with (
+        translate_hydra_errors(ValueError, RecursionError),  # of a file that is not UTF-8, a number that cannot be
+        initialize_config_dir(str(conf), version_base="1.3"),
+    ):
+        values = OmegaConf.to_container(compose("config", overrides), resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def validated(composed: DictConfig) -> Config:
+    """The configuration, with all interpolations resolved; what Hydra keeps for itself is left out.
+
+    Raises:
+        PipelineError: an interpolation cannot be resolved, or a value does not fit.
+    """
+    values = OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
+    with translate_hydra_errors():
+        return validate(OmegaConf.to_container(values, resolve=True))

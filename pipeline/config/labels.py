@@ -1,0 +1,4 @@
+"""Labels of a review."""
+
+LABELS = ("negative", "positive")
+"""Their names, by number."""

@@ -1,0 +1,180 @@
+"""Score a split of the dataset, as a user would: from the texts."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.files import replace
+from pipeline.text.dataset import REMEDY, read_info
+
+SCORED = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
+"""Of a labelled split's rows, what is relied on."""
+PREDICTED = {"split": pa.string(), "id": pa.string(), "probability": pa.float32()}
+"""The same of the predictions."""
+
+
+class Classifier(Protocol):
+    """A `Predictor`, or anything else that answers texts."""
+
+    @property
+    def threshold(self) -> float:
+        """A review is called positive from this probability on."""
+
+    def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
+        """Calibrated probability [n] that each text is positive, in the order of the texts."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A split with a classifier's answers, all [n] and in the dataset's order."""
+
+    split: str
+    rows: pa.Table
+    """Id, label and the kept columns."""
+    labels: NDArray[np.int8]
+    words: NDArray[np.int64]
+    """Length of each review: words between white space, of the whole text."""
+    probabilities: NDArray[np.float32]
+    threshold: float
+
+    @property
+    def predicted(self) -> NDArray[np.int8]:
+        """The label answered."""
+        return (self.probabilities >= self.threshold).astype(np.int8)
+
+
+def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
+    """Texts and labels of a split.
+
+    Raises:
+        PipelineError: the split is missing, empty or damaged.
+    """
+    table = _read(dataset, split, further=False)
+    return table["text"].to_pylist(), table["label"].to_numpy()
+
+
+def stream_texts(dataset: Path, split: str) -> Iterator[str]:
+    """The texts of a split, with a few of them in memory.
+
+    Raises:
+        PipelineError: the split is missing or damaged.
+    """
+    with _opened(_rows(dataset, split), {"text": pa.string()}, REMEDY) as file:
+        for batch in file.iter_batches(columns=["text"]):
+            yield from filter(None, batch["text"].to_pylist())
+
+
+def score(dataset: Path, split: str, classifier: Classifier) -> Scored:
+    """Have a classifier answer the reviews of a split, with a progress bar.
+
+    Raises:
+        PipelineError: the split is missing, empty or damaged, or an answer is not finite.
+    """
+    table = _read(dataset, split, further=True)
+    texts = table["text"].to_pylist()
+    answers = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
+    if not np.isfinite(answers).all():
+        raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it anew")
+    return Scored(
+        split=split,
+        rows=table.drop_columns(["text"]),
+        labels=table["label"].to_numpy(),
+        words=np.array([len(text.split()) for text in texts]),
+        probabilities=answers,
+        threshold=classifier.threshold,
+    )
+
+
+def write_predictions(path: Path, splits: Iterable[Scored]) -> None:
+    """Write split, id, label, probability and the kept columns of all splits to one Parquet file.
+
+    Raises:
+        PipelineError: a kept column has the name of another, or types that do not go together in the splits.
+    """
+    tables = [_predictions(scored) for scored in splits]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise PipelineError(f"corpus.keep_columns differ in type between the splits: {error}") from None
+    with replace(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _predictions(scored: Scored) -> pa.Table:
+    own = {
+        "split": pa.array([scored.split] * len(scored.labels)),
+        "id": scored.rows["id"],
+        "label": scored.rows["label"],
+        "probability": pa.array(scored.probabilities, type=pa.float32()),
+    }
+    kept = scored.rows.drop_columns(["id", "label"])
+    if taken := sorted(own.keys() & set(kept.column_names)):
+        raise PipelineError(f"corpus.keep_columns: {taken[0]!r} is a column of the predictions; rename yours")
+    return pa.table(own | {name: kept[name] for name in kept.column_names})
+
+
+def read_predictions(path: Path, split: str) -> dict[str, float]:
+    """The probability of each review of a split, by its id, as `write_predictions` has written them.
+
+    Raises:
+        PipelineError: the file is missing or damaged.
+    """
+    table = _read_table(path, PREDICTED, "run `dvc repro`", further=False)
+    probabilities = table["probability"].to_numpy()
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise PipelineError(f"{path} is damaged: a probability is not from 0 to 1; run `dvc repro`")
+    table = table.filter(pc.equal(table["split"], split))
+    return dict(zip(table["id"].to_pylist(), table["probability"].to_pylist(), strict=True))
+
+
+def _read(dataset: Path, split: str, *, further: bool) -> pa.Table:
+    path, reviews = _rows(dataset, split), read_info(dataset).splits.get(split, 0)
+    if not reviews:
+        raise PipelineError(f"the {split} split in {dataset} is empty; give it reviews")
+    table = _read_table(path, SCORED, REMEDY, further=further)
+    if table.num_rows != reviews:
+        raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {REMEDY}")
+    if not pc.all(pc.is_in(table["label"], pa.array([0, 1], pa.int8()))).as_py():
+        raise PipelineError(f"{path} is damaged: a label is neither 0 nor 1; {REMEDY}")
+    return table
+
+
+def _rows(dataset: Path, split: str) -> Path:
+    return dataset / split / "rows.parquet"
+
+
+def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, further: bool) -> pa.Table:
+    """These columns of a Parquet file, without a missing value, and further ones if they are wanted."""
+    with _opened(path, columns, remedy) as file:
+        table = file.read(None if further else list(columns))
+    for name in columns:
+        if table[name].null_count:
+            raise PipelineError(f"{path} is damaged: its column {name!r} lacks a value; {remedy}")
+    return table
+
+
+@contextmanager
+def _opened(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
+    """Open a Parquet file that has these columns; what is damaged beyond that is said where it is read."""
+    try:
+        with translate_os_errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
+            for name, kind in columns.items():
+                there = [field.type for field in file.schema_arrow if field.name == name]
+                if there != [kind]:
+                    held = " and ".join(map(str, there)) or "nothing"
+                    raise PipelineError(f"{path} is damaged: its column {name!r} holds {held}, not {kind}; {remedy}")
+            yield file
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; {remedy}") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0]}); {remedy}") from None

@@ -1,0 +1,174 @@
+"""The ladder of memory: what the networks of a sweep remember, as numbers and as one picture.
+
+Called by Hydra when the last trial of `python -m pipeline.train -m sweep=memory_ladder` has ended.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from pipeline.cli import tidy_exit
+from pipeline.config import EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten
+from pipeline.evaluation.predictions import score
+from pipeline.inference.model_folder import ModelInfo, load, read_info
+from pipeline.inference.predictor import Predictor
+from pipeline.memory_ladder.figure import panels
+from pipeline.memory_ladder.measures import (
+    OPPOSITES,
+    Review,
+    farther_half,
+    gradient_curve,
+    long_reviews,
+    replace_sentence,
+)
+from pipeline.networks.build import fixed_length
+from pipeline.report.plot_tables import accuracy_by_length
+from pipeline.report.plots import write_panels
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import write_json
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.sweep.parent_run import FOLDER_TAG, find_trials, latest_trials
+from pipeline.sweep.session import present_session
+from pipeline.sweep.trial_folders import trial_folder
+from pipeline.text.dataset import read_info as read_dataset_info
+from pipeline.text.dataset import read_split
+from pipeline.text.vocabulary import Encoder
+from pipeline.tracking.evaluation_record import log_evaluation
+from pipeline.tracking.store import Store, connect
+from pipeline.tracking.training_record import read_training_record
+
+DATASET = WORKSPACE / "artifacts" / "dataset"
+REPORTS = WORKSPACE / "reports"
+SPLIT = "validation"
+"""A sweep is for choosing, and the test split chooses nothing."""
+LONG_REVIEWS = 500
+"""Most reviews that gradients and sentences are tried on."""
+
+log = logging.getLogger(__name__)
+
+
+class MemoryLadder(Callback):
+    """Measures the trials of a sweep when all have ended; a sweep that failed or was stopped draws nothing."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Write `memory_ladder.json` and `.png` into the sweep's folder and reports/; log them to the trials' runs."""
+        with tidy_exit():
+            sections = OmegaConf.to_container(OmegaConf.masked_copy(config, ["evaluation", "tracking"]), resolve=True)
+            assert isinstance(sections, dict)
+            sweep = Path(config.hydra.sweep.dir)
+            tracking = TrackingConfig.model_validate(sections["tracking"])
+            trials = find_models(finished_folders(connect(tracking)))
+            ladder = measure_ladder(trials, EvaluationConfig.model_validate(sections["evaluation"]))
+            for folder in (sweep, REPORTS):
+                write_json(folder / "memory_ladder.json", ladder)
+                write_panels(folder / "memory_ladder.png", panels(ladder))
+            print(format_ladder(ladder))
+            log_ladder(trials, ladder, sweep, tracking)
+
+
+def finished_folders(store: Store) -> list[Path]:
+    """The folders of the trials of the sweep that ends now, also of those that finished when it ran before.
+
+    Raises:
+        PipelineError: a trial failed, or its tag names a folder that is not the sweep's.
+    """
+    session = present_session()
+    trials = latest_trials(find_trials(store, session.run_id))
+    if failed := [trial.name for trial in trials if trial.status != "FINISHED"]:
+        raise PipelineError(f"the ladder of memory lacks {', '.join(failed)}; run the sweep again when that is mended")
+    return [trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)) for trial in trials]
+
+
+def find_models(folders: Sequence[Path]) -> dict[str, Path]:
+    """The folders of trials by their model's name: its cell, and for a second one of the same cell a number as well."""
+    trials: dict[str, Path] = {}
+    for number, folder in enumerate(folders):
+        kind = _kind(read_info(folder / "model" / "config.json"))
+        trials[f"{kind} {number}" if kind in trials else kind] = folder
+    return trials
+
+
+def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict[str, Any]:
+    """Everything in `memory_ladder.json`.
+
+    Args:
+        trials: folders of trials, by the model's name.
+        config: the classes of length.
+    """
+    reviews = long_reviews(list(read_split(DATASET, SPLIT)), LONG_REVIEWS)
+    return {
+        "dataset": read_dataset_info(DATASET).digest,
+        "split": SPLIT,
+        "long_reviews": {"reviews": len(reviews), "tokens_at_least": min(map(len, reviews))},
+        "sentences": [{"positive": positive, "negative": negative} for positive, negative in OPPOSITES],
+        "models": {
+            name: _measure(trial / "model", reviews, config) for name, trial in tqdm(trials.items(), disable=None)
+        },
+    }
+
+
+def format_ladder(ladder: Mapping[str, Any]) -> str:
+    """A table of the models' numbers, for people."""
+    lines = [f"{'':16}{'accuracy':>10}{'far half':>10}{'flips at start':>16}{'flips at end':>14}"]
+    for name, model in ladder["models"].items():
+        start, end = (model["sentence"][place]["flip_rate"] for place in ("start", "end"))
+        lines.append(f"{name:16}{model['accuracy']:10.4f}{model['farther_half']:10.4f}{start:16.4f}{end:14.4f}")
+    return "\n".join(lines)
+
+
+def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Path, tracking: TrackingConfig) -> None:
+    """Add to each trial's MLflow run its own numbers as `memory/…`, its curve by step, and the ladder it belongs to.
+
+    Args:
+        trials: folders of trials, by the model's name.
+        ladder: what was measured.
+        sweep: folder that holds `memory_ladder.json` and `memory_ladder.png`.
+        tracking: the store the trials' runs are in.
+    """
+    store = connect(tracking)
+    for name, trial in trials.items():
+        model = ladder["models"][name]
+        table = model["accuracy_by_length"]
+        numbers = {
+            **{key: model[key] for key in ("accuracy", "farther_half", "sentence")},
+            "by_length": dict(zip(table["length"], table["accuracy"], strict=True)),
+        }
+        run_id = read_training_record(trial / "run.json", "run the sweep again").run_id
+        files = [sweep / "memory_ladder.json", sweep / "memory_ladder.png"]
+        curves = {"memory/gradient": model["gradient"]}
+        log_evaluation(store, run_id, flatten({"memory": numbers}, "/"), None, files, curves)
+
+
+def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> dict[str, Any]:
+    network, vocabulary, info = load(folder)
+    scored = score(DATASET, SPLIT, Predictor(network, vocabulary, info))
+    encode = Encoder(info.text, vocabulary).encode
+    pairs = [(encode(positive), encode(negative)) for positive, negative in OPPOSITES]
+    influence = partial(
+        replace_sentence,
+        network,
+        reviews,
+        pairs,
+        calibration=info.calibration,
+        fixed_length=fixed_length(info.model),
+    )
+    curve = gradient_curve(network, reviews, fixed_length(info.model))
+    return {
+        "kind": _kind(info),
+        "accuracy": float((scored.predicted == scored.labels).mean()),
+        "accuracy_by_length": accuracy_by_length(scored, config.length_edges),
+        "gradient": curve.tolist(),
+        "farther_half": farther_half(curve),
+        "sentence": {"start": asdict(influence()), "end": asdict(influence(at_end=True))},
+    }
+
+
+def _kind(info: ModelInfo) -> str:
+    return info.model.cell if isinstance(info.model, SentimentRNNConfig) else info.model.network

@@ -1,0 +1,52 @@
+"""One pass over a corpus that remembers of each review just enough to split it and to find its duplicates."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.corpus.canonical import GROUP
+from pipeline.preprocessing.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, group_key, near_key
+from pipeline.preprocessing.reading import RowGroup, count_rows, has_groups, row_groups
+from pipeline.runtime.worker_pool import OrderedMap
+from pipeline.text.cleaning import clean
+
+
+def scan(data: Path, mapping: OrderedMap) -> Keys:
+    """The `Keys` of all reviews in the order of `row_groups`, each in the split of its file.
+
+    `mapping` spreads the work: `map`, or that of a `worker_pool`.
+    """
+    total = count_rows(data)
+    near = np.empty(total, np.uint64)
+    keys = Keys(
+        near=near,
+        group=np.empty(total, np.uint64) if has_groups(data) else near,
+        exact=np.empty(total, np.uint32),
+        label=np.empty(total, np.int8),
+        split=np.empty(total, np.int8),
+    )
+    start = 0
+    with tqdm(total=total, desc="scan", unit=" reviews", disable=None) as progress:
+        for near, group, exact, label, split in mapping(_scan_group, row_groups(data)):
+            rows = slice(start, start + len(near))
+            keys.near[rows], keys.group[rows], keys.exact[rows] = near, group, exact
+            keys.label[rows], keys.split[rows] = label, split
+            start += len(near)
+            progress.update(len(near))
+    return keys
+
+
+def _scan_group(
+    rows: RowGroup,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.int8] | int, int]:
+    batch = rows.read()
+    texts = [clean(text) for text in batch.column("text").to_pylist()]
+    near = np.array([near_key(text) for text in texts], dtype=np.uint64)
+    group = near
+    if GROUP in batch.schema.names:
+        group = np.array([group_key(name) for name in batch.column(GROUP).to_pylist()], dtype=np.uint64)
+    exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
+    label = UNLABELLED if rows.name == "unlabelled" else batch.column("label").to_numpy()
+    return near, group, exact, label, PRECEDENCE.index(rows.name)

@@ -1,0 +1,100 @@
+"""Held-out parts for a corpus that does not bring its own."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import RecordBatch
+
+from pipeline.config import SplitConfig
+from pipeline.config.labels import LABELS
+from pipeline.preprocessing.duplicates import PRECEDENCE, Keys
+from pipeline.preprocessing.reading import RowGroup
+from pipeline.runtime.errors import PipelineError
+
+
+def hold_out(keys: Keys, config: SplitConfig) -> None:
+    """Move reviews of the train split to the splits that have none, in `keys.split`.
+
+    Within each label the reviews are ranked by a seeded hash of their group, or of their `near_key` where the corpus
+    has no groups; the lowest go to test, the next to validation. So the parts are stratified, do not depend on the
+    order of the rows, and groups, or duplicates, stay together.
+
+    Raises:
+        PipelineError: a part would hold no review of a label.
+    """
+    given = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
+    train = keys.split == PRECEDENCE.index("train")
+    for label, name in enumerate(LABELS):
+        rows = np.flatnonzero(train & (keys.label == label))
+        rank = _mix(keys.group[rows], config.seed)
+        order = np.argsort(rank, kind="stable")
+        taken = 0
+        for part, fraction in (("test", config.test), ("validation", config.validation)):
+            if part in given:
+                continue
+            end = taken + round(fraction * len(rows))
+            if end == taken:
+                raise PipelineError(
+                    f"split.{part}: {fraction} of {len(rows)} {name} training reviews is none; raise it, or add reviews"
+                )
+            # cut between two hashes, not between two reviews: a group, or duplicates, share a hash
+            while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
+                end += 1
+            keys.split[rows[order[taken:end]]] = PRECEDENCE.index(part)
+            taken = end
+        if taken >= len(rows):
+            raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
+
+
+def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
+    """Refuse a corpus of which too little is left to train on or to judge by.
+
+    Raises:
+        PipelineError: without its duplicates a split holds no review of a label.
+    """
+    for split in ("train", "validation", "test"):
+        members = keys.split == PRECEDENCE.index(split)
+        for label, name in enumerate(LABELS):
+            if not (members & keep & (keys.label == label)).any():
+                raise PipelineError(
+                    f"the {split} split holds no {name} review once its {int((members & ~keep).sum())} duplicates of "
+                    "other reviews are dropped; give it reviews of its own"
+                )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The reviews of a group that stay, and their splits; iterating reads them."""
+
+    group: RowGroup
+    split: NDArray[np.int8]
+    """Index into `PRECEDENCE` of each review's split [n]."""
+    keep: NDArray[np.bool_]
+    """Whether it stays [n]."""
+
+    def __iter__(self) -> Iterator[tuple[str, RecordBatch]]:
+        """Each split and its rows."""
+        rows = self.group.read()
+        for index in np.unique(self.split[self.keep]):
+            yield PRECEDENCE[index], rows.filter(pa.array((self.split == index) & self.keep))
+
+
+def select(groups: Iterable[RowGroup], split: NDArray[np.int8], keep: NDArray[np.bool_]) -> Iterator[Selection]:
+    """Give each group its part of `split` and `keep`, which are over all reviews, in order."""
+    start = 0
+    for group in groups:
+        rows = slice(start, start + group.rows)
+        start += group.rows
+        yield Selection(group, split[rows], keep[rows])
+
+
+def _mix(keys: NDArray[np.uint64], seed: int) -> NDArray[np.uint64]:
+    """Scramble 64-bit keys with a seed (the finaliser of SplitMix64, Steele et al. 2014)."""
+    with np.errstate(over="ignore"):
+        z = keys + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return z ^ (z >> np.uint64(31))

@@ -1,0 +1,83 @@
+"""Arrays in files of the pipeline's own: memory-mapped, never unpickled, and checked when they are opened."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from pipeline.runtime.errors import PipelineError, translate_os_errors
+
+CHUNK = 1 << 20
+"""Numbers read at a time."""
+
+
+class ArrayFile:
+    """An open `.npy` file.
+
+    Args:
+        path: of the file.
+        dtype: what it must hold.
+        shape: what it must have, None for a length that is not known.
+        remedy: ends an error, such as "run `dvc repro`".
+
+    Raises:
+        PipelineError: the file is missing, damaged, or holds another kind of array.
+    """
+
+    def __init__(self, path: Path, dtype: DTypeLike, shape: tuple[int | None, ...], remedy: str) -> None:
+        self._path, self._remedy = path, remedy
+        try:
+            with translate_os_errors(path):
+                self.array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            raise PipelineError(f"{path} is missing or damaged; {remedy}") from None
+        self.require(self.array.dtype == dtype, f"it holds {self.array.dtype}, not {np.dtype(dtype)}")
+        fits = len(shape) == self.array.ndim and all(
+            expected in (None, size) for size, expected in zip(self.array.shape, shape, strict=True)
+        )
+        wanted = " x ".join("any" if size is None else str(size) for size in shape)
+        self.require(fits, f"its size is {' x '.join(map(str, self.array.shape))}, not {wanted}")
+
+    def require(self, right: bool, problem: str) -> None:
+        """Refuse the file unless it is right.
+
+        Raises:
+            PipelineError: it is not; says the problem.
+        """
+        if not right:
+            raise PipelineError(f"{self._path} is damaged: {problem}; {self._remedy}")
+
+    def require_within(self, low: float, high: float) -> None:
+        """Refuse the file if a value, NaN among them, lies outside the bounds.
+
+        Raises:
+            PipelineError: one does.
+        """
+        for chunk in self._chunks():
+            least, greatest = chunk.min(), chunk.max()
+            self.require(bool(least >= low and greatest <= high), f"not all of its values are from {low} to {high}")
+
+    def require_rising(self) -> None:
+        """Refuse the file unless each value is greater than the one before it.
+
+        Raises:
+            PipelineError: one is not.
+        """
+        last = None
+        for chunk in self._chunks():
+            rising = (last is None or chunk[0] > last) and (chunk[1:] > chunk[:-1]).all()
+            self.require(bool(rising), "its numbers do not rise")
+            last = chunk[-1]
+
+    def _chunks(self) -> Iterator[NDArray[Any]]:
+        """The values as the file holds them. What is read through a memory map counts as this process's memory."""
+        assert isinstance(self.array, np.memmap)
+        left = self.array.size
+        with self._path.open("rb") as file:
+            file.seek(self.array.offset)
+            while left:
+                chunk = np.fromfile(file, self.array.dtype, min(CHUNK, left))
+                left -= len(chunk)
+                yield chunk

@@ -1,0 +1,123 @@
+"""The lock on a checkout's pipeline: one DVC command at a time, and the configuration that it runs.
+
+DVC locks stage by stage, so a second `dvc exp run` rewrites params.yaml and checks outputs out before it finds a stage
+busy. This lock is taken when a command composes its configuration, and held for as long as DVC's process lives.
+"""
+
+import os
+from pathlib import Path, PurePath
+
+import psutil
+from filelock import FileLock
+
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import Record, read_json, write_json
+
+STAGE_VARIABLE = "DVC_STAGE"
+"""Set by DVC for the commands of stages."""
+
+
+class Holder(Record):
+    """A DVC process that runs the pipeline."""
+
+    pid: int
+    started: float
+    """Seconds after the machine was: another process may get the same number later, and clocks may be set."""
+    params: str | None = None
+    """SHA-256 of the params.yaml it runs; None before that is composed."""
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> "Holder":
+        """The holder that a process is, or would be."""
+        return cls(pid=process.pid, started=process.create_time() - psutil.boot_time())
+
+    def is_same(self, other: "Holder | None") -> bool:
+        """Tell whether both are one process."""
+        return other is not None and self.pid == other.pid and abs(self.started - other.started) < 1
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            return self.is_same(Holder.of(process)) and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def acquire(workspace: Path, holder: Holder | None) -> None:
+    """Take the lock of a checkout for a process; for None, a command that DVC does not run, only see that it is free.
+
+    Raises:
+        PipelineError: another process holds it.
+    """
+    if holder is None:
+        _require_free(workspace, holder)
+        return
+    file = _file(workspace)
+    file.parent.mkdir(exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        _require_free(workspace, holder)
+        write_json(file, holder.model_dump())
+
+
+def record_params(workspace: Path, holder: Holder | None, params: str) -> None:
+    """Record the SHA-256 of params.yaml for the stages that the holder is about to run."""
+    if holder is not None:
+        write_json(_file(workspace), {**holder.model_dump(), "params": params})
+
+
+def require_own(workspace: Path, holder: Holder | None, params: str | None) -> None:
+    """Refuse to run a stage beside another command, or with another configuration than its own command composed.
+
+    Args:
+        workspace: the checkout.
+        holder: the DVC process that runs the stage, if one does.
+        params: SHA-256 of params.yaml.
+
+    Raises:
+        PipelineError: another command holds the lock, or params.yaml is another than at the start of the command.
+    """
+    _require_free(workspace, holder)
+    current = _read(workspace)
+    if current is not None and current.is_same(holder) and current.params not in (None, params):
+        raise PipelineError(
+            f"{workspace / 'params.yaml'} is no longer what this command composed: another command has changed it; "
+            "give this command again when that has ended"
+        )
+
+
+def dvc_process() -> Holder | None:
+    """The DVC process that runs this command as a stage; None where none does.
+
+    It is not always the parent: DVC starts a command in the user's shell, and a command may be wrapped in another.
+    """
+    if STAGE_VARIABLE not in os.environ:
+        return None
+    return next((Holder.of(process) for process in psutil.Process().parents() if _is_dvc(process)), None)
+
+
+def _is_dvc(process: psutil.Process) -> bool:
+    """Tell whether a process was started as `dvc …`, `python …/dvc …` or `python -m dvc …`."""
+    try:
+        return any(PurePath(argument).stem == "dvc" for argument in process.cmdline()[:3])
+    except psutil.Error:  # another user's
+        return False
+
+
+def _require_free(workspace: Path, holder: Holder | None) -> None:
+    current = _read(workspace)
+    if current is not None and not current.is_same(holder) and current.alive:
+        raise PipelineError(
+            f"another command (process {current.pid}) runs the pipeline in {workspace}; wait until it has ended, or "
+            "work in another clone"
+        )
+
+
+def _read(workspace: Path) -> Holder | None:
+    file = _file(workspace)
+    return read_json(file, Holder, f"delete {file}") if file.exists() else None
+
+
+def _file(workspace: Path) -> Path:
+    return workspace / ".checkpoints" / "pipeline.json"

@@ -1,0 +1,72 @@
+"""What a value of the user's label column means."""
+
+import math
+import operator
+import re
+from collections.abc import Callable
+
+from pipeline.config import Labels, LabelValues
+from pipeline.runtime.errors import PipelineError
+
+NEGATIVE, POSITIVE = 0, 1
+
+_COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*")
+_OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
+# Every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False.
+_TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
+
+
+def canonical(value: object) -> str:
+    """The form in which label values are compared; empty where there is no label (null, NaN, blank).
+
+    Letter case, surrounding space and type do not matter: `Pos` is `pos`, the text `"1.0"` is the number 1, and
+    true, `yes` and `on` are 1 as false, `no` and `off` are 0.
+    """
+    text = "" if value is None else str(value).strip().casefold()
+    text = _TRUTH.get(text, text)
+    number = _number(text)
+    if number is None:
+        return "" if text == "nan" else text
+    return str(int(number)) if number.is_integer() else repr(number)
+
+
+def label_reader(labels: Labels) -> Callable[[str], int | None]:
+    """A function from a canonical value to 0 (negative), 1 (positive) or None (neither rule names it).
+
+    Raises:
+        PipelineError: a rule is neither a list nor a comparison; from the function: a value fits both rules.
+    """
+    negative, positive = _rule("negative", labels.negative), _rule("positive", labels.positive)
+
+    def read(value: str) -> int | None:
+        if negative(value) and positive(value):
+            raise PipelineError(f"the label {value!r} fits corpus.labels.negative and .positive both; make them differ")
+        if negative(value):
+            return NEGATIVE
+        return POSITIVE if positive(value) else None
+
+    return read
+
+
+def _rule(name: str, values: LabelValues) -> Callable[[str], bool]:
+    if isinstance(values, list):
+        return frozenset(canonical(value) for value in values).__contains__
+    comparison = _COMPARISON.fullmatch(values)
+    if comparison is None:
+        problem = f"{values!r} is not a comparison such as '<=4'"
+        raise PipelineError(f"corpus.labels.{name}: {problem}; write values as a list, [{values}]")
+    compare, bound = _OPERATORS[comparison[1]], float(comparison[2])
+
+    def fits(value: str) -> bool:
+        number = _number(value)
+        return number is not None and bool(compare(number, bound))
+
+    return fits
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,253 @@
+"""Small files that unpack to more than any memory, and a command that reads them and says how much memory it took.
+
+python -m tests.support.bombs FOLDER BOMB...: the peak in bytes before, then for each
+what was said of it, or null, and the peak, a line of JSON each.
+"""
+
+import gzip
+import io
+import json
+import lzma
+import resource
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.config import validate
+from pipeline.config.composition import compose_config
+from pipeline.corpus import archive
+from pipeline.corpus.canonical import LONGEST, NormalForm
+from pipeline.inference.model_folder import load, save
+from pipeline.inference.predictor import Prediction, _chunks
+from pipeline.networks.build import build_network
+from pipeline.predict.answering import annotate
+from pipeline.preprocessing import vector_file
+from pipeline.preprocessing.reading import row_groups
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables import parquet_answers, readers
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+
+MB = 2**20
+MOST = 6 * 2**30
+"""Bytes a process may ask for, so that a bomb that goes off harms nobody."""
+
+
+class Bomb(NamedTuple):
+    """What is in a file, what reads it, and what must be said of it; None where it is read to its end."""
+
+    file: str
+    make: Callable[[Path], object]
+    read: Callable[[Path], object]
+    said: str | None
+
+
+def tar(path: Path, *members: tuple[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz", compresslevel=1) as file:
+        for name, data in members:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+
+
+def greedy(path: Path) -> None:
+    """An .xz whose header asks for 3 GB."""
+    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": MB}]
+    packed = bytearray(lzma.compress(bytes(10_240), lzma.FORMAT_XZ, filters=filters))
+    place = 12  # of the first block's header: its size, flags, the filter's id, the size of its properties, these
+    assert packed[place + 2 : place + 4] == b"\x21\x01"
+    packed[place + 4] = 39  # 3 GB
+    length = (packed[place] + 1) * 4
+    packed[place + length - 4 : place + length] = crc32(packed[place : place + length - 4]).to_bytes(4, "little")
+    path.write_bytes(packed)
+
+
+def sparse(path: Path) -> None:
+    """A member that says in millions of places what it is made of."""
+    member = tarfile.TarInfo("a/train/pos/1_9.txt")
+    member.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1  # more follow
+    header[148:156] = b" " * 8
+    header[148:155] = f"{sum(header):06o}\0".encode()
+    more = b"".join(f"{place:011o}\0{1:011o}\0".encode() for place in range(1, 22)) + b"\1" + bytes(7)
+    with gzip.open(path, "wb", 1) as file:
+        file.write(header)
+        for _ in range(200):
+            file.write(more * 2000)
+
+
+def repeated(text: str, rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([text]))
+
+
+def dictionary(path: Path, rows: int = 60, columns: Iterable[str] = ("text",), **arguments: Any) -> None:
+    """A column that is one long value, again and again."""
+    value = repeated("good " * (LONGEST // 5), rows)
+    labels = pa.array(["negative", "positive"] * (rows // 2))
+    table = pa.table({**dict.fromkeys(columns, value), "original_label": labels, "edited_label": labels[::-1]})
+    pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, **arguments)
+
+
+def row_group(path: Path, rows: int = 60) -> None:
+    """A row group of a corpus in normal form whose text is one long value, again and again."""
+    ids, labels = pa.array(map(str, range(rows))), pa.array([0, 1] * (rows // 2), pa.int8())
+    table = pa.table({"id": ids, "text": repeated("good " * (LONGEST // 5), rows), "label": labels})
+    pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, store_schema=False)
+
+
+def lists(path: Path) -> None:
+    """A row that is a list of a million long values."""
+    values = pa.ListArray.from_arrays([0, 10**6], repeated("good " * MB, 10**6))
+    table = pa.table({"text": ["good"], "words": values})
+    pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, store_schema=False)
+
+
+def many(path: Path) -> None:
+    """Rows that take no place."""
+    with pq.ParquetWriter(path, pa.schema({"text": pa.null()})) as writer:
+        for _ in range(12):
+            writer.write_table(pa.table({"text": pa.nulls(10**7)}), row_group_size=10**7)
+
+
+def cell(path: Path) -> None:
+    table = pa.table({"text": pa.array([" " * 300 * MB])})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, write_statistics=False)
+
+
+def packed(line: bytes, times: int, before: bytes = b"") -> Callable[[Path], object]:
+    def make(path: Path) -> None:
+        with gzip.open(path, "wb", 1) as file:
+            file.write(before)
+            for _ in range(times):
+                file.write(line)
+
+    return make
+
+
+def normal_form(path: Path) -> None:
+    folder = path.parent / "normal form"
+    folder.mkdir()
+    with NormalForm(folder) as target:
+        archive._obtain = lambda _corpus: path
+        archive.add_archive(None, target)
+
+
+def table(path: Path) -> None:
+    columns = readers.schema(path)
+    for _ in readers.batches(path, pa.schema([columns.field("text")])):
+        pass
+
+
+def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
+    for chunk in _chunks(rows):
+        for row, _ in chunk:
+            yield row, Prediction("positive", 0.5)
+
+
+def predict(path: Path) -> None:
+    with Path("/dev/null").open("wb") as nowhere:
+        annotate(path, None, nowhere, "text", answer)
+
+
+def read_pairs(path: Path) -> None:
+    from pipeline.evaluation.contrast_pairs import _read  # what that imports takes seconds, and memory
+
+    _read(path)
+
+
+def predict_parquet(path: Path) -> None:
+    parquet_answers.annotate(path, path.with_name("answers.parquet"), "text", answer)
+
+
+def read_groups(path: Path) -> None:
+    for group in row_groups(path.parent):
+        group.read()
+
+
+def greedy_model(path: Path) -> None:
+    """A model folder whose configuration asks for a network of 2 GB."""
+    config = validate(compose_config(["model.embedding_dim=4", "model.hidden_dim=4"]))
+    vocabulary = Vocabulary([*SPECIALS, "good"])
+    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
+    save(path.parent, build_network(config.model, len(vocabulary)), vocabulary, info)
+    path.write_text(path.read_text().replace('"hidden_dim": 4', '"hidden_dim": 8192'))
+
+
+def large_vocabulary(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(2**30)  # takes no disk
+
+
+LONG = b"good film " * (29 * MB // 10)
+PAIRS = ("original", "edited")
+BOMBS = {
+    "long members": Bomb(
+        "a.tar.gz",
+        lambda path: tar(path, *((f"a/train/pos/{n}_9.txt", b"good film " * (MB * 9 // 10)) for n in range(50))),
+        normal_form,
+        None,
+    ),
+    "greedy xz": Bomb("a.tar.xz", greedy, normal_form, "decompressing it takes more than 128 MB of memory; compress"),
+    "sparse member": Bomb("a.tar.gz", sparse, normal_form, "headers and text of a member take more than 11 MB; give"),
+    "dictionary": Bomb("a.parquet", dictionary, table, None),
+    "dictionary of Arrow": Bomb("a.parquet", dictionary, predict_parquet, None),
+    "dictionary to predict": Bomb("a.parquet", lambda p: dictionary(p, store_schema=False), predict_parquet, None),
+    "prefixes": Bomb(
+        "a.parquet",
+        lambda p: dictionary(
+            p, 40, store_schema=False, use_dictionary=False, column_encoding={"text": "DELTA_BYTE_ARRAY"}
+        ),
+        table,
+        None,
+    ),
+    "list": Bomb("a.parquet", lists, predict_parquet, "row group 1 takes [0-9,]+ MB to read; write it anew"),
+    "cell": Bomb("a.parquet", cell, table, "row group 1 takes 300 MB to read; write it anew with smaller pages"),
+    "row group": Bomb("train.parquet", row_group, read_groups, "row group 1 unpacks to over 128 MB; fetch the corpus"),
+    "pairs": Bomb("a.parquet", lambda p: dictionary(p, columns=PAIRS), read_pairs, "more than 268,435,456 characters"),
+    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), readers.schema, "has 2,097,153 columns; give"),
+    "names": Bomb(
+        "a.jsonl",
+        lambda p: p.write_text(json.dumps({str(name): 0 for name in range(20_000)})),
+        readers.schema,
+        "has 20,000 columns; give a file of at most 10,000",
+    ),
+    "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),
+    "row without end": Bomb("a.csv.gz", packed(b'"\n",' * MB, 20, b"text,a\n"), predict, "a row is longer than 32 MB"),
+    "rows": Bomb("a.parquet", many, table, "has 120,000,000 rows; give a file of at most 100,000,000"),
+    "model": Bomb("model/config.json", greedy_model, lambda path: load(path.parent), "does not fit config.json and"),
+    "vocabulary": Bomb("vocab.json", large_vocabulary, Vocabulary.load, "it has 1,073,741,824 bytes, more than any"),
+    "nested": Bomb("a.jsonl.gz", packed(b"[[]" + b",[]" * 12 * MB, 1), predict, "line 1: longer than 32 MB; split it"),
+    "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), vector_file.dimension, "1: longer than 1 MB;"),
+}  # fmt: skip
+
+
+def main(folder: Path, names: list[str]) -> None:
+    """Read bombs that were made before."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    print(peak(), flush=True)
+    for name in names:
+        pa.default_memory_pool().release_unused()  # what another bomb has left
+        said = None
+        try:
+            BOMBS[name].read(folder / name / BOMBS[name].file)
+        except PipelineError as error:
+            said = str(error)
+        except Exception as error:  # such as a MemoryError: the test says so
+            said = f"{type(error).__name__}: {error}"
+        print(json.dumps([said, peak()]), flush=True)
+
+
+def peak() -> int:
+    """Bytes of memory this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])
