@@ -20,8 +20,8 @@ from pipeline.registry.versions import find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project
 from tests.support.servers import MLflowServer
+from tests.sweep.test_sweep import SHORT, runs, sweep_of
 from tests.test_pipeline import edit
-from tests.test_sweeps import SHORT, runs, sweep_of
 
 STAGES = ["compose", "download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
 PAUSE = """

@@ -17,8 +17,8 @@ import requests
 
 from pipeline.runtime.port import bind
 from tests.conftest import Project
+from tests.robustness.test_hostile_files import PLANTED, Harm, plant
 from tests.support.servers import MLflowServer, free_port
-from tests.test_hostile_files import PLANTED, Harm, plant
 
 MAKE = ("make", "--old-file", "setup")  # the environment these tests run in is set up
 WHERE = {"ui": "health", "serve": "ping"}

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.runtime.worker_pool import available_cores
 from tests.conftest import Project
-from tests.test_sweeps import SWEEP, TRAINED, sweep_of
+from tests.sweep.test_sweep import SWEEP, TRAINED, sweep_of
 
 TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=3", "model.hidden_dim=int(interval(4,8))")
 

@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from tests.conftest import Project
 from tests.support.servers import MLflowServer
+from tests.sweep.test_sweep import SWEEP, runs
 from tests.test_pipeline import edit
-from tests.test_sweeps import SWEEP, runs
 from tests.torture.checks import leftovers, registry_faults
 
 REPRO = ("dvc", "repro")

@@ -10,7 +10,7 @@ from pipeline import compose as compose_stage
 from pipeline.config import ContrastConfig
 from pipeline.evaluation.contrast_pairs import judge_pairs, load_pairs
 from pipeline.runtime.errors import PipelineError
-from tests.test_evaluation import write_dataset
+from tests.evaluation.test_evaluation import write_dataset
 
 PAIRS = [
     ("A warm story about a cold winter.", "A tedious story about a cold winter.", "Positive", "Negative"),

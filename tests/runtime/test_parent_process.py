@@ -57,7 +57,7 @@ def reproduction() -> None:
 @pytest.mark.parametrize(("by", "number"), [(pool, 2), (sweep, 2), (reproduction, 1)])
 def test_what_works_for_a_killed_process_ends(by: Callable[[], None], number: int, tmp_path: Path) -> None:
     (tmp_path / "sleeper.py").write_text(SLEEP)
-    command = [sys.executable, "-c", f"from tests.test_parent import {by.__name__} as run; run()"]
+    command = [sys.executable, "-c", f"from tests.runtime.test_parent_process import {by.__name__} as run; run()"]
     environment = {**os.environ, "PYTHONPATH": str(WORKSPACE)}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as process:
         workers = [psutil.Process(int(process.stdout.readline())) for _ in range(number)]

@@ -12,7 +12,7 @@ from pipeline.report.figures import draw_slices
 from pipeline.report.summary import collect_metrics, format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
-from tests.test_evaluation import simulated, write_dataset
+from tests.evaluation.test_evaluation import simulated, write_dataset
 
 OWN = [
     "corpus=files",

@@ -25,8 +25,8 @@ from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
 from tests.conftest import configuration
+from tests.corpus.test_source import REVIEWS, encoded, tar
 from tests.support.commands import params
-from tests.test_corpus import REVIEWS, encoded, tar
 from tests.test_preprocess import keys
 
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)

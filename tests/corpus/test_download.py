@@ -16,9 +16,9 @@ from pipeline.corpus import download as fetching
 from pipeline.corpus.download import fetch
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from tests.corpus.test_source import REVIEWS, sha256, tar
 from tests.support.commands import params
 from tests.support.web import Answer, WebServer, make_certificate
-from tests.test_corpus import REVIEWS, sha256, tar
 
 DATA = random.Random(1).randbytes(5000)
 OTHER = random.Random(2).randbytes(5000)
