@@ -13,7 +13,7 @@ import torch
 from pipeline.runtime.worker_pool import available_cores
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-PACKAGES = ("torch", "lightning", "torchtext", "numpy", "pyarrow")
+PACKAGES = ("torch", "pytorch-lightning", "torchtext", "numpy", "pyarrow")
 
 
 def describe() -> dict[str, Any]:

@@ -20,7 +20,9 @@ def verdict(figure: dict[str, Any]) -> str:
 def render(report: dict[str, Any]) -> str:
     """The machine, the ratios with their targets, and the profile, in Markdown."""
     machine, profile = report["machine"], report["profile"]
-    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "torch", "lightning", "torchtext", "numpy"))
+    versions = ", ".join(
+        f"{name} {machine[name]}" for name in ("python", "torch", "pytorch-lightning", "torchtext", "numpy")
+    )
     lines = [
         f"{machine['processor']}, {machine['cores']} cores ({', '.join(machine['flags']) or 'no special flags'}), "
         f"GPU: {machine['gpu'] or 'none'}; {machine['threads']} torch threads; load before the run "

@@ -390,7 +390,7 @@ model = mlflow.pyfunc.load_model("models:/sentiment@champion")
 long = "good " * 3000
 print(model.predict(["a good film", "a bad film", "", None, long]).to_json(orient="records"))
 print(model.predict("a good film").to_json(orient="records"))
-assert not {"lightning", "hydra", "pipeline.tracking"} & set(sys.modules), "loads too much"
+assert not {"pytorch_lightning", "hydra", "pipeline.tracking"} & set(sys.modules), "loads too much"
 print([module.__file__ for name, module in sys.modules.items() if name.split(".")[0] == "pipeline"])
 """
 

@@ -98,7 +98,7 @@ def test_every_stage_says_what_it_does():
 @pytest.mark.parametrize("name", sorted(MODULES))
 def test_no_module_knows_two_of_torchtext_lightning_and_mlflow(name):
     known = {imported.split(".")[0] for imported in imports(MODULES[name])}
-    assert len(known & {"torchtext", "lightning", "mlflow"}) <= 1
+    assert len(known & {"torchtext", "pytorch_lightning", "mlflow"}) <= 1
 
 
 def test_each_of_them_has_one_room():
@@ -108,11 +108,11 @@ def test_each_of_them_has_one_room():
             for name, path in MODULES.items()
             if library in {imported.split(".")[0] for imported in imports(path)}
         }
-        for library in ("torchtext", "lightning", "mlflow")
+        for library in ("torchtext", "pytorch_lightning", "mlflow")
     }
     assert rooms == {
         "torchtext": {"text"},
-        "lightning": {"training"},
+        "pytorch_lightning": {"training"},
         "mlflow": {"inference", "registry", "serve", "sweep", "tracking"},
     }
 
@@ -147,7 +147,7 @@ def test_rooms_import_no_stage_and_not_in_a_circle():
 def test_predict_imports_neither_mlflow_nor_lightning():
     modules = closure("pipeline.predict", at_once=True)
     libraries = {i.split(".")[0] for name in modules for i in imports(MODULES[name], at_once=True)}
-    assert not libraries & {"mlflow", "lightning", "hydra", "sklearn", "scipy"}
+    assert not libraries & {"mlflow", "pytorch_lightning", "hydra", "sklearn", "scipy"}
 
 
 def libraries(modules: set[str]) -> set[str]:

@@ -18,7 +18,7 @@ from pipeline.tracking.store import Store, translate_mlflow_errors
 TAGS = ("code.sha256", "data.md5", "git.commit")
 PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
 """With the tags, and the configuration, what a training is made from."""
-COMPUTING = ("lightning", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torchtext")
+COMPUTING = ("pytorch-lightning", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torchtext")
 """Packages whose version may change a result."""
 WEIGHTS = "model/model.safetensors"
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import lightning.pytorch as pl
-from lightning.pytorch.loggers import Logger
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 
 from pipeline.training.distributed import gathered
 

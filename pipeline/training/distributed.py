@@ -27,7 +27,7 @@ def adopt_slurm() -> None:
     if tasks == 1 or "WORLD_SIZE" in os.environ:
         return
     # loaded only here: nothing else in this module needs Lightning
-    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     slurm, nodes = os.environ, int(os.environ["SLURM_STEP_NUM_NODES"])
     first = SLURMEnvironment.resolve_root_node_address(slurm["SLURM_STEP_NODELIST"])

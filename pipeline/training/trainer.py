@@ -14,13 +14,13 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import lightning.pytorch as pl
+import pytorch_lightning as pl
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
-from lightning.pytorch.strategies import DDPStrategy
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.strategies import DDPStrategy
 
 from pipeline.runtime.files import replace
 from pipeline.training import distributed
@@ -32,7 +32,7 @@ LOG_EVERY_STEPS = 10
 log = logging.getLogger(__name__)
 
 # Lightning's advice on other set-ups, not on this one
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 for message in (
     "Checkpoint directory",
     "The number of training batches",

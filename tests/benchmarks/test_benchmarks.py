@@ -106,7 +106,7 @@ def test_a_short_measure_is_called_short(value, comparison, said):
 
 REPORT = {
     "machine": {
-        **dict.fromkeys(("processor", "python", "torch", "lightning", "torchtext", "numpy"), "1"),
+        **dict.fromkeys(("processor", "python", "torch", "pytorch-lightning", "torchtext", "numpy"), "1"),
         **{"cores": 2, "threads": 2, "flags": [], "gpu": None, "load_before": 0.1},
     },
     "figures": [

@@ -140,7 +140,7 @@ def test_predicting_loads_neither_mlflow_nor_lightning_nor_pickles(saved):
         "pickle.load = pickle.loads = pickle.Unpickler = refuse\n"
         "from pipeline.predict import load\n"
         f"print(load({str(saved[0])!r}).probabilities(['a good film'])[0])\n"
-        "print(sorted({'mlflow', 'lightning', 'hydra', 'sklearn', 'scipy'} & sys.modules.keys()))\n"
+        "print(sorted({'mlflow', 'pytorch_lightning', 'hydra', 'sklearn', 'scipy'} & sys.modules.keys()))\n"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=WORKSPACE)
     assert found.stdout.splitlines()[1] == "[]"
