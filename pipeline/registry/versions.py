@@ -34,10 +34,7 @@ CONTENT_TAG = "model.sha256"
 PROJECT_TAG = "project.sha256"
 """Of a logged model: a hash of the machine and the folder it was logged from."""
 PACKAGE = Path(__file__).resolve().parents[1]
-SERVING_CODE = (
-    *("__init__.py", "checksum.py", "config", "credentials.py", "errors.py", "files.py"),
-    *("model", "serving", "text"),
-)
+SERVING_CODE = ("__init__.py", "config", "inference", "networks", "runtime", "text")
 """The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
 REQUIREMENTS = (
     "filelock",
