@@ -1,0 +1,1 @@
+"""From a source (archive, package, the user's files) to canonical rows."""

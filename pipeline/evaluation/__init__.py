@@ -1,0 +1,1 @@
+"""Metrics, intervals and tests, slices, the baseline, contrast pairs, the checks before registration."""

@@ -1,0 +1,1 @@
+"""An answer explained word by word, and its command."""

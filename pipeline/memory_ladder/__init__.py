@@ -1,0 +1,1 @@
+"""How far back networks remember: measurements, figure, and the callback of the sweep that compares them."""

@@ -1,0 +1,1 @@
+"""The networks: `nn.Module`s and how to build one from the configuration."""

@@ -1,0 +1,1 @@
+"""From canonical rows to the encoded dataset: duplicates, splits, encoding, word vectors."""

@@ -1,0 +1,1 @@
+"""Registered versions, the champion, the model card, and models by name."""

@@ -1,0 +1,1 @@
+"""The report: its page, figures, plot tables, the table in the terminal."""

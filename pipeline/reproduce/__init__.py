@@ -1,0 +1,1 @@
+"""A recorded run trained again in a temporary clone, and its command."""

@@ -1,0 +1,1 @@
+"""Files, locks, processes, errors: helpers that know no configuration."""

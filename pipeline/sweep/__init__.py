@@ -1,0 +1,1 @@
+"""Hydra multirun as one MLflow run: search space, trials, TPE, SLURM, summary."""

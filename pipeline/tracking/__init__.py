@@ -1,4 +1,4 @@
-"""MLflow: the only room of the training code that imports it."""
+"""MLflow runs: the store, one run for each training, what it was made from, and an outbox for outages."""
 
 import os
 

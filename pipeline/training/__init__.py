@@ -1,0 +1,1 @@
+"""All of Lightning: modules, data module, callbacks, distributed training, pre-training, pseudo-labels."""
