@@ -15,11 +15,14 @@ from pipeline.config.composition import compose_config
 from pipeline.corpus.fingerprint import fingerprint
 from pipeline.preprocessing import vector_source
 from pipeline.runtime import checksum, pipeline_lock
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.credentials import hide_secrets, refusal_of, secret_keys
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import existing_file, write_text
-from pipeline.runtime.paths import PARAMS, WORKSPACE, project_root
+from pipeline.runtime.paths import CODE, PARAMS, WORKSPACE, project_root
 from pipeline.site_cache import keep_in_project
+
+CODE_HEADER = "# Digests of the code of each stage, written by `python -m pipeline.compose`; git ignores this file.\n"
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
     text = _to_yaml(values)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
         write_text(PARAMS, text)
+    write_text(CODE, CODE_HEADER + _to_yaml(Code().stage_digests()))
     pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
 
 

@@ -4,14 +4,18 @@ Another DVC command in the same checkout may rewrite params.yaml and check outpu
 (docs/faults.md). A stage notes the digests of what it is given when it begins, and compares before it writes.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config import Config, load_params
 from pipeline.runtime import paths, pipeline_lock
 from pipeline.runtime.checksum import content_digest
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
 
@@ -61,7 +65,27 @@ def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, 
         pipeline_lock.require_own(workspace, dvc, inputs.digests[params])
         if dvc is not None:
             end_with(dvc.pid, GRACE)  # or it would write its outputs into the next command's work
+            # DVC names the stage `../dvc.yaml:train` where it was called from another folder
+            require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], workspace / "code.yaml")
         config = load_params(params)
         inputs.require_unchanged()  # since the digests were taken, before anything is concluded from it
         stage(config, inputs)
         inputs.require_unchanged()
+
+
+def require_recorded_code(stage: str, file: Path) -> None:
+    """Refuse to run a stage with other code than DVC will record for what it writes.
+
+    Args:
+        stage: its name in dvc.yaml.
+        file: the digests that `compose` has written.
+
+    Raises:
+        PipelineError: the code was edited since.
+    """
+    recorded = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if stage in recorded and recorded[stage] != Code().stage_digests().get(stage):
+        raise PipelineError(
+            f"the code of {stage} was edited since {file} was written; run `python -m pipeline.compose`, then this "
+            "command again"
+        )

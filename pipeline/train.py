@@ -14,36 +14,21 @@ A training that was stopped goes on after its last finished epoch when the same 
 trains only what had not finished. More: docs/sweep.md
 """
 
-import json
-import os
-import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
-
-from pipeline.cli import tidy_exit
-from pipeline.config import Config, composition, flatten
-from pipeline.config.composition import validated
+from pipeline.config import Config, flatten
 from pipeline.inference.model_folder import TRAINED_WITH, save
 from pipeline.runtime.checksum import folder_digest
-from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_json, write_text
-from pipeline.runtime.paths import WORKSPACE, project_root
-from pipeline.runtime.worker_pool import clear_deaths
+from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
-from pipeline.sweep.frozen_conf import freeze_conf
-from pipeline.sweep.session import TRAINED_ON, sweep_ended, trained_on
-from pipeline.sweep.trial import run_trial
-from pipeline.sweep.trial_folders import require_separate
 from pipeline.text.dataset import DatasetInfo, read_info, read_vocabulary, require_prepared_for, require_whole
-from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
+from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -51,6 +36,7 @@ from pipeline.training.callbacks import learning_curve_csv
 from pipeline.training.fit import Training, fit_prepared
 from pipeline.training.hardware import Hardware, resolve_hardware
 from pipeline.training.initial_weights import load_pretrained
+from pipeline.training.inputs import TRAINED_ON
 from pipeline.training.launcher import in_processes
 from pipeline.training.pseudo_labels import load_pseudo_labels
 from pipeline.training.word_vectors import require_fitting_vectors
@@ -58,8 +44,6 @@ from pipeline.training_run import checkpointed_run, help_leader
 
 ARTIFACTS, REPORTS = WORKSPACE / "artifacts", WORKSPACE / "reports"
 DATASET, PRETRAINED, PSEUDO_LABELS = ARTIFACTS / "dataset", ARTIFACTS / "pretrained", ARTIFACTS / "pseudo_labels"
-WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
-"""For a process of a trial that another leads: Hydra makes the trial's folder but once."""
 
 
 def main(config: Config, inputs: Inputs) -> None:
@@ -150,36 +134,9 @@ def _describe(run: Run, config: Config, dataset: DatasetInfo, hardware: Hardware
     run.log_dataset(corpus.name, corpus.source, digest, dataset.splits)
 
 
-@hydra.main(version_base="1.3", config_path=str(WORKSPACE / "conf"), config_name="config")
-def trial(composed: DictConfig) -> float | None:
-    """One training beside the pipeline; returns the least calibrated validation loss, for a sweeper to minimise."""
-    hydra_config = HydraConfig.get()
-    output, choices = Path(hydra_config.runtime.output_dir), hydra_config.runtime.choices
-    tags = {group: str(choices[group]) for group in ("experiment", "sweep") if choices.get(group)}
-    groups = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
-    tags[CHOICES_TAG] = json.dumps(groups, default=list)  # more than one experiment is a list
-    tags["command"] = shlex.join(["python", "-m", "pipeline.train", *hydra_config.overrides.task])
-    if hydra_config.mode is RunMode.MULTIRUN:
-        return run_trial(composed, tags, partial(train, artifacts=output, reports=output))
-    with tidy_exit():
-        if distributed.rank() == 0:  # the others have none
-            require_separate("hydra.run.dir", output)
-        config = validated(composed)
-        inputs = Inputs.note(*trained_on(config))
-        return train(config, inputs, output, output, tags)["val_calibrated_loss"]
-
-
 if __name__ == "__main__":
     if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         run_stage(main, __doc__, *TRAINED_ON)
     else:
-        with tidy_exit(), composition.translate_hydra_errors(), sweep_ended(), clear_deaths():
-            os.chdir(project_root())
-            freeze_conf()
-            distributed.adopt_slurm()
-            if distributed.rank() > 0:
-                sys.argv += WITHOUT_FOLDER
-            if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
-                raise PipelineError("--experimental-rerun unpickles the file it is given; give the overrides instead")
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
-            trial()
+        # By its name: an import would count as code of the stage, which a change of sweeps would then run again.
+        import_module("pipeline.sweep.command").main(train)

@@ -134,11 +134,30 @@ def copy_project(root: Path) -> Project:
     return project
 
 
+IMPORTS = Path(".dvc", "tmp", "imports")
+"""In the trained project: a file for each process of a stage, with the modules of the project that it has imported."""
+RECORD_IMPORTS = """
+import atexit, json, os, sys
+
+@atexit.register
+def record():
+    names = [name for name in sys.modules if name.split(".")[0] in ("pipeline", "hydra_plugins")]
+    if spec := getattr(sys.modules["__main__"], "__spec__", None):
+        names.append(spec.name)
+    if stage := os.environ.get("DVC_STAGE"):
+        with open(os.path.join(os.environ["IMPORTS"], f"{stage}-{os.getpid()}.json"), "w") as file:
+            json.dump(names, file)
+"""
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project after its first `dvc repro`. Tests read it; those that change it use a copy of their own."""
     project = copy_project(tmp_path_factory.mktemp("project"))
-    project.run("dvc", "repro")
+    imports = project.root / IMPORTS
+    imports.mkdir(parents=True)
+    (imports / "sitecustomize.py").write_text(RECORD_IMPORTS)
+    project.run("dvc", "repro", PYTHONPATH=str(imports), IMPORTS=str(imports))
     project.commit("What the first run gave")
     return project
 

@@ -1,6 +1,8 @@
 """The whole pipeline under real DVC, on a small corpus, in a copy of the project."""
 
+import ast
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from pipeline.runtime.code_digest import Code
 from tests.conftest import Project
 
 STAGES = ["compose", "download", "data.dvc", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
@@ -114,6 +117,68 @@ def test_a_second_run_does_nothing_but_compose(trained):
 def test_an_edit_reruns_what_it_touches_and_nothing_else(copy, file, old, new, expected):
     edit(copy, file, old, new)
     assert stages_run(copy.run("dvc", "repro").stdout) == expected
+
+
+CODE_EDITS = {
+    "the model card's text": ("registry/model_card.py", r'MODEL_CARD = """', r"\g<0>Edited. ", {"register"}),
+    "the page of an explanation": ("pages/explain.html", r"<", r"<!-- edited --><", set()),
+    "what that page shows": ("explain/page.py", r"UNITS_SHOWN = ", r"\g<0>1 + ", set()),
+    "the template of the report": ("pages/report.html", r"<", r"<!-- edited --><", {"evaluate"}),
+    "a figure of sweeps": ("sweep/figure.py", r"\n([A-Z]\w+) = ", r"\n\1 = 1 and ", set()),
+    "how a sweep runs its trials": ("sweep/trial.py", r"LONGEST_NAME = ", r"\g<0>1 + ", set()),
+    "a constant of the n-grams": (
+        "networks/ngrams.py",
+        r"PRIME = ",
+        r"\g<0>1 + ",
+        {"pretrain", "pseudo_label", "train", "evaluate", "register"},
+    ),
+    "the message of an exception": (
+        "preprocessing/splitting.py",
+        r'PipelineError\(\s*f?"',
+        r"\g<0>edited ",
+        {"preprocess"},
+    ),
+    "a message that all may give": ("runtime/errors.py", r'\bf"', r"\g<0>edited ", {*STAGES} - {"compose", "data.dvc"}),
+}
+"""File of the package, what is replaced in it, by what, and the stages that run again."""
+
+
+def stages_to_run(project: Project) -> set[str]:
+    """The stages that `dvc status` calls changed, beside `compose`, which always runs."""
+    return json.loads(project.run("dvc", "status", "--json").stdout).keys() - {"compose"}
+
+
+def test_an_edit_of_code_reruns_only_the_stages_that_run_that_code(copy):
+    package = copy.root / "pipeline"
+    for name, (file, old, new, expected) in CODE_EDITS.items():
+        text = (package / file).read_text()
+        edited = re.sub(old, new, text, count=1)
+        assert edited != text, name
+        (package / file).write_text(edited)
+        # what `compose` writes, without an interpreter for each
+        (copy.root / "code.yaml").write_text(json.dumps(Code(copy.root).stage_digests()))
+        assert stages_to_run(copy) == expected, name
+        (package / file).write_text(text)
+
+    for path in package.rglob("*.py"):
+        path.write_text(with_other_docstrings(path.read_text()))
+    copy.run("python", "-m", "pipeline.compose")
+    assert stages_to_run(copy) == set()
+    with (package / "evaluation" / "mcnemar.py").open("a") as file:
+        file.write("EDITED = 1\n")
+    refused = copy.run("dvc", "repro", "--single-item", "--force", "register", check=False)
+    assert "error: the code of register was edited since" in refused.stderr + refused.stdout
+    copy.run("python", "-m", "pipeline.compose")
+    assert stages_to_run(copy) == {"register"}
+
+
+def with_other_docstrings(text: str) -> str:
+    """A module with other docstrings, and a comment more."""
+    lines = text.split("\n")
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines[node.lineno - 1] = lines[node.lineno - 1].replace('"""', '"""Edited. ', 1)
+    return "\n".join([*lines, "# edited", ""])
 
 
 def test_an_experiment_trains_with_its_override_and_a_plain_run_goes_back(copy, trained):

@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from pipeline.runtime import pipeline_lock
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_json
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
-from pipeline.stage import Inputs
+from pipeline.stage import Inputs, require_recorded_code
 from tests.support.commands import SmallProject, judged, prepared
 
 __all__ = ["judged", "prepared"]  # fixtures
@@ -99,6 +100,18 @@ def test_the_holder_is_dvc_whatever_lies_between_it_and_the_stage(
         assert holder == dvc
     monkeypatch.delenv(pipeline_lock.STAGE_VARIABLE)
     assert dvc_process() is None
+
+
+def test_a_stage_runs_only_the_code_whose_digest_dvc_records(tmp_path: Path) -> None:
+    file = tmp_path / "code.yaml"
+    digests = Code().stage_digests()
+    file.write_text(yaml.safe_dump(digests))
+    require_recorded_code("train", file)
+    require_recorded_code("a stage of another's", file)
+    file.write_text(yaml.safe_dump(digests | {"train": "other"}))
+    require_recorded_code("evaluate", file)
+    with pytest.raises(PipelineError, match=r"the code of train was edited since .*code\.yaml was written; run"):
+        require_recorded_code("train", file)
 
 
 def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ from mlflow.types.schema import AnyType
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.inference import pyfunc
 from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.files import write_text
 from pipeline.runtime.paths import project_root
 from pipeline.tracking import artifacts
@@ -33,9 +35,6 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
 PROJECT_TAG = "project.sha256"
 """Of a logged model: a hash of the machine and the folder it was logged from."""
-PACKAGE = Path(__file__).resolve().parents[1]
-SERVING_CODE = ("__init__.py", "config", "inference", "networks", "runtime", "text")
-"""The part of this package that the registered model runs. Loading it imports neither Lightning nor this room."""
 REQUIREMENTS = (
     "filelock",
     "mlflow",
@@ -48,7 +47,7 @@ REQUIREMENTS = (
     "torch",
     "torchtext",
 )
-"""What that part imports; the registered model asks for the versions it was made with."""
+"""Packages that the registered model imports; it asks for the versions it was made with."""
 SIGNATURE = ModelSignature(
     # Texts or null: told of strings, MLflow would make them of null (the text "None"), numbers and objects before the
     # model sees them.
@@ -245,9 +244,9 @@ def _save_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
     shutil.copytree(candidate.folder, folder)  # MLflow takes no links, as DVC may have made of the files
     mlflow.pyfunc.save_model(
         path,
-        python_model=str(PACKAGE / "inference" / "pyfunc.py"),
+        python_model=pyfunc.__file__,
         artifacts={"model": str(folder)},
-        code_paths=[str(_serving_code(scratch / PACKAGE.name))],
+        code_paths=[str(_copy_served_code(scratch / "code"))],
         signature=SIGNATURE,
         input_example=EXAMPLE,
         pip_requirements=requirements(),
@@ -267,12 +266,16 @@ def requirements() -> list[str]:
     return [f"{package}=={installed(package).split('+')[0]}" for package in REQUIREMENTS]
 
 
-def _serving_code(destination: Path) -> Path:
-    for name in SERVING_CODE:
-        source, target = PACKAGE / name, destination / name
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    return destination
+def _copy_served_code(destination: Path) -> Path:
+    """Copy the modules that the registered model runs; neither Lightning nor this room is among what they import.
+
+    Returns:
+        The package's folder.
+    """
+    code = Code()
+    for module in code.closure(pyfunc.__name__):
+        source = code.files[module]
+        target = destination / source.relative_to(code.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return destination / pyfunc.__name__.partition(".")[0]

@@ -8,6 +8,7 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 
 CONF = WORKSPACE / "conf"
 PARAMS = WORKSPACE / "params.yaml"
+CODE = WORKSPACE / "code.yaml"
 DOWNLOADS = WORKSPACE / "downloads"
 DATA = WORKSPACE / "data"
 ARTIFACTS = WORKSPACE / "artifacts"

@@ -24,12 +24,13 @@ from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.limits import MOST, require_possible
 from pipeline.sweep.parent_run import open_sweep
 from pipeline.sweep.search_space import Space, parse_space, short_keys
-from pipeline.sweep.session import TRAINED_ON, Session, at_end
+from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.trial_folders import require_separate
 from pipeline.text.dataset import read_info
-from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, code_digest, data_md5, git_commit, git_dirty
+from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
+from pipeline.training.inputs import TRAINED_ON
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
 LONGEST_PARAM = 6000
@@ -72,7 +73,7 @@ def _open(composed: DictConfig) -> None:
 
         outlive_jobs(config.tracking)
     inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
-    data, code = read_info(DATASET).digest, code_digest()
+    data, code = read_info(DATASET).digest, training_code()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)

@@ -5,22 +5,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from pipeline.config import Config
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
-from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs
-from pipeline.tracking.provenance import code_digest
+from pipeline.training.inputs import trained_on
 
 VARIABLE = "SENTIMENT_SWEEP"
-DATASET, PRETRAINED, PSEUDO_LABELS = TRAINED_ON = (
-    "artifacts/dataset/dataset.json",
-    "artifacts/pretrained/pretrained.json",
-    "artifacts/pseudo_labels/pseudo_labels.json",
-)
-"""What a training may read, relative to the checkout; each tells what its folder was made from."""
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes of `pipeline.cli.tidy_exit`."""
 
@@ -42,7 +35,7 @@ class Session:
     inputs: dict[str, str | None]
     """Digests, by path, of what trials may be trained on."""
     code: str
-    """Digest of the code."""
+    """`training_code` when it began."""
     process: int | None
     """The sweep's own, with which its trials end; None where they outlive it, as jobs of SLURM's do."""
 
@@ -54,7 +47,7 @@ class Session:
         """
         inputs = Inputs({path: self.inputs[str(path)] for path in trained_on(config)})
         inputs.require_unchanged()
-        if os.getpid() != self.process and code_digest() != self.code:  # this process has imported other code
+        if os.getpid() != self.process and training_code() != self.code:  # this process has imported other code
             raise PipelineError("pipeline/ was edited since the sweep began; give the command again for a new sweep")
         return inputs
 
@@ -79,14 +72,9 @@ def present_session() -> Session:
     return Session(**json.loads(os.environ[VARIABLE]))
 
 
-def trained_on(config: Config) -> list[Path]:
-    """List the files that a training with this configuration reads."""
-    names = [DATASET]
-    if config.pretraining.method != "none":
-        names.append(PRETRAINED)
-    if config.pseudo_labels.teacher is not None:
-        names.append(PSEUDO_LABELS)
-    return [WORKSPACE / name for name in names]
+def training_code() -> str:
+    """Return the digest of the code that trains a trial."""
+    return Code().digest("pipeline.train", "pipeline.sweep.command")
 
 
 _endings: list[Callable[[str], None]] = []

@@ -22,6 +22,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy
 
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.files import replace
 from pipeline.training import distributed
 from pipeline.training.callbacks import ForwardingLogger, LearningCurve, LogMetrics
@@ -163,6 +164,6 @@ def training_key(values: Mapping[str, Any], digest: str, hardware: Hardware) -> 
     """
     key = hashlib.sha256(digest.encode())
     key.update(json.dumps([values, asdict(hardware)], sort_keys=True).encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        key.update(file.read_bytes())
+    code = Code()
+    key.update(code.digest(*(module for module in code.files if module.startswith(f"{__package__}."))).encode())
     return key.hexdigest()[:16]

@@ -106,6 +106,7 @@ def test_an_edit_of_the_file_changes_what_compose_notes(project: Path, monkeypat
     values = compose_stage.compose_config(["evaluation.contrast_pairs.path=pairs.csv"])
     params.write_text(yaml.safe_dump(values))
     monkeypatch.setattr(compose_stage, "PARAMS", params)
+    monkeypatch.setattr(compose_stage, "CODE", project / "code.yaml")
     monkeypatch.setenv("DVC_EXP_NAME", "as DVC has composed it")
     noted = []
     for rows in (PAIRS, PAIRS, PAIRS[:2]):

@@ -153,6 +153,7 @@ def test_a_ladder_is_shown_if_dvc_knows_of_it_and_it_is_of_this_dataset(
 def test_compose_tells_dvc_whether_there_is_a_ladder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
+    monkeypatch.setattr(compose, "CODE", tmp_path / "code.yaml")
     found = []
     for numbers in (None, "{}", "[]"):
         if numbers:

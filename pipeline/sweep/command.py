@@ -1,0 +1,77 @@
+"""Trainings beside the pipeline, of which each is a trial: `python -m pipeline.train` with Hydra overrides."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from pipeline.cli import tidy_exit
+from pipeline.config.composition import translate_hydra_errors, validated
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import CONF, project_root
+from pipeline.runtime.worker_pool import clear_deaths
+from pipeline.stage import Inputs
+from pipeline.sweep.frozen_conf import freeze_conf
+from pipeline.sweep.session import sweep_ended
+from pipeline.sweep.trial import run_trial
+from pipeline.sweep.trial_folders import require_separate
+from pipeline.tracking.provenance import CHOICES_TAG
+from pipeline.training import distributed
+from pipeline.training.inputs import trained_on
+
+WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
+"""For a process of a trial that another leads: Hydra makes the trial's folder but once."""
+
+
+def main(train: Callable[..., Mapping[str, float]]) -> None:
+    """Train what the command line asks for: one trial, or with -m all of a sweep. Exits non-zero on error.
+
+    Args:
+        train: `pipeline.train.train`.
+    """
+    with tidy_exit(), translate_hydra_errors(), sweep_ended(), clear_deaths():
+        os.chdir(project_root())
+        freeze_conf()
+        distributed.adopt_slurm()
+        if distributed.rank() > 0:
+            sys.argv += WITHOUT_FOLDER
+        if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
+            raise PipelineError("--experimental-rerun unpickles the file it is given; give the overrides instead")
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
+
+        @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+        def task(composed: DictConfig) -> float | None:
+            return trial(train, composed)
+
+        task()
+
+
+def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> float | None:
+    """Train one trial; return its least calibrated validation loss, for a sweeper to minimise.
+
+    Args:
+        train: `pipeline.train.train`.
+        composed: the trial's configuration.
+    """
+    hydra_config = HydraConfig.get()
+    output, choices = Path(hydra_config.runtime.output_dir), hydra_config.runtime.choices
+    tags = {group: str(choices[group]) for group in ("experiment", "sweep") if choices.get(group)}
+    groups = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
+    tags[CHOICES_TAG] = json.dumps(groups, default=list)  # more than one experiment is a list
+    tags["command"] = shlex.join(["python", "-m", "pipeline.train", *hydra_config.overrides.task])
+    train_here = partial(train, artifacts=output, reports=output)
+    if hydra_config.mode is RunMode.MULTIRUN:
+        return run_trial(composed, tags, train_here)
+    with tidy_exit():
+        if distributed.rank() == 0:  # the others have none
+            require_separate("hydra.run.dir", output)
+        config = validated(composed)
+        return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]
