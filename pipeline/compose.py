@@ -2,6 +2,7 @@
 
 Refuses what does not fit, and notes a fingerprint of the user's own files, so that DVC notices an edit of one. Within
 `dvc exp run` DVC itself has composed params.yaml, with the overrides of -S; then it is checked, not composed again.
+Also writes code.yaml, a digest of the code of each stage, so that DVC notices an edit of it.
 """
 
 import os
@@ -26,7 +27,11 @@ CODE_HEADER = "# Digests of the code of each stage, written by `python -m pipeli
 
 
 def main() -> None:
-    """Write `params.yaml` if it would say anything new, unless another command runs the pipeline of this checkout."""
+    """Write `code.yaml`, and `params.yaml` if it would say anything new.
+
+    Raises:
+        PipelineError: the configuration does not fit, or another command runs the pipeline of this checkout.
+    """
     holder = pipeline_lock.dvc_process()
     pipeline_lock.acquire(WORKSPACE, holder)
     values = _read_composed() if "DVC_EXP_NAME" in os.environ else compose_config([])

@@ -4,7 +4,7 @@ A digest covers the syntax trees of a module's import closure: the module, all t
 functions too, and the packages that hold these. DVC compares it to decide which stages run again.
 
 A module that is only named in a string, such as one for a child process, does not count: import it where it can change
-a result. `tests/test_code_digest.py` compares the closures with what the stages import when they run.
+a result. tests/runtime/test_code_digest.py compares the closures with what the stages import when they run.
 """
 
 import ast
