@@ -1,4 +1,4 @@
-"""Hydra's door to Optuna's TPE; Hydra takes sweepers from the namespace `hydra_plugins` alone.
+"""Hydra sweeper that runs Optuna's TPE; Hydra finds sweepers only in the namespace `hydra_plugins`.
 
 Every command that composes a configuration imports this file, so it imports Optuna only when it sweeps.
 """
@@ -29,20 +29,20 @@ ConfigStore.instance().store(group="hydra/sweeper", name="tpe", node=TPESweeperC
 
 
 class TPESweeper(Sweeper):
-    """Asks Optuna what to try next; goes on with the study of a sweep that was stopped."""
+    """Launches the trials that Optuna proposes; resumes the study of a sweep that was stopped."""
 
     def __init__(self, n_trials: int, seed: int, params: dict[str, Any] | None) -> None:
         self.n_trials, self.seed, self.params = n_trials, seed, params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called by Hydra before `sweep`."""
+        """Create the launcher; Hydra calls this before `sweep`."""
         self.hydra_context, self.config = hydra_context, config
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Launch trials, as many together as the launcher runs at once, until `n_trials` with those finished before."""
+        """Launch batches of trials until there are `n_trials`, counting those that finished before."""
         from pipeline.cli import tidy_exit
         from pipeline.sweep.search_space import parse_space
         from pipeline.sweep.tpe import search

@@ -1,14 +1,14 @@
-"""Train a run of MLflow's again, in a temporary clone of the project, and confirm or deny its metrics.
+"""Reproduce a run: train it again in a temporary clone of the project, and compare its metrics and weights.
 
-RUN is the id of a training, or a registered version: models:/sentiment@champion, models:/sentiment/3. The clone is at
-the run's commit, and takes the run's data, configuration, device, precision and number of threads. Everything after the
-data is made anew, with the packages that are installed now. Then the clone is removed; the project and its MLflow store
-stay as they are.
+RUN is the id of a training run, or a registered version: models:/sentiment@champion, models:/sentiment/3. The clone is
+at the run's commit, and uses the run's data, configuration, device, precision and number of threads. All stages after
+the data run again, with the packages that are installed now. Then the clone is removed. The project and its MLflow
+store do not change.
 
   python -m pipeline.reproduce models:/sentiment@champion
 
-Exit code 0: reproduced, all metrics and the weights to the last digit. 1: not, or it cannot be tried; the last line
-says why. More: docs/reproduce.md
+Exit code 0: reproduced; all metrics and the weights are equal to the last digit. Exit code 1: not reproduced, or the
+run cannot be repeated; the last line says why. More: docs/reproduce.md
 """
 
 import logging
@@ -26,7 +26,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.config import TrackingConfig, load_params
 from pipeline.config.composition import compose_config
 from pipeline.reproduce.clone import store_uri, succeeds, temporary_clone
-from pipeline.reproduce.comparison import pair, table, verdict
+from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
 from pipeline.reproduce.data import bring_data, bring_files
 from pipeline.reproduce.record import WEIGHTS, changed_environment, find_training, weights_digest
 from pipeline.runtime.checksum import file_digest
@@ -37,28 +37,28 @@ from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_con
 from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
 from pipeline.tracking.store import Store, connect, default_tracking_uri
 
-NO_PART = ("compose", "download", "register")
-"""Stages that are no part of making a model from data and judging it."""
+SKIPPED_STAGES = ("compose", "download", "register")
+"""Stages that are not between the data and the metrics."""
 
 log = logging.getLogger(__name__)
 
 
-class RunOfAnyCommit(Record):
-    """The part of `run.json` that the code of every commit writes."""
+class MinimalRecord(Record):
+    """The field of `run.json` that the code of every commit writes."""
 
     run_id: str
 
 
 def main(name: str, chosen: str | None, tolerance: float) -> bool:
-    """Train a run again; print its metrics beside the new ones, and the verdict.
+    """Train a run again; print its metrics beside the new ones, and the conclusion.
 
     Args:
         name: id of the run, or a registered version.
-        chosen: a commit to take in place of the run's.
+        chosen: a commit to use instead of the run's.
         tolerance: largest difference of a metric that counts as none.
 
     Returns:
-        Whether it is reproduced.
+        true if the run is reproduced.
 
     Raises:
         PipelineError: it cannot be trained again.
@@ -71,26 +71,25 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
     commit = commit_of(WORKSPACE, run, chosen)
     log.info("run %s (%s): commit %s, data %s", run.run_id, run.name, commit[:12], run.tags["data.md5"])
     if changed := changed_environment(store, run.run_id):
-        log.warning("other than for the run, which may change figures: %s", "; ".join(changed))
+        log.warning("versions differ from those of the run, which may change the figures: %s", "; ".join(changed))
     with temporary_clone(WORKSPACE, commit) as clone:
         require_code(run, clone, chosen)
-        write_text(clone / "params.yaml", yaml.safe_dump(configuration(run, config, clone), sort_keys=False))
+        write_text(clone / "params.yaml", yaml.safe_dump(params_of_run(run, config, clone), sort_keys=False))
         bring_files(WORKSPACE, clone, config)
         bring_data(WORKSPACE, clone, run.tags["data.md5"])
-        for stage in stages(run, clone):
-            perform(stage, clone, commit)
-        again = trained_again(tracking, store, clone)
+        for stage in stages_to_repeat(run, clone):
+            repeat_stage(stage, clone, commit)
+        repetition = repeated_run(tracking, store, clone)
         weights_now = file_digest(clone / "artifacts" / WEIGHTS, "sha256")
-    pairs = pair(run.metrics, again.metrics, tolerance)
-    reproduced, words = verdict(pairs, tolerance, None if weights is None else weights == weights_now)
-    print(
-        f"{table(pairs)}\n\nweights of the run: {weights or 'not kept'}\nweights now:        {weights_now}\n\n{words}"
-    )
+    pairs = pair_metrics(run.metrics, repetition.metrics, tolerance)
+    reproduced, conclusion = conclude(pairs, tolerance, None if weights is None else weights == weights_now)
+    print(f"{format_pairs(pairs)}\n\nweights of the run: {weights or 'not kept'}\nweights now:        {weights_now}\n")
+    print(conclusion)
     return reproduced
 
 
 def commit_of(project: Path, run: FinishedRun, chosen: str | None) -> str:
-    """The hash of the commit to check out.
+    """Return the hash of the commit to check out.
 
     Raises:
         PipelineError: the repository does not have it.
@@ -100,42 +99,42 @@ def commit_of(project: Path, run: FinishedRun, chosen: str | None) -> str:
         raise PipelineError(f"--commit {chosen}: the repository has no such commit")
     if commit is None:
         raise PipelineError(
-            f"run {run.run_id} was made from commit {run.tags['git.commit']}, which this repository does not have; "
-            "`git fetch` it from where the run was made"
+            f"run {run.run_id} was trained at commit {run.tags['git.commit']}, which this repository does not have; "
+            "`git fetch` it from where the run was trained"
         )
     return commit
 
 
 def require_code(run: FinishedRun, clone: Path, chosen: str | None) -> None:
-    """Refuse a commit that is not the run's code, unless the user has chosen it.
+    """Refuse a commit whose code is not the run's, unless the user has chosen that commit.
 
     Raises:
-        PipelineError: its code is other than the run's.
+        PipelineError: the code differs from the run's.
     """
     if code_digest(clone) == run.tags["code.sha256"]:
         if run.tags.get("git.dirty") == "true":
             log.warning(
-                "the run had changes that were not committed, none in pipeline/; where they were in conf/behaviour/, "
-                "its suite is another"
+                "the run had uncommitted changes, but none in pipeline/; if they were in conf/behaviour/, the suite of "
+                "behaviour tests differs"
             )
     elif chosen:
-        log.warning("the code of commit %s is not the run's", chosen)
+        log.warning("the code of commit %s differs from the run's", chosen)
     else:
         raise PipelineError(
-            f"run {run.run_id} was made from commit {run.tags['git.commit']} with changes in pipeline/ that were not "
-            "committed then; if they have been since, name the commit: --commit"
+            f"run {run.run_id} was trained at commit {run.tags['git.commit']} with uncommitted changes in pipeline/; "
+            "if they are committed by now, choose that commit with --commit"
         )
 
 
-def configuration(run: FinishedRun, config: Mapping[str, Any], clone: Path) -> dict[str, Any]:
-    """What the run was trained with, in full.
+def params_of_run(run: FinishedRun, config: Mapping[str, Any], clone: Path) -> dict[str, Any]:
+    """Return the content of `params.yaml` with which the run was trained.
 
     Raises:
-        PipelineError: it was trained on a GPU, and there is none.
+        PipelineError: it was trained on a GPU, and this machine has none.
     """
     device = run.params["hardware.device"]
     if device != "cpu" and not torch.cuda.is_available():
-        raise PipelineError(f"run {run.run_id} was trained on a GPU, {device}; torch sees none here")
+        raise PipelineError(f"run {run.run_id} was trained on a GPU, {device}; use a machine on which torch finds one")
     composed = compose_config([], clone / "conf")
     values = {**{section: composed[section] for section in WITHOUT_EFFECT if section in composed}, **config}
     values["trainer"] = {
@@ -144,42 +143,42 @@ def configuration(run: FinishedRun, config: Mapping[str, Any], clone: Path) -> d
         "precision": run.params["hardware.precision"],
         "threads": int(run.params["hardware.threads"]),
     }
-    if ladder := config["evaluation"].get("memory_ladder"):  # a picture for the report, which git ignores
+    if ladder := config["evaluation"].get("memory_ladder"):  # only a picture of the report; git ignores its file
         values["evaluation"] = {**config["evaluation"], "memory_ladder": {**ladder, "fingerprint": None}}
     return values
 
 
-def stages(run: FinishedRun, clone: Path) -> list[str]:
-    """The stages that lead from the data to the run's metrics, in their order; no evaluation for what had none."""
-    listed = yaml.safe_load((clone / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+def stages_to_repeat(run: FinishedRun, clone: Path) -> list[str]:
+    """List the stages from the data to the run's metrics in order; without `evaluate` if the run was not evaluated."""
+    stages = yaml.safe_load((clone / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     evaluated = any(metric.startswith("test/") for metric in run.metrics)
-    return [stage for stage in listed if stage not in NO_PART and (evaluated or stage != "evaluate")]
+    return [stage for stage in stages if stage not in SKIPPED_STAGES and (evaluated or stage != "evaluate")]
 
 
-def perform(stage: str, clone: Path, commit: str) -> None:
-    """Run a stage, and not what DVC may remember of it.
+def repeat_stage(stage: str, clone: Path, commit: str) -> None:
+    """Run a stage without DVC, which might restore an earlier result from its run cache.
 
     Raises:
-        PipelineError: it failed.
+        PipelineError: the stage failed.
     """
     log.info("stage %s", stage)
     if not succeeds(clone, f"pipeline.{stage}"):
-        raise PipelineError(f"stage {stage} failed at commit {commit[:12]}; what it said stands above")
+        raise PipelineError(f"stage {stage} failed at commit {commit[:12]}; see its output above")
 
 
-def trained_again(tracking: TrackingConfig, store: Store, clone: Path) -> FinishedRun:
-    """The new run, from the clone's own store.
+def repeated_run(tracking: TrackingConfig, store: Store, clone: Path) -> FinishedRun:
+    """Return the new run from the clone's own store.
 
     Raises:
-        PipelineError: it is not there.
+        PipelineError: there is none, or it has not finished.
     """
-    run_id = read_json(clone / "artifacts" / "run.json", RunOfAnyCommit, "the training did not end well").run_id
+    run_id = read_json(clone / "artifacts" / "run.json", MinimalRecord, "the training failed").run_id
     with default_tracking_uri(replace(store, uri=store_uri(clone))):
-        of_clone = connect(tracking)
-    found = find_finished(of_clone, run_id)
-    if found is None:
-        raise PipelineError(f"the new run {run_id} did not end well; what it said stands above")
-    return found
+        store_of_clone = connect(tracking)
+    run = find_finished(store_of_clone, run_id)
+    if run is None:
+        raise PipelineError(f"the new run {run_id} has not finished; see its output above")
+    return run
 
 
 def _tolerance(text: str) -> float:
@@ -188,19 +187,19 @@ def _tolerance(text: str) -> float:
     except ValueError:
         value = -1
     if not 0 <= value < float("inf"):
-        raise ArgumentTypeError(f"{text!r} is no number from 0 up")
+        raise ArgumentTypeError(f"{text!r} is not a number of at least 0")
     return value
 
 
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
     parser.add_argument("run", metavar="RUN", help="id of a run, or a registered version")
-    parser.add_argument("--commit", help="take the code of this commit instead of that of the run's")
+    parser.add_argument("--commit", help="use the code of this commit instead of the run's commit")
     parser.add_argument(
         "--tolerance",
         type=_tolerance,
         default=0.0,
-        help="for another machine: largest difference that counts as none, of the metrics of whole splits",
+        help="largest difference that counts as none; compares only metrics of whole splits; for another machine",
     )
     arguments = parser.parse_args()
     with tidy_exit():

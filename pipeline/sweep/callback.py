@@ -1,9 +1,9 @@
-"""Opens the parent run of a sweep before its first trial; named in conf/config.yaml, so that every multirun has it."""
+"""Hydra callback that opens a sweep before its first trial; conf/config.yaml names it, so every multirun has it."""
 
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,18 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config import Config
+from pipeline.config import Config, TrackingConfig
 from pipeline.config.composition import validated
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.paths import WORKSPACE, project_root
+from pipeline.runtime.paths import DATASET, WORKSPACE, project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import require_frozen
-from pipeline.sweep.limits import MOST, require_possible
 from pipeline.sweep.parent_run import open_sweep
-from pipeline.sweep.search_space import Space, parse_space, short_keys
+from pipeline.sweep.search_space import SearchSpace, parse_space, short_keys
 from pipeline.sweep.session import Session, at_end, training_code
+from pipeline.sweep.slurm import survive_lost_jobs
+from pipeline.sweep.trial import Trial
 from pipeline.sweep.trial_folders import require_separate
 from pipeline.text.dataset import read_info
 from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
@@ -32,27 +33,35 @@ from pipeline.tracking.store import connect
 from pipeline.training import distributed
 from pipeline.training.inputs import TRAINED_ON
 
-DATASET = WORKSPACE / "artifacts" / "dataset"
 LONGEST_PARAM = 6000
-NOT_OF_THE_KEY = ("params", "n_trials", "max_batch_size")
-"""Settings of a sweeper: what is searched counts as parsed, and the same sweep may be given more trials."""
+"""Characters that MLflow stores of a parameter."""
+MOST_TRIALS = 100_000
+RANGES = {
+    "hydra.sweeper.n_trials": (1, MOST_TRIALS),
+    "hydra.sweeper.seed": (0, 2**32 - 1 - MOST_TRIALS),  # each trial's sampler adds the trial's number
+    "hydra.sweeper.max_batch_size": (1, MOST_TRIALS),
+    "hydra.launcher.array_parallelism": (1, MOST_TRIALS),
+}
+"""Smallest and largest values of settings."""
+NOT_IN_KEY = ("params", "n_trials", "max_batch_size")
+"""Settings of a sweeper that do not identify a sweep: `params` counts as parsed, and a sweep may get more trials."""
 
 
 class SweepRun(Callback):
-    """The same command finds its parent run again, in whatever state it was left."""
+    """Opens the parent run of a sweep; the same command opens the same run again, whatever its state."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        """Open the parent run, or end the command with one line; Hydra would only warn."""
+        """Open the sweep, or end the command with one line; Hydra would only warn and continue."""
         with tidy_exit():
             try:
-                _open(config)
+                _open_session(config)
             except PipelineError:
                 raise
             except Exception as error:
                 raise PipelineError(f"the sweep cannot be opened: {type(error).__name__}: {error}") from error
 
 
-def _open(composed: DictConfig) -> None:
+def _open_session(composed: DictConfig) -> None:
     if distributed.started() > 1:
         raise PipelineError(
             f"-m: torchrun or srun started {distributed.started()} processes, and each would run the whole sweep; "
@@ -69,16 +78,14 @@ def _open(composed: DictConfig) -> None:
     config = validated(composed)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
-        from pipeline.sweep.slurm import outlive_jobs  # and submitit only where it is used
-
-        outlive_jobs(config.tracking)
+        survive_lost_jobs(partial(_record_loss, config.tracking))
     inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
     data, code = read_info(DATASET).digest, training_code()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
     kind = str(hydra_config.runtime.choices.get("sweep") or "command")
-    lock = _lock(key)
+    lock = _lock_sweep(key)
     store = connect(config.tracking)
     name = f"{kind}: {', '.join(short_keys(space.searched).values())}"[:250]
     tags = {
@@ -106,52 +113,82 @@ def _open(composed: DictConfig) -> None:
         process=None if launcher == "SlurmLauncher" else os.getpid(),
     )
     session.hand_over()
-    at_end(partial(_end, config, session, name, lock))
+    at_end(partial(_end_session, config, session, name, lock))
 
 
-def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: Space) -> int:
-    """Most trials that share this machine: joblib runs `n_jobs` at a time, submitit_local all that it is given.
+def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConfig) -> None:
+    """Refuse a sweep that cannot run, before anything of it is recorded.
+
+    Args:
+        space: its search space.
+        sweeper: `hydra.sweeper`.
+        launcher: `hydra.launcher`.
+
+    Raises:
+        PipelineError: the sweep has no trial or too many, or a setting is out of range.
+    """
+    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations(MOST_TRIALS)) < 1:
+        raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
+    for key, (smallest, largest) in RANGES.items():
+        _, section, name = key.split(".")
+        value = {"sweeper": sweeper, "launcher": launcher}[section].get(name)
+        if value is not None and not smallest <= value <= largest:
+            raise PipelineError(f"{key}: must be from {smallest} to {largest}, got {value}")
+    if launcher.get("n_jobs") == 0:
+        raise PipelineError("hydra.launcher.n_jobs: must not be 0; -1 stands for all cores")
+    if "n_trials" in sweeper:
+        from pipeline.sweep.tpe import distribution  # imports Optuna, which only this sweeper needs
+
+        for override in space.searched.values():
+            distribution(override)
+
+
+def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: SearchSpace) -> int:
+    """Return the largest number of trials that share this machine at a time.
+
+    joblib runs `n_jobs` trials at a time, submitit_local all that the sweeper hands it.
 
     Args:
         launcher: `hydra.launcher`.
-        sweeper: `hydra.sweeper`; a grid's gives all trials, or `max_batch_size`.
-        space: what is searched.
+        sweeper: `hydra.sweeper`; a grid hands over all trials, or `max_batch_size`.
+        space: the search space.
     """
     if _class_name(launcher) == "LocalLauncher" and "n_trials" not in sweeper:
-        return min(space.combinations(MOST), sweeper.get("max_batch_size") or MOST)
+        return min(space.combinations(MOST_TRIALS), sweeper.get("max_batch_size") or MOST_TRIALS)
     if "n_jobs" in launcher:
         jobs = int(launcher.n_jobs)
-        return min(sweeper.get("n_trials") or space.combinations(MOST), jobs if jobs > 0 else available_cores())
+        trials = sweeper.get("n_trials") or space.combinations(MOST_TRIALS)
+        return min(trials, jobs if jobs > 0 else available_cores())
     return 1
 
 
-def sweep_key(config: Config, space: Space, sweeper: Mapping[str, Any], data: str, code: str) -> str:
-    """SHA-256 of all that makes a sweep what it is; how many trials it shall have does not.
+def sweep_key(config: Config, space: SearchSpace, sweeper: Mapping[str, Any], data: str, code: str) -> str:
+    """Return the SHA-256 of everything that identifies a sweep; its number of trials does not.
 
     Args:
-        config: composed without what varies.
-        space: what varies, and what is fixed on the command line.
+        config: composed without the searched values.
+        space: the search space, with the fixed overrides of the command line.
         sweeper: `hydra.sweeper`.
         data: digest of the prepared dataset.
         code: digest of the code.
     """
     without_effect = tuple(f"{section}." for section in WITHOUT_EFFECT)
-    fixed = sorted(given for given in space.fixed if not given.lstrip("+~").startswith(without_effect))
-    settings = {name: value for name, value in sweeper.items() if name not in NOT_OF_THE_KEY}
+    fixed = sorted(override for override in space.fixed if not override.lstrip("+~").startswith(without_effect))
+    settings = {name: value for name, value in sweeper.items() if name not in NOT_IN_KEY}
     values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     parts = [values, space.texts, fixed, settings, data, code]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _lock(key: str) -> FileLock:
-    """Let no second process run the same sweep; the lock dies with this one."""
+def _lock_sweep(key: str) -> FileLock:
+    """Keep a second process from running the same sweep; the lock ends with this process."""
     folder = project_root() / ".checkpoints"
     folder.mkdir(exist_ok=True)
     lock = FileLock(folder / f"sweep-{key[:16]}.lock")
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        raise PipelineError("another process runs this very sweep; wait for it, or stop it") from None
+        raise PipelineError("another process is running this sweep; wait for it or stop it") from None
     return lock
 
 
@@ -159,8 +196,13 @@ def _class_name(plugin: DictConfig) -> str:
     return str(plugin["_target_"]).rpartition(".")[2]
 
 
-def _end(config: Config, session: Session, name: str, lock: FileLock, status: str) -> None:
-    from pipeline.sweep.summary import end_sweep  # matplotlib is slow to import, and each trial's process has us
+def _record_loss(tracking: TrackingConfig, overrides: Sequence[str], number: int, reason: str) -> None:
+    trial = Trial.of(overrides, number)
+    trial.fail(connect(tracking), reason, trial.tags)
+
+
+def _end_session(config: Config, session: Session, name: str, lock: FileLock, status: str) -> None:
+    from pipeline.sweep.summary import end_sweep  # imports matplotlib, slow; each trial's process imports this module
 
     try:
         end_sweep(config, session, name, status)

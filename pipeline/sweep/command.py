@@ -1,4 +1,4 @@
-"""Trainings beside the pipeline, of which each is a trial: `python -m pipeline.train` with Hydra overrides."""
+"""Trials, that is, trainings outside of DVC: `python -m pipeline.train` with Hydra overrides."""
 
 import json
 import os
@@ -28,11 +28,11 @@ from pipeline.training import distributed
 from pipeline.training.inputs import trained_on
 
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
-"""For a process of a trial that another leads: Hydra makes the trial's folder but once."""
+"""Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
 
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
-    """Train what the command line asks for: one trial, or with -m all of a sweep. Exits non-zero on error.
+    """Train one trial, or with -m all trials of a sweep, as the command line says. Exits non-zero on error.
 
     Args:
         train: `pipeline.train.train`.
@@ -44,8 +44,8 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
         if distributed.rank() > 0:
             sys.argv += WITHOUT_FOLDER
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
-            raise PipelineError("--experimental-rerun unpickles the file it is given; give the overrides instead")
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print what is wrong itself, on many lines
+            raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
 
         @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
         def task(composed: DictConfig) -> float | None:
@@ -55,7 +55,7 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
 
 
 def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> float | None:
-    """Train one trial; return its least calibrated validation loss, for a sweeper to minimise.
+    """Train one trial; return its lowest calibrated validation loss, for a sweeper to minimise.
 
     Args:
         train: `pipeline.train.train`.
@@ -71,7 +71,7 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
     if hydra_config.mode is RunMode.MULTIRUN:
         return run_trial(composed, tags, train_here)
     with tidy_exit():
-        if distributed.rank() == 0:  # the others have none
+        if distributed.rank() == 0:  # the other processes have no folder
             require_separate("hydra.run.dir", output)
         config = validated(composed)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

@@ -1,4 +1,4 @@
-"""A sweep in MLflow: one parent run, and a child for each trial."""
+"""A sweep in MLflow: a parent run, and a child run for each trial."""
 
 import json
 import time
@@ -20,36 +20,36 @@ from pipeline.tracking.store import Store, translate_mlflow_errors
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID
-"""Of a trial: the run of its sweep."""
+"""Tag of a trial with the id of its parent run."""
 OBJECTIVE = "best/val_calibrated_loss"
-"""What a sweep makes least."""
+"""Metric that sweeps minimise."""
 BEST_SO_FAR = "sweep/best_so_far"
 
 
 @dataclass(frozen=True)
 class TrialRun:
-    """A trial as the store has it."""
+    """A trial as stored in MLflow."""
 
     run_id: str
     name: str
     status: str
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
-    """The last value of each."""
+    """Last value of each metric."""
 
     @property
     def objective(self) -> float | None:
-        """The least calibrated validation loss of a finished trial."""
+        """Lowest calibrated validation loss; None for a trial that has not finished."""
         return self.metrics.get(OBJECTIVE) if self.status == "FINISHED" else None
 
     @property
     def error(self) -> str:
-        """Why it failed."""
+        """Reason for its failure, or an empty string."""
         return self.tags.get(ERROR_TAG, "")
 
     @property
     def values(self) -> dict[str, str]:
-        """What was searched, by key of the configuration."""
+        """Searched values, by key of the configuration."""
         values: dict[str, str] = json.loads(self.tags.get(VALUES_TAG, "{}"))
         return values
 
@@ -62,25 +62,28 @@ def open_sweep(
     params: Mapping[str, str],
     config: Mapping[str, Any],
 ) -> str:
-    """The id of the parent run of the sweep with this key: the one there is, in whatever state, or a new one.
+    """Open the parent run of a sweep: the existing run with its key, whatever its state, or a new one.
 
     Args:
-        store: an open store.
-        key: of the sweep.
-        name: of a new run.
-        tags: of the run.
-        params: of a new run.
-        config: resolved, without what varies; kept with a new run as `config.yaml`.
+        store: where the run is.
+        key: identifies the sweep, see `sweep_key`.
+        name: name of a new run.
+        tags: set in either case.
+        params: parameters of a new run.
+        config: resolved configuration without the searched values; a new run keeps it as `config.yaml`.
+
+    Returns:
+        the id of the run.
 
     Raises:
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
-        known = search_runs(store, equals({KEY_TAG: key}))
-        if known:
-            run_id = str(known[0].info.run_id)
+        existing = search_runs(store, equals({KEY_TAG: key}))
+        if existing:
+            run_id = str(existing[0].info.run_id)
             store.client.update_run(run_id, status="RUNNING")
-            if ERROR_TAG in known[0].data.tags:
+            if ERROR_TAG in existing[0].data.tags:
                 store.client.delete_tag(run_id, ERROR_TAG)
         else:
             run_id = store.client.create_run(store.experiment_id, run_name=name, tags={KEY_TAG: key}).info.run_id
@@ -91,37 +94,37 @@ def open_sweep(
 
 
 def child_tags(parent: str, values: Mapping[str, str]) -> dict[str, str]:
-    """The tags that make a run a trial of a sweep.
+    """Return the tags that make a run a trial of a sweep.
 
     Args:
         parent: run id of the sweep.
-        values: what is searched, by key of the configuration; each trial of a sweep has others.
+        values: searched values, by key of the configuration; they differ between the trials of a sweep.
     """
     return {PARENT_TAG: parent, VALUES_TAG: json.dumps(values)}
 
 
 def find_trials(store: Store, parent: str) -> list[TrialRun]:
-    """All trials of a sweep, also those that were trained anew since; the first to start comes first.
+    """Return all trials of a sweep by start time, including those that were trained again later.
 
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
+    return [_trial_run(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
 
 
 def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Of the trials with the same values the last one that started."""
+    """Keep only the trial that started last among trials with the same values."""
     return list({trial.tags.get(VALUES_TAG): trial for trial in trials}.values())
 
 
 def ranked(trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """The finished trials, the one with the least objective first."""
+    """Return the finished trials, the one with the lowest objective first."""
     losses = [(loss, i) for i, trial in enumerate(trials) if (loss := trial.objective) is not None]
     return [trials[i] for _, i in sorted(losses)]
 
 
 def find_sweeps(store: Store, name: str) -> dict[str, str]:
-    """The sweeps with this id, this name or this `sweep=`: run ids and names, the latest first.
+    """Return the names of the sweeps with this id, name or choice of `sweep=`, by run id, the latest first.
 
     Raises:
         PipelineError: the store failed.
@@ -134,13 +137,13 @@ def find_sweeps(store: Store, name: str) -> dict[str, str]:
 
 
 def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str) -> None:
-    """Record that a trial has failed: with the run it has opened, else, or if it finished before, with a new one.
+    """Record that a trial has failed: in the run it opened, or in a new one if it opened none or that one finished.
 
     Args:
-        store: an open store.
-        name: of a new run.
-        tags: of a new run, with those of `child_tags`, which tell the trial.
-        error: why.
+        store: where the runs are.
+        name: name of a new run.
+        tags: tags of a new run; those of `child_tags` identify the trial.
+        error: reason for the failure.
 
     Raises:
         PipelineError: the store failed.
@@ -156,7 +159,7 @@ def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str)
 
 
 def end_trial(store: Store, run_id: str, status: str, error: str | None) -> None:
-    """End a trial as FAILED, with its error, or as KILLED.
+    """End a trial with the status FAILED, and its error, or KILLED.
 
     Raises:
         PipelineError: the store failed.
@@ -167,7 +170,7 @@ def end_trial(store: Store, run_id: str, status: str, error: str | None) -> None
         store.client.set_terminated(run_id, status)
 
 
-def remove_model(store: Store, run_id: str) -> None:
+def remove_model_artifact(store: Store, run_id: str) -> None:
     """Remove the artifact `model` of a trial, if it has one.
 
     Raises:
@@ -179,16 +182,16 @@ def remove_model(store: Store, run_id: str) -> None:
 
 
 def log_sweep(store: Store, run_id: str, metrics: Mapping[str, float], best_so_far: Sequence[float]) -> None:
-    """Add metrics and the curve `sweep/best_so_far`, a point for each trial; what is there already stays as it is.
+    """Log metrics and the curve `sweep/best_so_far`, one point for each trial, except for points that exist already.
 
     Raises:
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
-        known = store.client.get_run(run_id).data.metrics
-        logged = len(store.client.get_metric_history(run_id, BEST_SO_FAR)) if BEST_SO_FAR in known else 0
+        last_values = store.client.get_run(run_id).data.metrics
+        logged = len(store.client.get_metric_history(run_id, BEST_SO_FAR)) if BEST_SO_FAR in last_values else 0
         now = int(time.time() * 1000)
-        points = [Metric(key, value, now, 0) for key, value in metrics.items() if known.get(key) != value]
+        points = [Metric(key, value, now, 0) for key, value in metrics.items() if last_values.get(key) != value]
         points += [Metric(BEST_SO_FAR, value, now, i) for i, value in enumerate(best_so_far) if i >= logged]
         store.client.log_batch(run_id, metrics=points)
 
@@ -199,12 +202,12 @@ def close_sweep(
     """End the parent run.
 
     Args:
-        store: an open store.
-        run_id: of the parent.
+        store: where the run is.
+        run_id: id of the parent run.
         status: FINISHED, FAILED or KILLED.
-        tags: to set.
+        tags: tags to set.
         description: Markdown for the run's page.
-        files: to keep with the run, in its folder `sweep`.
+        files: files to keep in the run's folder `sweep`.
 
     Raises:
         PipelineError: the store failed.
@@ -217,5 +220,5 @@ def close_sweep(
         store.client.set_terminated(run_id, status)
 
 
-def _trial(run: StoredRun) -> TrialRun:
+def _trial_run(run: StoredRun) -> TrialRun:
     return TrialRun(run.info.run_id, run.info.run_name, run.info.status, run.data.tags, run.data.metrics)

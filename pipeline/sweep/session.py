@@ -1,4 +1,4 @@
-"""What the process of a sweep and those of its trials know of it, whatever the launcher, and how it ends."""
+"""State of a running sweep that its own process and those of its trials share, whatever the launcher; and its end."""
 
 import json
 import os
@@ -20,49 +20,49 @@ INTERRUPTED, TERMINATED = 130, 143
 
 @dataclass(frozen=True)
 class Session:
-    """A sweep that is going on."""
+    """A running sweep."""
 
     key: str
-    """Equal for the same command on the same data and code."""
+    """Digest that is equal for the same command on the same data and code."""
     run_id: str
-    """Of the parent in MLflow."""
+    """Id of the parent run in MLflow."""
     searched: list[str]
-    """The overrides whose values vary from trial to trial, such as `model.hidden_dim`."""
+    """Keys of the overrides that vary from trial to trial, such as `model.hidden_dim`."""
     at_once: int
-    """Most trials that share a machine at a time."""
+    """Largest number of trials that share a machine at a time."""
     folder: str
     """`hydra.sweep.dir`."""
     inputs: dict[str, str | None]
-    """Digests, by path, of what trials may be trained on."""
+    """Digests of the files that trials may be trained on, by path."""
     code: str
-    """`training_code` when it began."""
+    """Value of `training_code` when the sweep began."""
     process: int | None
-    """The sweep's own, with which its trials end; None where they outlive it, as jobs of SLURM's do."""
+    """Process of the sweep, whose trials end with it; None where trials outlive it, as SLURM jobs do."""
 
     def require_unchanged(self, config: Config) -> Inputs:
-        """Return the inputs of a trial, which must be what they were when the sweep began.
+        """Return the inputs of a trial, which must be the same as when the sweep began.
 
         Raises:
-            PipelineError: one of them, or the code, has changed since.
+            PipelineError: an input or the code has changed since.
         """
         inputs = Inputs({path: self.inputs[str(path)] for path in trained_on(config)})
         inputs.require_unchanged()
         if os.getpid() != self.process and training_code() != self.code:  # this process has imported other code
-            raise PipelineError("pipeline/ was edited since the sweep began; give the command again for a new sweep")
+            raise PipelineError("pipeline/ was edited since the sweep began; run the command again for a new sweep")
         return inputs
 
     def hand_over(self) -> None:
-        """Make it known to the trials: launchers pass the environment on."""
+        """Put this sweep into an environment variable, which launchers pass on to the trials."""
         os.environ[VARIABLE] = json.dumps(asdict(self))
 
     def end_trials(self) -> None:
-        """See to it that this process, where it is a trial's own, ends with the sweep's."""
+        """In the process of a trial, make that process end with the sweep's."""
         if self.process not in (None, os.getpid()):
             end_with(self.process)
 
 
 def present_session() -> Session:
-    """The sweep this process belongs to.
+    """Return the sweep that this process belongs to.
 
     Raises:
         PipelineError: it belongs to none.
@@ -81,13 +81,16 @@ _endings: list[Callable[[str], None]] = []
 
 
 def at_end(ending: Callable[[str], None]) -> None:
-    """Have `ending` called when `sweep_ended` is left, with FINISHED, FAILED or KILLED."""
+    """Call `ending` when the block of `sweep_ended` is left, with the status FINISHED, FAILED or KILLED."""
     _endings.append(ending)
 
 
 @contextmanager
 def sweep_ended() -> Iterator[None]:
-    """End the sweep that is opened in the block, whatever way the block ends: Hydra has no hook for that."""
+    """End the sweep that is opened in the block, however the block ends.
+
+    Hydra's `on_multirun_end` is not called after an exception.
+    """
     status = "FAILED"
     try:
         yield

@@ -1,17 +1,21 @@
-"""How a sweep ends: every trial accounted for, the best ones kept, and the parent run says what came out."""
+"""End of a sweep: the status of each trial, the models to keep, and what the parent run shows of the result."""
 
 import csv
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
 from pipeline.config import Config
+from pipeline.report.figures import GUESS, MODEL
 from pipeline.report.plots import write_panels
 from pipeline.runtime.errors import PipelineError
-from pipeline.sweep import trial_folders
-from pipeline.sweep.figure import panels
 from pipeline.sweep.parent_run import (
     FOLDER_TAG,
     OBJECTIVE,
@@ -22,43 +26,50 @@ from pipeline.sweep.parent_run import (
     latest_trials,
     log_sweep,
     ranked,
-    remove_model,
+    remove_model_artifact,
 )
 from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session
-from pipeline.sweep.trial_folders import trial_folder
+from pipeline.sweep.trial_folders import remove_model_folder, trial_folder
 from pipeline.tracking.store import Store, connect
 
-COLUMNS = {
+TRIAL_METRICS = {
     "val_calibrated_loss": OBJECTIVE,
     "val_accuracy": "best/val_accuracy",
     "epoch": "best/epoch",
     "train_seconds": "speed/train_seconds",
 }
+"""Metrics of the tables, by column."""
 OBJECTIVE_LABEL = "calibrated validation loss"
-LOST = "its process ended without a word"
+LOST = "its process ended without an error message"
+MOST_SLICES = 6
+"""Panels for searched keys in the picture."""
+MOST_TICKS = 6
+"""Up to this many different numbers, each is a tick of the axis."""
+LOG_SCALE_RATIO = 20
+"""From this ratio of the largest to the smallest value on, the axis is logarithmic."""
 
 log = logging.getLogger(__name__)
 
 
 def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
-    """Close the parent run: FINISHED, FAILED where the sweep or a trial failed, KILLED where it was stopped.
+    """Close the parent run: FINISHED, FAILED if the sweep or a trial failed, KILLED if it was stopped.
 
     Args:
-        config: its tracking and sweep are used.
+        config: its sections `tracking` and `sweep` are used.
         session: the sweep.
-        name: of the sweep, for people.
+        name: the sweep's name.
         status: how the command ended.
 
     Raises:
-        PipelineError: trials failed: names them; or the store failed.
+        PipelineError: trials failed, and the message lists them; or the store failed.
     """
     if status == "KILLED":
         try:
             store = connect(config.tracking)
             _end_running(store, session, "KILLED")
             close_sweep(store, session.run_id, "KILLED", {})
-        except PipelineError as error:  # the interrupt is what the user should see
+        except PipelineError as error:  # must not hide the interrupt from the user
             log.warning("the sweep could not be closed in MLflow: %s", error)
         return
     store = connect(config.tracking)
@@ -73,7 +84,7 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     if failed:
         reasons = "; ".join(f"{trial.name} ({trial.error})" for trial in failed)
         raise PipelineError(
-            f"{len(failed)} of {len(trials)} trials failed: {reasons}; the same command tries them again"
+            f"{len(failed)} of {len(trials)} trials failed: {reasons}; run the same command to try them again"
         )
 
 
@@ -97,12 +108,12 @@ def _summarise(store: Store, session: Session, description: str, status: str, tr
         table, picture = Path(folder) / "trials.csv", Path(folder) / "sweep.png"
         write_table(table, trials, session.searched)
         if finished:
-            write_panels(picture, panels(losses, _values(trials, session.searched), OBJECTIVE_LABEL), columns=2)
+            write_panels(picture, sweep_panels(losses, _finished_values(trials, session.searched)), columns=2)
         files = [file for file in (table, picture) if file.exists()]
         close_sweep(store, session.run_id, status, tags, description, files)
 
 
-def _values(trials: Sequence[TrialRun], searched: Sequence[str]) -> dict[str, list[str]]:
+def _finished_values(trials: Sequence[TrialRun], searched: Sequence[str]) -> dict[str, list[str]]:
     short, finished = short_keys(searched), [trial for trial in trials if trial.objective is not None]
     return {short[key]: [trial.values.get(key, "") for trial in finished] for key in searched}
 
@@ -114,42 +125,81 @@ def _keep_best(
         return
     kept = {trial.run_id for trial in ranked(trials)[:keep]}
     for trial in every:
-        if trial.run_id not in kept and FOLDER_TAG in trial.tags:  # it came so far as to have one
+        if trial.run_id not in kept and FOLDER_TAG in trial.tags:  # else it ended before it had a folder
             try:
-                trial_folders.remove_model(trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)), trial.run_id)
+                remove_model_folder(trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)), trial.run_id)
             except (PipelineError, OSError) as error:
-                log.warning("the model of trial %s stays: %s", trial.name, error)
-            remove_model(store, trial.run_id)
+                log.warning("the model of trial %s is kept: %s", trial.name, error)
+            remove_model_artifact(store, trial.run_id)
 
 
 def write_table(path: Path, trials: Sequence[TrialRun], searched: Sequence[str]) -> None:
-    """A CSV file with a row for each trial."""
+    """Write a CSV file with one row for each trial."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trial", "status", *searched, *COLUMNS, "run_id", "error"])
+        writer.writerow(["trial", "status", *searched, *TRIAL_METRICS, "run_id", "error"])
         for trial in trials:
-            numbers = [trial.metrics.get(metric, "") for metric in COLUMNS.values()]
+            numbers = [trial.metrics.get(metric, "") for metric in TRIAL_METRICS.values()]
             values = [trial.values.get(key, "") for key in searched]
             writer.writerow([trial.name, trial.status, *values, *numbers, trial.run_id, trial.error])
 
 
 def format_table(trials: Sequence[TrialRun]) -> str:
-    """The trials for a terminal: the best first, then those that failed."""
+    """Format the trials for a terminal: the finished ones, best first, then the others."""
     width = max([len("trial"), *(len(trial.name) for trial in trials)])
     lines = [f"{'trial':{width}}  {'loss':>8}  {'accuracy':>8}  {'seconds':>8}"]
     for trial in ranked(trials):
-        loss, accuracy, _, seconds = (trial.metrics.get(metric, float("nan")) for metric in COLUMNS.values())
+        loss, accuracy, _, seconds = (trial.metrics.get(metric, float("nan")) for metric in TRIAL_METRICS.values())
         lines.append(f"{trial.name:{width}}  {loss:8.4f}  {accuracy:8.4f}  {seconds:8.1f}")
     lines += [f"{trial.name:{width}}  {trial.status.lower()}" for trial in trials if trial.objective is None]
     return "\n".join(lines)
 
 
 def describe(name: str, corpus: str, trials: Sequence[TrialRun]) -> str:
-    """What was searched and what came out, as Markdown for the parent's page."""
+    """Describe the sweep and its best trial in Markdown, for the page of the parent run."""
     finished = ranked(trials)
     lines = [f"**{name}** on `{corpus}`: {len(trials)} trials, {len(trials) - len(finished)} failed.", ""]
     if finished:
-        loss, accuracy = (finished[0].metrics[COLUMNS[key]] for key in ("val_calibrated_loss", "val_accuracy"))
+        loss, accuracy = (finished[0].metrics[TRIAL_METRICS[key]] for key in ("val_calibrated_loss", "val_accuracy"))
         lines += [f"Best: **{finished[0].name}**, {OBJECTIVE_LABEL} {loss:.4f}, accuracy {accuracy:.4f}.", ""]
     lines += [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]
     return "\n".join(lines)
+
+
+def sweep_panels(losses: Sequence[float], values: Mapping[str, Sequence[str]]) -> list[Callable[[Axes], None]]:
+    """Return the drawing functions of the picture's panels, from left to right.
+
+    Args:
+        losses: losses of the finished trials, in the order in which they started.
+        values: values of these trials, by searched key.
+    """
+    slices = [partial(_draw_slice, losses=losses, key=key, values=values[key]) for key in list(values)[:MOST_SLICES]]
+    return [partial(_draw_best_so_far, losses=losses), *slices]
+
+
+def _draw_best_so_far(axes: Axes, losses: Sequence[float]) -> None:
+    trials = np.arange(1, len(losses) + 1)
+    axes.plot(trials, losses, "o", color=MODEL, alpha=0.6, label="trial")
+    axes.step(trials, np.minimum.accumulate(losses), where="post", color=GUESS, label="best so far")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set(title="Best so far", xlabel="trial", ylabel=OBJECTIVE_LABEL)
+    axes.legend(loc="best")
+
+
+def _draw_slice(axes: Axes, losses: Sequence[float], key: str, values: Sequence[str]) -> None:
+    """Plot the loss of each trial over its value of one key: numbers on a scale, anything else as categories."""
+    try:
+        numbers = [float(value) for value in values]
+    except ValueError:
+        names = sorted(set(values))
+        axes.plot([names.index(value) for value in values], losses, "o", color=MODEL, alpha=0.6)
+        axes.set_xticks(range(len(names)), names, rotation=20 if len(names) > 3 else 0)
+        axes.set_xlim(-0.5, len(names) - 0.5)
+    else:
+        axes.plot(numbers, losses, "o", color=MODEL, alpha=0.6)
+        if min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_SCALE_RATIO:
+            axes.set_xscale("log")
+        ticks = sorted(set(numbers))
+        if len(ticks) <= MOST_TICKS:
+            axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+    axes.set(title=key, xlabel=key)

@@ -1,7 +1,7 @@
-"""What to try next: Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), its study kept in optuna.db.
+"""Tree-structured Parzen estimator (TPE, Bergstra et al. 2011): Optuna proposes the next trials from those before.
 
-The study is named by the sweep's key, so that the same command on the same data and code goes on with it. What is asked
-next depends on the seed and the trials before it alone: a sweep that was stopped tries what it would have tried.
+The study is kept in optuna.db under the sweep's key, so that the same command on the same data and code resumes it.
+Each proposal depends only on the seed and the trials before it: a resumed sweep tries what it would have tried anyway.
 """
 
 import math
@@ -21,57 +21,57 @@ from sqlalchemy.exc import DatabaseError
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
-from pipeline.sweep.search_space import Space
+from pipeline.sweep.search_space import SearchSpace
 from pipeline.sweep.session import present_session
 
 MOST_CHOICES = 10_000
 REPEATS = "repeats"
-"""Attribute of a trial that tries the values of an earlier one again: its number."""
+"""Attribute of a trial that repeats an earlier one: the number of that one."""
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[float | None]]
-"""Runs a batch of trials, given their overrides and the number of the first; returns their losses, None for failed."""
+"""Runs a batch of trials, given their overrides and the number of the first; returns losses, None for a failure."""
 
 
-def search(space: Space, n_trials: int, seed: int, config: DictConfig, launch: Launch) -> None:
-    """Try values until `n_trials` trials have been launched, counting those that finished in earlier calls.
+def search(space: SearchSpace, n_trials: int, seed: int, config: DictConfig, launch: Launch) -> None:
+    """Launch trials until there are `n_trials`, counting those that finished in earlier calls of the same sweep.
 
     Args:
-        space: what to search, and overrides every trial gets.
-        n_trials: in all.
-        seed: of the sampler.
-        config: composed; its launcher tells how many trials run at once, its `sweep.rerun` whether to start over.
+        space: search space, and the overrides that all trials share.
+        n_trials: number of trials in all.
+        seed: seed of the sampler.
+        config: composed; `hydra.launcher` limits the trials at a time, `sweep.rerun` starts the study over.
         launch: runs a batch.
 
     Raises:
         PipelineError: a value cannot be searched.
     """
     distributions = {key: distribution(override) for key, override in space.searched.items()}
-    study = open_study(project_root() / "optuna.db", present_session().key, anew=config.sweep.rerun)
-    left = n_trials - len(study.get_trials(states=[TrialState.COMPLETE]))
+    study = open_study(project_root() / "optuna.db", present_session().key, restart=config.sweep.rerun)
+    remaining = n_trials - len(study.get_trials(states=[TrialState.COMPLETE]))
     at_once = batch_size(config.hydra.launcher)
-    while left > 0:
-        trials = [ask(study, distributions, seed) for _ in range(min(at_once, left))]
+    while remaining > 0:
+        trials = [ask_study(study, distributions, seed) for _ in range(min(at_once, remaining))]
         batch = [[*space.fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in trials]
         for trial, loss in zip(trials, launch(batch, trials[0].number), strict=True):
             if loss is None or not math.isfinite(loss):
                 study.tell(trial, state=TrialState.FAIL)
             else:
                 study.tell(trial, loss)
-        left -= len(trials)
+        remaining -= len(trials)
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna samples a value from.
+    """Return the distribution from which Optuna samples a value.
 
-    Choices are names without an order, ranges whole numbers at equal steps, intervals all numbers between their ends;
-    `tag(log, …)` makes an interval logarithmic, `int(…)` whole.
+    Choices have no order; a range holds integers at equal steps; an interval holds all numbers between its ends, on a
+    logarithmic scale with `tag(log, …)`, or the integers among them with `int(…)`.
 
     Raises:
-        PipelineError: there is nothing to choose from, or an interval cannot be.
+        PipelineError: there are no values or too many, or the ends of an interval do not fit.
     """
     value = override.value()
     if isinstance(value, IntervalSweep):
-        return _interval(value, override.input_line)
+        return _interval_distribution(value, override.input_line)
     if isinstance(value, RangeSweep) and all(isinstance(part, int) for part in (value.start, value.stop, value.step)):
         numbers = value.range() if value.step else range(0)
         assert isinstance(numbers, range)
@@ -81,32 +81,35 @@ def distribution(override: Override) -> BaseDistribution:
     else:
         choices = list(islice(override.sweep_string_iterator(), MOST_CHOICES + 1))
     if not 1 <= len(choices) <= MOST_CHOICES:
-        raise PipelineError(f"{override.input_line}: name 1 to {MOST_CHOICES:,} values to search, or an interval")
+        raise PipelineError(f"{override.input_line}: list 1 to {MOST_CHOICES:,} values to search, or use an interval")
     return CategoricalDistribution(choices)
 
 
-def _interval(interval: IntervalSweep, line: str | None) -> BaseDistribution:
+def _interval_distribution(interval: IntervalSweep, line: str | None) -> BaseDistribution:
     low, high, logarithmic = interval.start, interval.end, "log" in interval.tags
-    assert low is not None and high is not None  # Hydra's grammar wants both
+    assert low is not None and high is not None  # Hydra's grammar requires both
     if not -math.inf < low <= high < math.inf or (logarithmic and low <= 0):
-        raise PipelineError(f"{line}: the ends of an interval are finite and rise, and tag(log, …) wants them above 0")
+        raise PipelineError(f"{line}: the ends of an interval must be finite and ascending, with tag(log, …) above 0")
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=logarithmic)
     return FloatDistribution(float(low), float(high), log=logarithmic)
 
 
-def open_study(database: Path, name: str, *, anew: bool) -> optuna.Study:
-    """The study of this name: a new one, or the one that was stopped, which will first try again what did not finish.
+def open_study(database: Path, name: str, *, restart: bool) -> optuna.Study:
+    """Open the study of this name, or create it; it first repeats the trials that did not finish.
 
     Args:
         database: sqlite file.
         name: the sweep's key.
-        anew: forget the study there is.
+        restart: delete an existing study first.
+
+    Raises:
+        PipelineError: the database is damaged.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with FileLock(f"{database}.lock"), _damage_named(database):  # two processes that create the tables at once fail
+    with FileLock(f"{database}.lock"), _translate_damage(database):  # creating the tables twice at once fails
         storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
-        if anew and name in optuna.get_all_study_names(storage):
+        if restart and name in optuna.get_all_study_names(storage):
             optuna.delete_study(study_name=name, storage=storage)
         study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True)
     trials = study.get_trials()
@@ -120,23 +123,26 @@ def open_study(database: Path, name: str, *, anew: bool) -> optuna.Study:
 
 
 @contextmanager
-def _damage_named(database: Path) -> Iterator[None]:
+def _translate_damage(database: Path) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
         raise PipelineError(
-            f"{database} cannot be used: {error.orig}; where it is damaged, delete it: a sweep then asks anew"
+            f"{database} cannot be used: {error.orig}; if it is damaged, delete it, and sweeps start new studies"
         ) from error
 
 
-def ask(study: optuna.Study, distributions: dict[str, BaseDistribution], seed: int) -> optuna.Trial:
-    """The next trial. One sampler for the whole process would, in a new process, repeat its first random trials."""
-    asked = sum(REPEATS not in trial.user_attrs for trial in study.get_trials(deepcopy=False))
-    study.sampler = optuna.samplers.TPESampler(seed=seed + asked)
+def ask_study(study: optuna.Study, distributions: dict[str, BaseDistribution], seed: int) -> optuna.Trial:
+    """Return the next trial.
+
+    It has a sampler of its own: one sampler for the whole process would, in a new process, repeat its first trials.
+    """
+    proposed = sum(REPEATS not in trial.user_attrs for trial in study.get_trials(deepcopy=False))
+    study.sampler = optuna.samplers.TPESampler(seed=seed + proposed)
     return study.ask(distributions)
 
 
 def batch_size(launcher: DictConfig) -> int:
-    """As many trials as the launcher runs at a time: joblib's `n_jobs`, -1 for all cores; SLURM's parallelism."""
+    """Return how many trials the launcher runs at a time: joblib's `n_jobs` (-1: all cores), or SLURM's parallelism."""
     jobs = int(launcher.get("n_jobs") or launcher.get("array_parallelism") or 1)
     return jobs if jobs > 0 else available_cores()

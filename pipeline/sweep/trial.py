@@ -1,4 +1,4 @@
-"""One trial of a sweep: done before, or trained now, or recorded as failed; it never ends the sweep."""
+"""One trial of a sweep: skipped if it finished before, else trained; a failure is recorded and never ends the sweep."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.parent_run import FOLDER_TAG, TrialRun, child_tags, find_trials, latest_trials, record_failure
-from pipeline.sweep.requeue import expect_requeue
 from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session, present_session
+from pipeline.sweep.slurm import survive_requeue
 from pipeline.sweep.trial_folders import require_separate
 from pipeline.tracking.provenance import config_hash
 from pipeline.tracking.store import Store, connect
@@ -30,31 +30,31 @@ log = logging.getLogger(__name__)
 
 
 class Train(Protocol):
-    """Trains one model within one MLflow run."""
+    """Trains one model in one MLflow run."""
 
     def __call__(
         self, config: Config, inputs: Inputs, *, tags: Mapping[str, str], name: str, threads: int | None
     ) -> Mapping[str, float]:
-        """Return the row of the learning curve with the least `val_calibrated_loss`."""
+        """Return the row of the learning curve with the lowest `val_calibrated_loss`."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial of the sweep this process belongs to."""
+    """A trial of the sweep that this process belongs to."""
 
     sweep: Session
     name: str
-    """For people."""
+    """Name for people, such as `hidden_dim=64 lr=0.001`."""
     values: Mapping[str, str]
-    """What is searched, by key of the configuration."""
+    """Searched values, by key of the configuration."""
 
     @classmethod
     def of(cls, overrides: Iterable[str], number: int) -> "Trial":
-        """Tell the trial from what Hydra gives it.
+        """Identify a trial.
 
         Args:
-            overrides: such as `training.lr=0.001`.
-            number: in this call of the sweep, from 0.
+            overrides: its overrides, such as `training.lr=0.001`.
+            number: its number in this call of the sweep, from 0.
         """
         session = present_session()
         values = searched_values(session.searched, overrides)
@@ -62,11 +62,11 @@ class Trial:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Of its MLflow run."""
+        """Tags of its MLflow run."""
         return {"stage": "train", **child_tags(self.sweep.run_id, self.values)}
 
     def fail(self, store: Store, reason: str, tags: Mapping[str, str]) -> None:
-        """Say why the trial failed, and record it with the run it has opened, else with a new one with these tags.
+        """Log why the trial failed, and record it in the run it opened, or else in a new run with these tags.
 
         Raises:
             PipelineError: the store failed.
@@ -76,21 +76,21 @@ class Trial:
 
 
 def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> float | None:
-    """Train the trial Hydra has composed, unless it finished before.
+    """Train a trial, unless it finished before.
 
     Args:
-        composed: its configuration.
-        tags: of its MLflow run, beside the usual.
+        composed: its configuration, as Hydra composed it.
+        tags: tags of its MLflow run, beside the usual ones.
         train: trains it.
 
     Returns:
-        what the sweep makes least, or None if the trial failed.
+        the metric that sweeps minimise, or None if the trial failed.
 
     Raises:
-        SystemExit: it was interrupted or terminated, and with it the sweep.
+        SystemExit: the trial was interrupted or terminated, and with it the sweep.
     """
     with tidy_exit():
-        expect_requeue()
+        survive_requeue()
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         trial.sweep.end_trials()
@@ -103,42 +103,42 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         try:
             config = validated(composed)
             inputs = trial.sweep.require_unchanged(config)
-            if not config.sweep.rerun and (found := _finished(store, trial.sweep, config_hash(config))):
-                log.info("trial %s finished before, in MLflow run %s", trial.name, found.run_id)
-                return found.objective
+            if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
+                log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)
+                return earlier.objective
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
             return train(config, inputs, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
-        except Exception as error:  # whatever it is: the other trials go on
+        except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             trial.fail(store, reason, tags)
-            log.debug("where it failed", exc_info=True)
+            log.debug("traceback of the failure", exc_info=True)
             return None
 
 
-def _finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
+def _find_finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
     trials = [trial for trial in find_trials(store, session.run_id) if trial.tags.get("config.hash") == hash_]
     return next((trial for trial in latest_trials(trials) if trial.status == "FINISHED"), None)
 
 
 def share_of_cores(processes: int, cores: int) -> int | None:
-    """Threads for each of the processes that share a machine; None: no need to divide."""
+    """Return the number of threads of each process that shares a machine; None for a single process."""
     return None if processes == 1 else max(1, cores // processes)
 
 
 def searched_values(searched: Iterable[str], overrides: Iterable[str]) -> dict[str, str]:
-    """Of a trial's overrides those whose values vary from trial to trial."""
+    """Return the values of a trial's overrides that vary from trial to trial, by key."""
     values = dict(override.partition("=")[::2] for override in overrides)
     return {key: values[key] for key in searched if key in values}
 
 
 def trial_name(values: Mapping[str, Any]) -> str:
-    """Tells trials apart at a glance: `hidden_dim=64 lr=0.001`."""
+    """Name a trial by its searched values: `hidden_dim=64 lr=0.001`."""
     short = short_keys(values)
-    return " ".join(f"{short[key]}={_shortened(value)}" for key, value in values.items())[:LONGEST_NAME]
+    return " ".join(f"{short[key]}={_three_digits(value)}" for key, value in values.items())[:LONGEST_NAME]
 
 
-def _shortened(value: str) -> str:
+def _three_digits(value: str) -> str:
     try:
         return value if value.lstrip("-").isdigit() else f"{float(value):.3g}"
     except ValueError:

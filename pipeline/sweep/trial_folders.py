@@ -1,4 +1,4 @@
-"""Folders of trials: never one of the pipeline's own, and never one that a tag in MLflow alone vouches for."""
+"""Folders of trials, kept apart from the pipeline's own; a tag in MLflow is no proof that a folder is a trial's."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from pipeline.runtime.paths import WORKSPACE, project_root
 from pipeline.tracking.training_record import read_training_record
 
 TRIALS = "trials"
-"""Where conf/config.yaml has trials put."""
+"""Folder of the project that conf/config.yaml puts trials into."""
 PIPELINE_FOLDERS = {
     *("artifacts", "benchmarks", "conf", "data", "docs", "downloads", "hydra_plugins", "mlartifacts", "pipeline"),
     *("reports", "tests"),
@@ -17,14 +17,14 @@ PIPELINE_FOLDERS = {
 
 
 def require_separate(key: str, folder: Path) -> None:
-    """Refuse a folder that holds, or lies in, what belongs to the pipeline.
+    """Refuse a folder that contains, or is inside, one of the pipeline's own folders.
 
     Args:
-        key: of the configuration that names it.
-        folder: where trials are to be put.
+        key: key of the configuration that names the folder.
+        folder: where trials would be put.
 
     Raises:
-        PipelineError: it is one of the pipeline's own.
+        PipelineError: the folder is the pipeline's.
     """
     folder, workspace = folder.resolve(), WORKSPACE.resolve()
     if folder.is_relative_to(workspace) and folder != workspace:
@@ -33,30 +33,30 @@ def require_separate(key: str, folder: Path) -> None:
     else:
         separate = not workspace.is_relative_to(folder)
     if not separate:
-        raise PipelineError(f"{key}: {folder} is for what the pipeline makes; name a folder of the trial's own")
+        raise PipelineError(f"{key}: {folder} belongs to the pipeline; choose another folder, such as trials/mine")
 
 
 def trial_folder(tag: str, sweep: Path) -> Path:
-    """The folder of a trial, as its tag in MLflow names it: below `trials/` or the sweep's own folder.
+    """Return the folder of a trial that its tag in MLflow names: below `trials/` or the sweep's own folder.
 
     Args:
         tag: a path relative to the project root, or an absolute one.
         sweep: `hydra.sweep.dir`.
 
     Raises:
-        PipelineError: it lies elsewhere; whoever may edit the run may have written it.
+        PipelineError: it is elsewhere; anyone who can edit the run can write the tag.
     """
     path = (project_root() / tag).resolve()
     if not any(lies_in(path, folder) for folder in (sweep, project_root() / TRIALS)):
-        raise PipelineError(f"the tag trial.folder says {tag!r}, which is no folder of this sweep; it is left alone")
+        raise PipelineError(f"its tag trial.folder is {tag!r}, which is not a folder of this sweep")
     return path
 
 
-def remove_model(folder: Path, run_id: str) -> None:
-    """Remove the model from a trial's folder, if what the training has left beside it names the run.
+def remove_model_folder(folder: Path, run_id: str) -> None:
+    """Remove the model from a trial's folder, if the training record beside it names the run.
 
     Raises:
-        PipelineError: the folder's run.json is damaged.
+        PipelineError: the record, run.json, is damaged.
     """
     run, model = folder / "run.json", folder / "model"
     if run.exists() and read_training_record(run, f"delete {run}").run_id == run_id and model.is_dir():

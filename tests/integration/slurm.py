@@ -1,4 +1,4 @@
-"""A real SLURM on this machine, of the Debian package slurm-wlm, run by the present user."""
+"""Real SLURM cluster on this machine, from the Debian package slurm-wlm, run by the current user."""
 
 import os
 import shutil
@@ -39,11 +39,11 @@ PartitionName=tests Nodes=ALL Default=YES
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[dict[str, str]]:
-    """A cluster of one node with two processors and no accounting; yields the environment that leads to it."""
+    """Start a cluster of one node with two processors and no accounting; yield the environment for its commands."""
     missing = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)}: missing; install the Debian package slurm-wlm: apt-get install slurm-wlm")
-    # not pytest's folder: a socket's path must be short, and munged wants its folder open to all
+    # not pytest's folder: the path of a socket must be short, and munged requires a folder that all may read
     with tempfile.TemporaryDirectory(prefix="slurm-") as name, ExitStack() as services:
         folder = Path(name)
         folder.chmod(0o755)
@@ -64,15 +64,15 @@ def slurm() -> Iterator[dict[str, str]]:
 
 
 def output(*command: str, **environment: str) -> str | None:
-    """What a command of SLURM's prints; None where it fails."""
-    found = subprocess.run(
+    """Return the output of a SLURM command; None if it fails."""
+    ended = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, check=False, timeout=60
     )
-    return None if found.returncode else found.stdout.strip()
+    return None if ended.returncode else ended.stdout.strip()
 
 
 def wait_until(condition: Callable[[], bool], what: str, folder: Path | None = None, seconds: float = 900) -> None:
-    """Poll; an error names what did not come, and gives the services' logs."""
+    """Poll a condition until it holds; after too long, fail with its name and the services' logs."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -95,7 +95,7 @@ def _write_configuration(folder: Path) -> None:
 
 @contextmanager
 def _service(folder: Path, *command: str, **environment: str) -> Iterator[None]:
-    """Run a service, its output in a file of the folder; stop and reap it at the end."""
+    """Run a service with its output in a file of the folder; stop it at the end."""
     with (folder / f"{command[0]}.out").open("w") as log:
         process = subprocess.Popen(
             command, env={**os.environ, "PATH": SYSTEM_PATH, **environment}, stdout=log, stderr=log

@@ -28,7 +28,7 @@ def test_queued_experiments_train_in_copies_and_log_to_the_one_store(copy):
 
 
 def use_archive(project: Project) -> None:
-    """Make the project's reviews an archive with unlabelled ones, and its corpus aclimdb."""
+    """Pack the project's reviews into an archive, some of them unlabelled, and configure the corpus aclimdb."""
     archive = project.root / "reviews.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
         for row, (text, label) in enumerate(reviews()):
@@ -50,8 +50,8 @@ def test_every_experiment_runs(path, copy):
         short += ["pretraining.epochs=1", "pretraining.max_reviews=32", "pseudo_labels.teacher.epochs=1"]
         short += ["pseudo_labels.confidence=0.5"]
     overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
-    said = copy.run("dvc", "exp", "run", *overrides).stderr
+    output = copy.run("dvc", "exp", "run", *overrides).stderr
     if path.stem == "best":
-        assert "training on 72 of 72 unlabelled reviews" in said
+        assert "training on 72 of 72 unlabelled reviews" in output
     _, run = training_runs(copy)
     assert (run.info.status, run.data.params["training.max_reviews"]) == ("FINISHED", "32")

@@ -1,4 +1,4 @@
-"""Runs of a real project, made again."""
+"""Runs of a real project, reproduced."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from tests.test_pipeline import edit, store, training_runs
 
 @pytest.fixture
 def project(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A trained project, and a folder for temporary files that shows what is left of them."""
+    """A trained project, with a folder of its own for temporary files."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
@@ -28,7 +28,7 @@ def reproduce(project: Project, run: str) -> subprocess.CompletedProcess[str]:
 
 
 def files(project: Project) -> dict[str, str]:
-    """What every file of the project holds, but for what Python, DVC and git keep for themselves, and locks."""
+    """Return a hash of each file of the project, except locks and what Python, DVC and git write for themselves."""
     return {
         str(path.relative_to(project.root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in project.root.rglob("*")
@@ -42,24 +42,24 @@ def temporary_files(project: Project) -> list[Path]:
     return list((project.root.parent / "temporary").iterdir())
 
 
-def test_a_run_is_confirmed_and_nothing_of_the_project_changes(project: Project) -> None:
+def test_a_run_is_reproduced_and_nothing_in_the_project_changes(project: Project) -> None:
     (run,) = training_runs(project)
-    project.run("python", "-m", "pipeline.send")  # opens the store, which notices that it was moved
+    project.run("python", "-m", "pipeline.send")  # the store notices that it was moved, and adapts
     before = files(project)
-    found = reproduce(project, "models:/sentiment@champion")
-    assert found.returncode == 0, found.stdout + found.stderr
+    ended = reproduce(project, "models:/sentiment@champion")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     compared = [key for key in run.data.metrics if not key.startswith("speed/")]
-    lines = found.stdout.splitlines()
+    lines = ended.stdout.splitlines()
     assert lines[-1] == f"reproduced: all {len(compared)} metrics equal"
     assert {line.split()[0] for line in lines[1 : len(compared) + 1]} == set(compared)
     weights = hashlib.sha256((project.root / "artifacts" / "model" / "model.safetensors").read_bytes()).hexdigest()
     assert [line.split()[-1] for line in lines if line.startswith("weights")] == [weights, weights]
-    assert "fetching the corpus anew" not in found.stderr
+    assert "downloading the corpus again" not in ended.stderr
     assert files(project) == before
     assert temporary_files(project) == []
 
 
-def test_a_queued_experiment_whose_metric_was_changed_is_denied(project: Project, tmp_path: Path) -> None:
+def test_a_queued_experiment_whose_metric_was_edited_is_not_reproduced(project: Project, tmp_path: Path) -> None:
     project.run("dvc", "remote", "add", "--default", "team", str(tmp_path / "remote"))
     project.run("dvc", "push", "data.dvc")
     project.commit("A remote")
@@ -70,34 +70,34 @@ def test_a_queued_experiment_whose_metric_was_changed_is_denied(project: Project
     loss = run.data.metrics["test/log_loss"]
     store(project).log_metric(run.info.run_id, "test/log_loss", loss + 1e-12, step=1)
     shutil.rmtree(project.root / ".dvc" / "cache")  # the remote alone has the data
-    found = reproduce(project, run.info.run_id)
-    assert found.returncode == 1
-    assert "1 of" in (last := found.stdout.splitlines()[-1])
+    ended = reproduce(project, run.info.run_id)
+    assert ended.returncode == 1
+    assert "1 of" in (last := ended.stdout.splitlines()[-1])
     assert last.startswith("not reproduced: ")
-    assert f"metrics differ, most of all test/log_loss: {loss + 1e-12!r}, now {loss!r}; the weights are" in last
-    assert "fetching the corpus anew" not in found.stderr
+    assert f"metrics differ, most of all test/log_loss: {loss + 1e-12!r}, now {loss!r}; the weights are equal" in last
+    assert "downloading the corpus again" not in ended.stderr
     assert not (project.root / ".dvc" / "cache").exists()
 
 
-def test_without_the_data_the_corpus_is_fetched_anew_and_must_be_the_same(project: Project) -> None:
+def test_without_the_data_the_corpus_is_downloaded_again_and_must_be_the_same(project: Project) -> None:
     project.run("git", "rm", "--quiet", "--cached", "reviews.csv")
     (project.root / ".git" / "info" / "exclude").write_text("reviews.csv\n")
-    project.commit("The reviews are nobody's business")
+    project.commit("Keep the reviews private")
     project.run("python", "-m", "pipeline.train", "model.hidden_dim=6", "training.epochs=1")
     trial = training_runs(project)[-1].info.run_id
     shutil.rmtree(project.root / ".dvc" / "cache")
-    found = reproduce(project, trial)
-    assert found.returncode == 0, found.stdout + found.stderr
-    assert "fetching the corpus anew" in found.stderr
-    assert not any(line.startswith("test/") for line in found.stdout.splitlines())
+    ended = reproduce(project, trial)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "downloading the corpus again" in ended.stderr
+    assert not any(line.startswith("test/") for line in ended.stdout.splitlines())
     edit(project, "reviews.csv", "is pure joy.,good", "is sheer joy.,good")
-    found = reproduce(project, trial)
-    assert (found.returncode, found.stdout) == (1, "")
-    assert found.stderr.splitlines()[-1].startswith("error: the data of the run, ")
+    ended = reproduce(project, trial)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.splitlines()[-1].startswith("error: the data of the run, ")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_one_that_is_stopped_leaves_nothing(project: Project, number: signal.Signals, code: int) -> None:
+def test_an_interrupted_reproduction_leaves_nothing(project: Project, number: signal.Signals, code: int) -> None:
     (run,) = training_runs(project)
     command = [sys.executable, "-m", "pipeline.reproduce", run.info.run_id]
     with subprocess.Popen(command, cwd=project.root, stderr=subprocess.PIPE, text=True) as process:
@@ -105,8 +105,8 @@ def test_one_that_is_stopped_leaves_nothing(project: Project, number: signal.Sig
         assert any("MLflow run lstm" in line for line in process.stderr), "it ended before"
         assert temporary_files(project)
         os.kill(process.pid, number)
-        said = process.stderr.read()
-    assert process.returncode == code, said
-    assert "Traceback" not in said
+        output = process.stderr.read()
+    assert process.returncode == code, output
+    assert "Traceback" not in output
     assert temporary_files(project) == []
     assert len(training_runs(project)) == 1

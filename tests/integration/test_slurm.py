@@ -1,4 +1,4 @@
-"""Sweeps through a real SLURM."""
+"""Sweeps on a real SLURM cluster."""
 
 import os
 import shutil
@@ -19,12 +19,12 @@ from tests.integration.slurm import output, slurm, wait_until
 __all__ = ["slurm"]
 
 ENDLESS = 2000
-"""Epochs of a trial that will be stopped."""
+"""Epochs of a trial that the test stops."""
 
 
 @pytest.fixture(scope="module")
 def prepared(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Project:  # noqa: ARG001 skip first
-    """A project whose dataset is ready to be swept over."""
+    """A project whose dataset is prepared."""
     project = copy_project(tmp_path_factory.mktemp("cluster"))
     project.run("dvc", "repro", "pretrain")
     return project
@@ -32,7 +32,7 @@ def prepared(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def project(prepared: Project, tmp_path: Path) -> Project:
-    """A copy with a fresh store."""
+    """A copy of the project without an MLflow store."""
     shutil.copytree(prepared.root, tmp_path / "project", symlinks=True)
     for path in (tmp_path / "project").glob("mlflow.db*"):
         path.unlink()
@@ -41,7 +41,7 @@ def project(prepared: Project, tmp_path: Path) -> Project:
 
 @contextmanager
 def sweep(project: Project, environment: dict[str, str], *overrides: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A sweep on the cluster, under way; its output is in the file `sweep.out`."""
+    """Start a sweep on the cluster, with its output in the file `sweep.out`; kill it at the end of the block."""
     command = [sys.executable, "-m", "pipeline.train", "-m", "hydra/launcher=slurm", *overrides]
     with (project.root / "sweep.out").open("w") as log:
         process = subprocess.Popen(command, cwd=project.root, env={**os.environ, **environment}, stdout=log, stderr=log)
@@ -53,7 +53,7 @@ def sweep(project: Project, environment: dict[str, str], *overrides: str) -> Ite
 
 
 def by_epochs(project: Project) -> dict[int, StoredRun]:
-    """The runs of the store by the number of epochs asked for, which tells the trials apart."""
+    """Return the runs of the store by their configured number of epochs, which differs between trials."""
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("sentiment")
     runs = client.search_runs([experiment.experiment_id]) if experiment else []
@@ -61,7 +61,7 @@ def by_epochs(project: Project) -> dict[int, StoredRun]:
 
 
 def job_in_training(project: Project, epochs: int, sweeping: "subprocess.Popen[bytes]") -> str:
-    """The job of a trial, once its first epochs are done."""
+    """Wait until a trial has finished its first epochs; return its job."""
 
     def trains() -> bool:
         assert sweeping.poll() is None, lines(project)
@@ -80,16 +80,16 @@ def lines(project: Project) -> list[str]:
 def test_a_killed_job_is_a_failed_trial_and_the_others_finish(slurm: dict[str, str], project: Project) -> None:
     with sweep(project, slurm, f"training.epochs={ENDLESS},1,2,3") as process:
         job = job_in_training(project, ENDLESS, process)
-        assert output("scancel", "--signal=KILL", f"{job}.0", **slurm) is not None  # its process, as the system does
+        assert output("scancel", "--signal=KILL", f"{job}.0", **slurm) is not None  # its process, not the job
         assert process.wait(900) == 1
     runs = by_epochs(project)
     assert {epochs: run.info.status for epochs, run in runs.items()} == {
         ENDLESS: "FAILED",
         **dict.fromkeys((1, 2, 3), "FINISHED"),
     }
-    told = f"its SLURM job {job} ended without a result (FAILED)"
-    assert runs[ENDLESS].data.tags["error"].startswith(told)
-    assert any(line.startswith(f"error: 1 of 4 trials failed: epochs={ENDLESS} ({told}") for line in lines(project))
+    reason = f"its SLURM job {job} ended without a result (FAILED)"
+    assert runs[ENDLESS].data.tags["error"].startswith(reason)
+    assert any(line.startswith(f"error: 1 of 4 trials failed: epochs={ENDLESS} ({reason}") for line in lines(project))
     (parent,) = {run.data.tags["mlflow.parentRunId"] for run in runs.values()}
     assert MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}").get_run(parent).info.status == "FAILED"
     folders = {path.parent.parent.name for path in project.root.glob("trials/*/*/*/model/model.safetensors")}
@@ -97,14 +97,14 @@ def test_a_killed_job_is_a_failed_trial_and_the_others_finish(slurm: dict[str, s
 
 
 def short_lived_scontrol(folder: Path) -> str:
-    """A PATH on which `scontrol requeue` is ended by what it brings about, as happens when the controller is quick."""
+    """Return a PATH on which `scontrol requeue` is ended by its own success, as a quick controller does."""
     script = folder / "scontrol"
     script.write_text(f'#!/bin/sh\n{shutil.which("scontrol")} "$@" && [ "$1" = requeue ] && kill -TERM $$\n')
     script.chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-def test_a_cancelled_job_has_failed_and_one_told_to_make_room_goes_on(
+def test_a_cancelled_job_fails_and_a_requeued_job_resumes(
     slurm: dict[str, str], project: Project, tmp_path: Path
 ) -> None:
     epochs = 60

@@ -1,4 +1,4 @@
-"""Sweeps by TPE and by several processes at once, trained anew, and killed."""
+"""Sweeps that are repeated, killed, run by TPE or in several processes at once."""
 
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ def wait_for(line: str, sweep: subprocess.Popen[bytes], log: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_sweep_trains_nothing_anew_unless_it_is_told_to(project):
+def test_a_sweep_trains_nothing_again_unless_told_to(project):
     grid = (*SWEEP, "model.hidden_dim=4,6")
     assert project.run(*grid).stdout.count(TRAINED) == 2
     assert TRAINED not in project.run(*grid).stdout
@@ -40,13 +40,13 @@ def test_a_sweep_trains_nothing_anew_unless_it_is_told_to(project):
     assert (parent.info.status, len(trials), parent.data.metrics["sweep/trials"]) == ("FINISHED", 4, 2)
 
 
-def test_trials_at_once_divide_the_cores_and_one_that_fails_stops_no_other(project):
+def test_trials_at_once_share_the_cores_and_a_failed_one_does_not_stop_the_others(project):
     at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "trainer.threads=null")
     cores = {"OMP_NUM_THREADS": str(available_cores())}
-    found = project.run(*SWEEP, *at_once, "training.max_reviews=1,32", check=False, **cores)
-    assert found.returncode == 1
-    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in found.stderr
-    assert "Traceback" not in found.stderr
+    ended = project.run(*SWEEP, *at_once, "training.max_reviews=1,32", check=False, **cores)
+    assert ended.returncode == 1
+    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in ended.stderr
+    assert "Traceback" not in ended.stderr
     parent, trials = sweep_of(project)
     assert parent.info.status == "FAILED"
     assert "max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
@@ -73,7 +73,7 @@ def test_the_trials_of_a_killed_sweep_end_with_it(project, tmp_path):
     assert not alive
 
 
-def test_a_killed_search_goes_on_with_what_it_would_have_tried(project):
+def test_a_killed_search_resumes_with_the_same_proposals(project):
     with project.root.with_name("log").open("w") as output:
         first = subprocess.Popen(TPE, cwd=project.root, stdout=output, stderr=subprocess.STDOUT)
     wait_for(TRAINED, first, output.name)
@@ -97,4 +97,4 @@ def test_a_worker_that_is_killed_leaves_no_trial_running(project):
     assert sweep.wait(120) == 1
     parent, trials = sweep_of(project)
     assert [parent.info.status, *(trial.info.status for trial in trials)] == ["FAILED"] * 3
-    assert {trial.data.tags["error"] for trial in trials} == {"its process ended without a word"}
+    assert {trial.data.tags["error"] for trial in trials} == {"its process ended without an error message"}

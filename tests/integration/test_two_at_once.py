@@ -22,7 +22,7 @@ OTHER_GRID = (*SWEEP, "model.hidden_dim=5,7")
 REGISTER = ("python", "-m", "pipeline.register")
 WAITS = (
     *("is busy, it is being blocked by", "Unable to acquire lock"),
-    *("runs the pipeline in", "another process runs this very sweep"),
+    *("runs the pipeline in", "another process is running this sweep"),
 )
 """What DVC, the pipeline's lock and a sweep say."""
 

@@ -1,4 +1,4 @@
-"""What can be made again, and what is said of it. Real trainings are in tests/integration/test_reproduce.py."""
+"""Runs to reproduce, and the comparison of metrics; tests/integration/test_reproduce.py trains real runs again."""
 
 import math
 import os
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.composition import compose_config
-from pipeline.reproduce.__main__ import commit_of, configuration, require_code, stages
+from pipeline.reproduce.__main__ import commit_of, params_of_run, require_code, stages_to_repeat
 from pipeline.reproduce.clone import succeeds, temporary_clone
-from pipeline.reproduce.comparison import pair, table, verdict
+from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
 from pipeline.reproduce.data import bring_files
 from pipeline.reproduce.record import find_training
 from pipeline.runtime.checksum import file_digest
@@ -29,7 +29,7 @@ HARDWARE = {"hardware.device": "cpu", "hardware.precision": "32-true", "hardware
 
 
 def recorded(store, status="FINISHED", without=(), **tags) -> str:  # noqa: F811
-    """The id of a run in the store."""
+    """Create a run in the store; return its id."""
     tags = {key: value for key, value in {**MADE_FROM, **tags}.items() if key not in without}
     run = store.client.create_run(store.experiment_id, tags=tags)
     for key, value in HARDWARE.items():
@@ -51,33 +51,33 @@ def test_a_training_is_found_by_its_id_and_by_its_version(store):  # noqa: F811
 
 
 @pytest.mark.parametrize(
-    ("run", "said"),
+    ("run", "message"),
     [
-        ({"status": "RUNNING"}, "is RUNNING; only one that is FINISHED"),
-        ({"status": "FAILED"}, "is FAILED; only one that is FINISHED"),
-        ({"stage": "sweep"}, "is no training, its stage is sweep"),
-        ({"source.run_id": "d" * 32}, f"stands in for run {'d' * 32} of another store"),
+        ({"status": "RUNNING"}, "is RUNNING; only a FINISHED run"),
+        ({"status": "FAILED"}, "is FAILED; only a FINISHED run"),
+        ({"stage": "sweep"}, "is of the stage sweep; use the id of a training run"),
+        ({"source.run_id": "d" * 32}, f"is a placeholder for run {'d' * 32} of another store"),
         ({"git.commit": "unknown"}, "recorded without its git.commit"),
         ({"without": ["data.md5"]}, "recorded without its data.md5"),
         ({"without": ["metrics"]}, "recorded without its metrics"),
     ],
 )
-def test_a_run_that_cannot_be_made_again_is_refused(store, run, said):  # noqa: F811
-    with pytest.raises(PipelineError, match=said):
+def test_a_run_that_cannot_be_reproduced_is_refused(store, run, message):  # noqa: F811
+    with pytest.raises(PipelineError, match=message):
         find_training(store, recorded(store, **run))
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
-        ("0" * 32, "has no such run; `make ui` shows the ids there are"),
-        ("grid: lr", "has no such run; `make ui` shows the ids there are"),
+        ("0" * 32, "has no such run; `make ui` shows the ids of all runs"),
+        ("grid: lr", "has no such run; `make ui` shows the ids of all runs"),
         ("models:/sentiment@champion", "has no such alias"),
-        ("models:/sentiment", "give a version as models:/sentiment@champion"),
-        ("models:/sentiment/7", "has no such version; `make ui` shows those there are"),
+        ("models:/sentiment", "write a version as models:/sentiment@champion"),
+        ("models:/sentiment/7", "has no such version; `make ui` shows all versions"),
     ],
 )
-def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch):  # noqa: F811
+def test_a_run_or_version_that_does_not_exist_is_one_line(store, name, message, capsys, monkeypatch):  # noqa: F811
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)
     monkeypatch.setattr(sys, "argv", ["reproduce", name])
     handler = signal.getsignal(signal.SIGTERM)
@@ -88,7 +88,7 @@ def test_what_is_not_there_is_one_line(store, name, said, capsys, monkeypatch): 
     assert end.value.code == 1
     assert printed.out == ""
     assert printed.err.startswith("error: ")
-    assert said in printed.err
+    assert message in printed.err
     assert len(printed.err.splitlines()) == 1
 
 
@@ -118,12 +118,12 @@ def commit(project: Path) -> str:
 
 
 def run_at(project: Path, **tags: str) -> FinishedRun:
-    """A run made from what stands in the project now."""
+    """Return a run of the project's present commit and code."""
     made_from = {"git.commit": git_commit(project), "code.sha256": code_digest(project), "git.dirty": "false"}
     return FinishedRun("e" * 32, {**made_from, **tags}, HARDWARE, {"test/accuracy": 1.0})
 
 
-def test_the_clone_is_at_the_runs_commit_and_goes_whatever_happens(project):
+def test_the_clone_is_at_the_runs_commit_and_is_removed_whatever_happens(project):
     run = run_at(project)
     (project / "pipeline" / "code.py").write_text("second = 2\n")
     later = commit(project)
@@ -151,24 +151,24 @@ def test_a_commit_of_another_repository_is_refused(project):
         commit_of(project, run, "--help")
 
 
-def test_code_that_was_not_committed_is_refused_until_its_commit_is_named(project):
+def test_uncommitted_code_is_refused_until_its_commit_is_chosen(project):
     (project / "pipeline" / "code.py").write_text("second = 2\n")
     run = run_at(project, **{"git.dirty": "true"})
     with (
         temporary_clone(project, commit_of(project, run, None)) as clone,
-        pytest.raises(PipelineError, match="were not committed then; if they have been since, name the commit"),
+        pytest.raises(PipelineError, match="with uncommitted changes in pipeline/; if they are committed by now"),
     ):
         require_code(run, clone, None)
-    named = commit(project)
-    with temporary_clone(project, commit_of(project, run, named[:10])) as clone:
-        require_code(run, clone, named)
+    chosen = commit(project)
+    with temporary_clone(project, commit_of(project, run, chosen[:10])) as clone:
+        require_code(run, clone, chosen)
 
 
-def test_changes_beside_the_code_are_told_and_no_hindrance(project, caplog):
+def test_uncommitted_changes_outside_the_code_are_a_warning(project, caplog):
     run = run_at(project, **{"git.dirty": "true"})
     with temporary_clone(project, commit_of(project, run, None)) as clone:
         require_code(run, clone, None)
-    assert "changes that were not committed, none in pipeline/" in caplog.text
+    assert "uncommitted changes, but none in pipeline/" in caplog.text
 
 
 def test_a_command_runs_with_the_code_and_the_store_of_the_clone(project, monkeypatch):
@@ -186,24 +186,25 @@ def test_a_command_runs_with_the_code_and_the_store_of_the_clone(project, monkey
         assert not succeeds(clone, "pipeline.nothing", quiet=True)
 
 
-def test_the_configuration_is_the_runs_on_what_it_ran_on():
+def test_the_parameters_are_those_of_the_run_and_its_hardware():
     config = {key: value for key, value in compose_config(["model=gru"]).items() if key not in ("tracking", "sweep")}
     config["evaluation"]["memory_ladder"]["fingerprint"] = "sha256:0"
-    values = configuration(run_at(WORKSPACE), config, WORKSPACE)
+    values = params_of_run(run_at(WORKSPACE), config, WORKSPACE)
     assert values["model"]["cell"] == "gru"
     assert values["trainer"] == {"accelerator": "cpu", "precision": "32-true", "threads": 3, "processes": 1}
     assert values["evaluation"]["memory_ladder"]["fingerprint"] is None
     assert {"tracking", "sweep"} <= set(values)
 
 
-def test_all_stages_between_data_and_metrics_are_made_again():
+def test_all_stages_between_data_and_metrics_are_repeated():
     run = run_at(WORKSPACE)
     trained = ["preprocess", "pretrain", "pseudo_label", "train"]
-    assert stages(run, WORKSPACE) == [*trained, "evaluate"]
-    assert stages(FinishedRun(run.run_id, run.tags, run.params, {"best/epoch": 1.0}), WORKSPACE) == trained
+    assert stages_to_repeat(run, WORKSPACE) == [*trained, "evaluate"]
+    not_evaluated = FinishedRun(run.run_id, run.tags, run.params, {"best/epoch": 1.0})
+    assert stages_to_repeat(not_evaluated, WORKSPACE) == trained
 
 
-def test_files_of_ones_own_are_linked_unless_they_have_changed(tmp_path):
+def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path):
     project, clone = tmp_path / "mine" / "all" / "project", tmp_path / "temporary" / "reproduce-1" / "project"
     (project / "my").mkdir(parents=True)
     clone.mkdir(parents=True)
@@ -220,14 +221,14 @@ def test_files_of_ones_own_are_linked_unless_they_have_changed(tmp_path):
         bring_files(project, clone, config)
 
 
-def test_what_varies_from_run_to_run_is_not_compared():
-    found = pair({"test/a": 1.0, "speed/x": 2.0, "system/y": 3.0}, {"test/a": 1.0})
-    assert [metric.name for metric in found] == ["test/a"]
+def test_metrics_that_vary_from_run_to_run_are_not_compared():
+    pairs = pair_metrics({"test/a": 1.0, "speed/x": 2.0, "system/y": 3.0}, {"test/a": 1.0})
+    assert [pair.name for pair in pairs] == ["test/a"]
 
 
-def test_where_something_is_tolerated_only_figures_of_whole_splits_count():
+def test_with_a_tolerance_only_metrics_of_whole_splits_count():
     run = {"test/a": 1.0, "best/val_loss": 1.0, "best/epoch": 2.0, "train/grad_norm": 3.0, "worst_slice/reviews": 9.0}
-    assert [metric.name for metric in pair(run, {}, 0.1)] == ["best/val_loss", "test/a"]
+    assert [pair.name for pair in pair_metrics(run, {}, 0.1)] == ["best/val_loss", "test/a"]
 
 
 @pytest.mark.parametrize(
@@ -236,26 +237,26 @@ def test_where_something_is_tolerated_only_figures_of_whole_splits_count():
         ({"a": 0.5, "b": math.nan}, 0, True, "reproduced: all 2 metrics equal"),
         ({"a": 0.5, "b": math.nan}, 0, None, "reproduced: all 2 metrics equal"),
         ({"a": 0.51, "b": math.nan}, 0.1, False, "reproduced: all 2 metrics equal within 0.1"),
-        ({"a": 0.5, "b": math.nan}, 0, False, "not reproduced: all 2 metrics equal, but the weights are others"),
+        ({"a": 0.5, "b": math.nan}, 0, False, "not reproduced: all 2 metrics equal, but the weights differ"),
         ({"a": 0.5}, 9, False, "not reproduced: 1 of 2 metrics differ, most of all b: nan, now missing"),
         (
             {"a": math.nextafter(0.5, 1), "b": math.nan},
             0,
             True,
             "not reproduced: 1 of 2 metrics differ, most of all a: 0.5, now 0.5000000000000001; "
-            "the weights are the same: it was evaluated by other code or settings",
+            "the weights are equal: the run was evaluated with other code or settings",
         ),
         ({"a": 0.7, "b": 1.0}, 0.1, False, "not reproduced: 2 of 2 metrics differ, most of all b: nan, now 1.0"),
     ],
 )
-def test_the_verdict(now, tolerance, same_weights, expected):
-    reproduced, words = verdict(pair({"a": 0.5, "b": math.nan}, now), tolerance, same_weights)
-    assert words == expected
-    assert reproduced == words.startswith("reproduced")
+def test_the_conclusion(now, tolerance, same_weights, expected):
+    reproduced, conclusion = conclude(pair_metrics({"a": 0.5, "b": math.nan}, now), tolerance, same_weights)
+    assert conclusion == expected
+    assert reproduced == conclusion.startswith("reproduced")
 
 
 def test_the_table_has_each_metric_beside_the_new_one():
-    lines = table(pair({"test/b": 0.25, "a": 1.0, "c": 2.0}, {"test/b": 0.5, "a": 1.0})).splitlines()
+    lines = format_pairs(pair_metrics({"test/b": 0.25, "a": 1.0, "c": 2.0}, {"test/b": 0.5, "a": 1.0})).splitlines()
     assert [line.split() for line in lines] == [
         ["metric", "run", "now", "difference"],
         ["a", "1.0", "1.0"],
@@ -265,8 +266,8 @@ def test_the_table_has_each_metric_beside_the_new_one():
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stage_that_was_just_being_started_is_ended_too(project, tmp_path, number, code):
-    """The signal comes where a stage runs already and `Popen` has not returned yet."""
+def test_a_stage_that_is_just_starting_is_ended_too(project, tmp_path, number, code):
+    """The signal arrives when the stage is running, but `Popen` has not returned yet."""
     stage = f"import os, time\nopen({str(tmp_path / 'stage')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
     (project / "pipeline" / "__init__.py").touch()
     (project / "pipeline" / "stage.py").write_text(stage)

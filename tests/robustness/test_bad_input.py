@@ -78,15 +78,15 @@ def test_the_page_lists_every_case_and_what_is_said():
         ),
         (
             ["pipeline.train", "hydra.run.dir=reports", "hydra.output_subdir=null", "hydra/job_logging=none"],
-            "error: hydra.run.dir: .*/reports is for what the pipeline makes; name a folder of the trial's own",
+            "error: hydra.run.dir: .*/reports belongs to the pipeline; choose another folder",
         ),
         (
             ["pipeline.train", "-m", "seed=1,2", "hydra.sweep.dir=artifacts"],
-            "error: hydra.sweep.dir: .*/artifacts is for",
+            "error: hydra.sweep.dir: .*/artifacts belongs to",
         ),
         (
             ["pipeline.train", "hydra.mode=MULTIRUN", "seed=1,2"],
-            "error: -m: its trials would read .*/conf each anew; ask",
+            "error: -m: each trial would read .*/conf again, with later edits; ask",
         ),
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],

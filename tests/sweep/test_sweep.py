@@ -1,4 +1,4 @@
-"""A sweep as a user gives it, interrupted and resumed, and its winner promoted; tests/integration has the slow ones."""
+"""A sweep as a user runs it: interrupted, resumed, and its winner promoted; slow sweeps are in tests/integration."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from pipeline.promote import difference, main
+from pipeline.promote import main
 from pipeline.runtime.errors import PipelineError
 from tests.conftest import Project
 
@@ -18,7 +18,7 @@ SWEEP = ("python", "-m", "pipeline.train", "-m", *SHORT)
 FREE = ("trainer.precision=auto", "trainer.threads=null")
 GRID = (*SWEEP, *FREE, "model=gru,rnn", "training.lr=1e-3,7e-3", "sweep.keep=1")
 TRAINED = "calibrated on validation"
-"""What every training says once."""
+"""Log line that each training prints once."""
 
 
 def runs(project: Project, stage: str):
@@ -28,7 +28,7 @@ def runs(project: Project, stage: str):
 
 
 def sweep_of(project: Project):
-    """The only sweep, and its trials."""
+    """Return the only sweep and its trials."""
     (parent,) = runs(project, "sweep")
     trials = [run for run in runs(project, "train") if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
     return parent, trials
@@ -41,8 +41,11 @@ def artifacts(project: Project, run, folder=None) -> set[str]:
 
 @pytest.fixture(scope="module")
 def interrupted(trained, tmp_path_factory):
-    """A project whose grid of four trials was interrupted in the second, and what a second command said meanwhile."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf, where these tests run in the background
+    """A project whose grid of four trials was interrupted in the second trial.
+
+    Yields also the result of the same command meanwhile, and the statuses of the runs.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored
     root = tmp_path_factory.mktemp("grid") / "project"
     shutil.copytree(trained.root, root, symlinks=True)
     project = Project(root)
@@ -60,7 +63,7 @@ def interrupted(trained, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grid(interrupted):
-    """The project after the same command again, and what it printed."""
+    """The project after the same command ran again, and the output of that command."""
     project = interrupted[0]
     return project, project.run(*GRID).stdout
 
@@ -68,10 +71,10 @@ def grid(interrupted):
 def test_a_second_process_of_the_same_sweep_is_refused(interrupted):
     _, refused, _ = interrupted
     assert refused.returncode == 1
-    assert "error: another process runs this very sweep" in refused.stderr
+    assert "error: another process is running this sweep" in refused.stderr
 
 
-def test_an_interrupted_sweep_is_killed_with_its_trial_and_goes_on(interrupted, grid):
+def test_an_interrupted_sweep_is_killed_with_its_trial_and_resumes(interrupted, grid):
     assert interrupted[2] == ["KILLED", "FINISHED", "KILLED"]
     project, printed = grid
     assert printed.count(TRAINED) == 3
@@ -90,7 +93,7 @@ def test_a_grid_is_one_run_with_a_child_for_each_trial(grid):
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_the_parent_tells_the_best_trial_its_metrics_and_the_way_there(grid):
+def test_the_parent_run_shows_the_best_trial_its_metrics_and_the_progress(grid):
     project, _ = grid
     parent, trials = sweep_of(project)
     losses = [trial.data.metrics["best/val_calibrated_loss"] for trial in trials]
@@ -115,7 +118,7 @@ def test_only_the_best_trials_keep_their_models(grid):
 
 @pytest.fixture
 def promote(grid, monkeypatch):
-    """`pipeline.promote` in that project."""
+    """Return `pipeline.promote.main` for that project."""
     root = grid[0].root
     monkeypatch.setenv("DVC_ROOT", str(root))
     monkeypatch.setattr("pipeline.promote.CONF", root / "conf")
@@ -146,13 +149,13 @@ def test_the_best_trial_trains_to_the_same_metrics_under_dvc(grid):
     assert {key: again.data.metrics[key] for key in judged} == judged
 
 
-def test_any_training_can_be_promoted_and_no_file_is_lost(grid, promote):
+def test_any_training_can_be_promoted_and_no_file_is_overwritten(grid, promote):
     project, _ = grid
     first = runs(project, "train")[0].info
     path = promote(first.run_id, None, force=False)
     assert path.is_relative_to(project.root / "conf" / "experiment")
     before = path.read_text()
-    with pytest.raises(PipelineError, match="is there already; choose another --name, or replace it with --force"):
+    with pytest.raises(PipelineError, match="exists already; choose another --name, or replace it with --force"):
         promote(first.run_id, None, force=False)
     assert path.read_text() == before
     promote(first.run_id, None, force=True)
@@ -163,15 +166,15 @@ def test_any_training_can_be_promoted_and_no_file_is_lost(grid, promote):
     [
         ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name"),
         ("f" * 32, None, "no finished run with this id"),
-        ("command", "../x", "--name ../x: not fit for experiment=NAME"),
+        ("command", "../x", "--name ../x: not usable as experiment=NAME"),
     ],
 )
-def test_what_cannot_be_promoted_is_named(promote, run, name, message):
+def test_a_wrong_run_or_name_is_refused(promote, run, name, message):
     with pytest.raises(PipelineError, match=message):
         promote(run, name, force=False)
 
 
-def test_a_run_that_conf_cannot_give_is_refused(grid, promote):
+def test_a_run_that_conf_cannot_reproduce_is_refused(grid, promote):
     project, _ = grid
     registry = project.root / "conf" / "registry" / "default.yaml"
     before = registry.read_text()
@@ -182,9 +185,3 @@ def test_a_run_that_conf_cannot_give_is_refused(grid, promote):
     finally:
         registry.write_text(before)
     assert not (project.root / "conf" / "experiment" / "impossible.yaml").exists()
-
-
-def test_the_difference_of_configurations():
-    present = {"a": 1, "b": {"c": 2, "d": {"e": 3}}, "f": {"g": 4}, "h": None, "k": {"l": 7, "m": 8}}
-    wanted = {"a": 1, "b": {"c": 2, "d": {"e": 5}}, "f": None, "h": {"i": 6}, "k": {"l": 7}}
-    assert difference(wanted, present) == {"b": {"d": {"e": 5}}, "f": None, "h": {"i": 6}}

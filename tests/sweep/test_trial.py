@@ -1,0 +1,17 @@
+"""Names of trials, and their share of the machine."""
+
+import pytest
+
+from pipeline.sweep.trial import share_of_cores, trial_name
+
+
+@pytest.mark.parametrize(("processes", "cores", "share"), [(1, 8, None), (2, 8, 4), (3, 8, 2), (4, 2, 1)])
+def test_processes_share_the_cores(processes, cores, share):
+    assert share_of_cores(processes, cores) == share
+
+
+def test_a_trial_is_named_by_its_searched_values():
+    assert trial_name({"model.hidden_dim": "64", "training.lr": "0.00123456"}) == "hidden_dim=64 lr=0.00123"
+    assert trial_name({"training.lr": "1", "pretraining.lr": "2"}) == "training.lr=1 pretraining.lr=2"
+    assert trial_name({"text/vectors": "none", "+model.x": "y"}) == "vectors=none x=y"
+    assert len(trial_name({"a": "b" * 500})) == 100
