@@ -24,11 +24,11 @@ from pipeline.cli import tidy_exit
 from pipeline.config import load_params
 from pipeline.evaluation.predictions import read_texts
 from pipeline.inference.predictor import Predictor
-from pipeline.registry.fetching import fetch_model
+from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import replace_generated
 from pipeline.runtime.paths import WORKSPACE
-from pipeline.tracking.store import tracking_uri
+from pipeline.tracking.uri import tracking_uri
 
 CHAMPION = "models:/sentiment@champion"
 PAGE = WORKSPACE / "docs" / "serve.md"

@@ -1,6 +1,7 @@
 """Send MLflow what trainings could not send while its server was away.
 
-Each waits in a folder of .unsent/ named by its run. A training or an evaluation that reaches the server does the same.
+Each training's part waits in a folder of .unsent/ named after its run. A training or an evaluation that reaches the
+server sends it too.
 """
 
 import logging
@@ -8,21 +9,21 @@ import logging
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import Config, load_params
 from pipeline.runtime.errors import PipelineError
-from pipeline.tracking.outbox import deleted_runs, remedy_for_deleted, send_unsent
 from pipeline.tracking.store import connect
+from pipeline.tracking.unsent import deleted_runs, remedy_for_deleted, send_unsent
 
 log = logging.getLogger(__name__)
 
 
 def main(config: Config, discard: bool) -> None:
-    """Send all there is.
+    """Send everything that waits.
 
     Args:
         config: names the store.
         discard: remove what waits for runs that were deleted from the store.
 
     Raises:
-        PipelineError: not all was sent; what stands in the way of each is named or was logged.
+        PipelineError: something was not sent; the obstacle is in the message or was logged.
     """
     store = connect(config.tracking)
     deleted, problems = deleted_runs(store, discard), []
@@ -33,13 +34,13 @@ def main(config: Config, discard: bool) -> None:
         else:
             problems.append(run + remedy_for_deleted(folder))
     if waiting := [folder for folder in send_unsent(store) if folder not in deleted]:
-        problems.append(f"not sent: {', '.join(map(str, waiting))}; the lines above say why")
+        problems.append(f"not sent: {', '.join(map(str, waiting))}; the lines above give the reason")
     if problems:
         raise PipelineError("; ".join(problems))
 
 
 if __name__ == "__main__":
-    parser = Parser(__doc__, epilog="Which store is meant is read from params.yaml, which `dvc repro` composes.")
+    parser = Parser(__doc__, epilog="The store is read from params.yaml, which `dvc repro` composes.")
     parser.add_argument("--discard", action="store_true", help="remove what waits for runs that were deleted")
     arguments = parser.parse_args()
     with tidy_exit():

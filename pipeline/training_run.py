@@ -11,8 +11,7 @@ from pipeline.cli import log_to
 from pipeline.config import Config
 from pipeline.runtime.files import exclusive_lock
 from pipeline.runtime.paths import project_root
-from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.provenance import run_description
+from pipeline.tracking.description import NOTE_TAG, run_description
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import Store
 from pipeline.training.hardware import Hardware
@@ -83,7 +82,7 @@ def checkpointed_run(
             "mlflow.source.name": f"pipeline.{tags['stage']}",
             "mlflow.source.type": "LOCAL",
         }
-        all_tags[NOTE_TAG] = run_description(config, all_tags, splits)
+        all_tags[NOTE_TAG] = run_description(config.corpus, all_tags, splits)
         with (
             training_run(store, name, all_tags, record, system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),

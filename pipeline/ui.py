@@ -13,8 +13,8 @@ import sys
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import load_params
 from pipeline.runtime.port import HOST, bind
-from pipeline.tracking.outbox import send_unsent
 from pipeline.tracking.store import connect
+from pipeline.tracking.unsent import send_unsent
 
 # MLflow starts workers for jobs that this project has none of; they would outlive a UI that is terminated.
 SETTINGS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}

@@ -12,45 +12,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from mlflow import MlflowClient
 
 from pipeline.runtime.code_digest import Code
 from tests.conftest import Project
+from tests.support.pipeline_runs import STAGES, copy, edit, report, stages_run, store, training_runs
 
-STAGES = ["compose", "download", "data.dvc", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
-
-
-def stages_run(output: str) -> list[str]:
-    """The stages DVC ran, in order; an import is reported by its file."""
-    lines = [line.split("'") for line in output.splitlines() if line.startswith(("Running stage", "Importing"))]
-    return ["data.dvc" if parts[0].startswith("Importing") else parts[1] for parts in lines]
-
-
-def store(project: Project) -> MlflowClient:
-    return MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
-
-
-def training_runs(project: Project):
-    client = store(project)
-    experiment = client.get_experiment_by_name("sentiment")
-    return client.search_runs([experiment.experiment_id], "tags.stage = 'train'", order_by=["start_time"])
-
-
-def report(project: Project, name: str):
-    return json.loads((project.root / "reports" / f"{name}.json").read_text())
-
-
-@pytest.fixture
-def copy(trained, tmp_path) -> Project:
-    """A trained project to change; its MLflow store moved along."""
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
-
-
-def edit(project: Project, file: str, old: str, new: str) -> None:
-    path = project.root / file
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+__all__ = ["copy"]  # a fixture
 
 
 def test_one_command_leaves_data_model_reports_and_a_champion(trained):
@@ -89,15 +56,15 @@ def test_the_run_tells_all_there_is_to_tell(trained):
 
 
 def test_predict_answers_from_the_trained_model(trained):
-    found = trained.run("python", "-m", "pipeline.predict", "This film is pure joy.", "This film is pure misery.")
-    rows = [line.split("\t") for line in found.stdout.splitlines()]
+    answers = trained.run("python", "-m", "pipeline.predict", "This film is pure joy.", "This film is pure misery.")
+    rows = [line.split("\t") for line in answers.stdout.splitlines()]
     assert [row[2] for row in rows] == ["This film is pure joy.", "This film is pure misery."]
     assert all(label in {"positive", "negative"} and 0 <= float(probability) <= 1 for label, probability, _ in rows)
 
 
 def test_a_second_run_does_nothing_but_compose(trained):
-    found = trained.run("dvc", "repro")
-    assert stages_run(found.stdout) == ["compose"]
+    result = trained.run("dvc", "repro")
+    assert stages_run(result.stdout) == ["compose"]
     assert trained.run("git", "status", "--porcelain").stdout == ""
     assert len(training_runs(trained)) == 1
 
@@ -182,8 +149,8 @@ def with_other_docstrings(text: str) -> str:
 
 
 def test_an_experiment_trains_with_its_override_and_a_plain_run_goes_back(copy, trained):
-    found = copy.run("dvc", "exp", "run", "--name", "small", "-S", "model.hidden_dim=8")
-    assert "train" in stages_run(found.stdout)
+    result = copy.run("dvc", "exp", "run", "--name", "small", "-S", "model.hidden_dim=8")
+    assert "train" in stages_run(result.stdout)
     assert training_runs(copy)[-1].data.params["model.hidden_dim"] == "8"
     shown = json.loads(copy.run("dvc", "exp", "show", "--json").stdout)
     assert "small" in json.dumps(shown)
@@ -203,11 +170,11 @@ def test_a_sweep_gives_a_run_for_each_trial_and_touches_no_output_of_dvc(copy):
 
 
 def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
-    found = trained.run("python", "-m", "pipeline.train", "text.max_tokens=7", check=False)
-    assert found.returncode == 1
-    (line,) = [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+    result = trained.run("python", "-m", "pipeline.train", "text.max_tokens=7", check=False)
+    assert result.returncode == 1
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with 400")
-    assert "Traceback" not in found.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
@@ -229,8 +196,8 @@ def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
     training.send_signal(signal.SIGKILL)
     training.wait()
 
-    found = copy.run("dvc", "repro")
-    assert "resuming after the last finished epoch" in found.stderr + found.stdout
+    result = copy.run("dvc", "repro")
+    assert "resuming after the last finished epoch" in result.stderr + result.stdout
     assert report(copy, "metrics") == report(undisturbed, "metrics")
     first, resumed = training_runs(copy)
     assert resumed.info.status == "FINISHED"

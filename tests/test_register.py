@@ -1,140 +1,40 @@
-"""The registration gate: real stores, and tiny models whose answers are known.
-
-Each test runs in a folder whose own mlflow.db, the one MLflow takes by default, has another champion of the same name.
-"""
+"""The registration gate: real stores, and tiny models whose answers are known."""
 
 import ast
-import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
-from pipeline.config import Config
-from pipeline.evaluation.mcnemar import mcnemar
-from pipeline.inference.model_folder import save
-from pipeline.inference.predictor import Predictor
-from pipeline.networks.build import build_network
-from pipeline.register import register
 from pipeline.registry.champion import Comparison, compare
-from pipeline.registry.fetching import fetch_model
-from pipeline.registry.versions import Candidate, download_model, find_alias, has_lost_files, register_version
+from pipeline.registry.model_lookup import fetch_model
+from pipeline.registry.packaging import Candidate
+from pipeline.registry.versions import download_model, find_alias, has_lost_files, register_version
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import write_json
-from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.run import training_run
-from pipeline.tracking.store import Store, connect
-from tests.conftest import configuration, describe_dataset
+from pipeline.tracking.store import Store
+from tests.support.registration import (
+    CONFIG,
+    TRAINING,
+    aliases,
+    fresh_database,
+    misleading,
+    outcome,
+    store,
+    versions,
+    workspace,
+)
 
-NUMBERS = [str(i) for i in range(10)]
-TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("good", "bad")]
-LABELS = [1, 0] * len(NUMBERS)
-TRAINING = {"train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
-TRAINING |= {"device": "cpu", "precision": "32-true", "threads": 1}
-METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "validation": {"accuracy": 0.9}}
-
-
-CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")
-
-
-@pytest.fixture(scope="module")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables without a row: making them takes seconds, copying them none."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_registered_models()
-    return path
-
-
-@pytest.fixture(scope="module")
-def misleading(tmp_path_factory: pytest.TempPathFactory, fresh_database: Path) -> Path:
-    """A folder with a store in which versions 1 to 3 of the same model are registered; each is always wrong."""
-    folder = tmp_path_factory.mktemp("misleading")
-    shutil.copy(fresh_database, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(globals(), "CONFIG", configured(f"sqlite:///{folder}/mlflow.db"))
-        for number in range(3):
-            assert outcome(workspace(folder / str(number), errors=0, certainty=-5.0 - number))["registered"]
-    return folder
-
-
-@pytest.fixture
-def store(tmp_path: Path, fresh_database: Path, misleading: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    (tmp_path / "store").mkdir()
-    shutil.copy(fresh_database, tmp_path / "store")
-    monkeypatch.setitem(globals(), "CONFIG", configured(f"sqlite:///{tmp_path}/store/mlflow.db"))
-    monkeypatch.chdir(misleading)
-    torch.set_num_threads(1)
-    before = digests(misleading)
-    yield connect(CONFIG.tracking)
-    assert digests(misleading) == before
-
-
-def configured(uri: str) -> Config:
-    return CONFIG.model_copy(update={"tracking": CONFIG.tracking.model_copy(update={"uri": uri})})
-
-
-def digests(folder: Path) -> dict[Path, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def known_network(errors: int, certainty: float) -> torch.nn.Module:
-    """A network that gets `errors` of the reviews wrong, good ones with a low number; all others at certainty < 0."""
-    network = build_network(CONFIG.model, len(SPECIALS) + 2 + len(NUMBERS))
-    weights = [0.0, 0.0, 1.0, -1.0] + [-3.0 if i < errors else 0.0 for i in range(len(NUMBERS))]
-    torch.nn.init.constant_(network.fc.bias, 0.0)
-    torch.nn.init.constant_(network.fc.weight, certainty)
-    network.embedding.weight = torch.nn.Parameter(torch.tensor(weights)[:, None])
-    return network
-
-
-def workspace(
-    folder: Path, errors: int, certainty: float = 5.0, run_id: str | None = None, passed: bool = True
-) -> Path:
-    """A workspace as `evaluate` leaves it."""
-    artifacts, reports = folder / "artifacts", folder / "reports"
-    info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **CONFIG.model_dump(include={"text", "model"})}
-    vocabulary = Vocabulary([*SPECIALS, "good", "bad", *NUMBERS])
-    save(artifacts / "model", known_network(errors, certainty), vocabulary, info)
-    ids = [f"review-{i}" for i in range(len(TEXTS))]
-    rows = {"id": ids, "text": TEXTS, "label": pa.array(LABELS, pa.int8())}
-    (artifacts / "dataset" / "validation").mkdir(parents=True)
-    describe_dataset(artifacts / "dataset", validation=len(ids))
-    pq.write_table(pa.table(rows), artifacts / "dataset" / "validation" / "rows.parquet")
-    answers = Predictor.load(artifacts / "model").probabilities(TEXTS)
-    assert ((answers >= 0.5) != np.array(LABELS)).sum() == (errors if certainty > 0 else len(LABELS) - errors)
-    predictions = {"split": ["validation"] * len(ids), "id": ids, "label": rows["label"], "probability": answers}
-    pq.write_table(pa.table(predictions), artifacts / "predictions.parquet")
-    write_json(artifacts / "run.json", TRAINING | {"run_id": run_id or "unknown", "model": "its digest"})
-    check = {"name": "accuracy", "metric": "test.accuracy", "value": 0.9, "min": 0.8 if passed else 0.95, "max": None}
-    write_json(reports / "metrics.json", METRICS)
-    write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}], "judged": {}})
-    return folder
-
-
-def outcome(folder: Path, queued: bool = False) -> dict[str, object]:
-    register(CONFIG, folder, queued)
-    return dict(json.loads((folder / "reports" / "registration.json").read_text()))
-
-
-def versions(store: Store) -> list[str]:
-    return sorted(str(found.version) for found in store.client.search_model_versions("name='sentiment'"))
-
-
-def aliases(store: Store) -> tuple[str | None, str | None]:
-    return find_alias(store, "sentiment", "champion"), find_alias(store, "sentiment", "challenger")
+__all__ = ["fresh_database", "misleading", "store"]  # fixtures
 
 
 def test_a_model_that_failed_its_verdict_is_not_registered(store: Store, tmp_path: Path) -> None:
@@ -195,8 +95,8 @@ def test_a_model_that_two_projects_register_at_the_same_moment_is_one_version(
     registered = []
 
     def register_from(project: str) -> None:
-        with monkeypatch.context() as there:
-            there.setenv("DVC_ROOT", str(tmp_path / project))
+        with monkeypatch.context() as patch:
+            patch.setenv("DVC_ROOT", str(tmp_path / project))
             registered.append(register_version(store, "sentiment", "", Candidate(model, run.run_id, {}, "")))
 
     def meet(*arguments: Any, **keywords: Any) -> ModelVersion:
@@ -231,7 +131,7 @@ def test_a_champion_that_another_project_names_meanwhile_counts(
             store.client.set_registered_model_alias("sentiment", "champion", "2")
         return compare(*arguments)
 
-    monkeypatch.setattr("pipeline.register.compare", meanwhile)
+    monkeypatch.setattr("pipeline.registry.champion.compare", meanwhile)
     result = outcome(workspace(tmp_path / "third", errors=9))
     assert (result["alias"], result["champion_before"], result["champion_accuracy"]) == ("challenger", "2", 1.0)
     assert aliases(store) == ("2", "3")
@@ -411,12 +311,3 @@ def test_the_champion_answers_elsewhere_without_pickle(tmp_path: Path, monkeypat
     assert all(0 <= answer["probability"] <= 1 for answer in json.loads(answers))
     assert json.loads(single)[0]["label"] == "positive"
     assert all(str(tmp_path) in file for file in ast.literal_eval(code))  # the registered code, not this checkout's
-
-
-def test_mcnemar_counts_only_what_one_of_them_got_right() -> None:
-    first = np.array([True] * 12 + [False] * 2 + [True] * 50)
-    second = np.array([False] * 12 + [True] * 2 + [True] * 50)
-    result = mcnemar(first, second)
-    assert (result.first_only, result.second_only) == (12, 2)
-    assert result.p_value == pytest.approx(2 * (1 + 14 + 91) / 2**14)
-    assert mcnemar(first, first).p_value == 1

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.config import Config
-from pipeline.registry.versions import REQUIREMENTS
+from pipeline.registry.packaging import REQUIREMENTS
 from pipeline.runtime.paths import WORKSPACE
 
 PACKAGE = WORKSPACE / "pipeline"

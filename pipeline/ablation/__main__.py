@@ -28,7 +28,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.finished_runs import FinishedRun, download_folder, finished_runs
-from pipeline.tracking.provenance import UNKNOWN, data_md5
+from pipeline.tracking.provenance import UNKNOWN_ORIGIN, data_md5
 from pipeline.tracking.store import Store, connect
 
 DATASET = WORKSPACE / "artifacts" / "dataset"
@@ -51,7 +51,7 @@ COLUMNS = {
 def main(config: Config) -> None:
     """Score, collect, write."""
     store = connect(config.tracking)
-    runs = trials_of_last_sweep(store, data_md5() or UNKNOWN)
+    runs = trials_of_last_sweep(store, data_md5() or UNKNOWN_ORIGIN)
     scored = [_scored(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
     rows = collect(scored)
     machines = machine(scored)

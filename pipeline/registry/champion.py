@@ -1,15 +1,54 @@
-"""Is a candidate as good as the present champion? Asked on validation reviews: the test split selects nothing."""
+"""Champion gate: does a registered version become champion, or challenger of the present champion?
 
-from collections.abc import Mapping
+The two are compared on validation reviews: the test split selects nothing.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.evaluation.predictions import score
+from pipeline.inference.model_folder import ModelInfo
 from pipeline.inference.predictor import Predictor
+from pipeline.registry.versions import (
+    CHALLENGER,
+    CHAMPION,
+    download_model,
+    find_alias,
+    has_lost_files,
+    set_alias,
+    tag_version,
+)
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.files import exclusive_lock
+from pipeline.runtime.paths import project_root
+from pipeline.tracking.store import Store
+from pipeline.tracking.uri import SQLITE
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Registered version that may become champion."""
+
+    name: str
+    """Name of the registered model."""
+    version: str
+    folder: Path
+    """Its model folder."""
+    info: ModelInfo
+    """Content of `config.json` in that folder."""
+    predictions: Mapping[str, float]
+    """Its probability for each validation review, by id."""
+    queued: bool
+    """It comes from a queued experiment, one of many: people promote those."""
 
 
 @dataclass(frozen=True)
@@ -19,28 +58,73 @@ class Comparison:
     accuracy: float
     champion_accuracy: float
     p_value: float
-    """Of McNemar's test: how likely a difference like this is between equally good models."""
+    """Result of McNemar's test: the probability of such a difference between equally good models."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The alias a registered model gets, and why."""
+    """Alias that a version gets, and why."""
 
     alias: str
     reason: str
+    comparison: Comparison | None = None
+    """With the present champion; None if they were not compared."""
+
+
+@contextmanager
+def registration_lock(store: Store) -> Iterator[None]:
+    """Let one process at a time register a model: per sqlite file, or else per project."""
+    if store.uri.startswith(SQLITE):
+        lock = Path(f"{store.uri.removeprefix(SQLITE)}.register.lock")
+    else:
+        lock = project_root() / ".checkpoints" / "register.lock"
+        lock.parent.mkdir(exist_ok=True)
+    with exclusive_lock(lock, "another process registers a model; waiting for it"):
+        yield
+
+
+def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> tuple[Decision, str | None]:
+    """Give a registered version the alias `champion` or `challenger`, and tag it with the decision.
+
+    Args:
+        store: an open store.
+        contender: the version.
+        dataset: `artifacts/dataset`.
+        alpha: significance level of the comparison with the champion.
+
+    Returns:
+        The decision, and the version that was champion before.
+
+    Raises:
+        PipelineError: the predictions are of another dataset, or the dataset is damaged.
+        MlflowException: the store failed.
+    """
+    name, version = contender.name, contender.version
+    while True:
+        champion = find_alias(store, name, CHAMPION)
+        if version == champion:
+            decision = Decision(CHAMPION, f"version {version} is champion already")
+            break
+        decision = _decide_against(store, contender, champion, dataset, alpha)
+        if find_alias(store, name, CHAMPION) == champion:
+            tag_version(store, name, version, _decision_tags(decision))
+            break
+        log.info("another project has meanwhile named a new champion; comparing with that one")
+    set_alias(store, name, version, decision.alias)
+    return decision, champion
 
 
 def compare(threshold: float, predictions: Mapping[str, float], champion: Predictor, dataset: Path) -> Comparison:
-    """Have the champion answer the validation reviews, whose answers by the candidate are known.
+    """Compare a model's predictions for the validation reviews with the champion's answers to them.
 
     Args:
-        threshold: of the candidate; it calls a review positive from this probability on.
-        predictions: the candidate's probability of each validation review, by id.
+        threshold: of the model; it calls a review positive from this probability on.
+        predictions: the model's probability for each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
 
     Raises:
-        PipelineError: the predictions are of other reviews.
+        PipelineError: the predictions are of another dataset.
     """
     answers = score(dataset, "validation", champion)
     ids = answers.rows["id"].to_pylist()
@@ -56,12 +140,12 @@ def compare(threshold: float, predictions: Mapping[str, float], champion: Predic
 
 
 def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decision:
-    """`champion` where there is none or its accuracy is not higher; else `challenger`, as for any queued experiment.
+    """Decide for `champion` if the present champion's accuracy is not higher; else, or if queued, for `challenger`.
 
     Args:
         comparison: with the present champion; None if there is none.
-        alpha: significance level; a difference at a higher p-value is said to be within chance.
-        queued: the model comes from a queued experiment, one of many: people promote those.
+        alpha: significance level; a difference with a p-value from there on is called within chance.
+        queued: the model comes from a queued experiment.
     """
     if comparison is None:
         outcome, as_good = "there is no champion yet", True
@@ -73,5 +157,38 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
             f"of the champion (McNemar p = {comparison.p_value:.3g}: {certainty})"
         )
     if queued:
-        return Decision("challenger", f"queued experiment, never promoted by itself; {outcome}")
-    return Decision("champion" if as_good else "challenger", outcome)
+        return Decision(CHALLENGER, f"queued experiment, never promoted by itself; {outcome}", comparison)
+    return Decision(CHAMPION if as_good else CHALLENGER, outcome, comparison)
+
+
+def _decide_against(store: Store, contender: Contender, champion: str | None, dataset: Path, alpha: float) -> Decision:
+    if champion is None:
+        return decide(None, alpha, contender.queued)
+    with TemporaryDirectory() as scratch:
+        try:
+            model = Predictor.load(download_model(store, contender.name, champion, Path(scratch)))
+        except PipelineError as error:
+            return _decide_without_files(store, contender, champion, error)
+    if model.info.trained_on != contender.info.trained_on:
+        # one of the two may have been trained on the other's validation reviews
+        return Decision(CHALLENGER, f"the champion, version {champion}, was trained on other reviews")
+    comparison = compare(contender.info.threshold, contender.predictions, model, dataset)
+    return decide(comparison, alpha, contender.queued)
+
+
+def _decide_without_files(store: Store, contender: Contender, champion: str, error: PipelineError) -> Decision:
+    """Decide against a champion that cannot be read: only one whose files are certainly gone is replaced."""
+    problem = f"the champion, version {champion}, cannot be read"
+    if not has_lost_files(store, contender.name, champion, like=contender.folder):
+        return Decision(CHALLENGER, f"{problem} ({error})")
+    if not store.has_own_artifacts:
+        remedy = "run `python -m pipeline.register` where it was trained, or remove its alias in the MLflow UI"
+        return Decision(CHALLENGER, f"{problem}: {store.name} has not all of its files; {remedy}")
+    alias = CHALLENGER if contender.queued else CHAMPION
+    return Decision(alias, f"{problem}: its files are gone from {store.name}")
+
+
+def _decision_tags(decision: Decision) -> dict[str, str]:
+    figures = vars(decision.comparison) if decision.comparison else {}
+    values = {"alias": decision.alias, "reason": decision.reason} | {k: f"{v:.6g}" for k, v in figures.items()}
+    return {f"registration.{key}": value for key, value in values.items()}

@@ -1,111 +1,69 @@
-"""What the registry tells people about a model, as Markdown."""
+"""Model cards: the descriptions of a registered model and of its versions, as Markdown.
 
-from collections.abc import Iterator, Mapping
+The prose is in the templates beside this module: registered_model.md, and model_card.md for a version.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from pipeline.config import ArchiveCorpus, Config, FilesCorpus
-from pipeline.tracking.description import figures_table
-from pipeline.tracking.provenance import code_version, model_kind
+from pipeline.report.formatting import number, percent, spoken
+from pipeline.tracking.description import code_version
+from pipeline.tracking.evaluation_record import figures_table
+from pipeline.tracking.provenance import model_kind
 
-MODEL_CARD = """Tells positive texts from negative ones. Takes texts; gives a `label` (`positive` or `negative`) and
-the `probability` of positive.
+MOST_FAILURES = 5
+"""Number of capabilities that a card lists, those with the highest failure rates."""
 
-    mlflow.pyfunc.load_model("models:/{name}@champion").predict(["one of the best films this year"])
-
-The alias `champion` names the version to use. `challenger` names the latest that passed its checks and did not become
-champion. Each version has a card of its own. Nothing in a version is unpickled when it is loaded."""
-WORST = 5
-"""Capabilities listed: those with the most failures."""
-KEPT = {"head": "the beginning", "tail": "the end", "head_tail": "the beginning and the end"}
-"""What is left of a long text, by `text.truncate`."""
-
-Metrics = Mapping[str, Any]
+_TEMPLATES = Environment(
+    loader=PackageLoader("pipeline.registry", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_TEMPLATES.globals.update(number=number, percent=percent, spoken=spoken)
 
 
 def model_card(config: Config) -> str:
-    """Description of the registered model."""
-    return MODEL_CARD.format(name=config.registry.model_name)
+    """Return the description of the registered model."""
+    return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
 
 
-def version_card(config: Config, metrics: Metrics, tags: Mapping[str, str]) -> str:
-    """The model card of one version: what it is for and not for, its data, its figures, how to make it again.
+def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Return the model card of a version: intended use, limits, behaviour, data, figures, and how to reproduce it.
 
-    After Mitchell et al. (2019), Model Cards for Model Reporting. What it says of the corpus comes from the
-    configuration alone.
+    The statements about the corpus follow from the configuration alone.
 
     Args:
         config: the configuration it was trained with.
         metrics: the content of `reports/metrics.json`.
         tags: of the version.
+
+    Source: Mitchell et al. (2019), Model Cards for Model Reporting.
     """
-    corpus = config.corpus
-    parts = {
-        f"`{model_kind(config)}` trained on {corpus.name}": _figures(metrics),
-        "Intended use": [
-            "Telling positive texts from negative ones, of the kind it was trained on: "
-            f"{corpus.name} ({corpus.source}). Not for texts of another kind or language, for a third answer such as "
-            "neutral or mixed, or for decisions about people."
-        ],
-        "Limits": [f"- {limit}" for limit in _limits(config, metrics)],
-        "Behaviour": _behaviour(metrics.get("behaviour", {})),
-        "Data": [f"- {corpus.name}: {corpus.source}", f"- licence: {corpus.licence}", f"- citation: {corpus.citation}"],
-        "Make it again": [
-            f"- code: {code_version(tags)}",
-            f"- data: md5 `{tags['data.md5']}`",
-            f"- command: {_command(tags)}",
-        ],
-    }
-    return "\n\n".join(f"### {title}\n\n" + "\n".join(lines) for title, lines in parts.items() if lines)
-
-
-def _figures(metrics: Metrics) -> list[str]:
     intervals = metrics.get("intervals", {}).get("test", {})
-    lines = [figures_table(metrics["test"], metrics.get("baseline", {}), intervals)]
-    if intervals:
-        lines += ["", "The intervals say how far the choice of test reviews may have moved a figure (95 %, bootstrap)."]
-    if pairs := metrics.get("contrast"):
-        lines += ["", f"Of {pairs['pairs']:,} contrast pairs it gets both right in {pairs['consistency']:.1%}."]
-    return lines
+    capabilities = metrics.get("behaviour", {})
+    failures = sorted(((capability["failure_rate"], name) for name, capability in capabilities.items()), reverse=True)
+    return _TEMPLATES.get_template("model_card.md").render(
+        kind=model_kind(config),
+        corpus=config.corpus,
+        text=config.text,
+        figures=figures_table(metrics["test"], metrics.get("baseline", {}), intervals),
+        has_intervals=bool(intervals),
+        contrast=metrics.get("contrast"),
+        worst_slice=metrics.get("worst_slice"),
+        failures=failures[:MOST_FAILURES],
+        capabilities=len(capabilities),
+        test_is_drawn=_test_is_drawn(config),
+        code=code_version(tags),
+        tags=tags,
+    )
 
 
-def _limits(config: Config, metrics: Metrics) -> Iterator[str]:
-    if _drawn_test(config):
-        yield (
-            "The test reviews were drawn at random from the corpus, so that training and test may share subjects and "
-            "authors: that flatters the figures."
-        )
-    yield f"It tells words apart as English does (`{config.text.tokenizer}`)."
-    if (longest := config.text.max_tokens) is not None:
-        yield f"Of texts longer than {longest} words it reads only {KEPT[config.text.truncate]}."
-    yield "The probabilities were calibrated on reviews of the same corpus; on other texts they may mislead."
-    if worst := metrics.get("worst_slice"):
-        yield f"On one part of the test reviews, of {worst['reviews']:,}, its accuracy is only {worst['accuracy']:.4f}."
-
-
-def _drawn_test(config: Config) -> bool:
-    """Whether the corpus has no test split of its own."""
+def _test_is_drawn(config: Config) -> bool:
+    """Return whether the corpus has no test split of its own."""
     match config.corpus:
         case ArchiveCorpus():
             return False
         case FilesCorpus(test=str()):
             return False
     return True
-
-
-def _behaviour(capabilities: Mapping[str, Mapping[str, float]]) -> list[str]:
-    rates = sorted(((found["failure_rate"], name) for name, found in capabilities.items()), reverse=True)
-    if not rates:
-        return []
-    rows = [f"| {name.replace('_', ' ')} | {rate:.1%} |" for rate, name in rates[:WORST]]
-    return [
-        f"Where it fails most, of {len(rates)} capabilities tried:",
-        "",
-        "| capability | failures |",
-        "|---|---|",
-        *rows,
-    ]
-
-
-def _command(tags: Mapping[str, str]) -> str:
-    experiment = tags.get("dvc.experiment")
-    return f"`dvc exp apply {experiment}`, then `dvc repro`" if experiment else "`dvc repro`"

@@ -10,10 +10,11 @@ from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import Record, read_json
 from pipeline.sweep.parent_run import OBJECTIVE
+from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.finished_runs import FinishedRun, download_folder, find_finished
-from pipeline.tracking.provenance import UNKNOWN, environment
-from pipeline.tracking.run import find_run
-from pipeline.tracking.store import Store, translate_mlflow_errors
+from pipeline.tracking.provenance import UNKNOWN_ORIGIN, environment
+from pipeline.tracking.query import find_run
+from pipeline.tracking.store import Store
 
 REQUIRED_TAGS = ("code.sha256", "data.md5", "git.commit")
 REQUIRED_PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
@@ -54,7 +55,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
     run = find_finished(store, run_id)
     if run is None:
         raise PipelineError(f"run {run_id} is {status}; only a FINISHED run has metrics to reproduce")
-    missing = [key for key in REQUIRED_TAGS if run.tags.get(key, UNKNOWN) == UNKNOWN]
+    missing = [key for key in REQUIRED_TAGS if run.tags.get(key, UNKNOWN_ORIGIN) == UNKNOWN_ORIGIN]
     missing += [key for key in REQUIRED_PARAMS if key not in run.params]
     missing += [] if OBJECTIVE in run.metrics else ["metrics"]
     if missing:

@@ -13,7 +13,7 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
 from pipeline.inference.pyfunc import SentimentModel
-from pipeline.registry.versions import SIGNATURE
+from pipeline.registry.packaging import SIGNATURE
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_body, check_size, check_type
 from pipeline.tracking.store import environment_defaults

@@ -28,7 +28,7 @@ from pipeline.sweep.slurm import survive_lost_jobs
 from pipeline.sweep.trial import Trial
 from pipeline.sweep.trial_folders import require_separate
 from pipeline.text.dataset import read_info
-from pipeline.tracking.provenance import UNKNOWN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
+from pipeline.tracking.provenance import UNKNOWN_ORIGIN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
 from pipeline.training.inputs import TRAINED_ON
@@ -95,7 +95,7 @@ def _open_session(composed: DictConfig) -> None:
         "git.commit": git_commit(),
         "git.dirty": git_dirty(),
         "code.sha256": code,
-        "data.md5": data_md5() or UNKNOWN,
+        "data.md5": data_md5() or UNKNOWN_ORIGIN,
         "corpus": config.corpus.name,
     }
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}

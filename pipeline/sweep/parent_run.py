@@ -13,10 +13,10 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
 from pipeline.runtime.credentials import masked
 from pipeline.tracking import artifacts
-from pipeline.tracking.finished_runs import search_runs
-from pipeline.tracking.query import equals
+from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
-from pipeline.tracking.store import Store, translate_mlflow_errors
+from pipeline.tracking.store import Store
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID

@@ -2,7 +2,7 @@
 
 import os
 
-# Read once, when mlflow is imported: keep its progress notes off the terminal and its usage statistics at home.
+# Read once, when mlflow is imported: keep its progress notes off the terminal and send no usage statistics.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

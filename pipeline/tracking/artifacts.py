@@ -1,7 +1,8 @@
-"""Artifacts by MLflow address (`models:/NAME/VERSION/…`, `runs:/ID/…`, an artifact's own URI): download, list, delete.
+"""Artifacts by their MLflow address: download, list, delete.
 
-The one module that has MLflow resolve an address. MLflow looks a registered model up in its *default* store, whatever
-store it is told, so every address is resolved with the right one as the default.
+An address is `models:/NAME/VERSION/…`, `runs:/ID/…`, or an artifact's own URI. No other module lets MLflow resolve
+an address: MLflow looks a registered model up in its *default* store, whatever store it is told, so each address is
+resolved while the right store is the default.
 """
 
 from pathlib import Path, PurePosixPath
@@ -15,18 +16,15 @@ from pipeline.tracking.store import Store, default_tracking_uri
 
 
 def download(store: Store, address: str, destination: Path) -> Path:
-    """Fetch a file or folder.
+    """Download a file or folder, and return its path.
 
     Args:
         store: an open store.
         address: of the file or folder.
         destination: a folder to put it into.
 
-    Returns:
-        Its path.
-
     Raises:
-        MlflowException, OSError: it is not there, or cannot be fetched.
+        MlflowException, OSError: it does not exist, or cannot be downloaded.
     """
     with default_tracking_uri(store):
         path = download_artifacts(
@@ -35,11 +33,11 @@ def download(store: Store, address: str, destination: Path) -> Path:
     return Path(path)
 
 
-def names(store: Store, address: str, path: str) -> set[str]:
-    """The names of the files in the folder `path` at an address.
+def file_names(store: Store, address: str, path: str) -> set[str]:
+    """Return the names of the files in the folder `path` at an address.
 
     Raises:
-        MlflowException, OSError: the store does not say.
+        MlflowException, OSError: the store does not answer.
     """
     with default_tracking_uri(store):
         repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
@@ -47,20 +45,20 @@ def names(store: Store, address: str, path: str) -> set[str]:
 
 
 def delete(store: Store, address: str, owner: str, path: str | None = None) -> None:
-    """Delete the artifacts of a run or of a logged model, or only what lies at `path` among them.
+    """Delete the artifacts of a run or of a logged model: all of them, or only those at `path`.
 
     Args:
         store: an open store.
-        address: of the artifacts, as the store tells it.
-        owner: id of the run or of the model: MLflow puts artifacts into a folder of that name.
+        address: of the artifacts, as the store reports it.
+        owner: id of the run or of the model; MLflow keeps its artifacts in a folder of that name.
         path: relative to the address.
 
     Raises:
-        PipelineError: the address is not the owner's; whoever may edit the store may have named another folder.
+        PipelineError: the address does not belong to the owner; anybody who may edit the store can name another folder.
         MlflowException, OSError: they cannot be deleted.
     """
     if PurePosixPath(unquote(urlsplit(address).path)).parts[-2:] != (owner, "artifacts"):
-        raise PipelineError(f"{owner}: its artifacts are said to be at {address}, which is no place of its own")
+        raise PipelineError(f"{owner}: the store reports its artifacts at {address}, which is not its own folder")
     with default_tracking_uri(store):
         repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
         repository.delete_artifacts(path)  # type: ignore[no-untyped-call]

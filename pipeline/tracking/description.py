@@ -1,13 +1,18 @@
-"""What the MLflow UI says of an experiment and of its runs, as Markdown, and the columns it shows first."""
+"""Descriptions of experiments and runs in the MLflow UI, and the columns that it shows first.
+
+The test figures at the end of a run's description are added by `evaluation_record`.
+"""
 
 import json
 from collections.abc import Mapping
 
+from pipeline.config.corpus import CorpusInfo
+
 NOTE_TAG = "mlflow.note.content"
-"""Where MLflow keeps the description of an experiment or a run."""
+"""Tag in which MLflow keeps the description of an experiment or a run."""
 VIEW = "overview"
 """Name of the view of the runs that `?viewStateShareKey=overview` opens."""
-COLUMNS = (
+VIEW_COLUMNS = (
     "metrics.`test/accuracy`",
     "metrics.`baseline/accuracy`",
     "metrics.`best/val_accuracy`",
@@ -16,67 +21,54 @@ COLUMNS = (
     "tags.`model`",
     "tags.`corpus`",
 )
-SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
-FIGURES = "### On the test split"
 EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one run for each training.
 
-- `best/…` is the epoch that is best on validation. Once `evaluate` has run, `test/…` judges the model on held-out
-  reviews and `baseline/…` TF-IDF + logistic regression on the same.
+- `best/…` are the figures of the best epoch on validation. Once `evaluate` has run, `test/…` are the model's figures on
+  held-out reviews, and `baseline/…` those of TF-IDF + logistic regression on the same reviews.
 - Filter with `tags.stage = 'train'`, `tags.sweep = 'grid'`, ``metrics.`test/accuracy` > 0.9``.
 - Compare: tick two runs, then *Compare*.
 - The model in use is the version `champion` in the model registry."""
+ACTIVITY = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
+"""Beginning of the description of a run, by the stage that opened it."""
+SPLIT_ORDER = ("train", "validation", "test", "unlabelled")
 
 
 def experiment_tags() -> dict[str, str]:
-    """The tags of a new experiment: its description, its kind, and the view `overview` of its runs."""
+    """Return the tags of a new experiment: its description, its kind, and the view `overview` of its runs."""
     return {
         NOTE_TAG: EXPERIMENT,
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": COLUMNS}),
+        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": VIEW_COLUMNS}),
     }
 
 
-def with_figures(description: str, metrics: Mapping[str, float]) -> str:
-    """The description with the test figures, where there are any, at its end in place of those it has.
+def run_description(corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping[str, int]) -> str:
+    """Return what a run trains, on which reviews, and how to reproduce it, as Markdown.
 
     Args:
-        description: of a run.
-        metrics: flat, such as `test/accuracy` and, where there is one, `baseline/accuracy`.
+        corpus: section of the configuration.
+        tags: of the run; a trial has `command` among them.
+        splits: number of reviews in each split.
     """
-    test, baseline = (
-        {key: metrics[f"{part}/{key}"] for key in SHOWN if f"{part}/{key}" in metrics} for part in ("test", "baseline")
+    sizes = ", ".join(f"{rows:,} {split}" for split in SPLIT_ORDER if (rows := splits.get(split)))
+    return "\n".join(
+        [
+            f"{ACTIVITY[tags['stage']]} `{tags['model']}` on **{corpus.name}**: {corpus.source}.",
+            "",
+            f"- made by: {_command(tags)}; every choice is under Parameters",
+            f"- code: {code_version(tags)}",
+            f"- data: md5 `{tags['data.md5']}`; reviews: {sizes}",
+        ]
     )
-    if not test:
-        return description
-    before = description.partition(FIGURES)[0].rstrip()
-    return f"{before}\n\n{FIGURES}\n\n{figures_table(test, baseline)}".lstrip()
 
 
-def figures_table(
-    test: Mapping[str, float],
-    baseline: Mapping[str, float],
-    intervals: Mapping[str, Mapping[str, float | None]] | None = None,
-) -> str:
-    """The test figures beside the baseline's, as a Markdown table; the baseline's may be missing.
-
-    Args:
-        test: figures of the model.
-        baseline: of the baseline.
-        intervals: `low` and `high` of some of the model's figures.
-    """
-    rows = [
-        f"| {key} | {_number(test[key])}{_interval((intervals or {}).get(key))} | {_number(baseline.get(key))} |"
-        for key in SHOWN
-        if key in test
-    ]
-    return "\n".join(["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|", *rows])
+def code_version(tags: Mapping[str, str]) -> str:
+    """Return the commit, and whether there were changes beyond it, as Markdown."""
+    dirty = ", with changes that were not committed" if tags["git.dirty"] == "true" else ""
+    return f"commit `{tags['git.commit']}`{dirty}"
 
 
-def _interval(bounds: Mapping[str, float | None] | None) -> str:
-    if bounds is None or bounds["low"] is None:
-        return ""
-    return f" ({_number(bounds['low'])} to {_number(bounds['high'])})"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def _command(tags: Mapping[str, str]) -> str:
+    if experiment := tags.get("dvc.experiment"):
+        return f"`dvc exp run`, as `{experiment}`"
+    return f"`{tags.get('command', 'dvc repro')}`"

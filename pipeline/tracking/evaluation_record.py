@@ -1,4 +1,4 @@
-"""What evaluation adds to the run of a training that has ended."""
+"""Results of an evaluation, added to the run of the training: metrics, files, and a table in the run's description."""
 
 import logging
 import time
@@ -7,11 +7,15 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
-from pipeline.tracking.description import NOTE_TAG, with_figures
-from pipeline.tracking.journal import POINTS
-from pipeline.tracking.outbox import send_unsent
-from pipeline.tracking.run import find_run
-from pipeline.tracking.store import Store, translate_mlflow_errors
+from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.journal import METRICS_PER_CALL
+from pipeline.tracking.query import find_run
+from pipeline.tracking.store import Store
+from pipeline.tracking.unsent import send_unsent
+
+TABLE_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
+TABLE_HEADING = "### On the test split"
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +28,9 @@ def log_evaluation(
     reports: Iterable[Path],
     curves: Mapping[str, Sequence[float]] | None = None,
 ) -> bool:
-    """Add metrics, figures and reports to a run, and a table to its description; its status stays.
+    """Add metrics, figures and reports to a run, and a table to its description; the status of the run stays.
 
-    What the training could not send goes first. Repeating it adds nothing.
+    Whatever the training could not send goes first. A second call adds nothing.
 
     Args:
         store: an open store.
@@ -34,7 +38,7 @@ def log_evaluation(
         metrics: single values.
         figures: a folder of pictures.
         reports: single files.
-        curves: metrics with a value for each step, from step 0; one the run has already is left as it is.
+        curves: metrics with a value for each step, from step 0; a curve that the run already has is left as it is.
 
     Returns:
         False if the store does not know the run: it was deleted, or made on another machine.
@@ -46,14 +50,14 @@ def log_evaluation(
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
             return False
         now = int(time.time() * 1000)
-        news = [
+        points = [
             Metric(key, float(value), now, 0) for key, value in metrics.items() if run.data.metrics.get(key) != value
         ]
         for key, curve in (curves or {}).items():
             if key not in run.data.metrics:
-                news += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
-        for start in range(0, len(news), POINTS):
-            store.client.log_batch(run.info.run_id, metrics=news[start : start + POINTS])
+                points += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
+        for start in range(0, len(points), METRICS_PER_CALL):
+            store.client.log_batch(run.info.run_id, metrics=points[start : start + METRICS_PER_CALL])
         description = with_figures(run.data.tags.get(NOTE_TAG, ""), metrics)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():
@@ -61,3 +65,50 @@ def log_evaluation(
         for report in reports:
             store.client.log_artifact(run.info.run_id, str(report), "reports")
         return True
+
+
+def with_figures(description: str, metrics: Mapping[str, float]) -> str:
+    """Return a run's description with the table of test figures at its end, in place of an earlier table.
+
+    Args:
+        description: of a run.
+        metrics: flat, such as `test/accuracy` and `baseline/accuracy`; without test figures the description stays.
+    """
+    test, baseline = (
+        {key: metrics[f"{part}/{key}"] for key in TABLE_METRICS if f"{part}/{key}" in metrics}
+        for part in ("test", "baseline")
+    )
+    if not test:
+        return description
+    above = description.partition(TABLE_HEADING)[0].rstrip()
+    return f"{above}\n\n{TABLE_HEADING}\n\n{figures_table(test, baseline)}".lstrip()
+
+
+def figures_table(
+    test: Mapping[str, float],
+    baseline: Mapping[str, float],
+    intervals: Mapping[str, Mapping[str, float | None]] | None = None,
+) -> str:
+    """Return the test figures beside the baseline's, as a Markdown table.
+
+    Args:
+        test: figures of the model.
+        baseline: figures of the baseline; may be empty.
+        intervals: `low` and `high` of some of the model's figures.
+    """
+    rows = [
+        f"| {key} | {_cell(test[key])}{_interval_cell((intervals or {}).get(key))} | {_cell(baseline.get(key))} |"
+        for key in TABLE_METRICS
+        if key in test
+    ]
+    return "\n".join(["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|", *rows])
+
+
+def _interval_cell(bounds: Mapping[str, float | None] | None) -> str:
+    if bounds is None or bounds["low"] is None:
+        return ""
+    return f" ({_cell(bounds['low'])} to {_cell(bounds['high'])})"
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

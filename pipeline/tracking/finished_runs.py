@@ -1,4 +1,4 @@
-"""Runs that ended well, read back."""
+"""Finished runs, read back from the store: tags, parameters, metrics, configuration and artifacts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,42 +11,40 @@ from mlflow.entities import Run as StoredRun
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking import artifacts
-from pipeline.tracking.query import equals
-from pipeline.tracking.run import find_run
-from pipeline.tracking.store import Store, translate_mlflow_errors
-
-PAGE = 1000
+from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.query import equals, find_run, search_runs
+from pipeline.tracking.store import Store
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run has left in the store."""
+    """Record of a finished run in the store."""
 
     run_id: str
     tags: Mapping[str, str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
-    """The last value of each."""
+    """Last value of each metric."""
     ended: int = 0
     """Milliseconds since 1970."""
 
     @property
     def name(self) -> str:
-        """As people know it."""
+        """Name of the run in the MLflow UI."""
         return self.tags.get("mlflow.runName", self.run_id)
 
 
 def finished_runs(store: Store, tags: Mapping[str, str]) -> list[FinishedRun]:
-    """The finished runs of the experiment that bear these tags, the latest first.
+    """Return the finished runs of the experiment that have these tags; the latest come first.
 
     Raises:
         PipelineError: the store failed.
     """
-    return [_finished(run) for run in search_runs(store, equals(tags, status="FINISHED"))]
+    return [_as_finished(run) for run in search_runs(store, equals(tags, status="FINISHED"))]
 
 
 def find_finished(store: Store, run_id: str) -> FinishedRun | None:
-    """The finished training with this id.
+    """Return the finished training with this id, or None if there is none.
 
     Raises:
         PipelineError: the store failed.
@@ -55,33 +53,14 @@ def find_finished(store: Store, run_id: str) -> FinishedRun | None:
         run = find_run(store, run_id)
     if run is None or run.info.status != "FINISHED" or run.data.tags.get("stage") != "train":
         return None
-    return _finished(run)
-
-
-def search_runs(store: Store, query: str) -> list[StoredRun]:
-    """The runs of the experiment for which `query`, from `equals`, holds, the latest first.
-
-    Raises:
-        PipelineError: the store failed.
-    """
-    with translate_mlflow_errors(store.uri):
-        found: list[StoredRun] = []
-        token = None
-        while True:
-            page = store.client.search_runs(
-                [store.experiment_id], query, max_results=PAGE, order_by=["start_time DESC"], page_token=token
-            )
-            found += page
-            token = page.token
-            if not token:
-                return found
+    return _as_finished(run)
 
 
 def read_config(store: Store, run_id: str) -> dict[str, Any]:
-    """The configuration of a training, without what changes no result.
+    """Return the configuration of a training, without the sections that change no result.
 
     Raises:
-        PipelineError: the run kept none, or it is damaged.
+        PipelineError: the run has no configuration, or a damaged one.
     """
     with TemporaryDirectory() as folder:
         path = download_folder(store, run_id, "config.yaml", Path(folder))
@@ -95,14 +74,14 @@ def read_config(store: Store, run_id: str) -> dict[str, Any]:
 
 
 def download_folder(store: Store, run_id: str, folder: str, destination: Path) -> Path:
-    """Fetch a folder, or a file, of a run's artifacts.
+    """Download a folder, or a file, of a run's artifacts, and return its path.
 
     Raises:
-        PipelineError: it is not there.
+        PipelineError: the run has no such artifact, or the store failed.
     """
     with translate_mlflow_errors(store.uri, OSError):
         return artifacts.download(store, f"runs:/{run_id}/{folder}", destination)
 
 
-def _finished(run: StoredRun) -> FinishedRun:
+def _as_finished(run: StoredRun) -> FinishedRun:
     return FinishedRun(run.info.run_id, run.data.tags, run.data.params, run.data.metrics, run.info.end_time)

@@ -1,7 +1,7 @@
-"""What is logged to a run, as lines of a file: written at once, sent when the store takes them.
+"""Journal of a run: each thing that is logged becomes a line of a file at once, and is sent when the store takes it.
 
 An entry is one of `metrics`, `params`, `tags`, `dataset`, `files` and `status`. Each holds its own timestamps, and
-MLflow keeps one point for one timestamp: an entry that is sent again, because its answer was lost, changes nothing.
+MLflow keeps one point for one timestamp: an entry that is sent again, because the reply was lost, changes nothing.
 """
 
 import json
@@ -17,37 +17,37 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.files import lies_in
 
 JOURNAL = "journal.jsonl"
-POINTS = 1000
-"""Most metrics MLflow takes in one call."""
+METRICS_PER_CALL = 1000
+"""Largest number that MLflow takes."""
 
 Entry = dict[str, Any]
 
 
 def read_journal(journal: Path) -> list[Entry]:
-    """The entries of a journal; a line its process was killed in the middle of was never logged."""
+    """Return the entries of a journal; an unfinished last line, as a killed process leaves it, does not count."""
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def first_batch(entries: Sequence[Entry]) -> list[Entry]:
-    """The leading entries that can be sent with one call: points together, all else one by one."""
+    """Return the leading entries that fit into one call: points together, everything else one by one."""
     batch: list[Entry] = []
     points = 0
     for entry in entries:
         points += len(entry.get("metrics", ()))
-        if batch and ("metrics" not in entry or "metrics" not in batch[0] or points > POINTS):
+        if batch and ("metrics" not in entry or "metrics" not in batch[0] or points > METRICS_PER_CALL):
             break
         batch.append(entry)
     return batch
 
 
-def send(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]) -> None:
-    """Send a batch of `first_batch`.
+def send_batch(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]) -> None:
+    """Send a batch from `first_batch`.
 
     Args:
         client: of the store.
         run_id: of the run.
-        folder: of the journal; holds the files its entries name. Those that were sent are removed.
+        folder: of the journal; it holds the files that entries name, which are removed once they are sent.
         batch: entries.
 
     Raises:
@@ -65,7 +65,7 @@ def send(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]
             client.log_inputs(run_id, datasets=[DatasetInput(Dataset(**dataset), [tag])])
         case {"files": name, "to": to} if (folder / name).is_dir():
             if not lies_in(folder / name, folder):
-                raise PipelineError(f"its journal names {name!r}, which is none of its files; delete {folder}")
+                raise PipelineError(f"its journal names {name!r}, which is not one of its files; delete {folder}")
             client.log_artifacts(run_id, str(folder / name), to)
             shutil.rmtree(folder / name)
         case {"status": status, "at": milliseconds}:

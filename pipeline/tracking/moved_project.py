@@ -1,19 +1,23 @@
-"""The remedy for a moved project: MLflow keeps the absolute path of every artifact in its database."""
+"""Artifacts of a moved project, in MLflow's own tables.
+
+MLflow keeps the absolute path of every artifact in its database and has no call that changes it.
+"""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-COLUMNS = (
+LOCATION_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
     ("logged_models", "artifact_location"),
     ("model_versions", "storage_location"),
 )
+"""Table and column of every path, in MLflow 3."""
 
 
 def follow_artifacts(database: Path, recorded: str, present: str) -> None:
-    """Replace the recorded artifact root by the present one wherever the database of MLflow 3 names it.
+    """Replace the recorded artifact root by the present one, wherever the database names it.
 
     Args:
         database: sqlite file.
@@ -21,7 +25,7 @@ def follow_artifacts(database: Path, recorded: str, present: str) -> None:
         present: URI of the folder that moved along with the database.
     """
     with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column in COLUMNS:
+        for table, column in LOCATION_COLUMNS:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column} || '/', 1, ?) = ?",
                 (present, len(recorded) + 1, len(recorded) + 1, f"{recorded}/"),

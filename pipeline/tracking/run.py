@@ -1,8 +1,7 @@
-"""One training, one MLflow run: also when it is stopped and resumed, and whatever way it ends."""
+"""MLflow run of a training: one run, even if the training is stopped and resumed, and however it ends."""
 
 import json
 import logging
-import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -13,35 +12,35 @@ from typing import Any
 
 import yaml
 from mlflow.entities import Run as StoredRun
-from mlflow.exceptions import MlflowException
 
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.files import write_text
-from pipeline.tracking.outbox import Outbox, send_unsent
-from pipeline.tracking.store import DURING_TRAINING, Store, environment_defaults, translate_mlflow_errors
+from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.outbox import Outbox
+from pipeline.tracking.query import find_run
+from pipeline.tracking.store import DURING_TRAINING, Store, environment_defaults
 from pipeline.tracking.system_metrics import SystemMetrics
+from pipeline.tracking.unsent import send_unsent
 
 log = logging.getLogger(__name__)
 
-RUN_ID = re.compile(r"[0-9a-f]{32}")
-"""As MLflow makes them."""
 ERROR_TAG = "error"
-BATCH = 100
-"""Most parameters MLflow takes in one call."""
+PARAMS_PER_CALL = 100
+"""Largest number that MLflow takes."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that is open for logging. Nothing it is told waits for the store."""
+    """Run that is open for logging. No call waits for the store."""
 
     run_id: str
     outbox: Outbox
     last_steps: Mapping[str, int] = field(default_factory=dict)
-    """Last step of each metric before the run was resumed: what is computed again is not logged again."""
+    """Last step of each metric before the run was resumed: steps that are repeated are not logged again."""
     known_params: frozenset[str] = frozenset()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Add a point to each curve, but for those that already reached `step` before the run was resumed."""
+        """Add a point to each curve, except those that had reached `step` before the run was resumed."""
         now = _now()
         points = [
             (key, float(value), now, step)
@@ -52,19 +51,19 @@ class Run:
             self.outbox.add({"metrics": points})
 
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record flat parameters. MLflow never changes one; a resumed run keeps those it has."""
+        """Record flat parameters. MLflow never changes a parameter; a resumed run keeps those it has."""
         fresh = [(key, str(value)) for key, value in params.items() if key not in self.known_params]
-        for start in range(0, len(fresh), BATCH):
-            self.outbox.add({"params": dict(fresh[start : start + BATCH])})
+        for start in range(0, len(fresh), PARAMS_PER_CALL):
+            self.outbox.add({"params": dict(fresh[start : start + PARAMS_PER_CALL])})
 
     def log_dataset(self, name: str, source: str, digest: str, rows: Mapping[str, int]) -> None:
         """Record the dataset as an input of the run.
 
         Args:
             name: of the corpus.
-            source: where it comes from, for people.
-            digest: what identifies its content, at most 36 characters, such as the md5 DVC gives it.
-            rows: reviews in each split.
+            source: its origin, for people.
+            digest: identifies its content, at most 36 characters, such as DVC's md5.
+            rows: number of reviews in each split.
         """
         texts = {"source": json.dumps({"source": source}), "profile": json.dumps(dict(rows))}
         self.outbox.add({"dataset": {"name": name, "digest": digest, "source_type": "corpus", **texts}})
@@ -86,7 +85,7 @@ class Run:
             write_text(copy / file, text)
 
     def log_dict(self, values: Mapping[str, Any], name: str) -> None:
-        """Store a dictionary as the artifact `name`: YAML or JSON, by its ending."""
+        """Store a dictionary as the artifact `name`, as YAML or JSON according to its ending."""
         as_yaml = name.endswith((".yaml", ".yml"))
         self.log_text(yaml.safe_dump(dict(values), sort_keys=False) if as_yaml else json.dumps(values, indent=2), name)
 
@@ -103,24 +102,25 @@ def training_run(
     record: Path | None = None,
     system_metrics: bool = False,
 ) -> Iterator[Run]:
-    """Open a run, and close it with the right status.
+    """Open a run for the block, and end it with the status of the block.
 
-    FINISHED; FAILED, with the error in the tag `error`, after an exception; KILLED after an interrupt or termination.
+    The status is FINISHED; or FAILED, with the error in the tag `error`, after an exception; or KILLED, after an
+    interrupt or a termination.
 
     Args:
         store: an open store.
         name: of a new run.
         tags: of a new run.
-        record: file that keeps the run's id; the run it names is opened again where the store still has it.
+        record: file that keeps the run's id; the run that it names is resumed if the store still has it.
         system_metrics: also log the load of processor, memory, disk and network.
 
     Raises:
-        PipelineError: the store failed at the beginning; later failures only delay what is sent.
+        PipelineError: the store failed at the beginning; a later failure only delays what is sent.
     """
     with translate_mlflow_errors(store.uri), environment_defaults(DURING_TRAINING):
         send_unsent(store)
-        known = record.read_text(encoding="utf-8", errors="replace") if record is not None and record.exists() else None
-        run = _resume(store, known) or _create(store, name, tags)
+        recorded = record.read_text(encoding="utf-8", errors="replace") if record and record.exists() else None
+        run = _resume(store, recorded) or _create_run(store, name, tags)
         if record is not None:
             write_text(record, run.run_id)
         log.info("MLflow run %s (%s) in %s", name, run.run_id, store.name)
@@ -144,50 +144,34 @@ def training_run(
                 run.outbox.close(store.patience if status == "FINISHED" else 0)
 
 
-def find_run(store: Store, run_id: str | None) -> StoredRun | None:
-    """The run, or None where the store never had it or it was deleted.
-
-    A server with accounts answers that one may not see what it does not have.
-    """
-    if run_id is None or not RUN_ID.fullmatch(run_id):
-        return None
-    try:
-        run = store.client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "PERMISSION_DENIED"):
-            return None
-        raise
-    return run if run.info.lifecycle_stage == "active" else None
-
-
-def _create(store: Store, name: str, tags: Mapping[str, str]) -> Run:
+def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     run = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags))
     return Run(run.info.run_id, Outbox(store, run.info.run_id))
 
 
 def _resume(store: Store, run_id: str | None) -> Run | None:
-    found = find_run(store, run_id)
-    if found is None:
+    stored = find_run(store, run_id)
+    if stored is None:
         return None
-    outbox = Outbox(store, found.info.run_id)
+    outbox = Outbox(store, stored.info.run_id)
     try:
-        return _reopened(store, found, outbox)
+        return _reopen(store, stored, outbox)
     except BaseException:
         outbox.close(0)
         raise
 
 
-def _reopened(store: Store, found: StoredRun, outbox: Outbox) -> Run:
-    run_id = found.info.run_id
+def _reopen(store: Store, stored: StoredRun, outbox: Outbox) -> Run:
+    run_id = stored.info.run_id
     store.client.update_run(run_id, status="RUNNING")
-    if ERROR_TAG in found.data.tags:
+    if ERROR_TAG in stored.data.tags:
         store.client.delete_tag(run_id, ERROR_TAG)
     last_steps = {
         key: max(point.step for point in store.client.get_metric_history(run_id, key))
-        for key in found.data.metrics
+        for key in stored.data.metrics
         if not key.startswith("system/")
     }
-    return Run(run_id, outbox, last_steps, frozenset(found.data.params))
+    return Run(run_id, outbox, last_steps, frozenset(stored.data.params))
 
 
 def _now() -> int:

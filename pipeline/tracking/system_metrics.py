@@ -1,33 +1,36 @@
-"""The load of processor, memory, disk and network while a training runs."""
+"""System metrics of a training: the load of processor, memory, disk and network, from MLflow's own monitor.
+
+The one module that uses private parts of that monitor; a test names them.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-SECONDS = 5
+SAMPLING_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
 
 class SystemMetrics(SystemMetricsMonitor):
-    """MLflow's monitor, but it asks nothing of the server while it runs, and logs as the training itself does.
+    """MLflow's monitor, which here logs through the training's outbox instead of calling the server.
 
     Args:
-        run_id: of the run; sampling goes on after the last step there is, which for a new run is the first.
+        run_id: of the run; sampling continues after the last step of the run.
         uri: of the store.
-        log_metrics: takes values by name, and their step.
+        log_metrics: called with values by name, and their step.
     """
 
     def __init__(self, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None]) -> None:
-        super().__init__(run_id, sampling_interval=SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
+        super().__init__(run_id, sampling_interval=SAMPLING_SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
         self._log_metrics = log_metrics
 
     @classmethod
     def start_for(
         cls, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None]
     ) -> "SystemMetrics | None":
-        """Start sampling, or say why not: a training is worth more than the load of its processor."""
+        """Start sampling; None, with a warning, if that fails: a training matters more than its system metrics."""
         try:
             monitor = cls(run_id, uri, log_metrics)
             monitor.start()  # type: ignore[no-untyped-call]
@@ -37,7 +40,7 @@ class SystemMetrics(SystemMetricsMonitor):
         return monitor
 
     def monitor(self) -> None:
-        """Sample until `finish`."""
+        """Sample until `finish` is called."""
         while True:
             self.collect_metrics()  # type: ignore[no-untyped-call]
             if self._shutdown_event.wait(self.sampling_interval):

@@ -1,4 +1,4 @@
-"""`artifacts/run.json`: the MLflow run of a training, its tags and its speed."""
+"""Training record, `artifacts/run.json`: the MLflow run of a training, its tags and its speed."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from pipeline.runtime.files import Record, read_json
 
 ORIGIN = ("git.commit", "git.dirty", "data.md5", "config.hash")
-"""Tags from which a training can be made again."""
+"""Tags from which a training can be reproduced."""
 
 
 class TrainingRecord(Record):
@@ -27,9 +27,9 @@ class TrainingRecord(Record):
 
     @field_validator("tags")
     @classmethod
-    def _tell_the_origin(cls, tags: dict[str, str]) -> dict[str, str]:
-        if tags and (lacking := [key for key in ORIGIN if key not in tags]):
-            raise ValueError(f"'tags' has no {lacking[0]!r}")
+    def _require_origin(cls, tags: dict[str, str]) -> dict[str, str]:
+        if tags and (missing := [key for key in ORIGIN if key not in tags]):
+            raise ValueError(f"'tags' has no {missing[0]!r}")
         return tags
 
 
@@ -37,6 +37,6 @@ def read_training_record(path: Path, remedy: str) -> TrainingRecord:
     """Read the file.
 
     Raises:
-        PipelineError: it is missing or damaged; ends with the remedy.
+        PipelineError: it is missing or damaged; the message ends with `remedy`.
     """
     return read_json(path, TrainingRecord, remedy)

@@ -10,7 +10,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.finished_runs import FinishedRun
 from tests.conftest import Project
-from tests.test_register import fresh_database, misleading, store  # noqa: F401
+from tests.support.registration import fresh_database, misleading, store  # noqa: F401
 
 SMALL_CORPUS = (  # that of the fixture's `experiment=tiny`
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.runtime.errors import PipelineError
 from tests.conftest import Project
-from tests.test_pipeline import store, training_runs
+from tests.support.pipeline_runs import store, training_runs
 from tests.training.test_distributed import EPOCH, dataset, in_two, train
 
 __all__ = ["dataset", "in_two", "train"]

@@ -9,7 +9,7 @@ import yaml
 
 from pipeline.runtime.paths import WORKSPACE
 from tests.conftest import Project, reviews
-from tests.test_pipeline import copy, store, training_runs
+from tests.support.pipeline_runs import copy, store, training_runs
 
 __all__ = ["copy"]  # a fixture
 

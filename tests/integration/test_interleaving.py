@@ -19,9 +19,9 @@ from pipeline.config import TrackingConfig
 from pipeline.registry.versions import find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project
+from tests.support.pipeline_runs import edit
 from tests.support.servers import MLflowServer
 from tests.sweep.test_sweep import SHORT, runs, sweep_of
-from tests.test_pipeline import edit
 
 STAGES = ["compose", "download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
 PAUSE = """

@@ -7,12 +7,12 @@ import pytest
 
 from pipeline.registry.versions import download_model
 from pipeline.tracking.store import connect
+from tests.support.registration import CONFIG, aliases, outcome, workspace
 from tests.support.servers import MLflowServer
-from tests.test_register import CONFIG, aliases, outcome, workspace
 
 
 def test_a_server_gets_lost_files_again_and_keeps_its_champion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a server that has not mounted its disk one cannot tell: it answers that there are no files, too."""
+    """A server that has not mounted its disk also answers that there are no files, so the champion stays."""
     with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/mlflow.db") as server:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.uri)
         store = connect(CONFIG.tracking)

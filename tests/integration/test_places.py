@@ -10,8 +10,8 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
+from tests.support.pipeline_runs import edit
 from tests.support.places import SmallDisk, as_plain_user, small_disk
-from tests.test_pipeline import edit
 from tests.torture.checks import leftovers, outputs, registry_faults
 
 FULL = "make room there, then give the same command again"

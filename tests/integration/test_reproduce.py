@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Project
-from tests.test_pipeline import edit, store, training_runs
+from tests.support.pipeline_runs import edit, store, training_runs
 
 
 @pytest.fixture

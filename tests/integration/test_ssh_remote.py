@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.ssh import SSHD, Server, serve
+from tests.support.pipeline_runs import report, stages_run, store
 from tests.support.sharing import clone, share
-from tests.test_pipeline import report, stages_run, store
 
 USER = pwd.getpwuid(os.getuid()).pw_name
 pytestmark = [

@@ -11,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 from tests.conftest import Project
+from tests.support.pipeline_runs import edit
 from tests.support.servers import MLflowServer
 from tests.sweep.test_sweep import SWEEP, runs
-from tests.test_pipeline import edit
 from tests.torture.checks import leftovers, registry_faults
 
 REPRO = ("dvc", "repro")

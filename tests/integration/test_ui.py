@@ -1,4 +1,4 @@
-"""What a newcomer sees in the MLflow UI: real runs, a real server, Debian's Chromium."""
+"""The MLflow UI as a newcomer sees it: real runs, a real server, Debian's Chromium."""
 
 from collections.abc import Iterator
 
@@ -57,8 +57,8 @@ def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "pl
     page.goto(f"{ui}/#/experiments/1/runs/{runs(project)[name]}")
     expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
     expect(page.get_by_text("pipeline.train").first).to_be_visible()
-    for said in ("202 train, 28 validation, 58 test", "dvc repro", "md5"):
-        expect(page.get_by_text(said).first).to_be_visible()
+    for words in ("202 train, 28 validation, 58 test", "dvc repro", "md5"):
+        expect(page.get_by_text(words).first).to_be_visible()
 
 
 def test_two_trials_compared_show_what_differs(project: Project, ui: str, page: "playwright.Page") -> None:

@@ -24,7 +24,7 @@ from pipeline.networks.build import build_network
 from pipeline.predict import load
 from pipeline.predict.__main__ import main
 from pipeline.predict.answering import file_format
-from pipeline.registry.fetching import fetch_model
+from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.vocabulary import SPECIALS, Vocabulary

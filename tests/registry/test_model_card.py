@@ -1,4 +1,4 @@
-"""The model card: what a version says of itself in the registry, and beside its weights."""
+"""The model card of a version, in the registry and beside its weights."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.registry.model_card import version_card
-from pipeline.registry.versions import Candidate, download_model, register_version
+from pipeline.registry.packaging import Candidate
+from pipeline.registry.versions import download_model, register_version
 from pipeline.runtime.files import write_json
-from pipeline.tracking.description import figures_table
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 from tests.conftest import configuration
@@ -30,7 +30,7 @@ OWN = ("corpus=files", "corpus.path=tickets.csv", "corpus.source=support tickets
 
 def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None:
     card = version_card(configuration(), METRICS, TAGS)
-    for title in ("Intended use", "Limits", "Behaviour", "Data", "Make it again"):
+    for title in ("Intended use", "Limits", "Behaviour", "Data", "Reproduce it"):
         assert f"### {title}\n" in card
     assert "| accuracy | 0.9000 (0.8900 to 0.9100) | 0.8800 |" in card
     assert "| negation at end | 25.0% |" in card
@@ -68,10 +68,6 @@ def test_a_card_of_other_texts_says_nothing_of_films() -> None:
 )
 def test_a_test_split_drawn_from_the_corpus_is_confessed(overrides: tuple[str, ...], drawn: bool) -> None:
     assert ("drawn at random" in version_card(configuration(*overrides), METRICS, TAGS)) is drawn
-
-
-def test_figures_without_intervals_stay_as_they_were() -> None:
-    assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy | 0.9000 |  |")
 
 
 def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(

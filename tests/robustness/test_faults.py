@@ -11,10 +11,18 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.registry.champion import registration_lock
 from pipeline.runtime.files import replace, write_text
-from pipeline.tracking.store import only_registering
 from tests.conftest import Project
-from tests.test_register import aliases, fresh_database, misleading, outcome, store, versions, workspace  # noqa: F401
+from tests.support.registration import (  # noqa: F401
+    aliases,
+    fresh_database,
+    misleading,
+    outcome,
+    store,
+    versions,
+    workspace,
+)
 from tests.torture.checks import content, leftovers, registry_faults
 from tests.torture.killing import repro
 
@@ -24,10 +32,10 @@ from pathlib import Path
 from pipeline.cli import tidy_exit
 from pipeline.config.composition import compose_config
 from pipeline.config import validate
-from pipeline.register import register
+from pipeline.register import read_verdict, register
 with tidy_exit():
     config = validate(compose_config(["model=bag_of_words", "model.embedding_dim=1"]))
-    register(config, Path(sys.argv[1]), queued=False)
+    register(config, Path(sys.argv[1]), read_verdict(Path(sys.argv[1])), queued=False)
 """
 
 
@@ -63,7 +71,7 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
 
 def test_registering_waits_for_another_process_that_registers(store, tmp_path: Path) -> None:  # noqa: F811
     folder = workspace(tmp_path / "w", errors=0)
-    with only_registering(store):
+    with registration_lock(store):
         command = [sys.executable, "-c", REGISTER, str(folder)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": store.uri}
         waiting = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)

@@ -16,8 +16,9 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.corpus import archive
 from pipeline.predict import load
-from pipeline.registry.fetching import fetch_model
-from pipeline.registry.versions import CHAMPION, Candidate, register_version, set_alias
+from pipeline.registry.model_lookup import fetch_model
+from pipeline.registry.packaging import Candidate
+from pipeline.registry.versions import CHAMPION, register_version, set_alias
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.port import HOST, bind
 from pipeline.text.dataset import read_split

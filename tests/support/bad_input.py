@@ -100,7 +100,7 @@ CONFIGURATION = [
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
     key("too many threads", "trainer.threads", 99_999, "trainer.threads: .*less than or equal to 1024"),
     key("name no registry has", "registry.model_name", "sentiment-1.0", "registry.model_name: String should match"),
-    key("database that is a folder", "tracking.uri", "sqlite:///data", "data is a folder, no database; let"),
+    key("database that is a folder", "tracking.uri", "sqlite:///data", "data is a folder, not a database; let"),
     key("database in memory", "tracking.uri", "sqlite://", "a sqlite store is a file; let MLFLOW_TRACKING_URI or"),
     key("database with a question", "tracking.uri", "sqlite:///a.db?mode=ro", r"cannot have \? or % in its path"),
     key("contradictory files", "corpus.train", "a.csv", "set either corpus.path"),

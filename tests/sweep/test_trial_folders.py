@@ -15,7 +15,7 @@ from pipeline.sweep.summary import end_sweep
 from pipeline.tracking.artifacts import delete
 from pipeline.tracking.store import connect
 from tests.conftest import configuration
-from tests.test_register import TRAINING
+from tests.support.registration import TRAINING
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_artifacts_are_deleted_only_in_a_place_of_their_own(root: Path, tmp_path
     (tmp_path / "victim" / "artifacts").mkdir(parents=True)
     store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
     for address in (f"file://{tmp_path}/victim/artifacts", f"{tmp_path}/victim", "mlflow-artifacts:/victim"):
-        with pytest.raises(PipelineError, match="which is no place of its own"):
+        with pytest.raises(PipelineError, match="which is not its own folder"):
             delete(store, address, "m-1")
     run = store.client.create_run(store.experiment_id).info
     store.client.log_text(run.run_id, "hello", "model/greeting.txt")

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import Project
-from tests.test_pipeline import STAGES, stages_run
+from tests.support.pipeline_runs import STAGES, stages_run
 from tests.torture.checks import changed_since, differing, leftovers, outputs, registry_faults
 from tests.torture.killing import repro
 from tests.torture.project import make_project

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from tests.conftest import Project
-from tests.test_pipeline import stages_run
+from tests.support.pipeline_runs import stages_run
 
 LIMIT = 600
 """Seconds after which a run is considered hanging."""

@@ -59,7 +59,7 @@ def only_run(server: MLflowServer, experiment_name: str) -> tuple[MlflowClient, 
 
 
 def assert_complete(server: MLflowServer, output: Path, epochs: int) -> None:
-    """Every point of every curve is there once, and the artifacts, and the run is FINISHED."""
+    """Check that the run is FINISHED and has every point of every curve once, and its artifacts."""
     client, run = only_run(server, output.parent.name)
     assert run.info.status == "FINISHED"
     curve = pd.read_csv(output / "learning_curve.csv")
@@ -117,7 +117,7 @@ def test_a_server_that_stays_away_costs_no_model_and_gets_all_later(
 @pytest.mark.parametrize("stage", ["evaluate", "register"])
 def test_a_stage_that_needs_the_server_says_so_in_one_line(trained: Project, stage: str) -> None:
     gone = "http://127.0.0.1:9"
-    found = trained.run("python", "-m", f"pipeline.{stage}", check=False, MLFLOW_TRACKING_URI=gone)
-    assert found.returncode == 1
-    (line,) = found.stderr.splitlines()
+    refused = trained.run("python", "-m", f"pipeline.{stage}", check=False, MLFLOW_TRACKING_URI=gone)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: MLflow store {gone} cannot be used: it does not answer")

@@ -1,4 +1,4 @@
-"""What a run logs is sent once, whatever becomes of its process or its run."""
+"""Whatever a run logs is sent once, even if its process is killed or the run is deleted."""
 
 import json
 import os
@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import send
-from pipeline.config import TrackingConfig
 from pipeline.runtime.errors import PipelineError
-from pipeline.tracking.outbox import deleted_runs, send_unsent
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.unsent import deleted_runs, send_unsent
 from tests.conftest import configuration
+from tests.tracking.conftest import points, tracking
 
 KILLED = """
 import os, signal, sys, time
@@ -39,12 +39,12 @@ with training_run(store, "run", {}, Path(sys.argv[1])) as run:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose training was killed after the store had taken most of it, but not noted so."""
+    """A project whose training was killed after the store had taken most entries, which its journal still holds."""
     root = tmp_path_factory.mktemp("killed")
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     command = [sys.executable, "-c", KILLED, str(root / "run_id")]
-    found = subprocess.run(command, env={**environment, "DVC_ROOT": str(root)}, check=False, capture_output=True)
-    assert found.returncode == -signal.SIGKILL, found.stderr
+    training = subprocess.run(command, env={**environment, "DVC_ROOT": str(root)}, check=False, capture_output=True)
+    assert training.returncode == -signal.SIGKILL, training.stderr
     return root
 
 
@@ -59,25 +59,12 @@ def root(killed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_id(root: Path) -> str:
-    """Of the run of the training that was killed."""
+    """Id of the run of the training that was killed."""
     return (root / "run_id").read_text()
-
-
-def tracking(uri: str) -> TrackingConfig:
-    return TrackingConfig(experiment="reviews", uri=uri, system_metrics=False, patience=5)
-
-
-@pytest.fixture
-def store(root: Path) -> Store:
-    return connect(tracking(f"sqlite:///{root}/mlflow.db"))
 
 
 def waiting(root: Path) -> list[str]:
     return [path.name for path in (root / ".unsent").iterdir()]
-
-
-def points(store: Store, run_id: str, key: str) -> list[tuple[int, float]]:
-    return [(point.step, point.value) for point in store.client.get_metric_history(run_id, key)]
 
 
 def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
@@ -131,7 +118,7 @@ def test_what_waits_for_a_deleted_run_is_removed_when_the_user_says_so(
     store: Store, root: Path, run_id: str, deleted: str
 ) -> None:
     config = configuration("tracking.experiment=reviews")
-    for _ in range(2):  # whoever asks is told each time
+    for _ in range(2):  # the command tells the user each time
         with pytest.raises(PipelineError, match=f"run {deleted} was deleted from .*pipeline.send --discard`$"):
             send.main(config, discard=False)
     assert waiting(root) == [deleted]
@@ -166,7 +153,7 @@ def test_what_waits_for_one_store_goes_to_no_other(
     shutil.copy(root / "mlflow.db", root / "other.db")
     other = connect(tracking("sqlite:///other.db"))
     assert [folder.name for folder in send_unsent(other)] == [run_id]
-    assert "it is for sqlite:///mlflow.db; let MLFLOW_TRACKING_URI name that" in caplog.text
+    assert "it is for sqlite:///mlflow.db; set MLFLOW_TRACKING_URI to that" in caplog.text
     assert send_unsent(store) == []
 
 
@@ -181,7 +168,7 @@ def test_an_entry_that_names_a_folder_elsewhere_is_refused(
     with (folder / "journal.jsonl").open("a") as journal:
         journal.write(json.dumps({"files": name, "to": None}) + "\n")
     assert send_unsent(store) == [folder]
-    assert f"its journal names {name!r}, which is none of its files; delete" in caplog.text
+    assert f"its journal names {name!r}, which is not one of its files; delete" in caplog.text
     assert (root / "conf" / "config.yaml").exists()
     assert "config.yaml" not in {file.path for file in store.client.list_artifacts(run_id)}
 

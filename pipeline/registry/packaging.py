@@ -1,0 +1,105 @@
+"""Content of a registered version: the model folder, the code that runs it, its signature and its requirements.
+
+A version is `models from code` of MLflow's pyfunc flavour, so that loading it unpickles nothing.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import mlflow.pyfunc
+from mlflow.models import Model, ModelSignature
+from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
+
+from pipeline.inference import pyfunc
+from pipeline.runtime.code_digest import Code
+from pipeline.runtime.files import write_text
+
+REQUIREMENTS = (
+    "filelock",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pydantic",
+    "pyyaml",
+    "safetensors",
+    "torch",
+    "torchtext",
+)
+"""Packages that the registered model imports; it requires the versions it was made with."""
+SIGNATURE = ModelSignature(
+    # Any type, for texts or null: of a column of strings MLflow itself would turn null (into the text "None"), numbers
+    # and objects into strings before the model sees them.
+    inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
+    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
+)
+CARD_FILE = "README.md"
+"""Name of the model card, beside the model's weights."""
+INPUT_EXAMPLE = [
+    "A warm, funny film that I would gladly see again.",
+    "Two hours of my life that nobody gives back.",
+]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Model that is about to be registered."""
+
+    folder: Path
+    """Model folder."""
+    run_id: str
+    """Run that made it; the store has it."""
+    tags: Mapping[str, str]
+    description: str
+    """Model card in Markdown, for people who open the version in the registry or its folder."""
+
+
+def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
+    """Write the folder that MLflow stores for a version.
+
+    Args:
+        candidate: the model.
+        model_id: of MLflow's logged model.
+        scratch: an empty folder.
+
+    Returns:
+        The folder, in `scratch`.
+    """
+    path, folder = scratch / "model", scratch / "copy" / "model"
+    shutil.copytree(candidate.folder, folder)  # MLflow rejects links, which DVC may have made of the files
+    mlflow.pyfunc.save_model(
+        path,
+        python_model=pyfunc.__file__,
+        artifacts={"model": str(folder)},
+        code_paths=[str(_copy_served_code(scratch / "code"))],
+        signature=SIGNATURE,
+        input_example=INPUT_EXAMPLE,
+        pip_requirements=requirements(),
+        mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),
+    )
+    write_text(path / "artifacts" / folder.name / CARD_FILE, candidate.description)
+    return path
+
+
+def requirements() -> list[str]:
+    """Return the packages that the registered model needs, at the installed versions without labels such as `+cpu`."""
+    return [f"{package}=={installed(package).split('+')[0]}" for package in REQUIREMENTS]
+
+
+def _copy_served_code(destination: Path) -> Path:
+    """Copy the modules that the registered model runs; neither Lightning nor this room is among what they import.
+
+    Returns:
+        The package's folder.
+    """
+    code = Code()
+    for module in code.closure(pyfunc.__name__):
+        source = code.files[module]
+        target = destination / source.relative_to(code.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    return destination / pyfunc.__name__.partition(".")[0]

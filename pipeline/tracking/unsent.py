@@ -1,0 +1,171 @@
+"""Send what earlier trainings could not: the folders of `.unsent/` in the project root, each named after its run.
+
+A folder is locked while its training runs, and while it is sent.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from mlflow.exceptions import MlflowException
+
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import project_root
+from pipeline.tracking.errors import reason
+from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send_batch
+from pipeline.tracking.query import equals
+from pipeline.tracking.store import Store
+
+TOLD = "deleted"
+"""File in the folder of a deleted run: the user has been told."""
+
+log = logging.getLogger(__name__)
+
+
+def send_unsent(store: Store) -> list[Path]:
+    """Send what earlier trainings could not; a run whose process was killed ends KILLED.
+
+    Trainings that are still running send for themselves.
+
+    Returns:
+        The folders that are still waiting: for another store, or because this one did not take them.
+    """
+    folders = {path.with_suffix("") for path in _unsent_folder().glob("*")}  # also those of which only the lock is left
+    return [folder for folder in sorted(folders) if not _send_folder(store, folder)]
+
+
+def deleted_runs(store: Store, discard: bool) -> list[Path]:
+    """Find the folders of runs that were deleted from the store; trainings that are still running are left alone.
+
+    Args:
+        store: an open store.
+        discard: remove them; else the caller tells the user about them, and no training does so again.
+
+    Returns:
+        The folders.
+    """
+    folders = sorted(folder for folder in _unsent_folder().glob("*") if folder.is_dir())
+    return [folder for folder in folders if _belongs_to_deleted(store, folder, discard)]
+
+
+def remedy_for_deleted(folder: Path) -> str:
+    """Return the part of a message that says what to do about the folder of a deleted run."""
+    return (
+        f"what it logged waits in {folder}: restore the run in the MLflow UI and run `python -m pipeline.send`, or "
+        "remove it with `python -m pipeline.send --discard`"
+    )
+
+
+def unsent_folder_of(run_id: str) -> Path:
+    """Return the folder in which a run's journal and files wait."""
+    return _unsent_folder() / run_id
+
+
+def folder_lock(folder: Path) -> FileLock:
+    """Return the lock of a folder, not yet acquired; release it with `release`."""
+    folder.parent.mkdir(exist_ok=True)
+    return FileLock(folder.with_suffix(".lock"))
+
+
+def release(lock: FileLock) -> None:
+    """Remove a lock's file and release the lock."""
+    Path(lock.lock_file).unlink(missing_ok=True)  # while it is held: a process that waits for it makes a new one
+    lock.release()
+
+
+def was_deleted(store: Store, folder: Path) -> bool:
+    """Return whether the store reports that the run of a folder was deleted; False if it does not answer."""
+    try:
+        _require_store(store, read_journal(folder / JOURNAL)[0])
+        return str(store.client.get_run(folder.name).info.lifecycle_stage) == "deleted"
+    except MlflowException as error:
+        return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+    except (PipelineError, OSError, IndexError):
+        return False
+
+
+def tell_once(store: Store, folder: Path) -> None:
+    """Warn about the folder of a deleted run, unless the user has been told before."""
+    if not (folder / TOLD).exists():
+        log.warning("MLflow run %s was deleted from %s; %s", folder.name, store.name, remedy_for_deleted(folder))
+        with suppress(OSError):  # a full disk, for example
+            (folder / TOLD).touch()
+
+
+def _unsent_folder() -> Path:
+    return project_root() / ".unsent"
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder.
+
+    Raises:
+        Timeout: its training is still running, or another process sends it.
+    """
+    lock = folder_lock(folder)
+    lock.acquire(blocking=False)
+    try:
+        yield
+    finally:
+        release(lock)
+
+
+def _belongs_to_deleted(store: Store, folder: Path, discard: bool) -> bool:
+    with suppress(Timeout), _locked(folder):
+        if not was_deleted(store, folder):
+            return False
+        if discard:
+            shutil.rmtree(folder)
+        else:
+            (folder / TOLD).touch()
+        return True
+    return False
+
+
+def _send_folder(store: Store, folder: Path) -> bool:
+    """Send a folder; False if it is still waiting."""
+    with suppress(Timeout), _locked(folder):
+        try:
+            return _send_locked(store, folder)
+        except Exception as error:  # one folder that cannot be sent must not hold back the others
+            log.warning("MLflow run %s: what waits in %s was not sent: %s", folder.name, folder, reason(error))
+            return False
+    return True
+
+
+def _send_locked(store: Store, folder: Path) -> bool:
+    journal = folder / JOURNAL
+    if journal.exists() and (entries := read_journal(journal)):
+        _require_store(store, entries[0])
+        if was_deleted(store, folder):
+            tell_once(store, folder)
+            return False
+        _send_journal(store, journal, entries[1:])
+    else:
+        _end_unlogged(store, folder.name)
+    if folder.exists():
+        shutil.rmtree(folder)
+    return True
+
+
+def _require_store(store: Store, header: Entry) -> None:
+    if header["store"] != store.lasting_name:
+        raise PipelineError(f"it is for {header['store']}; set MLFLOW_TRACKING_URI to that to send it")
+
+
+def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
+    if not entries or "status" not in entries[-1]:
+        entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})
+    while batch := first_batch(entries):
+        send_batch(store.client, journal.parent.name, journal.parent, batch)
+        del entries[: len(batch)]
+
+
+def _end_unlogged(store: Store, run_id: str) -> None:
+    """End the run of a process that was killed before it logged anything, unless it has ended already."""
+    if store.client.search_runs([store.experiment_id], equals(run_id=run_id, status="RUNNING")):
+        store.client.set_terminated(run_id, "KILLED")

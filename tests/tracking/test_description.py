@@ -1,0 +1,33 @@
+"""Descriptions of experiments and runs."""
+
+import pytest
+
+from pipeline.tracking.description import NOTE_TAG, run_description
+from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
+from tests.tracking.conftest import tracking
+
+
+def test_an_experiment_is_described_once(store: Store) -> None:
+    assert "tags.stage" in store.client.get_experiment(store.experiment_id).tags[NOTE_TAG]
+    store.client.set_experiment_tag(store.experiment_id, NOTE_TAG, "Our own words.")
+    again = connect(tracking(store.uri))
+    assert store.client.get_experiment(again.experiment_id).tags[NOTE_TAG] == "Our own words."
+
+
+@pytest.mark.parametrize(
+    ("more", "made_by"),
+    [
+        ({}, "`dvc repro`"),
+        ({"command": "python -m pipeline.train model=gru"}, "`python -m pipeline.train model=gru`"),
+        ({"dvc.experiment": "wide"}, "`dvc exp run`, as `wide`"),
+    ],
+)
+def test_a_run_says_what_it_trains_and_how_it_is_made_again(more: dict[str, str], made_by: str) -> None:
+    made_from = {"git.commit": "abc", "git.dirty": "true", "data.md5": "123", "model": "gru"}
+    tags = {"stage": "train", **made_from, **more}
+    description = run_description(configuration().corpus, tags, {"test": 2000, "train": 18000})
+    for words in ("`gru` on **movie_reviews**", "commit `abc`, with changes that were not committed", "md5 `123`"):
+        assert words in description
+    assert "18,000 train, 2,000 test" in description
+    assert f"made by: {made_by}" in description
