@@ -14,8 +14,8 @@ from benchmarks.machine import describe
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.evaluation.predictions import read_texts
-from pipeline.runtime.files import write_json
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 
 TEXTS = 1024
 """Reviews that both sides of the inference answer."""

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure
 from benchmarks.workspace import copy_code, finish, start
-from pipeline.preprocessing.reading import count_rows, row_groups
-from pipeline.runtime.files import write_text
+from pipeline.preprocessing.canonical_reader import count_rows, row_groups
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.worker_pool import available_cores
 
 POLL_SECONDS = 0.05
@@ -39,7 +39,7 @@ def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 
     """Preprocess the corpus and its multiples, each in a process of its own.
 
     Args:
-        downloads: a corpus in normal form.
+        downloads: a corpus in canonical form.
         folder: to work in; must not exist.
         sizes: how many times the corpus.
     """

@@ -26,7 +26,7 @@ from pipeline.evaluation.predictions import read_texts
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace_generated
+from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.uri import tracking_uri
 

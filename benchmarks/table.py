@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipeline.runtime.files import replace_generated
+from pipeline.runtime.generated_block import replace_generated
 
 COMMAND = "make bench"
 

@@ -13,13 +13,14 @@ import yaml
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import FileVectors, read_params, require_embedding_dim, validate
 from pipeline.config.composition import compose_config
-from pipeline.corpus.fingerprint import fingerprint
-from pipeline.preprocessing import vector_source
+from pipeline.corpus.source import corpus_fingerprint
+from pipeline.preprocessing.vector_source import vector_dimension, vectors_fingerprint
 from pipeline.runtime import checksum, pipeline_lock
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.credentials import hide_secrets, refusal_of, secret_keys
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import existing_file, write_text
+from pipeline.runtime.named_files import existing_file
 from pipeline.runtime.paths import CODE, PARAMS, WORKSPACE, project_root
 from pipeline.site_cache import keep_in_project
 
@@ -37,16 +38,16 @@ def main() -> None:
     values = _read_composed() if "DVC_EXP_NAME" in os.environ else compose_config([])
     config = validate(values)
     assert isinstance(values, dict)  # or it would not have been valid
-    values["corpus"]["fingerprint"] = fingerprint(config.corpus)
+    values["corpus"]["fingerprint"] = corpus_fingerprint(config.corpus)
     if (vectors := config.text.vectors) is not None:
-        require_embedding_dim(config.model, vector_source.dimension(vectors))
+        require_embedding_dim(config.model, vector_dimension(vectors))
         if isinstance(vectors, FileVectors):
-            values["text"]["vectors"]["fingerprint"] = vector_source.fingerprint(vectors)
+            values["text"]["vectors"]["fingerprint"] = vectors_fingerprint(vectors)
     if (pairs := config.evaluation.contrast_pairs.path) is not None:
         file = existing_file("evaluation.contrast_pairs.path", pairs)
-        values["evaluation"]["contrast_pairs"]["fingerprint"] = checksum.fingerprint(file)
+        values["evaluation"]["contrast_pairs"]["fingerprint"] = checksum.file_fingerprint(file)
     ladder = project_root() / config.evaluation.memory_ladder.path
-    found = checksum.fingerprint(ladder) if ladder.is_file() else None
+    found = checksum.file_fingerprint(ladder) if ladder.is_file() else None
     values["evaluation"]["memory_ladder"]["fingerprint"] = found
     text = _to_yaml(values)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():

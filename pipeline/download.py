@@ -1,18 +1,18 @@
-"""Fetch the corpus the configuration names and write it in the one form that later stages read.
+"""Download or read the corpus that the configuration names, and write it in the canonical form that later stages read.
 
-Reads the `corpus` section of params.yaml and what it names: an installed package, an archive by URL or path, or files
-of your own. Checks the checksum. Writes downloads/: a Parquet file for each split the corpus brings, and corpus.json.
+The corpus is an installed package, an archive at a URL or path, or files of your own: section `corpus` of params.yaml.
+Verifies the checksum. Writes downloads/: a Parquet file for each split that the corpus brings, and corpus.json.
 """
 
 from pipeline.config import Config
 from pipeline.corpus.source import write_corpus
-from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.paths import DOWNLOADS
 from pipeline.stage import Inputs, run_stage
 
 
 def main(config: Config, inputs: Inputs) -> None:
     """Write `downloads/`."""
-    write_corpus(config.corpus, WORKSPACE / "downloads", inputs.require_unchanged)
+    write_corpus(config.corpus, DOWNLOADS, inputs.require_unchanged)
 
 
 if __name__ == "__main__":

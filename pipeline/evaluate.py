@@ -34,10 +34,10 @@ from pipeline.report.page import Findings, write_report
 from pipeline.report.plot_tables import tables
 from pipeline.report.plots import drawings, read_learning_curve, write_figures, write_panels, write_tables
 from pipeline.report.summary import collect_metrics, collect_speed, format_report
-from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info, read_split
+from pipeline.text.dataset import read_dataset_info, read_split
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
@@ -71,7 +71,7 @@ def main(config: Config, inputs: Inputs) -> None:
     dataset, data_path = artifacts / "dataset", reports / "data.json"
     predictor = Predictor.load(artifacts / "model")
     run = read_training_record(artifacts / "run.json", "train a model with `dvc repro`")
-    require_trained_for(config, artifacts / "model", read_info(dataset).digest)
+    require_trained_for(config, artifacts / "model", read_dataset_info(dataset).digest)
     require_digest(artifacts / "model", run.model)
     learning_curve = read_learning_curve(reports / "learning_curve.csv")
     data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None

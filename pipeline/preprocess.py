@@ -1,40 +1,45 @@
-"""Turn the corpus in data/ into the encoded dataset in artifacts/dataset/.
+"""Encode the corpus in data/ as the dataset in artifacts/dataset/.
 
-Makes the splits the corpus lacks, finds duplicates and drops them from training, tokenises, builds the vocabulary
-from the training split alone, looks up its words in text.vectors if there are any, and reports what it saw in
+Draws the splits that the corpus lacks, drops duplicates from training, tokenises, builds the vocabulary from the
+training split alone, and looks up its words in text.vectors if that is set. Writes artifacts/dataset/ and a report,
 reports/data.json.
 """
 
 from pipeline.config import Config
+from pipeline.preprocessing.canonical_reader import (
+    count_rows,
+    read_corpus_record,
+    require_downloaded_for,
+    row_groups,
+)
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
-from pipeline.preprocessing.reading import count_rows, read_info, require_fetched_for, row_groups
 from pipeline.preprocessing.scanning import scan
 from pipeline.preprocessing.splitting import hold_out, require_both_labels, select
 from pipeline.preprocessing.word_vectors import add_vectors
-from pipeline.runtime.files import replace, write_json
-from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.atomic import replace
+from pipeline.runtime.paths import DATA, DATASET, REPORTS
+from pipeline.runtime.records import write_json
 from pipeline.runtime.worker_pool import available_cores, worker_pool
 from pipeline.stage import Inputs, run_stage
 
-SMALL = 5_000
-"""Reviews for which starting worker processes takes longer than the work."""
+SMALL_CORPUS = 5_000
+"""Number of reviews up to which starting worker processes takes longer than the work."""
 
 
 def main(config: Config, inputs: Inputs) -> None:
     """Read `data/`; write `artifacts/dataset/` and `reports/data.json`."""
-    data = WORKSPACE / "data"
-    corpus = read_info(data)
-    require_fetched_for(config, corpus)
+    corpus = read_corpus_record(DATA)
+    require_downloaded_for(config, corpus)
     with (
-        worker_pool(1 if count_rows(data) <= SMALL else available_cores()) as mapping,
-        replace(WORKSPACE / "artifacts" / "dataset") as folder,
+        worker_pool(1 if count_rows(DATA) <= SMALL_CORPUS else available_cores()) as mapping,
+        replace(DATASET) as folder,
     ):
-        keys = scan(data, mapping)
+        keys = scan(DATA, mapping)
         hold_out(keys, config.split)
         keep, duplicates = find_duplicates(keys)
         require_both_labels(keys, keep)
-        reviews = select(row_groups(data), keys.split, keep)
+        reviews = select(row_groups(DATA), keys.split, keep)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
@@ -50,7 +55,7 @@ def main(config: Config, inputs: Inputs) -> None:
         }
         write_json(folder / "dataset.json", description)
         inputs.require_unchanged()
-    write_json(WORKSPACE / "reports" / "data.json", report)
+    write_json(REPORTS / "data.json", report)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from functools import partial
 from pipeline.config import Config, NoPretraining, flatten
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info, read_vocabulary, require_prepared_for, require_whole
+from pipeline.text.dataset import read_dataset_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -26,7 +26,7 @@ PRETRAINED = WORKSPACE / "artifacts" / "pretrained"
 
 def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pretrained/`."""
-    dataset = read_info(DATASET)
+    dataset = read_dataset_info(DATASET)
     require_prepared_for(config, dataset)
     digest = dataset.digest
     if isinstance(config.pretraining, NoPretraining):

@@ -20,8 +20,8 @@ import yaml
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config import flatten, validate
 from pipeline.config.composition import compose_config
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_text
 from pipeline.runtime.paths import CONF, WORKSPACE
 from pipeline.sweep.parent_run import OBJECTIVE, find_sweeps, find_trials, latest_trials, ranked
 from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config

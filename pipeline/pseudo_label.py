@@ -17,7 +17,7 @@ from pipeline.inference.scoring import score
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info, read_split, require_prepared_for, require_whole
+from pipeline.text.dataset import read_dataset_info, read_split, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -37,7 +37,7 @@ SCORED_TOGETHER = 1024
 
 def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pseudo_labels/`."""
-    dataset = read_info(DATASET)
+    dataset = read_dataset_info(DATASET)
     require_prepared_for(config, dataset)
     digest = dataset.digest
     asked = config.pseudo_labels

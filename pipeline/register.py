@@ -27,10 +27,10 @@ from pipeline.registry.versions import (
     run_of_version,
 )
 from pipeline.runtime.checksum import folder_digest
-from pipeline.runtime.files import read_json, write_json
 from pipeline.runtime.paths import DATASET, MODEL, TRAINING_RECORD, WORKSPACE, project_root
+from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_info as read_dataset_info
+from pipeline.text.dataset import read_dataset_info
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.finished_runs import finished_runs
 from pipeline.tracking.provenance import run_name, run_tags

@@ -16,7 +16,7 @@ from pathlib import Path
 from dvc.config import Config as DvcConfig
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.runtime.files import replace
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.paths import project_root
 
 FOLDER = Path(".dvc", "tmp", "site")

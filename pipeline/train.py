@@ -23,11 +23,12 @@ from pathlib import Path
 
 from pipeline.config import Config, flatten
 from pipeline.inference.model_folder import TRAINED_WITH, save
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import folder_digest
-from pipeline.runtime.files import write_json, write_text
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import DatasetInfo, read_info, read_vocabulary, require_prepared_for, require_whole
+from pipeline.text.dataset import DatasetRecord, read_dataset_info, read_vocabulary, require_prepared_for, require_whole
 from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import connect
@@ -74,7 +75,7 @@ def train(
     Returns:
         the row of the learning curve with the least calibrated validation loss.
     """
-    dataset = read_info(DATASET)
+    dataset = read_dataset_info(DATASET)
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
@@ -111,7 +112,7 @@ def train(
     return training.best
 
 
-def _save_model(folder: Path, config: Config, dataset: DatasetInfo, training: Training) -> None:
+def _save_model(folder: Path, config: Config, dataset: DatasetRecord, training: Training) -> None:
     info = {
         **asdict(training.calibration),
         **config.model_dump(include=set(TRAINED_WITH)),
@@ -124,7 +125,7 @@ def _save_model(folder: Path, config: Config, dataset: DatasetInfo, training: Tr
     save(folder, training.network, read_vocabulary(DATASET), info)
 
 
-def _describe(run: Run, config: Config, dataset: DatasetInfo, hardware: Hardware) -> None:
+def _describe(run: Run, config: Config, dataset: DatasetRecord, hardware: Hardware) -> None:
     values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
     run.log_params(flatten({**values, "hardware": hardware.summary()}))
     run.log_dict(values, "config.yaml")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pipeline.cli import log_to
 from pipeline.config import Config
-from pipeline.runtime.files import exclusive_lock
+from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.tracking.description import NOTE_TAG, run_description
 from pipeline.tracking.run import Run, training_run

@@ -21,8 +21,8 @@ import torch
 
 from pipeline.config import Config, validate
 from pipeline.config.composition import compose_config
-from pipeline.runtime.files import write_json
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 from pipeline.site_cache import keep_in_project
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import log_to
+from pipeline.runtime.atomic import follow_link, replace, write_text
 from pipeline.runtime.errors import PipelineError, translate_os_errors
-from pipeline.runtime.files import followed, replace, write_json, write_text
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
 
@@ -129,7 +130,9 @@ def test_a_port_that_is_taken_is_said_in_one_line(target):
     assert (found.returncode, found.stdout) == (2, "")
 
 
-@pytest.mark.parametrize(("port", "said"), [("99999", "there is no such port"), ("many", "invalid int value: 'many'")])
+@pytest.mark.parametrize(
+    ("port", "said"), [("99999", "port 99999 does not exist"), ("many", "invalid int value: 'many'")]
+)
 def test_a_port_that_cannot_be_is_said(port, said):
     command = [sys.executable, "-m", "pipeline.ui", "--port", port]
     found = subprocess.run(command, cwd=WORKSPACE, capture_output=True, text=True, check=False, timeout=60)
@@ -156,7 +159,7 @@ def test_only_files_are_replaced_by_files(tmp_path, at):
 
 def test_what_a_user_names_is_written_through_a_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    write_text(followed(tmp_path / "link"), "text")
+    write_text(follow_link(tmp_path / "link"), "text")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "file").read_text() == "text"
 
@@ -188,7 +191,7 @@ def test_output_that_cannot_be_written_at_the_end_is_one_line():
             command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, cwd=WORKSPACE, check=False
         )
     assert found.returncode == 1
-    assert found.stderr == "error: the output: no space left; make room there, then give the same command again\n"
+    assert found.stderr == "error: the output: no space left; make room there, then run the command again\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
@@ -219,9 +222,9 @@ def test_a_folder_replaces_a_link_and_not_what_it_leads_to(tmp_path, there):
 def test_an_output_that_is_a_link_to_itself_is_named(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    said = "a: the link leads back to itself; name another, or remove it"
+    said = "a: the link leads back to itself; choose another path, or remove the link"
     with pytest.raises(PipelineError, match=said), translate_os_errors("the output"):
-        followed(tmp_path / "a")
+        follow_link(tmp_path / "a")
 
 
 def test_errors_of_warnings_end_no_command():

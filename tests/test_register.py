@@ -18,7 +18,7 @@ from pipeline.registry.model_lookup import fetch_model
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import download_model, find_alias, has_lost_files, register_version
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_json
+from pipeline.runtime.records import write_json
 from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store

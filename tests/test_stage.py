@@ -16,9 +16,9 @@ import yaml
 from pipeline.runtime import pipeline_lock
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_json
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.pipeline_lock import Holder, acquire, dvc_process, record_params, require_own
+from pipeline.runtime.records import write_json
 from pipeline.stage import Inputs, require_recorded_code
 from tests.support.commands import SmallProject, judged, prepared
 

@@ -23,8 +23,9 @@ from pipeline.evaluation.predictions import score
 from pipeline.inference.predictor import Predictor
 from pipeline.report.plots import write_panels
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace_generated, write_json
+from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.finished_runs import FinishedRun, download_folder, finished_runs

@@ -1,5 +1,6 @@
 """Where reviews come from, and how they are split."""
 
+from abc import ABC, abstractmethod
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from pipeline.config.section import Checksum, Fraction, Section, Seed
 LabelValues = list[bool | int | float | str] | str
 
 
-class CorpusInfo(Section):
+class CorpusInfo(Section, ABC):
     """What every corpus tells of itself."""
 
     name: str = Field(min_length=1)
@@ -25,6 +26,11 @@ class CorpusInfo(Section):
     def content(self) -> str | None:
         """A hash that tells its reviews from those of another corpus of the same name."""
         return self.fingerprint
+
+    @property
+    @abstractmethod
+    def has_own_test_split(self) -> bool:
+        """Tell whether the corpus brings a test split; if not, `preprocess` draws one from its reviews."""
 
 
 class PackageCorpus(CorpusInfo):
@@ -43,6 +49,11 @@ class PackageCorpus(CorpusInfo):
         """The checksum."""
         return self.checksum
 
+    @property
+    def has_own_test_split(self) -> bool:
+        """False: the package ships training reviews alone."""
+        return False
+
 
 class ArchiveCorpus(CorpusInfo):
     """The Large Movie Review Dataset's archive, or one of the same layout."""
@@ -56,6 +67,11 @@ class ArchiveCorpus(CorpusInfo):
     def content(self) -> str:
         """The checksum."""
         return self.checksum
+
+    @property
+    def has_own_test_split(self) -> bool:
+        """True: the archive has a folder of test reviews."""
+        return True
 
     @field_validator("url")
     @classmethod
@@ -85,6 +101,11 @@ class FilesCorpus(CorpusInfo):
     labels: Labels
     keep_columns: list[str]
     """Columns carried through to evaluation."""
+
+    @property
+    def has_own_test_split(self) -> bool:
+        """Tell whether the user names a file of test reviews."""
+        return self.test is not None
 
     @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":

@@ -1,4 +1,5 @@
 """Labels of a review."""
 
+NEGATIVE, POSITIVE = 0, 1
 LABELS = ("negative", "positive")
-"""Their names, by number."""
+"""Names of the labels, by number."""

@@ -1,4 +1,4 @@
-"""The one form in which every later stage sees a corpus: a Parquet file per split."""
+"""Canonical form of a corpus, the only form that later stages read: a Parquet file per split."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,23 +12,23 @@ from tqdm import tqdm
 from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
 
-LONGEST = 10 * 2**20
-"""Bytes of a review; the longest of the default corpus has 14,000."""
+MAX_REVIEW_BYTES = 10 * 2**20
+"""Bytes of the longest review allowed; the longest of the default corpus has 14,000."""
 MAX_REVIEWS = 50_000_000
-MAX_BYTES = 20 * 2**30
-"""Text of a corpus: a file of a few kilobytes may hold more rows than fit on any disk."""
-SPLITS = ("train", "validation", "test", "unlabelled")
-"""The files a corpus can have, in the order they are read."""
-REVIEW = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()})
-GROUP = "split_group"
-"""A column a labelled split may have: reviews of one group are held out together, or not at all."""
-UNLABELLED = pa.schema({"id": pa.string(), "text": pa.string()})
+MAX_CORPUS_BYTES = 20 * 2**30
+"""Bytes of all texts together: a file of a few kilobytes may hold more rows than fit on any disk."""
+CORPUS_SPLITS = ("train", "validation", "test", "unlabelled")
+"""Files that a corpus can have, in the order they are read."""
+GROUP_COLUMN = "split_group"
+"""Optional column of a labelled split: reviews of one group are held out together, or not at all."""
+LABELLED_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()})
+UNLABELLED_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string()})
 
 
-class NormalForm:
-    """Writes a corpus batch by batch into a folder, one Parquet file per split; holds one batch at a time.
+class CanonicalWriter:
+    """Writer of a corpus in canonical form, batch by batch into a folder; it holds one batch at a time.
 
-    Use as a context manager. Equal batches in equal order give equal bytes.
+    Use it as a context manager. Equal batches in equal order give equal bytes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,20 +41,20 @@ class NormalForm:
         self._progress = tqdm(desc="reviews", unit="", disable=None)
 
     def add(self, split: str, rows: pa.RecordBatch) -> None:
-        """Append rows with the columns of `REVIEW` and the kept ones, or of `UNLABELLED`, to a split.
+        """Append rows to a split, with the columns of `LABELLED_SCHEMA` and kept ones, or of `UNLABELLED_SCHEMA`.
 
         Rows whose text is null or blank are left out and counted as `empty_text`.
 
         Raises:
-            PipelineError: a text is longer than any review, or holds NUL characters, as misread UTF-16 does; or the
-                corpus becomes too large.
+            PipelineError: a text is too long for a review, or holds NUL characters, as UTF-16 read as UTF-8 does; or
+                the corpus has become too large.
         """
-        _require_reviews(split, rows)
+        _require_plausible_texts(split, rows)
         self._rows += rows.num_rows
         self._bytes += rows["text"].nbytes
-        if self._rows > MAX_REVIEWS or self._bytes > MAX_BYTES:
-            limit = f"{MAX_REVIEWS:,} reviews or {MAX_BYTES // 2**30} GB of text"
-            raise PipelineError(f"the corpus has more than {limit}; give a part of it")
+        if self._rows > MAX_REVIEWS or self._bytes > MAX_CORPUS_BYTES:
+            limit = f"{MAX_REVIEWS:,} reviews or {MAX_CORPUS_BYTES // 2**30} GB of text"
+            raise PipelineError(f"the corpus has more than {limit}; use a part of it")
         written = rows.filter(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(rows["text"]), ""), False))
         self.count_left_out("empty_text", rows.num_rows - written.num_rows)
         if split not in self._writers:
@@ -72,11 +72,11 @@ class NormalForm:
             self.left_out[reason] += rows
 
     def sizes(self) -> dict[str, int]:
-        """The number of reviews of each split."""
-        return {split: self._labels[split].total() for split in SPLITS if split in self._labels}
+        """Return the number of reviews of each split."""
+        return {split: self._labels[split].total() for split in CORPUS_SPLITS if split in self._labels}
 
-    def check(self) -> None:
-        """Refuse a corpus nothing can be learnt from or measured on.
+    def require_usable(self) -> None:
+        """Refuse a corpus that a model cannot be trained on, or tested on.
 
         Raises:
             PipelineError: there is no training split, or a labelled split lacks one of the labels.
@@ -86,12 +86,12 @@ class NormalForm:
                 if not self._labels.get(split, Counter())[label]:
                     raise PipelineError(f"the corpus has no {name} review for its {split} split; correct the corpus")
 
-    def __enter__(self) -> "NormalForm":
+    def __enter__(self) -> "CanonicalWriter":
         """Start writing."""
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Finish the files."""
         self._progress.close()
@@ -99,9 +99,10 @@ class NormalForm:
             writer.close()
 
 
-def _require_reviews(split: str, rows: pa.RecordBatch) -> None:
+def _require_plausible_texts(split: str, rows: pa.RecordBatch) -> None:
+    longest = f"{MAX_REVIEW_BYTES // 2**20} MB"
     for wrong, problem in (
-        (pc.greater(pc.binary_length(rows["text"]), LONGEST), f"is longer than {LONGEST // 2**20} MB: split it"),
+        (pc.greater(pc.binary_length(rows["text"]), MAX_REVIEW_BYTES), f"is longer than {longest}: split it"),
         (pc.match_substring(rows["text"], "\0"), "holds a NUL character: save the file as UTF-8"),
     ):
         if pc.any(wrong).as_py():

@@ -1,60 +1,94 @@
-"""From any corpus of the configuration to the normal form."""
+"""Every kind of corpus that the configuration can name: its local files, and its way to the canonical form.
 
+A new kind of corpus is its schema in `pipeline/config/corpus.py`, a module beside this one, and a case in each function
+here that needs one.
+"""
+
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pipeline.config import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
-from pipeline.corpus.archive import add_archive
-from pipeline.corpus.canonical import NormalForm
+from pipeline.corpus.archive import add_archive, local_archive
+from pipeline.corpus.canonical import CanonicalWriter
 from pipeline.corpus.package import add_package
-from pipeline.corpus.user_files import add_files
-from pipeline.runtime import files
+from pipeline.corpus.user_files import add_files, files_by_split
+from pipeline.runtime.atomic import replace
+from pipeline.runtime.checksum import file_digest
+from pipeline.runtime.records import write_json
 
 log = logging.getLogger(__name__)
 
 
 def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = lambda: None) -> None:
-    """Fetch a corpus, check it, and write it to the folder `downloads` in the normal form, whole or not at all.
+    """Download or read a corpus, check it, and write it to a folder in canonical form, whole or not at all.
 
     The folder gets a Parquet file per split (`id, text: string`, `label: int8`, kept columns) and `corpus.json`.
 
     Args:
-        corpus: from the configuration.
+        corpus: section `corpus` of the configuration.
         downloads: the folder.
-        check: called before the folder takes its place; what it raises leaves everything as it was.
+        check: called before the folder takes its place; an exception it raises leaves everything as it was.
 
     Raises:
-        PipelineError: the corpus cannot be fetched or read, its checksum is wrong, or a label has no review.
+        PipelineError: the corpus cannot be downloaded or read, its checksum is wrong, or a label has no review.
     """
-    with files.replace(downloads) as folder:
+    with replace(downloads) as folder:
         folder.mkdir()
-        with NormalForm(folder) as normal_form:
+        with CanonicalWriter(folder) as writer:
             match corpus:
                 case PackageCorpus():
-                    add_package(corpus, normal_form)
+                    add_package(corpus, writer)
                 case ArchiveCorpus():
-                    add_archive(corpus, normal_form)
+                    add_archive(corpus, writer)
                 case FilesCorpus():
-                    add_files(corpus, normal_form)
-            normal_form.check()
-        sizes = normal_form.sizes()
+                    add_files(corpus, writer)
+            writer.require_usable()
+        config = corpus.model_dump(mode="json")
         description = {
             "name": corpus.name,
             "source": corpus.source,
             "licence": corpus.licence,
             "citation": corpus.citation,
-            "checksum": None if isinstance(corpus, FilesCorpus) else corpus.checksum,
-            "config": corpus.model_dump(mode="json"),
-            "splits": sizes,
-            "left_out": dict(sorted(normal_form.left_out.items())),
+            "checksum": config.get("checksum"),
+            "config": config,
+            "splits": writer.sizes(),
+            "left_out": dict(sorted(writer.left_out.items())),
         }
-        files.write_json(folder / "corpus.json", description)
+        write_json(folder / "corpus.json", description)
         check()
-    log.info("%s: %s", corpus.name, _listed(sizes))
-    if normal_form.left_out:
-        log.info("left out: %s", _listed(normal_form.left_out))
+    log.info("%s: %s", corpus.name, _format_counts(writer.sizes()))
+    if writer.left_out:
+        log.info("left out: %s", _format_counts(writer.left_out))
 
 
-def _listed(counts: Mapping[str, int]) -> str:
+def corpus_fingerprint(corpus: Corpus) -> str | None:
+    """Return one `sha256:…` over the contents of all local files that a corpus reads; None if it reads none.
+
+    DVC notices by it that a file was edited.
+
+    Raises:
+        PipelineError: a file is missing, or a URL is of a kind that cannot be read.
+    """
+    files = _local_files(corpus)
+    if not files:
+        return None
+    lines = [f"{part} {file_digest(path, 'sha256')}\n" for part, path in files.items()]
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _local_files(corpus: Corpus) -> dict[str, Path]:
+    """Return the user's files that a corpus reads, by their content: `archive`, or the name of a split."""
+    match corpus:
+        case ArchiveCorpus():
+            archive = local_archive(corpus)
+            return {} if archive is None else {"archive": archive}
+        case FilesCorpus():
+            return files_by_split(corpus)
+        case _:
+            return {}
+
+
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())

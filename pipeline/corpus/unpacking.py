@@ -1,4 +1,4 @@
-"""Compressed archives as a stream with bounds: a file of a few kilobytes may unpack to more than any memory or disk."""
+"""Compressed archives as bounded streams: a file of a few kilobytes may unpack to more than any memory or disk."""
 
 import bz2
 import gzip
@@ -11,56 +11,56 @@ from typing import BinaryIO, Protocol
 from pipeline.runtime.errors import PipelineError
 
 MAX_DICTIONARY = 128 * 2**20
-"""Bytes that decompressing .xz may take; `xz -9` asks for 65 MB, a file's header may ask for 4 GB."""
-CHUNK = 2**18
-REMEDY = "give another archive"
+"""Bytes of memory that decompressing .xz may take; `xz -9` needs 65 MB, but a file's header may ask for 4 GB."""
+UNPACKED_BYTES = 2**18
+"""Bytes decompressed at a time."""
+OTHER_ARCHIVE = "use another archive"
 
 
 class Readable(Protocol):
-    """Anything with bytes to read."""
+    """Anything that bytes can be read from."""
 
     def read(self, size: int, /) -> bytes:
-        """At most `size` bytes, at least one before the end."""
+        """Return at most `size` bytes, and at least one before the end."""
 
 
-class Stream:
-    """An archive's bytes, forward only, for tarfile. What is passed over is never held."""
+class ArchiveStream:
+    """Bytes of an archive for tarfile, forward only; skipped bytes are never held in memory."""
 
     def __init__(self, path: Path, source: Readable, max_total: int, max_held: int) -> None:
         self.held = 0
-        """Bytes that have been read, not passed over, since this was last set to 0."""
+        """Bytes read, not skipped, since this was last set to 0."""
         self._path, self._source = path, source
         self._max_total, self._max_held = max_total, max_held
         self._position = 0
 
     def tell(self) -> int:
-        """Bytes from the beginning."""
+        """Return the number of bytes from the beginning."""
         return self._position
 
     def seek(self, position: int) -> int:
-        """Pass over what lies before `position`.
+        """Skip the bytes before `position`.
 
         Raises:
-            ValueError: it has been passed already.
+            ValueError: the position lies behind.
             PipelineError: the archive is larger than allowed.
         """
         if position < self._position:
             raise ValueError("a header points backwards")
-        while self._position < position and self._advance(min(CHUNK, position - self._position)):
+        while self._position < position and self._advance(min(UNPACKED_BYTES, position - self._position)):
             pass
         return self._position
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes, fewer only at the end.
+        """Return exactly `size` bytes, fewer only at the end.
 
         Raises:
             PipelineError: a member or the archive is larger than allowed.
         """
         self.held += size
         if self.held > self._max_held:
-            raise PipelineError(
-                f"{self._path}: headers and text of a member take more than {self._max_held // 2**20} MB; {REMEDY}"
-            )
+            problem = f"headers and text of a member take more than {self._max_held // 2**20} MB"
+            raise PipelineError(f"{self._path}: {problem}; {OTHER_ARCHIVE}")
         parts = []
         while size and (part := self._advance(size)):
             parts.append(part)
@@ -71,18 +71,18 @@ class Stream:
         part = self._source.read(size)
         self._position += len(part)
         if self._position > self._max_total:
-            raise PipelineError(f"{self._path} unpacks to far more than a corpus of reviews; {REMEDY}")
+            raise PipelineError(f"{self._path} unpacks to far more than a corpus of reviews; {OTHER_ARCHIVE}")
         return part
 
 
 @contextmanager
-def unpacked(path: Path, max_total: int, max_held: int) -> Iterator[Stream]:
-    """Open an archive, compressed by gzip, bzip2, xz or not at all.
+def open_archive(path: Path, max_total: int, max_held: int) -> Iterator[ArchiveStream]:
+    """Open an archive, compressed with gzip, bzip2, xz or not at all.
 
     Args:
-        path: of the archive.
-        max_total: bytes it may unpack to.
-        max_held: bytes that may be read of it before `Stream.held` is set to 0.
+        path: path of the archive.
+        max_total: bytes that it may unpack to.
+        max_held: bytes that may be read before `ArchiveStream.held` is set to 0.
 
     Raises:
         PipelineError: decompressing alone would take too much memory.
@@ -98,7 +98,7 @@ def unpacked(path: Path, max_total: int, max_held: int) -> Iterator[Stream]:
         elif beginning.startswith((b"\xfd7zXZ\0", b"\x5d\0\0")):
             source = _Xz(file)
         try:
-            yield Stream(path, source, max_total, max_held)
+            yield ArchiveStream(path, source, max_total, max_held)
         except lzma.LZMAError as error:
             if "Memory usage limit" not in str(error):
                 raise
@@ -109,7 +109,7 @@ def unpacked(path: Path, max_total: int, max_held: int) -> Iterator[Stream]:
 
 
 class _Xz:
-    """`lzma.LZMAFile` with a limit on memory, which that does not have."""
+    """Reader like `lzma.LZMAFile`, with a limit on memory, which that lacks."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -118,15 +118,15 @@ class _Xz:
     def read(self, size: int) -> bytes:
         while True:
             if self._decompressor.eof:  # another stream may follow, after padding
-                following = (self._decompressor.unused_data or self._file.read(CHUNK)).lstrip(b"\0")
-                while not following and (following := self._file.read(CHUNK)):
+                following = (self._decompressor.unused_data or self._file.read(UNPACKED_BYTES)).lstrip(b"\0")
+                while not following and (following := self._file.read(UNPACKED_BYTES)):
                     following = following.lstrip(b"\0")
                 if not following:
                     return b""
                 self._decompressor = _decompressor()
                 part = self._decompressor.decompress(following, size)
             elif self._decompressor.needs_input:
-                if not (packed := self._file.read(CHUNK)):
+                if not (packed := self._file.read(UNPACKED_BYTES)):
                     raise EOFError("the compressed file is cut short")
                 part = self._decompressor.decompress(packed, size)
             else:

@@ -1,4 +1,4 @@
-"""The user's own files: any column names, any labels."""
+"""Corpora in the user's own files, with any column names and any labels."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,34 +7,46 @@ import pyarrow as pa
 
 from pipeline.config import FilesCorpus
 from pipeline.config.labels import LABELS
-from pipeline.corpus.canonical import GROUP, REVIEW, NormalForm
-from pipeline.corpus.local_files import local_files
+from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.errors import PipelineError, listed
-from pipeline.tables import readers
-from pipeline.tables.labels import canonical, label_reader
+from pipeline.runtime.named_files import existing_file
+from pipeline.tables.labels import label_reader, normalise_label
+from pipeline.tables.table_reader import table_batches, table_schema
 
-RESERVED = {*REVIEW.names, GROUP, "split", "probability"}
-"""Columns the pipeline writes itself, here or beside the predictions."""
+RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "probability"}
+"""Columns that the pipeline writes itself, here or beside the predictions."""
 VALUES_SHOWN = 20
-"""Different label values remembered for a message."""
+"""Different label values kept for a message."""
 
 
-def add_files(corpus: FilesCorpus, normal_form: NormalForm) -> None:
-    """Add the rows of the user's files with ids `<split>-<row>`, or `row-<row>` where one file is to be split.
-
-    Rows count from 1, without the header. A row is left out and counted when it has no label (`no_label`) or one that
-    neither rule names (`between_labels`).
+def files_by_split(corpus: FilesCorpus) -> dict[str, Path]:
+    """Return the file of each split that the corpus names; a single file, to be split later, is `train`.
 
     Raises:
-        PipelineError: a file, a column or a label rule does not fit, or a file has no row with one of the labels.
+        PipelineError: a file is missing.
+    """
+    if corpus.path is not None:
+        return {"train": existing_file("corpus.path", corpus.path)}
+    named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
+    return {split: existing_file(f"corpus.{split}", path) for split, path in named.items() if path is not None}
+
+
+def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
+    """Add the rows of the user's files with ids `<split>-<row>`, or `row-<row>` for a single file to be split later.
+
+    Rows count from 1, without the header. A row is left out and counted if it has no label (`no_label`) or one that is
+    neither negative nor positive (`between_labels`).
+
+    Raises:
+        PipelineError: a file, a column or `corpus.labels` does not fit, or a file has no row with one of the labels.
     """
     label_of = label_reader(corpus.labels)
-    _check_keep_columns(corpus.keep_columns)
-    sources = {split: (path, _columns(corpus, path)) for split, path in local_files(corpus).items()}
-    written = pa.schema([*REVIEW, *_kept(corpus, [columns for _, columns in sources.values()])])
+    _require_free_names(corpus.keep_columns)
+    sources = {split: (path, _columns(corpus, path)) for split, path in files_by_split(corpus).items()}
+    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, [columns for _, columns in sources.values()])])
     for split, (path, columns) in sources.items():
         row = 1
-        for batch, labels in _labelled(corpus, path, columns, label_of, normal_form):
+        for batch, labels in _labelled_batches(corpus, path, columns, label_of, writer):
             prefix = split if corpus.path is None else "row"
             ids = pa.array([f"{prefix}-{number}" for number in range(row, row + batch.num_rows)], pa.string())
             row += batch.num_rows
@@ -46,79 +58,74 @@ def add_files(corpus: FilesCorpus, normal_form: NormalForm) -> None:
                     f"corpus.keep_columns: {path}: a value does not fit the column's type in all files ({error}); "
                     "write them alike, or leave the column out"
                 ) from None
-            normal_form.add(split, rows.filter(labels.is_valid()))
+            writer.add(split, rows.filter(labels.is_valid()))
 
 
-def _labelled(
+def _labelled_batches(
     corpus: FilesCorpus,
     path: Path,
     columns: pa.Schema,
     label_of: Callable[[str], int | None],
-    normal_form: NormalForm,
+    writer: CanonicalWriter,
 ) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
-    """The batches of a file, each with its labels (int8, null where the row is to be left out)."""
-    seen: set[str] = set()
-    found: set[int | None] = set()
-    for batch in readers.batches(path, columns):
+    """Yield the batches of a file, each with its labels (int8; null for a row to leave out)."""
+    values_seen: set[str] = set()
+    labels_seen: set[int | None] = set()
+    for batch in table_batches(path, columns):
         try:
-            values = [canonical(value) for value in batch[corpus.label_column].to_pylist()]
-        except (
-            pa.ArrowException,
-            ValueError,
-            OverflowError,
-            LookupError,
-        ) as error:  # no such date
+            values = [normalise_label(value) for value in batch[corpus.label_column].to_pylist()]
+        except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:  # a date that Python cannot hold
             raise PipelineError(
                 f"corpus.label_column: {path}: a value of {corpus.label_column!r} cannot be read "
                 f"({str(error).splitlines()[0]}); write the labels as text"
             ) from None
         labels = [label_of(value) if value else None for value in values]
         no_label = values.count("")
-        normal_form.count_left_out("no_label", no_label)
-        normal_form.count_left_out("between_labels", labels.count(None) - no_label)
-        found.update(labels)
-        if len(seen) < VALUES_SHOWN:
-            seen.update(value for value in values if value)
+        writer.count_left_out("no_label", no_label)
+        writer.count_left_out("between_labels", labels.count(None) - no_label)
+        labels_seen.update(labels)
+        if len(values_seen) < VALUES_SHOWN:
+            values_seen.update(value for value in values if value)
         yield batch, pa.array(labels, pa.int8())
     for label, name in enumerate(LABELS):
-        if label not in found:
-            values_seen = ", ".join(repr(value[:30]) for value in sorted(seen)[:VALUES_SHOWN]) or "none at all"
+        if label not in labels_seen:
+            shown = ", ".join(repr(value[:30]) for value in sorted(values_seen)[:VALUES_SHOWN]) or "none at all"
             raise PipelineError(
                 f"corpus.labels.{name}: no row of {path} has such a label; the values of the column "
-                f"{corpus.label_column!r} are: {values_seen}"
+                f"{corpus.label_column!r} are: {shown}"
             )
 
 
-def _check_keep_columns(names: list[str]) -> None:
+def _require_free_names(names: list[str]) -> None:
     for name in names:
-        if name in RESERVED:
+        if name in RESERVED_COLUMNS:
             raise PipelineError(f"corpus.keep_columns: {name!r} is a column of the pipeline's own; rename yours")
         if names.count(name) > 1:
             raise PipelineError(f"corpus.keep_columns: {name!r} is named more than once; name it once")
 
 
 def _columns(corpus: FilesCorpus, path: Path) -> pa.Schema:
-    """The wanted columns of a file, with their types in it."""
-    there = readers.schema(path)
+    """Return the columns of a file that are read, with their types."""
+    schema = table_schema(path)
     keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns")
     keys |= {corpus.label_column: "corpus.label_column", corpus.text_column: "corpus.text_column"}
     for name, key in keys.items():
-        if name not in there.names:
-            raise PipelineError(f"{key}: {path} has no column {name!r}; its columns are {listed(there.names)}")
-    text = there.field(corpus.text_column).type
+        if name not in schema.names:
+            raise PipelineError(f"{key}: {path} has no column {name!r}; its columns are {listed(schema.names)}")
+    text = schema.field(corpus.text_column).type
     values = text.value_type if pa.types.is_dictionary(text) else text
     if values not in {pa.string(), pa.large_string(), pa.null()}:
         raise PipelineError(
-            f"corpus.text_column: {corpus.text_column!r} of {path} holds {text}, not text; name another"
+            f"corpus.text_column: {corpus.text_column!r} of {path} holds {text}, not text; name another column"
         )
-    return pa.schema([there.field(name) for name in keys])
+    return pa.schema([schema.field(name) for name in keys])
 
 
-def _kept(corpus: FilesCorpus, files: list[pa.Schema]) -> pa.Schema:
-    """The types of the kept columns that hold the values of all files."""
+def _kept_columns(corpus: FilesCorpus, files: list[pa.Schema]) -> pa.Schema:
+    """Return the kept columns, with types that hold the values of all files."""
     kept = [pa.schema([columns.field(name) for name in corpus.keep_columns]) for columns in files]
     try:
         return pa.unify_schemas(kept, promote_options="permissive")
     except pa.ArrowTypeError as error:
-        problem = f"the files differ in the type of a column ({error})"
+        problem = f"the type of a column differs between the files ({error})"
         raise PipelineError(f"corpus.keep_columns: {problem}; make them agree") from None

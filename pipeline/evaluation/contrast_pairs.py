@@ -19,9 +19,9 @@ from pipeline.evaluation.metrics import Metrics
 from pipeline.evaluation.predictions import Classifier, stream_texts
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import existing_file
-from pipeline.tables import readers
-from pipeline.tables.labels import canonical, label_reader
+from pipeline.runtime.named_files import existing_file
+from pipeline.tables.labels import label_reader, normalise_label
+from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.text.cleaning import clean
 
 MAX_CHARACTERS = 2**28
@@ -89,11 +89,11 @@ def judge_pairs(pairs: list[Pair], classifier: Classifier) -> tuple[Metrics, Col
 
 
 def _read(path: Path) -> list[Pair]:
-    there = readers.schema(path)
+    there = table_schema(path)
     if lacking := [name for name in COLUMNS if name not in there.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(COLUMNS)}")
     label_of = label_reader(SPELLINGS)
-    batches = readers.batches(path, pa.schema([there.field(name) for name in COLUMNS]))
+    batches = table_batches(path, pa.schema([there.field(name) for name in COLUMNS]))
     rows, characters = [], 0
     for row in (row for batch in batches for row in batch.to_pylist()):
         rows.append(row)
@@ -106,7 +106,7 @@ def _read(path: Path) -> list[Pair]:
 
 
 def _pair(row: dict[str, Any], place: str, label_of: Any) -> Pair:
-    labels = [label_of(canonical(row[name])) for name in ("original_label", "edited_label")]
+    labels = [label_of(normalise_label(row[name])) for name in ("original_label", "edited_label")]
     for name, label in zip(("original_label", "edited_label"), labels, strict=True):
         if label is None:
             raise PipelineError(f"{place}: {name} is {row[name]!r}; write positive or negative")

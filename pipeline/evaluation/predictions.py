@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.runtime.errors import PipelineError, translate_os_errors
-from pipeline.runtime.files import replace
-from pipeline.text.dataset import REMEDY, read_info
+from pipeline.runtime.atomic import replace
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables.parquet import open_parquet
+from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
 
 SCORED = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Of a labelled split's rows, what is relied on."""
@@ -69,7 +70,7 @@ def stream_texts(dataset: Path, split: str) -> Iterator[str]:
     Raises:
         PipelineError: the split is missing or damaged.
     """
-    with _opened(_rows(dataset, split), {"text": pa.string()}, REMEDY) as file:
+    with _opened(_rows(dataset, split), {"text": pa.string()}, DATASET_REMEDY) as file:
         for batch in file.iter_batches(columns=["text"]):
             yield from filter(None, batch["text"].to_pylist())
 
@@ -138,14 +139,14 @@ def read_predictions(path: Path, split: str) -> dict[str, float]:
 
 
 def _read(dataset: Path, split: str, *, further: bool) -> pa.Table:
-    path, reviews = _rows(dataset, split), read_info(dataset).splits.get(split, 0)
+    path, reviews = _rows(dataset, split), read_dataset_info(dataset).splits.get(split, 0)
     if not reviews:
         raise PipelineError(f"the {split} split in {dataset} is empty; give it reviews")
-    table = _read_table(path, SCORED, REMEDY, further=further)
+    table = _read_table(path, SCORED, DATASET_REMEDY, further=further)
     if table.num_rows != reviews:
-        raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {REMEDY}")
+        raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array([0, 1], pa.int8()))).as_py():
-        raise PipelineError(f"{path} is damaged: a label is neither 0 nor 1; {REMEDY}")
+        raise PipelineError(f"{path} is damaged: a label is neither 0 nor 1; {DATASET_REMEDY}")
     return table
 
 
@@ -165,16 +166,11 @@ def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, 
 
 @contextmanager
 def _opened(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file that has these columns; what is damaged beyond that is said where it is read."""
-    try:
-        with translate_os_errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
-            for name, kind in columns.items():
-                there = [field.type for field in file.schema_arrow if field.name == name]
-                if there != [kind]:
-                    held = " and ".join(map(str, there)) or "nothing"
-                    raise PipelineError(f"{path} is damaged: its column {name!r} holds {held}, not {kind}; {remedy}")
-            yield file
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; {remedy}") from None
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0]}); {remedy}") from None
+    """Open a Parquet file that has these columns."""
+    with open_parquet(path, remedy) as file:
+        for name, expected in columns.items():
+            types = [field.type for field in file.schema_arrow if field.name == name]
+            if types != [expected]:
+                held = " and ".join(map(str, types)) or "nothing"
+                raise PipelineError(f"{path} is damaged: its column {name!r} holds {held}, not {expected}; {remedy}")
+        yield file

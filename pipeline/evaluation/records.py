@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.runtime.files import Record
+from pipeline.runtime.records import Record
 
 Number = int | float
 

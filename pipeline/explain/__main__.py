@@ -15,7 +15,7 @@ from pipeline.explain.explainer import Explainer
 from pipeline.explain.page import write
 from pipeline.explain.terminal import as_text
 from pipeline.registry.model_lookup import add_model_option, model_folder
-from pipeline.runtime.files import followed
+from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.memory_allocator import set_up_allocator
 
 
@@ -33,7 +33,7 @@ def main() -> None:
         given = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
         found = explainer.explain(given.decode("utf-8", "replace"))
         if arguments.output:
-            write(followed(arguments.output), found)
+            write(follow_link(arguments.output), found)
         print(as_text(found, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
 
 

@@ -16,9 +16,10 @@ from pipeline.config import Config, Model, Section, TextConfig, require_same
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.build import Network, build_network, least_weights
 from pipeline.networks.weights import read_weights
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, first_problem, read_json, replace, write_json
+from pipeline.runtime.records import Record, first_problem, read_json, write_json
 from pipeline.text.vocabulary import Vocabulary
 
 FORMAT = 2

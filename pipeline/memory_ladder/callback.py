@@ -32,13 +32,12 @@ from pipeline.networks.build import fixed_length
 from pipeline.report.plot_tables import accuracy_by_length
 from pipeline.report.plots import write_panels
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_json
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import FOLDER_TAG, find_trials, latest_trials
 from pipeline.sweep.session import present_session
 from pipeline.sweep.trial_folders import trial_folder
-from pipeline.text.dataset import read_info as read_dataset_info
-from pipeline.text.dataset import read_split
+from pipeline.text.dataset import read_dataset_info, read_split
 from pipeline.text.vocabulary import Encoder
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect

@@ -6,9 +6,9 @@ from typing import Any
 
 from pipeline.config import MemoryLadderConfig
 from pipeline.evaluation.records import LadderRecord
-from pipeline.runtime.files import read_json
 from pipeline.runtime.paths import project_root
-from pipeline.text.dataset import read_info
+from pipeline.runtime.records import read_json
+from pipeline.text.dataset import read_dataset_info
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def read_ladder(config: MemoryLadderConfig, dataset: Path) -> dict[str, Any] | N
         return None
     path = project_root() / config.path
     ladder = read_json(path, LadderRecord, "run `dvc repro`, which looks whether it is there")
-    if ladder.dataset != read_info(dataset).digest:
+    if ladder.dataset != read_dataset_info(dataset).digest:
         logger.info("%s is of another dataset, and not in the report: docs/memory.md says how to measure anew", path)
         return None
     return ladder.model_dump()

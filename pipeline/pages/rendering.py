@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.runtime.files import write_text
+from pipeline.runtime.atomic import write_text
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("pipeline.pages", "."),

@@ -1,9 +1,9 @@
-"""Tell whether reviews are positive.
+"""Predict whether reviews are positive.
 
-Takes texts as arguments, or with none (or -) one a line from standard input, and prints for each its label, the
-calibrated probability that it is positive, and the text. With --input it takes a file (.csv, .tsv, .jsonl, .parquet, or
-.txt with a text a line; all but .parquet also with .gz) and writes the same rows in the same format with the columns
-`label` and `probability` added. The model is the pipeline's own, artifacts/model.
+Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
+the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl,
+.parquet, or .txt with one text per line; all but .parquet also with .gz) and writes the same rows in the same format,
+with the columns `label` and `probability` added. The default model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv
@@ -23,12 +23,13 @@ from tqdm import tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
-from pipeline.predict.answering import annotate, check, file_format, write
+from pipeline.predict.answering import answer_file, check_paths, file_format, write_lines
 from pipeline.registry.model_lookup import add_model_option
+from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import followed
 from pipeline.runtime.memory_allocator import set_up_allocator
-from pipeline.tables.text_answers import PLAIN, lines_of, plain_lines
+from pipeline.tables.lines import read_lines
+from pipeline.tables.text_answers import PLAIN, plain_lines
 
 
 def main(
@@ -39,19 +40,19 @@ def main(
     model: Path | str,
     threshold: float | None,
 ) -> None:
-    """Answer texts, or the rows of a file; the arguments are those of the command."""
+    """Answer texts, or the rows of a file; the arguments are those of the command line."""
     if texts and source:
-        raise PipelineError("texts and --input are given; leave one of them out")
+        raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
-        raise PipelineError(f"--threshold {threshold}: not a probability; give a number from 0 to 1")
+        raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
     if column is not None and (source is None or file_format(source) == PLAIN):
         raise PipelineError(f"--column {column}: lines have no columns; leave it out, or give a table with --input")
-    check(source, output)
-    output = output and followed(output)
+    check_paths(source, output)
+    output = output and follow_link(output)
     column = column or "text"
     predictor = load(model)
     predictor.threshold = predictor.threshold if threshold is None else threshold
-    hidden = True if output is None and sys.stdout.isatty() else None  # None: shown on a terminal
+    hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
     with tqdm(unit=" texts", disable=hidden) as progress:
 
@@ -61,22 +62,24 @@ def main(
                 yield answered
 
         if source is not None:
-            annotate(source, output, sys.stdout.buffer, column, answer)
+            answer_file(source, output, sys.stdout.buffer, column, answer)
         else:
-            given = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
-            lines = lines_of(sys.stdin.buffer.readline) if texts in ([], ["-"]) else given
-            write(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
+            arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
+            lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
+            write_lines(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
-    parser.add_argument("texts", nargs="*", metavar="TEXT", help="a review; none or - reads lines from standard input")
-    parser.add_argument("--input", type=Path, metavar="FILE", help="a file of reviews")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write; by default to standard output")
-    parser.add_argument("--column", help="of the file, with the texts (default: text)")
+    parser.add_argument(
+        "texts", nargs="*", metavar="TEXT", help="a review; without any, or with -, lines are read from standard input"
+    )
+    parser.add_argument("--input", type=Path, metavar="FILE", help="file of reviews")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="file to write (default: standard output)")
+    parser.add_argument("--column", help="column of the file with the texts (default: text)")
     add_model_option(parser)
     parser.add_argument(
-        "--threshold", type=float, help="smallest probability called positive (default: the model's own)"
+        "--threshold", type=float, help="smallest probability that counts as positive (default: the model's own)"
     )
     arguments = parser.parse_args()
     with tidy_exit():

@@ -1,15 +1,17 @@
-"""From a file of texts to the same file with an answer to each: streamed, whole or not at all."""
+"""Predictions for a file of texts: a copy with an answer to each row, streamed, and written whole or not at all."""
 
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace
-from pipeline.tables.text_answers import LINE_FORMATS, PLAIN, Answer, lines_of
+from pipeline.tables.lines import read_lines
+from pipeline.tables.parquet_answers import answer_parquet
+from pipeline.tables.text_answers import LINE_FORMATS, PLAIN, AnswerRows
 
 PARQUET = ".parquet"
 GZIP = ".gz"
@@ -17,10 +19,10 @@ ENDINGS = f"{', '.join(LINE_FORMATS)} (each also with {GZIP}) or {PARQUET}"
 
 
 def file_format(path: Path) -> str:
-    """The ending that says what is in a file, without `.gz`.
+    """Return the ending that tells a file's format, without `.gz`.
 
     Raises:
-        PipelineError: it is unknown.
+        PipelineError: the ending is unknown.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [PARQUET]:
@@ -33,12 +35,12 @@ def file_format(path: Path) -> str:
     return ending
 
 
-def check(source: Path | None, output: Path | None) -> None:
-    """Check, before any work, that the answers can be written where they are to go.
+def check_paths(source: Path | None, output: Path | None) -> None:
+    """Check, before any work, that the input can be read and the answers can be written.
 
     Args:
-        source: the file of texts; None for plain lines from elsewhere.
-        output: where to; None for standard output.
+        source: file of texts; None for plain lines from elsewhere.
+        output: file to write; None for standard output.
 
     Raises:
         PipelineError: a file is missing, an ending does not fit, or the output would replace what it should not.
@@ -51,33 +53,31 @@ def check(source: Path | None, output: Path | None) -> None:
             raise PipelineError("a Parquet file cannot be written to standard output; name a file with --output")
         return
     if file_format(output) != ending:
-        raise PipelineError(f"--output {output}: the input's format is kept; let the name end in {ending}")
+        raise PipelineError(f"--output {output}: the format of the input is kept; use a name that ends in {ending}")
     if not output.parent.is_dir():
-        raise PipelineError(f"--output {output}: the folder {output.parent} does not exist; make it first")
+        raise PipelineError(f"--output {output}: the folder {output.parent} does not exist; create it first")
     if output.is_dir():
-        raise PipelineError(f"--output {output}: there is a folder of this name; name a file")
+        raise PipelineError(f"--output {output} is a folder; name a file")
     if source is not None and output.exists() and output.samefile(source):
-        raise PipelineError(f"--output {output}: that is the input; name another file")
+        raise PipelineError(f"--output {output} is the input; name another file")
 
 
-def annotate(source: Path, output: Path | None, stdout: BinaryIO, column: str, answer: Answer[Any]) -> None:
-    """Write the rows of a file with `label` and `probability` added; `check` has been passed.
+def answer_file(source: Path, output: Path | None, stdout: BinaryIO, column: str, answer: AnswerRows) -> None:
+    """Write the rows of a file with `label` and `probability` added; the paths have passed `check_paths`.
 
     Raises:
-        PipelineError: a row cannot be read or does not fit; the line names it.
+        PipelineError: a row cannot be read or does not fit; the message names it.
     """
     if output is not None and file_format(source) == PARQUET:
-        from pipeline.tables import parquet_answers
-
         with replace(output) as temporary:
-            parquet_answers.annotate(source, temporary, column, answer)
+            answer_parquet(source, temporary, column, answer)
         return
-    with _lines(source) as lines:
-        write(LINE_FORMATS[file_format(source)](lines, str(source), column, answer), output, stdout)
+    with _open_lines(source) as lines:
+        write_lines(LINE_FORMATS[file_format(source)](lines, str(source), column, answer), output, stdout)
 
 
-def write(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
-    """Write lines to a file, or to standard output."""
+def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
+    """Write lines to a file, or to standard output if it is None."""
     encoded = (line.encode() for line in lines)
     if output is None:
         stdout.writelines(encoded)
@@ -85,7 +85,7 @@ def write(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
         return
     with replace(output) as temporary, temporary.open("wb") as file:
         if output.suffix.lower() == GZIP:
-            # neither name nor time: equal answers give equal bytes
+            # without name and time, so that equal answers give equal bytes
             with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
                 compressed.writelines(encoded)
         else:
@@ -93,9 +93,9 @@ def write(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
 
 
 @contextmanager
-def _lines(path: Path) -> Iterator[Iterable[bytes]]:
+def _open_lines(path: Path) -> Iterator[Iterable[bytes]]:
     try:
         with gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb") as file:
-            yield lines_of(file.readline)
+            yield read_lines(file.readline)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise PipelineError(f"{path} is damaged ({error}); fetch it again") from None
+        raise PipelineError(f"{path} is damaged ({error}); download or make it again") from None

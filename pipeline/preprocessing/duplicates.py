@@ -1,4 +1,4 @@
-"""Reviews that occur more than once, and which of them stay."""
+"""Duplicate reviews: found by hashes, and dropped."""
 
 import hashlib
 import re
@@ -10,19 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 PRECEDENCE = ("test", "validation", "train", "unlabelled")
-"""In the order in which a repeated review is kept: what judges a model is never touched, what trains it yields."""
+"""Splits in the order in which they keep a duplicate: those that judge a model come before those that train it."""
 
-UNLABELLED = -1
+NO_LABEL = -1
+"""Label of unlabelled reviews."""
 
 _NO_LETTER = re.compile(r"[\W_]+")
 _NO_ASCII_LETTER = bytes(code for code in range(128) if not chr(code).isalnum())
-"""The ASCII characters among them: `bytes.translate` deletes these many times faster."""
+"""ASCII characters that `_NO_LETTER` matches: `bytes.translate` deletes them many times faster."""
 
 
 def near_key(text: str) -> int:
-    """64-bit hash that two texts share if they differ only in case, punctuation and spacing.
+    """Return a 64-bit hash that texts share if they differ only in case, punctuation and spacing.
 
-    A text without any letter or digit has the key of its exact characters.
+    A text without a letter or digit is hashed as it is.
     """
     letters = _encode(text.casefold()).translate(None, _NO_ASCII_LETTER)
     if not letters.isascii():
@@ -31,17 +32,17 @@ def near_key(text: str) -> int:
 
 
 def exact_key(text: str) -> int:
-    """32-bit checksum of the text as it is; compared only among texts of one `near_key`."""
+    """Return a 32-bit checksum of a text as it is; it is compared only among texts of one `near_key`."""
     return zlib.crc32(_encode(text))
 
 
 def group_key(group: str) -> int:
-    """64-bit hash of a group's name."""
+    """Return a 64-bit hash of a group's name."""
     return _hash(_encode(group))
 
 
 def _encode(text: str) -> bytes:
-    # surrogates cannot be encoded otherwise, and a hash need not be decoded
+    # lone surrogates can be encoded only so; a hash is never decoded
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -50,43 +51,46 @@ def _hash(data: bytes) -> int:
 
 
 @dataclass
-class Keys:
-    """What is remembered of each review while duplicates are sought: 14 bytes, 22 where the corpus knows groups."""
+class ReviewKeys:
+    """Hashes, label and split of each review, to find duplicates by: 14 bytes a review, 22 if the corpus has groups."""
 
     near: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     group: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
-    """Equal for reviews that are held out together; where the corpus knows no groups, `near` itself."""
+    """Key that reviews share if they are held out together; `near` itself if the corpus has no groups."""
     exact: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     label: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     split: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
     """Index into `PRECEDENCE`."""
 
 
-def find_duplicates(keys: Keys) -> tuple[NDArray[np.bool_], dict[str, Any]]:
-    """Which reviews to keep [n], and a report.
+def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+    """Find the reviews that share a `near_key`, and decide which of them to keep.
 
-    Of reviews that share a `near_key` all those of the test split stay; where there are none, the first of the first
-    split in the order of `PRECEDENCE`. The report counts repeats (every review of a group but the first in that order),
-    within one split and across two, exact and near-exact ones; what was dropped of each split; and the groups whose
-    members bear both labels.
+    Of such a group all reviews of the test split are kept; if there are none, the first review of the first split in
+    the order of `PRECEDENCE`.
+
+    Returns:
+        True for each review to keep [n]; and a report. It counts repeats (all reviews of a group but the first in that
+        order), exact and near-exact ones, within a split and across two; reviews dropped from each split; and groups
+        whose members have both labels.
     """
     order = np.lexsort((keys.split, keys.near))  # stable: within a split the earlier review comes first
     near = keys.near[order]
-    again = np.zeros(len(order), dtype=np.bool_)
-    again[1:] = near[1:] == near[:-1]
+    is_repeat = np.zeros(len(order), dtype=np.bool_)
+    is_repeat[1:] = near[1:] == near[:-1]
     del near
     place = np.arange(len(order), dtype=np.int32)
-    place[again] = 0
-    np.maximum.accumulate(place, out=place)  # where in `order` the first of each group is
-    leader, repeat = order[place[again]], order[again]
+    place[is_repeat] = 0
+    np.maximum.accumulate(place, out=place)  # index in `order` of the first review of each group
+    leader, repeat = order[place[is_repeat]], order[is_repeat]
     del order, place
 
     dropped = repeat[keys.split[repeat] != PRECEDENCE.index("test")]
     keep = np.ones(len(keys.split), dtype=np.bool_)
     keep[dropped] = False
 
-    # one bit for each label seen in a group, gathered in its first review; unlabelled reviews set none
-    bits = np.where(keys.label == UNLABELLED, 0, 1 << np.maximum(keys.label, 0)).astype(np.int8)
+    # one bit for each label that occurs in a group, collected at its first review; unlabelled reviews set none
+    bits = np.where(keys.label == NO_LABEL, 0, 1 << np.maximum(keys.label, 0)).astype(np.int8)
     np.bitwise_or.at(bits, leader, bits[repeat])
     exact = keys.exact[repeat] == keys.exact[leader]
     pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)

@@ -1,7 +1,7 @@
-"""From a corpus in normal form to the encoded dataset, in one tokenising pass.
+"""Encoding: from a corpus in canonical form to the dataset of token ids, in one tokenising pass.
 
-The vocabulary is known only when all training reviews have been read, so words first get provisional ids in the order
-of their appearance; these are translated when the vocabulary stands.
+The vocabulary is complete only when all training reviews have been read. So words first get provisional ids in the
+order of their appearance, which are translated at the end.
 """
 
 import hashlib
@@ -27,48 +27,49 @@ from pipeline.text.dataset import SplitWriter
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary, truncate
 
-Reviews = Iterable[tuple[str, pa.RecordBatch]]
-"""Names of splits and rows of each (id, text, label, kept columns)."""
-PERCENTILES = (5, 25, 50, 75, 95, 100)
+RowsBySplit = Iterable[tuple[str, pa.RecordBatch]]
+"""Names of splits, each with rows of it (id, text, label, kept columns)."""
+LENGTH_PERCENTILES = (5, 25, 50, 75, 95, 100)
 
 
 @dataclass
 class TokenizedReviews:
-    """Reviews of one split."""
+    """Tokenised reviews of one split."""
 
     split: str
     rows: pa.RecordBatch
     ids: NDArray[np.int32]
-    """Index into the batch's `words` for each token that is kept, review after review."""
+    """Index into the batch's `words` of each token that is kept, review after review [tokens]."""
     lengths: NDArray[np.int32]
+    """Tokens kept of each review [reviews]."""
     full_lengths: NDArray[np.int32]
-    """Tokens of each review before it is cut."""
+    """Tokens of each review before truncation [reviews]."""
 
 
 @dataclass
 class TokenizedBatch:
-    """Reviews whose ids hold within the batch."""
+    """Tokenised reviews, with token ids that hold within the batch."""
 
     words: pa.StringArray
     counts: NDArray[np.int64]
-    """How often each word occurs in training reviews, before they are cut."""
+    """Occurrences of each word in training reviews, before truncation [words]."""
     parts: list[TokenizedReviews]
 
 
 def encode_corpus(
-    folder: Path, config: TextConfig, reviews: Iterable[Reviews], mapping: OrderedMap
+    folder: Path, config: TextConfig, reviews: Iterable[RowsBySplit], mapping: OrderedMap
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
-    """Tokenise reviews, build the vocabulary from those of the train split; write it and all splits into `folder`.
+    """Tokenise reviews, build the vocabulary from the training split, and write it and all splits into `folder`.
 
     Args:
         folder: an empty folder.
         config: tokenizer, vocabulary and length limits.
-        reviews: a thousand or so at a time, read where they are tokenised.
-        mapping: `map`, or that of a `worker_pool`.
+        reviews: batches of about a thousand reviews, which the worker that tokenises them also reads.
+        mapping: `map`, or the map of a `worker_pool`.
 
     Returns:
-        the vocabulary; a summary of each split (reviews, label balance, length in tokens, how many were cut, share of
-        unknown words); a digest of vocabulary and arrays.
+        the vocabulary; a summary of each split (reviews, label balance, lengths in tokens, number of truncated reviews,
+        share of unknown words); and a digest of vocabulary and arrays.
     """
     ids = defaultdict[str, int](count().__next__)
     counts = array("q")
@@ -101,15 +102,15 @@ def encode_corpus(
             size = lengths[split].total()
             summaries[split] = {
                 "reviews": size,
-                **({} if split == "unlabelled" else _balance(positive[split], size)),
-                "tokens": _percentiles(lengths[split]),
+                **({} if split == "unlabelled" else _label_balance(positive[split], size)),
+                "tokens": _length_percentiles(lengths[split]),
                 "cut": cut[split],
                 "unknown_word_share": round(unknown_share, 5),
             }
     return vocabulary, summaries, digest.hexdigest()
 
 
-def tokenize_batch(reviews: Reviews, config: TextConfig) -> TokenizedBatch:
+def tokenize_batch(reviews: RowsBySplit, config: TextConfig) -> TokenizedBatch:
     """Clean and tokenise reviews."""
     splits = list(reviews)
     texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in splits]
@@ -136,13 +137,15 @@ def tokenize_batch(reviews: Reviews, config: TextConfig) -> TokenizedBatch:
     return TokenizedBatch(words.dictionary, counts, parts)
 
 
-def _percentiles(lengths: Counter[int]) -> dict[str, int]:
+def _length_percentiles(lengths: Counter[int]) -> dict[str, int]:
     values, counts = zip(*sorted(lengths.items()), strict=True)
     ends = np.cumsum(counts)
-    ranks = np.ceil((ends[-1] - 1) * (np.array(PERCENTILES) / 100))  # from 0; between two reviews the longer counts
-    found = np.searchsorted(ends, ranks, side="right")
-    return {f"p{p}": values[index] for p, index in zip(PERCENTILES, found, strict=True)}
+    ranks = np.ceil(
+        (ends[-1] - 1) * (np.array(LENGTH_PERCENTILES) / 100)
+    )  # from 0; between two reviews, the longer one
+    indices = np.searchsorted(ends, ranks, side="right")
+    return {f"p{p}": values[index] for p, index in zip(LENGTH_PERCENTILES, indices, strict=True)}
 
 
-def _balance(positive: int, reviews: int) -> dict[str, float]:
+def _label_balance(positive: int, reviews: int) -> dict[str, float]:
     return {"positive": positive, "positive_share": round(positive / reviews, 4)}

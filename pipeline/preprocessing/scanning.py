@@ -1,4 +1,4 @@
-"""One pass over a corpus that remembers of each review just enough to split it and to find its duplicates."""
+"""Scan: one pass over a corpus that keeps of each review just enough to split it and to find its duplicates."""
 
 from pathlib import Path
 
@@ -6,21 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.corpus.canonical import GROUP
-from pipeline.preprocessing.duplicates import PRECEDENCE, UNLABELLED, Keys, exact_key, group_key, near_key
-from pipeline.preprocessing.reading import RowGroup, count_rows, has_groups, row_groups
+from pipeline.corpus.canonical import GROUP_COLUMN
+from pipeline.preprocessing.canonical_reader import RowGroup, count_rows, has_groups, row_groups
+from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys, exact_key, group_key, near_key
 from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean
 
 
-def scan(data: Path, mapping: OrderedMap) -> Keys:
-    """The `Keys` of all reviews in the order of `row_groups`, each in the split of its file.
+def scan(data: Path, mapping: OrderedMap) -> ReviewKeys:
+    """Return the keys of all reviews in the order of `row_groups`, each with the split of its file.
 
-    `mapping` spreads the work: `map`, or that of a `worker_pool`.
+    Args:
+        data: folder of a corpus in canonical form.
+        mapping: `map`, or the map of a `worker_pool`.
     """
     total = count_rows(data)
     near = np.empty(total, np.uint64)
-    keys = Keys(
+    keys = ReviewKeys(
         near=near,
         group=np.empty(total, np.uint64) if has_groups(data) else near,
         exact=np.empty(total, np.uint32),
@@ -45,8 +47,8 @@ def _scan_group(
     texts = [clean(text) for text in batch.column("text").to_pylist()]
     near = np.array([near_key(text) for text in texts], dtype=np.uint64)
     group = near
-    if GROUP in batch.schema.names:
-        group = np.array([group_key(name) for name in batch.column(GROUP).to_pylist()], dtype=np.uint64)
+    if GROUP_COLUMN in batch.schema.names:
+        group = np.array([group_key(name) for name in batch.column(GROUP_COLUMN).to_pylist()], dtype=np.uint64)
     exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
-    label = UNLABELLED if rows.name == "unlabelled" else batch.column("label").to_numpy()
-    return near, group, exact, label, PRECEDENCE.index(rows.name)
+    label = NO_LABEL if rows.split == "unlabelled" else batch.column("label").to_numpy()
+    return near, group, exact, label, PRECEDENCE.index(rows.split)

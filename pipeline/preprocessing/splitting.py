@@ -1,4 +1,4 @@
-"""Held-out parts for a corpus that does not bring its own."""
+"""Held-out splits: drawn from the training reviews of a corpus that does not bring its own."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,50 +10,49 @@ from pyarrow import RecordBatch
 
 from pipeline.config import SplitConfig
 from pipeline.config.labels import LABELS
-from pipeline.preprocessing.duplicates import PRECEDENCE, Keys
-from pipeline.preprocessing.reading import RowGroup
+from pipeline.preprocessing.canonical_reader import RowGroup
+from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 
-def hold_out(keys: Keys, config: SplitConfig) -> None:
-    """Move reviews of the train split to the splits that have none, in `keys.split`.
+def hold_out(keys: ReviewKeys, config: SplitConfig) -> None:
+    """Move reviews of the training split to the test and validation splits if these have none, in `keys.split`.
 
-    Within each label the reviews are ranked by a seeded hash of their group, or of their `near_key` where the corpus
-    has no groups; the lowest go to test, the next to validation. So the parts are stratified, do not depend on the
-    order of the rows, and groups, or duplicates, stay together.
+    Within each label, reviews are ranked by a seeded hash of their group, or of their `near_key` if the corpus has no
+    groups; the lowest go to test, the next to validation. So the splits are stratified and do not depend on the order
+    of the rows, and groups, or duplicates, stay together.
 
     Raises:
-        PipelineError: a part would hold no review of a label.
+        PipelineError: a split would hold no review of a label.
     """
-    given = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
+    brought = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
     train = keys.split == PRECEDENCE.index("train")
     for label, name in enumerate(LABELS):
         rows = np.flatnonzero(train & (keys.label == label))
         rank = _mix(keys.group[rows], config.seed)
         order = np.argsort(rank, kind="stable")
-        taken = 0
-        for part, fraction in (("test", config.test), ("validation", config.validation)):
-            if part in given:
+        start = 0
+        for split, fraction in (("test", config.test), ("validation", config.validation)):
+            if split in brought:
                 continue
-            end = taken + round(fraction * len(rows))
-            if end == taken:
-                raise PipelineError(
-                    f"split.{part}: {fraction} of {len(rows)} {name} training reviews is none; raise it, or add reviews"
-                )
-            # cut between two hashes, not between two reviews: a group, or duplicates, share a hash
+            end = start + round(fraction * len(rows))
+            if end == start:
+                problem = f"{fraction} of {len(rows)} {name} training reviews is none"
+                raise PipelineError(f"split.{split}: {problem}; raise it, or add reviews")
+            # cut between two hashes, because a group, or duplicates, share one
             while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
                 end += 1
-            keys.split[rows[order[taken:end]]] = PRECEDENCE.index(part)
-            taken = end
-        if taken >= len(rows):
+            keys.split[rows[order[start:end]]] = PRECEDENCE.index(split)
+            start = end
+        if start >= len(rows):
             raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
 
 
-def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
-    """Refuse a corpus of which too little is left to train on or to judge by.
+def require_both_labels(keys: ReviewKeys, keep: NDArray[np.bool_]) -> None:
+    """Refuse a corpus of which too little is left once duplicates are dropped.
 
     Raises:
-        PipelineError: without its duplicates a split holds no review of a label.
+        PipelineError: a split holds no review of a label any more.
     """
     for split in ("train", "validation", "test"):
         members = keys.split == PRECEDENCE.index(split)
@@ -67,23 +66,23 @@ def require_both_labels(keys: Keys, keep: NDArray[np.bool_]) -> None:
 
 @dataclass(frozen=True)
 class Selection:
-    """The reviews of a group that stay, and their splits; iterating reads them."""
+    """Reviews of a row group that are kept, with their splits; iterating reads them."""
 
     group: RowGroup
     split: NDArray[np.int8]
     """Index into `PRECEDENCE` of each review's split [n]."""
     keep: NDArray[np.bool_]
-    """Whether it stays [n]."""
+    """True for each review that is kept [n]."""
 
     def __iter__(self) -> Iterator[tuple[str, RecordBatch]]:
-        """Each split and its rows."""
+        """Yield each split and its rows."""
         rows = self.group.read()
         for index in np.unique(self.split[self.keep]):
             yield PRECEDENCE[index], rows.filter(pa.array((self.split == index) & self.keep))
 
 
 def select(groups: Iterable[RowGroup], split: NDArray[np.int8], keep: NDArray[np.bool_]) -> Iterator[Selection]:
-    """Give each group its part of `split` and `keep`, which are over all reviews, in order."""
+    """Pair each row group with its part of `split` and `keep`, which hold all reviews in order [n]."""
     start = 0
     for group in groups:
         rows = slice(start, start + group.rows)

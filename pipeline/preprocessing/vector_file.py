@@ -1,7 +1,7 @@
 """Word vectors in the usual text format: a word and its numbers on each line, separated by spaces.
 
-Such are the files of GloVe, and of word2vec and fastText, whose first line says how many words of how many numbers
-follow. A word may hold spaces itself, as a few of glove.840B do.
+This is the format of GloVe, and of word2vec and fastText, whose first line states the number of words and of numbers
+for each. A word may hold spaces itself, as a few in glove.840B do.
 """
 
 import gzip
@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 
-LONGEST_LINE = 2**20
-"""Bytes: 40,000 numbers of 25 characters. A small compressed file may hold a line that fits into no memory."""
-FORMAT = "each line is a word and its numbers, separated by spaces, in UTF-8"
+MAX_VECTOR_LINE = 2**20
+"""Bytes of a line: 40,000 numbers of 25 characters. A small compressed file may hold one that fits into no memory."""
+VECTOR_FORMAT = "each line is a word and its numbers, separated by spaces, in UTF-8"
 
 
 class _Entry(NamedTuple):
@@ -28,30 +28,34 @@ class _Entry(NamedTuple):
     numbers: list[bytes]
 
 
-def dimension(path: Path) -> int:
-    """How many numbers a word has, by the first one. Raises `PipelineError` if there is none or its line is wrong."""
+def file_dimension(path: Path) -> int:
+    """Return the number of numbers of the first word.
+
+    Raises:
+        PipelineError: the file is empty or damaged, or the line is wrong.
+    """
     first = next(_entries(path), None)
     if first is None:
-        raise PipelineError(f"{path} holds no word vectors; {FORMAT}")
+        raise PipelineError(f"{path} holds no word vectors; {VECTOR_FORMAT}")
     return len(_vector(path, first))
 
 
-def find(path: Path, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float32]]:
+def find_in_file(path: Path, words: Set[str]) -> tuple[dict[str, int], NDArray[np.float32]]:
     """Read a file, which may be gzipped, line by line, and keep the vectors of the given words.
 
     Returns:
         the row of each word found, and the vectors [rows, dimension].
 
     Raises:
-        PipelineError: the file is empty or damaged, or a line is wrong; names it.
+        PipelineError: the file is empty or damaged, or a line is wrong; the message names it.
     """
     rows: dict[str, int] = {}
-    vectors = [np.empty((0, dimension(path)), np.float32)]
+    vectors = [np.empty((0, file_dimension(path)), np.float32)]
     for entry in tqdm(_entries(path), desc=path.name, unit=" vectors", disable=None):
         if entry.word not in words:
             continue
         if entry.word in rows:
-            raise _wrong(path, entry.line, f"the word {entry.word!r} was there before; remove one of the two")
+            raise _wrong_line(path, entry.line, f"the word {entry.word!r} occurred before; remove one of the two")
         rows[entry.word] = len(rows)
         vectors.append(_vector(path, entry)[None])
     return rows, np.concatenate(vectors)
@@ -61,9 +65,9 @@ def _entries(path: Path) -> Iterator[_Entry]:
     size = 0
     try:
         with translate_os_errors(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(iter(partial(file.readline, LONGEST_LINE + 1), b""), 1):
-                if len(line) > LONGEST_LINE:
-                    raise _wrong(path, number, f"longer than {LONGEST_LINE // 2**20} MB; {FORMAT}")
+            for number, line in enumerate(iter(partial(file.readline, MAX_VECTOR_LINE + 1), b""), 1):
+                if len(line) > MAX_VECTOR_LINE:
+                    raise _wrong_line(path, number, f"longer than {MAX_VECTOR_LINE // 2**20} MB; {VECTOR_FORMAT}")
                 fields = line.split()
                 if number == 1 and len(fields) == 2 and all(field.isdigit() and len(field) < 10 for field in fields):
                     size = int(fields[1])
@@ -71,17 +75,19 @@ def _entries(path: Path) -> Iterator[_Entry]:
                     size = size or len(fields) - 1
                     yield _entry(path, number, fields, size)
     except (OSError, EOFError, zlib.error) as error:
-        raise PipelineError(f"{path} cannot be read ({error}); get it again") from None
+        raise PipelineError(f"{path} cannot be read ({error}); download it again") from None
 
 
 def _entry(path: Path, line: int, fields: list[bytes], size: int) -> _Entry:
     surplus = len(fields) - 1 - size
     if not size or surplus < 0 or (surplus and _is_number(fields[surplus])):
-        raise _wrong(path, line, f"{len(fields) - 1} numbers after the word instead of {size or 'some'}; {FORMAT}")
+        raise _wrong_line(
+            path, line, f"{len(fields) - 1} numbers after the word instead of {size or 'some'}; {VECTOR_FORMAT}"
+        )
     try:
         return _Entry(line, b" ".join(fields[: surplus + 1]).decode(), fields[surplus + 1 :])
     except UnicodeDecodeError:
-        raise _wrong(path, line, f"the word is not UTF-8; {FORMAT}") from None
+        raise _wrong_line(path, line, f"the word is not UTF-8; {VECTOR_FORMAT}") from None
 
 
 def _vector(path: Path, entry: _Entry) -> NDArray[np.float32]:
@@ -90,9 +96,11 @@ def _vector(path: Path, entry: _Entry) -> NDArray[np.float32]:
             vector = np.array(entry.numbers, np.float32)
     except ValueError:
         culprit = next(field for field in entry.numbers if not _is_number(field))
-        raise _wrong(path, entry.line, f"{culprit.decode(errors='replace')!r} is not a number; {FORMAT}") from None
+        raise _wrong_line(
+            path, entry.line, f"{culprit.decode(errors='replace')!r} is not a number; {VECTOR_FORMAT}"
+        ) from None
     if not np.isfinite(vector).all():
-        raise _wrong(path, entry.line, f"a number of {entry.word!r} is not finite; correct or remove the line")
+        raise _wrong_line(path, entry.line, f"a number of {entry.word!r} is not finite; correct or remove the line")
     return vector
 
 
@@ -104,5 +112,5 @@ def _is_number(field: bytes) -> bool:
     return True
 
 
-def _wrong(path: Path, line: int, what: str) -> PipelineError:
-    return PipelineError(f"{path}, line {line}: {what}")
+def _wrong_line(path: Path, line: int, problem: str) -> PipelineError:
+    return PipelineError(f"{path}, line {line}: {problem}")

@@ -26,7 +26,7 @@ from pipeline.registry.versions import (
     tag_version,
 )
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import exclusive_lock
+from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.tracking.store import Store
 from pipeline.tracking.uri import SQLITE

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.config import ArchiveCorpus, Config, FilesCorpus
+from pipeline.config import Config
 from pipeline.report.formatting import number, percent, spoken
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table
@@ -53,17 +53,7 @@ def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, 
         worst_slice=metrics.get("worst_slice"),
         failures=failures[:MOST_FAILURES],
         capabilities=len(capabilities),
-        test_is_drawn=_test_is_drawn(config),
+        test_is_drawn=not config.corpus.has_own_test_split,
         code=code_version(tags),
         tags=tags,
     )
-
-
-def _test_is_drawn(config: Config) -> bool:
-    """Return whether the corpus has no test split of its own."""
-    match config.corpus:
-        case ArchiveCorpus():
-            return False
-        case FilesCorpus(test=str()):
-            return False
-    return True

@@ -15,11 +15,10 @@ from mlflow.types import ColSpec, Schema
 from mlflow.types.schema import AnyType
 
 from pipeline.inference import pyfunc
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
-from pipeline.runtime.files import write_text
 
 REQUIREMENTS = (
-    "filelock",
     "mlflow",
     "numpy",
     "pandas",

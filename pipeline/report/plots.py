@@ -15,8 +15,9 @@ from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Scored
 from pipeline.evaluation.slices import values_of
 from pipeline.report import figures, plot_tables
+from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace
+from pipeline.tables.csv_lines import csv_text
 
 Draw = Callable[[Axes], None]
 
@@ -48,10 +49,7 @@ def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
     with replace(folder) as temporary:
         temporary.mkdir()
         for name, columns in tables.items():
-            with (temporary / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-                writer = csv.writer(file, lineterminator="\n")
-                writer.writerow(columns)
-                writer.writerows(zip(*columns.values(), strict=True))
+            write_text(temporary / f"{name}.csv", csv_text(list(columns), zip(*columns.values(), strict=True)))
 
 
 def read_learning_curve(path: Path) -> Columns:

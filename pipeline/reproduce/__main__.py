@@ -29,10 +29,11 @@ from pipeline.reproduce.clone import store_uri, succeeds, temporary_clone
 from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
 from pipeline.reproduce.data import bring_data, bring_files
 from pipeline.reproduce.record import WEIGHTS, changed_environment, find_training, weights_digest
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json, write_text
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import Record, read_json
 from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config
 from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
 from pipeline.tracking.store import Store, connect, default_tracking_uri

@@ -10,9 +10,9 @@ from dvc.config import Config as DvcConfig
 
 from pipeline.config import flatten
 from pipeline.reproduce.clone import succeeds
-from pipeline.runtime.checksum import verify
+from pipeline.runtime.atomic import write_text
+from pipeline.runtime.checksum import verify_checksum
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_text
 from pipeline.tracking.provenance import data_md5
 
 CACHE_REMOTE = "cache-of-the-project"
@@ -85,4 +85,4 @@ def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
             path.symlink_to(project / name)
         section = key.removesuffix(".path")
         if section != "corpus" and (recorded := values.get(f"{section}.fingerprint")):
-            verify(path, recorded, "it has changed since the run; restore the file of that time")
+            verify_checksum(path, recorded, "it has changed since the run; restore the file of that time")

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.registry.versions import find_alias, run_of_version
 from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json
+from pipeline.runtime.records import Record, read_json
 from pipeline.sweep.parent_run import OBJECTIVE
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.finished_runs import FinishedRun, download_folder, find_finished

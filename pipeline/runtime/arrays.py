@@ -1,4 +1,4 @@
-"""Arrays in files of the pipeline's own: memory-mapped, never unpickled, and checked when they are opened."""
+"""Array files that the pipeline has written: memory-mapped, never unpickled, and checked when they are opened."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,18 +9,18 @@ from numpy.typing import DTypeLike, NDArray
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 
-CHUNK = 1 << 20
-"""Numbers read at a time."""
+NUMBERS_PER_CHUNK = 1 << 20
+"""Numbers of an array that are read at a time."""
 
 
 class ArrayFile:
     """An open `.npy` file.
 
     Args:
-        path: of the file.
-        dtype: what it must hold.
-        shape: what it must have, None for a length that is not known.
-        remedy: ends an error, such as "run `dvc repro`".
+        path: path of the file.
+        dtype: type that its numbers must have.
+        shape: shape that it must have; None for a length that is not known.
+        remedy: end of an error message, such as "run `dvc repro`".
 
     Raises:
         PipelineError: the file is missing, damaged, or holds another kind of array.
@@ -35,18 +35,18 @@ class ArrayFile:
             raise PipelineError(f"{path} is missing or damaged; {remedy}") from None
         self.require(self.array.dtype == dtype, f"it holds {self.array.dtype}, not {np.dtype(dtype)}")
         fits = len(shape) == self.array.ndim and all(
-            expected in (None, size) for size, expected in zip(self.array.shape, shape, strict=True)
+            length in (None, size) for size, length in zip(self.array.shape, shape, strict=True)
         )
-        wanted = " x ".join("any" if size is None else str(size) for size in shape)
-        self.require(fits, f"its size is {' x '.join(map(str, self.array.shape))}, not {wanted}")
+        expected_shape = " x ".join("any" if size is None else str(size) for size in shape)
+        self.require(fits, f"its size is {' x '.join(map(str, self.array.shape))}, not {expected_shape}")
 
-    def require(self, right: bool, problem: str) -> None:
-        """Refuse the file unless it is right.
+    def require(self, holds: bool, problem: str) -> None:
+        """Refuse the file unless a condition holds.
 
         Raises:
-            PipelineError: it is not; says the problem.
+            PipelineError: it does not; the message states the problem.
         """
-        if not right:
+        if not holds:
             raise PipelineError(f"{self._path} is damaged: {problem}; {self._remedy}")
 
     def require_within(self, low: float, high: float) -> None:
@@ -72,12 +72,12 @@ class ArrayFile:
             last = chunk[-1]
 
     def _chunks(self) -> Iterator[NDArray[Any]]:
-        """The values as the file holds them. What is read through a memory map counts as this process's memory."""
+        """Yield the values in order, read from the file: pages of a memory map would count as this process's memory."""
         assert isinstance(self.array, np.memmap)
         left = self.array.size
         with self._path.open("rb") as file:
             file.seek(self.array.offset)
             while left:
-                chunk = np.fromfile(file, self.array.dtype, min(CHUNK, left))
+                chunk = np.fromfile(file, self.array.dtype, min(NUMBERS_PER_CHUNK, left))
                 left -= len(chunk)
                 yield chunk

@@ -1,6 +1,6 @@
-"""Passwords, tokens and keys: recognise them in a configuration, and hide them in what is shown.
+"""Passwords, tokens and keys: recognised in a configuration, and hidden in what is shown.
 
-Imports nothing but Python's own library: `hydra_plugins` brings it into DVC's process.
+This module imports the standard library alone, because `hydra_plugins` loads it into DVC's process.
 """
 
 import re
@@ -12,16 +12,16 @@ _NAME = (
     r"(?:[\w%.-]*(?:password|passwd|passphrase|pwd|secret|token|signature|credentials?|api[-_]?key|odbc_connect)"
     r"|(?:[\w%.-]*[-_.])?(?:key|pass|sig|auth))"
 )
-"""Names of secrets; `passfile`, `sslkey` and the like name files, and are none."""
+"""Names of secrets. `passfile`, `sslkey` and the like name files, and are not among them."""
 _NAMED = re.compile(rf"(?<![\w%.-])({_NAME})=[^&\s]+", re.IGNORECASE)
 _KEY = re.compile(_NAME, re.IGNORECASE)
 _VARIABLE = r"(?<![\w%-])[\w-]*(?:password|passwd|passphrase|secret|token|(?:api|access)[-_]?key)"
-"""Names that mean a secret in any text, such as `export MLFLOW_TRACKING_PASSWORD=…`."""
+"""Names that stand for a secret in any text, such as `export MLFLOW_TRACKING_PASSWORD=…`."""
 _USER_INFO = re.compile(r"://[^\s/]\S*@")
 _SECRET = re.compile(
-    r"://[^\s:/@?#]*:(?!\d*(?:[/?#\s]|$))[^@\n]+@"  # a password, but not a port that an @ happens to follow
+    r"://[^\s:/@?#]*:(?!\d*(?:[/?#\s]|$))[^@\n]+@"  # a password, but not a port with an @ somewhere after it
     r"|(?<!http)(?<!https)(?<!hdfs)(?<!artifacts)://[^\s:/@?#]*:\d+[/?#][^@\s]*@"  # a database's may look like a port
-    r"|\bhttps?://[^/?#\s@]+@"  # a user name: for many servers a token
+    r"|\bhttps?://[^/?#\s@]+@"  # a user name, which for many servers is a token
     rf"|://\S*[?&;]{_NAME}=[^&\s]"
     rf"|{_VARIABLE}=[\"']?[^&\s\"'$]",  # but not `TOKEN=$OTHER`
     re.IGNORECASE,
@@ -45,7 +45,7 @@ def holds_secret(text: str) -> bool:
 
 
 def sets_secret(text: str) -> bool:
-    """Tell whether a dictionary that is written in a text, as in `tracking={password: …}`, has a key for a secret."""
+    """Tell whether a dictionary written in a text, such as `tracking={password: …}`, sets a key that holds a secret."""
     return bool(_ENTRY.search(text))
 
 
@@ -55,24 +55,24 @@ def secret_keys(values: Any) -> list[str]:
 
 
 def hide_secrets(values: Any) -> None:
-    """Replace each value of a configuration that holds a secret by `***`."""
+    """Replace each value of a configuration that holds a secret with `***`."""
     for _, (container, place) in list(_secrets(values, "", set())):
         container[place] = HIDDEN
 
 
 def refusal_of(place: str, in_git: str = "") -> str:
-    """Return the line that refuses a secret, with the remedy.
+    """Return the error message for a secret, with the remedy.
 
     Args:
-        place: the key of the configuration, or the file, that holds the secret.
-        in_git: the command that removes it from git, where DVC has committed it already.
+        place: configuration key, or file, that holds the secret.
+        in_git: command that removes it from git, if DVC has already committed it.
     """
-    line = f"{place}: holds a password, token or key, and would be stored; {_REMEDIES.get(place, 'take it out')}"
-    return f"{line}; then `{in_git}` removes it from git, where DVC has kept it" if in_git else line
+    line = f"{place}: holds a password, token or key, and would be stored; {_REMEDIES.get(place, 'remove it')}"
+    return f"{line}; then run `{in_git}`, because DVC has already committed it to git" if in_git else line
 
 
 def _secrets(values: Any, prefix: str, seen: set[int]) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """Yield the key of each secret, and the container and the place in it; YAML's aliases may hold themselves."""
+    """Yield each secret's key, its container and its place there. `seen` ends cycles, which YAML's aliases can make."""
     if id(values) in seen or not isinstance(values, Mapping | list):
         return
     seen.add(id(values))

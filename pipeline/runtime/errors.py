@@ -1,4 +1,4 @@
-"""What a user of the pipeline is meant to read: the one exception, and what the operating system refuses."""
+"""Errors a user can put right: the one exception for them, and the wording of what the operating system refuses."""
 
 import errno
 import re
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-FULL = ("no space left", "make room there, then give the same command again")
-DENIED = ("permission denied", "see to its permissions, or give the command as a user who may do this")
+FULL = ("no space left", "make room there, then run the command again")
+DENIED = ("permission denied", "change its permissions, or run the command as a user who has them")
 READ_ONLY = ("read-only", "make it writable, or use a copy of the project elsewhere")
-TOO_LARGE = ("larger than a file may be", "raise the limit (ulimit -f), then give the same command again")
-TOO_LONG = ("the name is too long", "give a shorter one")
-CIRCULAR = ("the link leads back to itself", "name another, or remove it")
-FAILING = ("cannot be read or written", "see to the disk")
-REFUSALS = {
+TOO_LARGE = ("larger than a file may be", "raise the limit (ulimit -f), then run the command again")
+TOO_LONG = ("the name is too long", "choose a shorter one")
+CIRCULAR = ("the link leads back to itself", "choose another path, or remove the link")
+FAILING = ("cannot be read or written", "check the disk")
+BY_NUMBER = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM), DENIED),
     errno.EROFS: READ_ONLY,
@@ -22,7 +22,7 @@ REFUSALS = {
     errno.EIO: FAILING,
     errno.ELOOP: CIRCULAR,
 }
-WORDED = {
+BY_WORDS = {
     r"No space left on device|Disk quota exceeded|database or disk is full|file write failed|unexpected pos \d+ vs \d+"
     r"|\d+ requested and \d+ written|Not enough free space": FULL,
     "Permission denied|unable to open database file": DENIED,
@@ -30,9 +30,9 @@ WORDED = {
     "File too large": TOO_LARGE,
     "disk I/O error": FAILING,
 }
-"""The same in the words of libraries that write files themselves: numpy, PyTorch, safetensors, sqlite."""
-TEMPORARY = re.compile(r"\.([^/\\]+?)\.\d+(\.old)?\.tmp")
-"""As `pipeline.runtime.files.replace` names what is not finished."""
+"""Refusals as worded by libraries that write files themselves: numpy, PyTorch, safetensors, sqlite."""
+UNFINISHED_NAME = re.compile(r"\.([^/\\]+?)\.\d+(\.old)?\.tmp")
+"""Name of a file that `pipeline.runtime.atomic.replace` has not finished."""
 
 
 class PipelineError(Exception):
@@ -40,29 +40,30 @@ class PipelineError(Exception):
 
 
 def refusal(error: Exception) -> tuple[str, str] | None:
-    """What the operating system refuses, and the remedy; None for any other error."""
+    """Return what the operating system refuses, and the remedy; None for any other error."""
     if isinstance(error, PipelineError):
         return None
-    if isinstance(error, OSError) and error.errno in REFUSALS:
-        return REFUSALS[error.errno]
-    return next((found for words, found in WORDED.items() if re.search(words, str(error))), None)
+    if isinstance(error, OSError) and error.errno in BY_NUMBER:
+        return BY_NUMBER[error.errno]
+    return next((refused for words, refused in BY_WORDS.items() if re.search(words, str(error))), None)
 
 
 def listed(names: Sequence[str], most: int = 20) -> str:
-    """Names in quotes for a message: of many the first ones, and how many more there are."""
+    """Quote names for a message; of many, quote the first ones and count the rest."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(map(repr, names[:most])) + more
 
 
 @contextmanager
 def translate_os_errors(place: Path | str) -> Iterator[None]:
-    """Turn what the operating system refuses into a `PipelineError`; `place` is named where the error names none."""
+    """Turn what the operating system refuses into a `PipelineError`; `place` is named if the error names no file."""
     try:
         yield
     except Exception as error:
-        found = refusal(error)
-        if found is None:
+        refused = refusal(error)
+        if refused is None:
             raise
-        named = getattr(error, "filename2", None) or getattr(error, "filename", None) or place
-        what = TEMPORARY.sub(r"\1", str(named))
-        raise PipelineError(f"{what}: {found[0]}; {found[1]}") from error
+        name = getattr(error, "filename2", None) or getattr(error, "filename", None) or place
+        problem, remedy = refused
+        finished_name = UNFINISHED_NAME.sub(r"\1", str(name))
+        raise PipelineError(f"{finished_name}: {problem}; {remedy}") from error

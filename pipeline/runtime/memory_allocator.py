@@ -1,4 +1,4 @@
-"""How this process holds memory while it computes (measured in docs/performance.md)."""
+"""Memory allocation of a process that computes with torch (measured in docs/performance.md)."""
 
 import ctypes
 import os
@@ -7,15 +7,17 @@ import platform
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of mallopt(3)."""
 NEVER = 2**31 - 1
+"""Threshold that no block reaches."""
 CACHED_SHAPES = 64
+"""Shapes for which oneDNN keeps what it has compiled."""
 
 
 def set_up_allocator() -> None:
-    """Keep the memory of freed tensors for the next ones, and only that; to be called before the first computation.
+    """Keep the memory of freed tensors for the next ones, and no other memory. Call it before the first computation.
 
-    By default glibc returns every large block to the kernel at once, and a training step that frees and takes hundreds
-    of megabytes spends up to half its time on page faults. oneDNN, for its part, keeps what it has compiled, with the
-    memory it needs, for each of the last thousand shapes: with reviews of every length, several gigabytes for nothing.
+    By default glibc returns every large block to the kernel at once, so that a training step, which frees and allocates
+    hundreds of megabytes, spends up to half its time on page faults. oneDNN by default keeps compiled code and its
+    memory for each of the last thousand shapes: with reviews of every length, that is several gigabytes for nothing.
     """
     for cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
         os.environ.setdefault(cache, str(CACHED_SHAPES))

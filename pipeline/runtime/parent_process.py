@@ -1,6 +1,7 @@
-"""A process that ends with the one it works for, however that may end: nobody waits for its work any more.
+"""A process that ends when the process it works for has ended, even by SIGKILL.
 
-Standard library only: `pipeline.reproduce.clone` also loads this file beside the code of another commit.
+This module imports the standard library alone: `pipeline.reproduce.clone` also loads it beside the code of another
+commit.
 """
 
 import os
@@ -9,16 +10,16 @@ import threading
 import time
 from functools import cache
 
-POLL_SECONDS = 1
+EXIT_POLL_SECONDS = 1
 
 
 @cache
 def end_with(process: int, grace: float = 0) -> None:
-    """End this process when `process`, of the same machine, has ended. Nothing is cleared away, as by a SIGKILL.
+    """End this process, without any cleanup, once a process of the same machine has ended.
 
     Args:
-        process: its number.
-        grace: seconds for what this process may be doing to end by itself, as after a signal to both of them.
+        process: number of the other process.
+        grace: seconds in which this process may still end by itself, as after a signal to both of them.
     """
     threading.Thread(target=_follow, args=(process, grace), name=f"end with {process}", daemon=True).start()
 
@@ -31,13 +32,13 @@ def _follow(process: int, grace: float) -> None:
 
 def _wait_for_end(process: int) -> None:
     try:
-        # Linux alone has these: they know of the end at once, and never take a later process of the same number for it
+        # only on Linux: wakes up at once, and never mistakes a later process with the same number for this one
         descriptor = os.pidfd_open(process)
     except ProcessLookupError:
         return
     except (AttributeError, OSError):
         while _exists(process):
-            time.sleep(POLL_SECONDS)
+            time.sleep(EXIT_POLL_SECONDS)
     else:
         ended = select.poll()
         ended.register(descriptor, select.POLLIN)
@@ -47,6 +48,6 @@ def _wait_for_end(process: int) -> None:
 def _exists(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, PermissionError):  # no more, or another user's by now
+    except (ProcessLookupError, PermissionError):  # ended, or the number is another user's process by now
         return False
     return True

@@ -1,4 +1,4 @@
-"""Paths of the checkout: where each stage reads and writes."""
+"""Paths of the checkout, where each stage reads and writes; and a check of paths that come from outside."""
 
 import os
 from pathlib import Path
@@ -23,3 +23,9 @@ REPORTS = WORKSPACE / "reports"
 def project_root() -> Path:
     """Return the user's project folder, also inside the temporary copy in which DVC runs a queued experiment."""
     return Path(os.environ.get("DVC_ROOT", WORKSPACE)).resolve()
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Tell whether a path lies below a folder once links are resolved; for every path that comes from outside."""
+    path, folder = path.resolve(), folder.resolve()
+    return path != folder and path.is_relative_to(folder)

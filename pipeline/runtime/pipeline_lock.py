@@ -1,7 +1,7 @@
-"""The lock on a checkout's pipeline: one DVC command at a time, and the configuration that it runs.
+"""Lock on a checkout's pipeline: one DVC command at a time, and only with the configuration that it composed.
 
-DVC locks stage by stage, so a second `dvc exp run` rewrites params.yaml and checks outputs out before it finds a stage
-busy. This lock is taken when a command composes its configuration, and held for as long as DVC's process lives.
+DVC locks stage by stage, so a second `dvc exp run` rewrites params.yaml and checks outputs out before it notices that a
+stage is busy. This lock is taken when a command composes its configuration, and lasts as long as DVC's process.
 """
 
 import os
@@ -11,10 +11,10 @@ import psutil
 from filelock import FileLock
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json, write_json
+from pipeline.runtime.records import Record, read_json, write_json
 
 STAGE_VARIABLE = "DVC_STAGE"
-"""Set by DVC for the commands of stages."""
+"""Environment variable that DVC sets for the commands of stages."""
 
 
 class Holder(Record):
@@ -22,13 +22,13 @@ class Holder(Record):
 
     pid: int
     started: float
-    """Seconds after the machine was: another process may get the same number later, and clocks may be set."""
+    """Seconds from the start of the machine: process numbers are reused, and clocks may be set."""
     params: str | None = None
-    """SHA-256 of the params.yaml it runs; None before that is composed."""
+    """SHA-256 of the params.yaml it runs; None until that is composed."""
 
     @classmethod
     def of(cls, process: psutil.Process) -> "Holder":
-        """The holder that a process is, or would be."""
+        """Describe a process as a holder."""
         return cls(pid=process.pid, started=process.create_time() - psutil.boot_time())
 
     def is_same(self, other: "Holder | None") -> bool:
@@ -46,7 +46,7 @@ class Holder(Record):
 
 
 def acquire(workspace: Path, holder: Holder | None) -> None:
-    """Take the lock of a checkout for a process; for None, a command that DVC does not run, only see that it is free.
+    """Take the lock of a checkout for a process; with None, for a command outside DVC, only check that it is free.
 
     Raises:
         PipelineError: another process holds it.
@@ -54,7 +54,7 @@ def acquire(workspace: Path, holder: Holder | None) -> None:
     if holder is None:
         _require_free(workspace, holder)
         return
-    file = _file(workspace)
+    file = _lock_file(workspace)
     file.parent.mkdir(exist_ok=True)
     with FileLock(file.with_suffix(".lock")):
         _require_free(workspace, holder)
@@ -64,11 +64,11 @@ def acquire(workspace: Path, holder: Holder | None) -> None:
 def record_params(workspace: Path, holder: Holder | None, params: str) -> None:
     """Record the SHA-256 of params.yaml for the stages that the holder is about to run."""
     if holder is not None:
-        write_json(_file(workspace), {**holder.model_dump(), "params": params})
+        write_json(_lock_file(workspace), {**holder.model_dump(), "params": params})
 
 
 def require_own(workspace: Path, holder: Holder | None, params: str | None) -> None:
-    """Refuse to run a stage beside another command, or with another configuration than its own command composed.
+    """Refuse to run a stage beside another command, or with a configuration that its own command did not compose.
 
     Args:
         workspace: the checkout.
@@ -76,21 +76,21 @@ def require_own(workspace: Path, holder: Holder | None, params: str | None) -> N
         params: SHA-256 of params.yaml.
 
     Raises:
-        PipelineError: another command holds the lock, or params.yaml is another than at the start of the command.
+        PipelineError: another command holds the lock, or params.yaml has changed since the command began.
     """
     _require_free(workspace, holder)
-    current = _read(workspace)
+    current = _read_holder(workspace)
     if current is not None and current.is_same(holder) and current.params not in (None, params):
         raise PipelineError(
             f"{workspace / 'params.yaml'} is no longer what this command composed: another command has changed it; "
-            "give this command again when that has ended"
+            "run this command again when the other has ended"
         )
 
 
 def dvc_process() -> Holder | None:
-    """The DVC process that runs this command as a stage; None where none does.
+    """Return the DVC process that runs this command as a stage; None if none does.
 
-    It is not always the parent: DVC starts a command in the user's shell, and a command may be wrapped in another.
+    It is not always the parent: DVC starts commands in the user's shell, and a command may be wrapped in another.
     """
     if STAGE_VARIABLE not in os.environ:
         return None
@@ -106,7 +106,7 @@ def _is_dvc(process: psutil.Process) -> bool:
 
 
 def _require_free(workspace: Path, holder: Holder | None) -> None:
-    current = _read(workspace)
+    current = _read_holder(workspace)
     if current is not None and not current.is_same(holder) and current.alive:
         raise PipelineError(
             f"another command (process {current.pid}) runs the pipeline in {workspace}; wait until it has ended, or "
@@ -114,10 +114,10 @@ def _require_free(workspace: Path, holder: Holder | None) -> None:
         )
 
 
-def _read(workspace: Path) -> Holder | None:
-    file = _file(workspace)
+def _read_holder(workspace: Path) -> Holder | None:
+    file = _lock_file(workspace)
     return read_json(file, Holder, f"delete {file}") if file.exists() else None
 
 
-def _file(workspace: Path) -> Path:
+def _lock_file(workspace: Path) -> Path:
     return workspace / ".checkpoints" / "pipeline.json"

@@ -1,4 +1,4 @@
-"""A port of the loopback address: one line says that it is in use, before a server says so in many."""
+"""Ports of the loopback address, with a one-line error where a server would print a traceback."""
 
 import socket
 
@@ -12,13 +12,13 @@ def bind(port: int) -> socket.socket:
     """Bind a port of the loopback address, without listening yet.
 
     Raises:
-        PipelineError: there is no such port, or no server can have it.
+        PipelineError: there is no such port, or it is in use.
     """
     if port not in PORTS:
-        raise PipelineError(f"port {port}: there is no such port; choose one below {PORTS.stop} with PORT=…")
-    # asyncio turns Nagle's delay off only where the protocol is named; else answers take 40 ms longer.
+        raise PipelineError(f"port {port} does not exist; choose one below {PORTS.stop} with PORT=…")
+    # name the protocol: only then does asyncio turn off Nagle's delay, which makes answers 40 ms slower
     bound = socket.socket(proto=socket.IPPROTO_TCP)
-    # As servers do: connections of one that has just ended do not hold its port.
+    # as servers do, so that connections of one that has just ended do not block its port
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((HOST, port))

@@ -1,4 +1,4 @@
-"""Work spread over the cores, in order and with bounded memory."""
+"""Pool of worker processes: an ordered `map` over all cores, in bounded memory."""
 
 import multiprocessing
 import os
@@ -15,39 +15,39 @@ import pyarrow as pa
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Input = TypeVar("Input")
+Output = TypeVar("Output")
 
 
 class OrderedMap(Protocol):
-    """The built-in `map`, with one iterable."""
+    """Signature of the built-in `map` with one iterable."""
 
-    def __call__(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+    def __call__(self, function: Callable[[Input], Output], items: Iterable[Input], /) -> Iterator[Output]:
         """Yield `function(item)` for each item, in order."""
 
 
 @contextmanager
 def worker_pool(processes: int) -> Iterator[OrderedMap]:
-    """Yield a `map` that runs in `processes` processes; plain `map` for one.
+    """Yield a `map` that runs in `processes` worker processes; the built-in `map` if it is one.
 
-    Functions and items must be picklable. Only a few items are taken ahead of the results, so a stream stays a stream.
-    The processes end with this one.
+    Functions and items must be picklable. Only a few items are read ahead of the results, so a stream stays a stream.
+    The workers end when this process does.
 
     Raises:
-        PipelineError: one of them was killed.
+        PipelineError: a worker was killed.
     """
     if processes == 1:
         yield map
         return
-    # spawn: a forked child inherits the locks of threads (Arrow's, torch's) that do not exist in it
+    # spawn: a forked child inherits locks held by threads (Arrow's, torch's) that do not exist in it
     context = multiprocessing.get_context("spawn")
     with (
-        clear_deaths(),
+        translate_worker_deaths(),
         ProcessPoolExecutor(processes, mp_context=context, initializer=_set_up, initargs=(os.getpid(),)) as pool,
     ):
 
-        def ordered(function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
-            pending: deque[Future[Result]] = deque()
+        def ordered(function: Callable[[Input], Output], items: Iterable[Input], /) -> Iterator[Output]:
+            pending: deque[Future[Output]] = deque()
             for item in items:
                 pending.append(pool.submit(function, item))
                 if len(pending) > processes + 1:
@@ -58,28 +58,28 @@ def worker_pool(processes: int) -> Iterator[OrderedMap]:
         try:
             yield ordered
         finally:
-            pool.shutdown(cancel_futures=True)  # else what waits would still be worked on
+            pool.shutdown(cancel_futures=True)  # or the waiting items would still be processed
 
 
 @contextmanager
-def clear_deaths() -> Iterator[None]:
-    """Turn the death of a process of a pool, also of joblib's, into a `PipelineError`."""
+def translate_worker_deaths() -> Iterator[None]:
+    """Turn the death of a worker process, also one of joblib's, into a `PipelineError`."""
     try:
         yield
     except BrokenProcessPool:
         raise PipelineError(
-            "a worker process was killed, as the system does where memory runs out, and the others were ended with it; "
-            "make room in memory, then give the same command again"
+            "a worker process was killed, perhaps because memory ran out, and the others were ended with it; "
+            "free some memory, then run the command again"
         ) from None
 
 
 def _set_up(parent: int) -> None:
     end_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is the business of the process that started this one
-    # Arrow's own allocator keeps tens of megabytes of what was freed, more as time goes by.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one handles interrupts
+    # Arrow's own allocator keeps tens of megabytes of freed memory, more as time goes by
     pa.set_memory_pool(pa.system_memory_pool())
 
 
 def available_cores() -> int:
-    """Cores this process may run on."""
+    """Return the number of cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

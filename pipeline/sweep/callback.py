@@ -27,7 +27,7 @@ from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.slurm import survive_lost_jobs
 from pipeline.sweep.trial import Trial
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.text.dataset import read_info
+from pipeline.text.dataset import read_dataset_info
 from pipeline.tracking.provenance import UNKNOWN_ORIGIN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -80,7 +80,7 @@ def _open_session(composed: DictConfig) -> None:
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))
     inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
-    data, code = read_info(DATASET).digest, training_code()
+    data, code = read_dataset_info(DATASET).digest, training_code()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)

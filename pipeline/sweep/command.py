@@ -17,7 +17,7 @@ from pipeline.cli import tidy_exit
 from pipeline.config.composition import translate_hydra_errors, validated
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, project_root
-from pipeline.runtime.worker_pool import clear_deaths
+from pipeline.runtime.worker_pool import translate_worker_deaths
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import freeze_conf
 from pipeline.sweep.session import sweep_ended
@@ -37,7 +37,7 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
     Args:
         train: `pipeline.train.train`.
     """
-    with tidy_exit(), translate_hydra_errors(), sweep_ended(), clear_deaths():
+    with tidy_exit(), translate_hydra_errors(), sweep_ended(), translate_worker_deaths():
         os.chdir(project_root())
         freeze_conf()
         distributed.adopt_slurm()

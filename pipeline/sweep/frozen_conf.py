@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace
 from pipeline.runtime.paths import CONF, project_root
 
 MULTIRUN = {"-m", "--multirun"}

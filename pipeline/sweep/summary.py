@@ -1,6 +1,5 @@
 """End of a sweep: the status of each trial, the models to keep, and what the parent run shows of the result."""
 
-import csv
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.config import Config
 from pipeline.report.figures import GUESS, MODEL
 from pipeline.report.plots import write_panels
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import (
     FOLDER_TAG,
@@ -31,6 +31,7 @@ from pipeline.sweep.parent_run import (
 from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session
 from pipeline.sweep.trial_folders import remove_model_folder, trial_folder
+from pipeline.tables.csv_lines import csv_text
 from pipeline.tracking.store import Store, connect
 
 TRIAL_METRICS = {
@@ -135,13 +136,12 @@ def _keep_best(
 
 def write_table(path: Path, trials: Sequence[TrialRun], searched: Sequence[str]) -> None:
     """Write a CSV file with one row for each trial."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trial", "status", *searched, *TRIAL_METRICS, "run_id", "error"])
-        for trial in trials:
-            numbers = [trial.metrics.get(metric, "") for metric in TRIAL_METRICS.values()]
-            values = [trial.values.get(key, "") for key in searched]
-            writer.writerow([trial.name, trial.status, *values, *numbers, trial.run_id, trial.error])
+    rows = []
+    for trial in trials:
+        numbers = [trial.metrics.get(metric, "") for metric in TRIAL_METRICS.values()]
+        values = [trial.values.get(key, "") for key in searched]
+        rows.append([trial.name, trial.status, *values, *numbers, trial.run_id, trial.error])
+    write_text(path, csv_text(["trial", "status", *searched, *TRIAL_METRICS, "run_id", "error"], rows))
 
 
 def format_table(trials: Sequence[TrialRun]) -> str:

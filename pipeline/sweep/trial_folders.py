@@ -4,8 +4,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import lies_in
-from pipeline.runtime.paths import WORKSPACE, project_root
+from pipeline.runtime.paths import WORKSPACE, lies_in, project_root
 from pipeline.tracking.training_record import read_training_record
 
 TRIALS = "trials"

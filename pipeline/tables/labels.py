@@ -1,4 +1,4 @@
-"""What a value of the user's label column means."""
+"""Labels of users' files: from a value of the label column to negative, positive or neither."""
 
 import math
 import operator
@@ -6,37 +6,36 @@ import re
 from collections.abc import Callable
 
 from pipeline.config import Labels, LabelValues
+from pipeline.config.labels import NEGATIVE, POSITIVE
 from pipeline.runtime.errors import PipelineError
-
-NEGATIVE, POSITIVE = 0, 1
 
 _COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
-# Every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False.
+# every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
-def canonical(value: object) -> str:
-    """The form in which label values are compared; empty where there is no label (null, NaN, blank).
+def normalise_label(value: object) -> str:
+    """Return the form in which label values are compared; empty if there is no label (null, NaN, blank).
 
-    Letter case, surrounding space and type do not matter: `Pos` is `pos`, the text `"1.0"` is the number 1, and
-    true, `yes` and `on` are 1 as false, `no` and `off` are 0.
+    Letter case, surrounding space and type do not matter: `Pos` equals `pos`, the text `"1.0"` equals the number 1;
+    true, `yes` and `on` equal 1, and false, `no` and `off` equal 0.
     """
     text = "" if value is None else str(value).strip().casefold()
     text = _TRUTH.get(text, text)
-    number = _number(text)
+    number = _finite_number(text)
     if number is None:
         return "" if text == "nan" else text
     return str(int(number)) if number.is_integer() else repr(number)
 
 
 def label_reader(labels: Labels) -> Callable[[str], int | None]:
-    """A function from a canonical value to 0 (negative), 1 (positive) or None (neither rule names it).
+    """Return a function from a normalised value to 0 (negative), 1 (positive) or None (neither).
 
     Raises:
-        PipelineError: a rule is neither a list nor a comparison; from the function: a value fits both rules.
+        PipelineError: a side is neither a list nor a comparison; raised by the function: a value fits both sides.
     """
-    negative, positive = _rule("negative", labels.negative), _rule("positive", labels.positive)
+    negative, positive = _side("negative", labels.negative), _side("positive", labels.positive)
 
     def read(value: str) -> int | None:
         if negative(value) and positive(value):
@@ -48,9 +47,9 @@ def label_reader(labels: Labels) -> Callable[[str], int | None]:
     return read
 
 
-def _rule(name: str, values: LabelValues) -> Callable[[str], bool]:
+def _side(name: str, values: LabelValues) -> Callable[[str], bool]:
     if isinstance(values, list):
-        return frozenset(canonical(value) for value in values).__contains__
+        return frozenset(normalise_label(value) for value in values).__contains__
     comparison = _COMPARISON.fullmatch(values)
     if comparison is None:
         problem = f"{values!r} is not a comparison such as '<=4'"
@@ -58,13 +57,13 @@ def _rule(name: str, values: LabelValues) -> Callable[[str], bool]:
     compare, bound = _OPERATORS[comparison[1]], float(comparison[2])
 
     def fits(value: str) -> bool:
-        number = _number(value)
+        number = _finite_number(value)
         return number is not None and bool(compare(number, bound))
 
     return fits
 
 
-def _number(text: str) -> float | None:
+def _finite_number(text: str) -> float | None:
     try:
         number = float(text)
     except ValueError:

@@ -1,74 +1,68 @@
-"""Formats of lines: CSV, TSV, JSONL and plain lines in, the same with the answers out, a line at a time.
+"""Predictions for CSV, TSV, JSONL and plain text files: the same lines with the answers added, one line at a time.
 
-What the user wrote is handed on as it is: values of CSV and TSV as text, a JSON object as the line it stands in.
+Users' values are passed through unchanged: those of CSV and TSV as text, a JSON object as the line it was read from.
 """
 
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from io import StringIO
-from typing import Any, TypeVar
+from typing import Any
 
-from pipeline.inference.predictor import Prediction
 from pipeline.runtime.errors import PipelineError, listed
+from pipeline.tables.csv_lines import DELIMITERS, csv_line
+from pipeline.tables.lines import MAX_LINE_BYTES, decode_line, parse_object
 
-Row = TypeVar("Row")
-Answer = Callable[[Iterable[tuple[Row, str]]], Iterator[tuple[Row, Prediction]]]
-"""`Predictor.stream`."""
-LineFormat = Callable[[Iterable[bytes], str, str, Answer[Any]], Iterator[str]]
-"""Lines, the name of their file, the name of the column of the texts, and what answers them; to lines."""
+AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, tuple[str, float]]]]
+"""`Predictor.stream`: from rows with their texts to the same rows with label and probability."""
+LineFormat = Callable[[Iterable[bytes], str, str, AnswerRows], Iterator[str]]
+"""From lines, the name of their file, the name of the text column and the classifier, to the lines of the output."""
 
 PLAIN = ".txt"
-"""The ending of a file with a text a line."""
-ADDED = ("label", "probability")
-LONGEST_VALUE = 16 * 2**20
-"""Characters of a value of a CSV file: more is taken for a quote that is not closed."""
-LONGEST_LINE = 32 * 2**20
-"""Bytes of a line, and characters of a row: a small compressed file may hold one that fits into no memory."""
+"""Ending of a file with one text per line."""
+ADDED_COLUMNS = ("label", "probability")
+MAX_CSV_VALUE = 16 * 2**20
+"""Characters of a value of a CSV file; a longer one is taken for a quote that is not closed."""
 
 
-def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: Answer[str]) -> Iterator[str]:
-    """A text a line; label, probability and text, between tabs, are written."""
-    texts = (text.rstrip("\r\n") for text in _decoded(lines, name))
+def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: AnswerRows) -> Iterator[str]:
+    """Read one text per line; write label, probability and text, separated by tabs."""
+    texts = (text.rstrip("\r\n") for text in _decoded_lines(lines, name))
     for text, (label, probability) in answer((text, text) for text in texts):
         yield f"{label}\t{probability:.4f}\t{text}\n"
 
 
-def delimited(
-    delimiter: str, lines: Iterable[bytes], name: str, column: str, answer: Answer[list[str]]
-) -> Iterator[str]:
-    """A file with a header. Empty lines are no rows.
+def delimited(delimiter: str, lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
+    """Read and write a file with a header; empty lines are not rows.
 
     Raises:
         PipelineError: there is no such column, a row does not fit the header, or the file is damaged.
     """
-    rows = _Rows(lines, name, delimiter)
+    rows = _DelimitedRows(lines, name, delimiter)
     try:
         header = next(rows, [])
         require_fitting_columns(name, header, column)
-        yield _line([*header, *ADDED], delimiter)
-        for row, (label, probability) in answer(_with_text(rows, name, header, column)):
-            yield _line([*row, label, _number(probability)], delimiter)
+        yield csv_line([*header, *ADDED_COLUMNS], delimiter)
+        for row, (label, probability) in answer(_rows_with_text(rows, name, header, column)):
+            yield csv_line([*row, label, _format_probability(probability)], delimiter)
     except csv.Error as error:
         raise PipelineError(f"{name}, line {rows.line_num}: {error}; correct the line") from None
 
 
-def json_lines(lines: Iterable[bytes], name: str, column: str, answer: Answer[str]) -> Iterator[str]:
-    """A JSON object a line; empty lines are no rows.
+def json_lines(lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
+    """Read and write one JSON object per line; empty lines are not rows.
 
     Raises:
-        PipelineError: a line is no object, its text is no text, or the first has no such column.
+        PipelineError: a line is not an object, its text is not a string, or the first line has no such column.
     """
     for line, (label, probability) in answer(_objects(lines, name, column)):
         members = line[: line.rindex("}")]
         comma = "" if members.rstrip().endswith("{") else ", "
-        yield f'{members}{comma}"label": "{label}", "probability": {_number(probability)}}}\n'
+        yield f'{members}{comma}"label": "{label}", "probability": {_format_probability(probability)}}}\n'
 
 
 LINE_FORMATS: dict[str, LineFormat] = {
-    ".csv": partial(delimited, ","),
-    ".tsv": partial(delimited, "\t"),
+    **{ending: partial(delimited, delimiter) for ending, delimiter in DELIMITERS.items()},
     ".jsonl": json_lines,
     PLAIN: plain_lines,
 }
@@ -78,72 +72,60 @@ def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
     """Check the columns of a file.
 
     Raises:
-        PipelineError: there are none, `column` is not there exactly once, or one has a name that is to be added.
+        PipelineError: the file has no columns, does not have `column` exactly once, or already has a column with the
+            name of an added one.
     """
     if not columns:
         raise PipelineError(f"{name} is empty; give a file with a column {column!r}")
     if columns.count(column) > 1:
-        raise PipelineError(f"{name}: the column {column!r} is there more than once; rename one")
+        raise PipelineError(f"{name}: the column {column!r} occurs more than once; rename one")
     if column not in columns:
         raise PipelineError(
             f"{name} has no column {column!r}; its columns are {listed(columns)}: name one with --column"
         )
-    for taken in ADDED:
-        if taken in columns:
-            raise PipelineError(f"{name} has a column {taken!r} already, which would be added; rename it")
+    for added in ADDED_COLUMNS:
+        if added in columns:
+            raise PipelineError(f"{name} already has a column {added!r}, the name of one that is added; rename it")
 
 
-def lines_of(readline: Callable[[int], bytes]) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long, and is going to be refused, only so much as shows that it is."""
-    return iter(partial(readline, LONGEST_LINE + 1), b"")
+def _decoded_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
+    return (decode_line(line, name, number) for number, line in enumerate(lines, 1))
 
 
-def _decoded(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if len(line) > LONGEST_LINE:
-            raise PipelineError(f"{name}, line {number}: longer than {LONGEST_LINE // 2**20} MB; split it")
-        if b"\0" in line:
-            raise PipelineError(f"{name}, line {number}: holds a NUL character; convert the file to UTF-8")
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError:
-            raise PipelineError(f"{name}, line {number}: not UTF-8; convert the file to UTF-8") from None
-
-
-class _Rows:
-    """The rows of a CSV file: each of bounded length, which may be many lines, as values have line breaks."""
+class _DelimitedRows:
+    """Rows of a CSV file, each of bounded length; a row may be many lines, as values may hold line breaks."""
 
     def __init__(self, lines: Iterable[bytes], name: str, delimiter: str) -> None:
-        csv.field_size_limit(LONGEST_VALUE)
+        csv.field_size_limit(MAX_CSV_VALUE)
         self._name = name
-        self._lines = _decoded(lines, name)
-        self._reader = csv.reader(self._counted(), delimiter=delimiter, strict=True)
-        self._length = 0
-        """Characters of the present row so far."""
+        self._lines = _decoded_lines(lines, name)
+        self._reader = csv.reader(self._bounded_lines(), delimiter=delimiter, strict=True)
+        self._row_length = 0
+        """Characters read of the present row."""
 
     @property
     def line_num(self) -> int:
-        """The last line that was read, from 1."""
+        """Number of the last line read, from 1."""
         return self._reader.line_num
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
-        self._length = 0
+        self._row_length = 0
         return next(self._reader)
 
-    def _counted(self) -> Iterator[str]:
+    def _bounded_lines(self) -> Iterator[str]:
         for line in self._lines:
-            self._length += len(line)
-            if self._length > LONGEST_LINE:
-                problem = f"a row is longer than {LONGEST_LINE // 2**20} MB; look for a quote that is not closed"
+            self._row_length += len(line)
+            if self._row_length > MAX_LINE_BYTES:
+                problem = f"a row is longer than {MAX_LINE_BYTES // 2**20} MB; look for a quote that is not closed"
                 raise PipelineError(f"{self._name}, line {self.line_num}: {problem}")
             yield line
 
 
-def _with_text(rows: _Rows, name: str, header: list[str], column: str) -> Iterator[tuple[list[str], str]]:
-    place = header.index(column)
+def _rows_with_text(rows: _DelimitedRows, name: str, header: list[str], column: str) -> Iterator[tuple[list[str], str]]:
+    index = header.index(column)
     for row in rows:
         if not row:
             continue
@@ -151,40 +133,29 @@ def _with_text(rows: _Rows, name: str, header: list[str], column: str) -> Iterat
             raise PipelineError(
                 f"{name}, line {rows.line_num}: {len(row)} values, the header has {len(header)}; correct the line"
             )
-        yield row, row[place]
+        yield row, row[index]
 
 
 def _objects(lines: Iterable[bytes], name: str, column: str) -> Iterator[tuple[str, str]]:
+    """Yield each JSON object as its line, with its text."""
     first = True
-    for number, line in enumerate(_decoded(lines, name), 1):
+    for number, line in enumerate(_decoded_lines(lines, name), 1):
         if not line.strip():
             continue
-        where = f"{name}, line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise PipelineError(f"{where}: not JSON ({error}); correct the line") from None
-        if not isinstance(row, dict):
-            raise PipelineError(f'{where}: not a JSON object; write {{"{column}": …}}')
-        require_fitting_columns(where, list(row if first else {column: None, **row}), column)
+        place = f"{name}, line {number}"
+        row = parse_object(line, place)
+        require_fitting_columns(place, list(row if first else {column: None, **row}), column)
         first = False
-        yield line, _json_text(row.get(column), where, column)
+        yield line, _json_text(row.get(column), place, column)
 
 
-def _json_text(value: object, where: str, column: str) -> str:
+def _json_text(value: object, place: str, column: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise PipelineError(f"{where}: {column!r} is {json.dumps(value):.100}, not a text; name another with --column")
+        raise PipelineError(f"{place}: {column!r} is {json.dumps(value):.100}, not text; name another with --column")
     return value
 
 
-def _line(values: list[str], delimiter: str) -> str:
-    written = StringIO()
-    # older Pythons quote those line breaks inside a value that are part of the line's end
-    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow(values)
-    return written.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _number(probability: float) -> str:
+def _format_probability(probability: float) -> str:
     return f"{probability:.6f}"

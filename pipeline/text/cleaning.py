@@ -1,11 +1,11 @@
-"""What is taken out of a review before anything else looks at it."""
+"""Cleaning of a review, before any other step."""
 
 import re
 
-# Possessive: nothing is tried twice, or a `<` before n spaces that no `br` ends would take n² steps.
+# possessive quantifiers: with backtracking, a `<` before n spaces without a `br` would take n² steps
 _BREAK = re.compile(r"<\s*+(?:/\s*+)?+br\s*+(?:/\s*+)?+>", re.IGNORECASE)
 
 
 def clean(text: str) -> str:
-    """The text without HTML line breaks and without spaces around it."""
+    """Replace HTML line breaks with spaces, and strip spaces at either end."""
     return _BREAK.sub(" ", text).strip()

@@ -1,11 +1,11 @@
-"""The encoded dataset on disk: `artifacts/dataset/`.
+"""Encoded dataset on disk: `artifacts/dataset/`.
 
-    dataset.json          what it was made from and how, sizes, digest
-    vocab.json            the words, in the order of their ids
-    vectors.npy           where the network's word vectors start: float32 [words, dimension]; only with text.vectors
-    vectors_covered.npy   which words have one there: bool [words]; the rows of the others are 0
+    dataset.json          corpus and configuration it was made from, sizes, digest
+    vocab.json            words, in the order of their ids
+    vectors.npy           initial word vectors of the network: float32 [words, dimension]; only with text.vectors
+    vectors_covered.npy   words that have such a vector: bool [words]; the rows of the others are 0
     <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
-    <split>/offsets.npy   where each review begins, and where the last ends: int64 [reviews + 1]
+    <split>/offsets.npy   start of each review in ids.npy, and the end of the last: int64 [reviews + 1]
     <split>/labels.npy    int8 [reviews]; not for unlabelled reviews
     <split>/rows.parquet  id, cleaned text, label and kept columns of the same reviews
 
@@ -26,17 +26,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
-from pipeline.runtime.arrays import CHUNK, ArrayFile
+from pipeline.runtime.arrays import NUMBERS_PER_CHUNK, ArrayFile
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json
+from pipeline.runtime.records import Record, read_json
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary
 
-REMEDY = "prepare the dataset with `dvc repro preprocess`"
+DATASET_REMEDY = "prepare the dataset with `dvc repro preprocess`"
 
 
 @dataclass(frozen=True)
 class EncodedSplit:
-    """The reviews of one split as token ids."""
+    """Reviews of one split as token ids."""
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
@@ -47,7 +47,7 @@ class EncodedSplit:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> NDArray[np.int32]:
-        """Token ids [n] of one review."""
+        """Return the token ids [n] of one review."""
         return self.ids[self.offsets[index] : self.offsets[index + 1]]
 
     def __iter__(self) -> Iterator[NDArray[np.int32]]:
@@ -55,18 +55,18 @@ class EncodedSplit:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each review [reviews]."""
+        """Number of tokens of each review [reviews]."""
         return np.diff(self.offsets)
 
     @property
     def unknown_share(self) -> NDArray[np.float64]:
-        """Share [reviews] of each review's tokens that the vocabulary lacks."""
+        """Share of each review's tokens that the vocabulary lacks [reviews]."""
         unknown = np.add.reduceat(self.ids == UNKNOWN, self.offsets[:-1])
         return unknown / self.lengths
 
 
-class CorpusInfo(Record):
-    """`corpus.json` of a corpus, which the description of its dataset repeats."""
+class CorpusRecord(Record):
+    """Content of `corpus.json`, which `dataset.json` repeats."""
 
     name: str
     source: str
@@ -74,24 +74,26 @@ class CorpusInfo(Record):
     citation: str
     checksum: str | None
     config: dict[str, Any]
-    """Configuration it was fetched with."""
+    """Section `corpus` of the configuration it was downloaded with."""
     splits: dict[str, int]
-    """Reviews in each, before duplicates are dropped."""
+    """Number of reviews of each split, before duplicates are dropped."""
     left_out: dict[str, int]
+    """Number of rows that did not become reviews, by reason."""
 
 
-class DatasetInfo(Record):
-    """`dataset.json`."""
+class DatasetRecord(Record):
+    """Content of `dataset.json`."""
 
     digest: str
     """Hash of the vocabulary and all arrays."""
-    corpus: CorpusInfo
+    corpus: CorpusRecord
     split: dict[str, Any]
-    """Configuration it was made with, like `text`."""
+    """Section `split` of the configuration it was made with, as `text` below."""
     text: dict[str, Any]
     vocabulary: int
+    """Number of words."""
     splits: dict[str, int]
-    """Reviews in each."""
+    """Number of reviews of each split."""
 
 
 def read_split(folder: Path, name: str) -> EncodedSplit:
@@ -100,37 +102,37 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     Raises:
         PipelineError: an array is missing or damaged, or they do not fit one another or the vocabulary.
     """
-    offsets = ArrayFile(folder / name / "offsets.npy", np.int64, (None,), REMEDY)
+    offsets = ArrayFile(folder / name / "offsets.npy", np.int64, (None,), DATASET_REMEDY)
     reviews = len(offsets.array) - 1
-    offsets.require(reviews > 0 and offsets.array[0] == 0, "it does not begin with 0, or tells of no review")
+    offsets.require(reviews > 0 and offsets.array[0] == 0, "it does not begin with 0, or holds no review")
     offsets.require_rising()
-    ids = ArrayFile(folder / name / "ids.npy", np.int32, (int(offsets.array[-1]),), REMEDY)
+    ids = ArrayFile(folder / name / "ids.npy", np.int32, (int(offsets.array[-1]),), DATASET_REMEDY)
     ids.require_within(0, len(Vocabulary.load(folder / "vocab.json")) - 1)
     if name == "unlabelled":
         return EncodedSplit(ids.array, offsets.array, np.empty(0, np.int8))
-    labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), REMEDY)
+    labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), DATASET_REMEDY)
     labels.require_within(0, 1)
     return EncodedSplit(ids.array, offsets.array, labels.array)
 
 
-def read_info(folder: Path) -> DatasetInfo:
-    """`dataset.json`.
+def read_dataset_info(folder: Path) -> DatasetRecord:
+    """Read `dataset.json`.
 
     Raises:
-        PipelineError: the folder holds no dataset.
+        PipelineError: the file is missing or damaged.
     """
-    return read_json(folder / "dataset.json", DatasetInfo, REMEDY)
+    return read_json(folder / "dataset.json", DatasetRecord, DATASET_REMEDY)
 
 
-def require_whole(folder: Path, info: DatasetInfo) -> None:
+def require_whole(folder: Path, info: DatasetRecord) -> None:
     """Refuse a dataset that cannot be trained on, before an MLflow run is opened.
 
     Args:
-        folder: of the dataset.
-        info: `dataset.json`.
+        folder: folder of the dataset.
+        info: content of `dataset.json`.
 
     Raises:
-        PipelineError: the vocabulary or a split other than that for testing is missing or damaged.
+        PipelineError: the vocabulary, or a split other than the test split, is missing or damaged.
     """
     read_vocabulary(folder)
     for name in info.splits.keys() - {"test"}:
@@ -138,21 +140,21 @@ def require_whole(folder: Path, info: DatasetInfo) -> None:
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:
-    """The words of a dataset.
+    """Read the vocabulary of a dataset.
 
     Raises:
-        PipelineError: the file is missing or damaged, or has another number of words than the dataset was made with.
+        PipelineError: the file is missing or damaged, or its number of words differs from that in `dataset.json`.
     """
-    vocabulary, made_with = Vocabulary.load(folder / "vocab.json"), read_info(folder).vocabulary
-    if len(vocabulary) != made_with:
+    vocabulary, expected = Vocabulary.load(folder / "vocab.json"), read_dataset_info(folder).vocabulary
+    if len(vocabulary) != expected:
         raise PipelineError(
-            f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {made_with}; {REMEDY}"
+            f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {expected}; {DATASET_REMEDY}"
         )
     return vocabulary
 
 
 def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] | None:
-    """The word vectors [words, dimension] and which words have one [words]; None for a dataset without any.
+    """Read the initial word vectors [words, dimension] and which words have one [words]; None if there are none.
 
     Raises:
         PipelineError: an array is damaged, or does not fit the vocabulary.
@@ -160,22 +162,22 @@ def read_vectors(folder: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]] 
     if not (folder / "vectors.npy").exists():
         return None
     words = len(Vocabulary.load(folder / "vocab.json"))
-    vectors = ArrayFile(folder / "vectors.npy", np.float32, (words, None), REMEDY)
+    vectors = ArrayFile(folder / "vectors.npy", np.float32, (words, None), DATASET_REMEDY)
     limit = float(np.finfo(np.float32).max)
     vectors.require_within(-limit, limit)
-    covered = ArrayFile(folder / "vectors_covered.npy", np.bool_, (words,), REMEDY)
+    covered = ArrayFile(folder / "vectors_covered.npy", np.bool_, (words,), DATASET_REMEDY)
     return vectors.array, np.array(covered.array)
 
 
-def require_prepared_for(config: Config, info: DatasetInfo) -> None:
-    """Refuse a dataset that was made from another corpus, split or text configuration than is asked for.
+def require_prepared_for(config: Config, info: DatasetRecord) -> None:
+    """Refuse a dataset that was made with another corpus, split or text configuration.
 
     Args:
-        config: what is asked for.
-        info: `dataset.json`.
+        config: the present configuration.
+        info: content of `dataset.json`.
 
     Raises:
-        PipelineError: they differ; names the first key that does.
+        PipelineError: they differ; the message names the first key that does.
     """
     require_same(
         config.model_dump(include={"corpus", "split", "text"}),
@@ -186,7 +188,7 @@ def require_prepared_for(config: Config, info: DatasetInfo) -> None:
 
 
 class SplitWriter:
-    """Writes one split review by review: first in provisional ids, then, when all words are known, in final ones."""
+    """Writer of one split: first in provisional ids, then, when all words are known, in final ones."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True)
@@ -200,14 +202,14 @@ class SplitWriter:
         return self
 
     def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         self._provisional.close()
         if self._rows is not None:
             self._rows.close()
 
     def add(self, rows: pa.RecordBatch, ids: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
-        """Append reviews: their rows, their provisional ids one after the other, and how many ids each has."""
+        """Append reviews: their rows, their provisional ids one after the other, and the number of ids of each."""
         if self._rows is None:
             self._rows = pq.ParquetWriter(self._folder / "rows.parquet", rows.schema)
         self._rows.write_batch(rows)
@@ -217,10 +219,10 @@ class SplitWriter:
             self._labels.frombytes(rows.column("label").to_numpy().tobytes())
 
     def finish(self, final: NDArray[np.int32], digest: "hashlib._Hash") -> float:
-        """Write the arrays, with `final[provisional id]` for each id, and add them to `digest`.
+        """Write the arrays, translating ids by `final[provisional id]`, and add them to `digest`.
 
         Returns:
-            the share of unknown words.
+            the share of tokens that are unknown words.
         """
         offsets = np.zeros(len(self._lengths) + 1, np.int64)
         np.cumsum(np.frombuffer(self._lengths, np.int32), out=offsets[1:])
@@ -232,10 +234,10 @@ class SplitWriter:
             digest.update(labels.data)
         unknown, size = 0, int(offsets[-1])
         self._provisional.seek(0)
-        with (self._folder / "ids.npy").open("wb") as file:  # not memory-mapped: a full disk would kill the process
+        with (self._folder / "ids.npy").open("wb") as file:  # no memory map: a full disk would kill the process
             header = {"descr": np.lib.format.dtype_to_descr(final.dtype), "fortran_order": False, "shape": (size,)}
             np.lib.format.write_array_header_1_0(file, header)
-            while read := self._provisional.read(CHUNK * 4):
+            while read := self._provisional.read(NUMBERS_PER_CHUNK * 4):
                 chunk = final[np.frombuffer(read, np.int32)]
                 file.write(chunk.data)
                 unknown += int((chunk == UNKNOWN).sum())

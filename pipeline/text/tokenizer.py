@@ -1,4 +1,4 @@
-"""From cleaned texts to tokens."""
+"""Tokenizers: from cleaned texts to tokens."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,14 @@ _BASIC_ENGLISH = (
     *(("'", " '  "), ('"', ""), (".", " . "), ("<br />", " "), (",", " , "), ("(", " ( "), (")", " ) ")),
     *(("!", " ! "), ("?", " ? "), (";", " "), (":", " ")),
 )
-"""What is replaced by what, one after the other, once a text is in lower case."""
+"""Replacements, made one after the other in a lower-case text."""
 
 
 def basic_english(text: str) -> str:
-    """The text with whitespace between what torchtext's tokenizer of that name makes its tokens.
+    """Separate the tokens of torchtext's tokenizer of this name by whitespace.
 
     Source: `torchtext.data.utils` of torchtext 0.6, which does the same with twelve regular expressions and takes
-    several times as long; tests hold the tokens of both against each other.
+    several times as long; a test compares the tokens of both.
     """
     text = text.lower()
     for old, new in _BASIC_ENGLISH:
@@ -28,16 +28,16 @@ _SPACED = {"basic_english": basic_english}
 
 
 class Tokenizer:
-    """Splits texts into tokens, one at a time or many at once; both ways give the same."""
+    """Tokenizer of texts, one at a time or many at once, with equal tokens."""
 
     def __init__(self, name: str) -> None:
         self._spaced = _SPACED[name]
 
     def __call__(self, text: str) -> list[str]:
-        """The tokens of one text [n]."""
+        """Return the tokens of one text [n]."""
         return self._spaced(text).split()
 
     def batch(self, texts: Sequence[str], empty: str) -> pa.ListArray:
-        """The tokens of each text, in a fraction of the time; `empty` is the one token of a text that has none."""
-        # Arrow splits where Python does, but makes empty tokens of whitespace at either end.
+        """Return the tokens of each text, in a fraction of the time; a text without tokens gets one token, `empty`."""
+        # Arrow splits where Python does, but makes empty tokens of whitespace at either end
         return pc.utf8_split_whitespace(pa.array([self._spaced(text).strip() or empty for text in texts], pa.string()))

@@ -1,4 +1,4 @@
-"""The words a model knows, and how a review becomes their ids."""
+"""Vocabulary: the words a model knows, and the encoding of a review as their ids."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ from torchtext.vocab import Vocab
 
 from pipeline.config import TextConfig
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import read_bounded, write_json
+from pipeline.runtime.records import read_bounded, write_json
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 
@@ -21,7 +21,7 @@ SPECIALS = ["<pad>", "<unk>"]
 
 
 class Vocabulary:
-    """Words in the order of their ids; id 0 is padding, id 1 any word not listed."""
+    """Words in the order of their ids; id 0 is padding, id 1 any unknown word."""
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
@@ -30,7 +30,7 @@ class Vocabulary:
 
     @classmethod
     def build(cls, counts: Counter[str], config: TextConfig) -> "Vocabulary":
-        """The most frequent words of `counts`, by torchtext: ties in alphabetical order."""
+        """Build the vocabulary of the most frequent words, with torchtext; ties are in alphabetical order."""
         return cls(Vocab(counts, config.max_vocabulary, config.min_frequency, specials=SPECIALS).itos)
 
     @classmethod
@@ -38,17 +38,18 @@ class Vocabulary:
         """Read what `save` wrote.
 
         Raises:
-            PipelineError: the file is missing or is no vocabulary.
+            PipelineError: the file is missing or holds no vocabulary.
         """
         try:
             words = json.loads(read_bounded(path, "make the folder again"))
         except FileNotFoundError:
-            raise PipelineError(f"{path} is missing; the folder is not complete, make it again") from None
+            raise PipelineError(f"{path} is missing, the folder is incomplete; make it again") from None
         except (ValueError, RecursionError):
-            raise PipelineError(f"{path} is not JSON; the folder is damaged, make it again") from None
+            raise PipelineError(f"{path} is not JSON, the folder is damaged; make it again") from None
         texts = isinstance(words, list) and all(isinstance(word, str) for word in words)
         if not texts or words[:2] != SPECIALS or len(set(words)) != len(words) or not _encodable(words):
-            raise PipelineError(f"{path} is no vocabulary (a list of different words that begins with {SPECIALS})")
+            expected = f"a list of different words that begins with {SPECIALS}"
+            raise PipelineError(f"{path} is no vocabulary ({expected}); make the folder again")
         return cls(words)
 
     def save(self, path: Path) -> None:
@@ -59,18 +60,18 @@ class Vocabulary:
         return len(self.words)
 
     def ids(self, words: Iterable[str]) -> NDArray[np.int32]:
-        """The id of each word [n]; that of the unknown word where it is not listed."""
+        """Return the id of each word [n]; an unknown word has the id `UNKNOWN`."""
         return np.fromiter((self._ids.get(word, UNKNOWN) for word in words), dtype=np.int32)
 
     def arrange(self, vectors: NDArray[np.float32], rows: dict[str, int]) -> NDArray[np.float32]:
-        """Bring word vectors into the order of the ids, by torchtext.
+        """Arrange word vectors in the order of the ids, with torchtext.
 
         Args:
-            vectors: in any order, [n, dimension].
-            rows: the row of each word that has a vector.
+            vectors: vectors in any order [n, dimension].
+            rows: row of each word that has a vector.
 
         Returns:
-            [words, dimension]; zeros for a word without a vector.
+            the vectors [words, dimension]; zeros for a word without one.
         """
         table = Vocab(Counter(), specials=self.words)
         table.set_vectors(rows, torch.from_numpy(vectors), vectors.shape[1])
@@ -78,7 +79,7 @@ class Vocabulary:
 
 
 class Encoder:
-    """From a review's text to the ids a network reads, by the text configuration a model was trained with."""
+    """Encoder of reviews as the token ids that a network reads, by the text configuration it was trained with."""
 
     def __init__(self, config: TextConfig, vocabulary: Vocabulary) -> None:
         self._config = config
@@ -86,12 +87,12 @@ class Encoder:
         self._tokenize = Tokenizer(config.tokenizer)
 
     def encode(self, text: str) -> NDArray[np.int32]:
-        """Token ids [n], n at least 1: a text without any word is one unknown word."""
+        """Return the token ids [n] of a text; n is at least 1, as a text without words is one unknown word."""
         return truncate(self._vocabulary.ids(self._tokenize(clean(text)) or [SPECIALS[UNKNOWN]]), self._config)
 
 
 def _encodable(words: Iterable[str]) -> bool:
-    """Whether UTF-8 has all characters: JSON can spell halves of some."""
+    """Tell whether words can be written as UTF-8; JSON may hold halves of surrogate pairs, which cannot."""
     try:
         "".join(words).encode()
     except UnicodeEncodeError:
@@ -100,7 +101,7 @@ def _encodable(words: Iterable[str]) -> bool:
 
 
 def truncate(ids: NDArray[np.int32], config: TextConfig) -> NDArray[np.int32]:
-    """At most `max_tokens` of a review's ids: its beginning, its end, or half of each."""
+    """Return at most `max_tokens` of a review's token ids: its beginning, its end, or half of each."""
     limit = config.max_tokens
     if limit is None or len(ids) <= limit:
         return ids

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import lies_in
+from pipeline.runtime.paths import lies_in
 
 JOURNAL = "journal.jsonl"
 METRICS_PER_CALL = 1000

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from mlflow.entities import Run as StoredRun
 
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.credentials import masked
-from pipeline.runtime.files import write_text
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.query import find_run

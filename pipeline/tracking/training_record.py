@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from pipeline.runtime.files import Record, read_json
+from pipeline.runtime.records import Record, read_json
 
 ORIGIN = ("git.commit", "git.dirty", "data.md5", "config.hash")
 """Tags from which a training can be reproduced."""

@@ -1,7 +1,5 @@
 """What is told of a training while it runs."""
 
-import csv
-import io
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
+from pipeline.tables.csv_lines import csv_text
 from pipeline.training.distributed import gathered
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
@@ -20,11 +19,7 @@ log = logging.getLogger(__name__)
 
 def learning_curve_csv(rows: list[dict[str, float]]) -> str:
     """The rows of a `LearningCurve` as CSV with a header."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(list(rows[0]), ([row[name] for name in rows[0]] for row in rows))
 
 
 class ForwardingLogger(Logger):

@@ -18,7 +18,7 @@ from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.scoring import Calibration, score_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
 from pipeline.networks.wide_and_deep import WideAndDeep
-from pipeline.text.dataset import read_info, read_vocabulary
+from pipeline.text.dataset import read_dataset_info, read_vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics
 from pipeline.training.classifier_module import SentimentModule
 from pipeline.training.data_module import SentimentDataModule
@@ -140,7 +140,7 @@ def fit_prepared(
         PipelineError: as `load_pretrained`.
     """
     vocab_size = len(read_vocabulary(dataset))
-    weights = load_pretrained(pretrained, config.pretraining, read_info(dataset).digest)
+    weights = load_pretrained(pretrained, config.pretraining, read_dataset_info(dataset).digest)
     return fit(config, dataset, vocab_size, hardware, checkpoints, log_metrics, weights, pseudo_labels)
 
 

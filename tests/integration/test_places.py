@@ -14,7 +14,7 @@ from tests.support.pipeline_runs import edit
 from tests.support.places import SmallDisk, as_plain_user, small_disk
 from tests.torture.checks import leftovers, outputs, registry_faults
 
-FULL = "make room there, then give the same command again"
+FULL = "make room there, then run the command again"
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_reproduction_in_the_locale_c(project: Project, name: str, further: di
         ("reports", 0o500, ("evaluate",), "reports/speed.json: permission denied"),
         ("artifacts", 0o500, ("preprocess",), "artifacts/dataset: permission denied"),
         ("mlflow.db", 0o400, ("train",), "attempt to write a readonly database; make it writable"),
-        ("mlflow.db", 0o000, ("register",), "unable to open database file; see to its permissions"),
+        ("mlflow.db", 0o000, ("register",), "unable to open database file; change its permissions"),
         ("artifacts/model", 0o000, ("predict", "a film"), "config.json: permission denied"),
         ("artifacts/model/model.safetensors", 0o000, ("predict", "a film"), "model.safetensors: permission denied"),
         ("reports", 0o500, ("explain", "a film", "--output", "reports/page.html"), "page.html: permission denied"),

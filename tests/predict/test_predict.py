@@ -1,4 +1,4 @@
-"""`python -m pipeline.predict`: files in, the same files with answers out."""
+"""`python -m pipeline.predict`: from files of texts to the same files with answers."""
 
 import csv
 import gzip
@@ -36,7 +36,7 @@ PREDICT = [sys.executable, "-m", "pipeline.predict"]
 
 @pytest.fixture(scope="module")
 def model(compose, tmp_path_factory):
-    """A folder with a small model that is sure of its answers."""
+    """Folder of a small model with confident answers."""
     config = compose("model=bag_of_words", "model.embedding_dim=8")
     torch.manual_seed(0)
     vocabulary = Vocabulary([*SPECIALS, "bad", "film", "good", "long", "not", "plot", "warm"])
@@ -52,8 +52,8 @@ def predict(model, source, output=None, column=None, threshold=None):
     main([], source, output, column, str(model), threshold)
 
 
-def said(text):
-    """The fields of a line of plain output."""
+def fields(text):
+    """Split lines of plain output into their fields."""
     return [line.split("\t") for line in text.splitlines()]
 
 
@@ -74,12 +74,14 @@ def test_rows_of_a_table_keep_their_order_and_values(model, tmp_path, ending):
         csv.writer(file, delimiter=delimiter).writerows([["id", "text", "price", "note"], *rows])
     predict(model, source, output)
     with opened(output, "rt", newline="", encoding="utf-8") as file:
-        header, *found = csv.reader(file, delimiter=delimiter)
+        header, *written_rows = csv.reader(file, delimiter=delimiter)
     assert header == ["id", "text", "price", "note", "label", "probability"]
-    assert [row[:4] for row in found] == rows
+    assert [row[:4] for row in written_rows] == rows
     expected = load(model)(row[1] for row in rows)
-    assert [row[4] for row in found] == [answer.label for answer in expected]
-    np.testing.assert_allclose([float(row[5]) for row in found], [answer.probability for answer in expected], atol=1e-6)
+    assert [row[4] for row in written_rows] == [answer.label for answer in expected]
+    np.testing.assert_allclose(
+        [float(row[5]) for row in written_rows], [answer.probability for answer in expected], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
@@ -92,8 +94,8 @@ def test_json_objects_are_kept_to_the_letter(model, tmp_path, ending):
         file.write("\n\n".join(lines))
     predict(model, source, output)
     with opened(output, "rt", encoding="utf-8") as file:
-        found = file.read().splitlines()
-    for line, got, answer in zip(lines, found, load(model)(["good }", "", "", "café"]), strict=True):
+        written_rows = file.read().splitlines()
+    for line, got, answer in zip(lines, written_rows, load(model)(["good }", "", "", "café"]), strict=True):
         assert got.startswith(line.rstrip()[:-1])
         assert json.loads(got)["label"] == answer.label
         assert json.loads(got)["probability"] == pytest.approx(answer.probability, abs=1e-6)
@@ -111,11 +113,11 @@ def test_parquet_keeps_types_and_nothing_is_lost(model, tmp_path):
     source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
     pq.write_table(table, source)
     predict(model, source, output)
-    found = pq.read_table(output)
-    assert found.drop_columns(["label", "probability"]).equals(pq.read_table(source), check_metadata=True)
+    written_rows = pq.read_table(output)
+    assert written_rows.drop_columns(["label", "probability"]).equals(pq.read_table(source), check_metadata=True)
     expected = load(model)(text or "" for text in table["text"].to_pylist())
-    assert found["label"].to_pylist() == [answer.label for answer in expected]
-    np.testing.assert_allclose(found["probability"], [answer.probability for answer in expected], atol=1e-6)
+    assert written_rows["label"].to_pylist() == [answer.label for answer in expected]
+    np.testing.assert_allclose(written_rows["probability"], [answer.probability for answer in expected], atol=1e-6)
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", "id,text\n"), ("a.jsonl", ""), ("a.txt", "")])
@@ -134,25 +136,25 @@ def test_an_empty_parquet_file_keeps_its_columns(model, tmp_path):
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
     (tmp_path / "a.txt").write_bytes(b"good film\r\nbad  film\n")
     predict(model, tmp_path / "a.txt")
-    found = said(capfdbinary.readouterr().out.decode())
-    assert [text for *_, text in found] == ["good film", "bad  film"]
-    assert [label for label, *_ in found] == [answer.label for answer in load(model)(["good film", "bad film"])]
+    written_rows = fields(capfdbinary.readouterr().out.decode())
+    assert [text for *_, text in written_rows] == ["good film", "bad  film"]
+    assert [label for label, *_ in written_rows] == [answer.label for answer in load(model)(["good film", "bad film"])]
 
 
 def test_the_threshold_can_be_chosen(model, tmp_path):
     (tmp_path / "a.txt").write_text("good film\nbad film\n")
     for threshold, label in ((0.0, "positive"), (1.0, "negative")):
         predict(model, tmp_path / "a.txt", tmp_path / "b.txt", threshold=threshold)
-        assert {line[0] for line in said((tmp_path / "b.txt").read_text())} == {label}
+        assert {line[0] for line in fields((tmp_path / "b.txt").read_text())} == {label}
 
 
 @pytest.mark.parametrize(
     ("source", "output", "message"),
     [
         ("none.csv", None, "none.csv is no file"),
-        ("a.csv", "b.jsonl", "let the name end in .csv"),
-        ("a.csv", "a.csv", "that is the input"),
-        ("a.csv", "folder.csv", "there is a folder of this name"),
+        ("a.csv", "b.jsonl", "use a name that ends in .csv"),
+        ("a.csv", "a.csv", "is the input"),
+        ("a.csv", "folder.csv", "is a folder; name a file"),
         ("a.csv", "nowhere/b.csv", "nowhere does not exist"),
         ("a.parquet", None, "cannot be written to standard output"),
     ],
@@ -192,8 +194,8 @@ def test_a_reader_that_has_enough_is_no_error_and_a_pipe_gets_no_progress(model,
     (tmp_path / "a.txt").write_text("a good film\n" * 20_000)
     shell = 'set -o pipefail; "$@" | head -1'
     command = ["bash", "-c", shell, "-", *PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
-    assert (found.returncode, found.stderr, len(found.stdout.splitlines())) == (141, "", 1)
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
+    assert (completed.returncode, completed.stderr, len(completed.stdout.splitlines())) == (141, "", 1)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
@@ -201,9 +203,9 @@ def test_a_full_disk_is_said_in_one_line(model, tmp_path):
     (tmp_path / "a.txt").write_text("a good film\n")
     command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
     with Path("/dev/full").open("wb") as full:
-        found = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
-    assert (found.returncode, len(found.stderr.splitlines())) == (1, 1)
-    assert "the output: no space left; make room there" in found.stderr
+        completed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1)
+    assert "the output: no space left; make room there" in completed.stderr
 
 
 def test_a_terminal_shows_the_rate(model, tmp_path):
@@ -224,11 +226,11 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""
 
 
 def peak_memory(model, source):
-    """Bytes a `predict` of a file holds at most."""
+    """Return the peak of memory, in bytes, of a `predict` of a file."""
     # Not this process's own child: one is born with the peak of its parent, which these tests have made large.
     command = [sys.executable, "-c", MEASURED, *PREDICT, "--model", str(model), "--input", str(source)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
-    return int(found.stdout) * (1 if sys.platform == "darwin" else 1024)
+    completed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
+    return int(completed.stdout) * (1 if sys.platform == "darwin" else 1024)
 
 
 def test_memory_does_not_grow_with_the_file(model, tmp_path):

@@ -1,4 +1,4 @@
-"""Word vectors learnt elsewhere: reading them, and starting from them."""
+"""Pre-trained word vectors: reading them, and training from them."""
 
 import gzip
 import importlib.metadata
@@ -12,12 +12,12 @@ from torch import nn
 
 from pipeline.config import PackageVectors
 from pipeline.networks.build import build_network, deep_part
-from pipeline.preprocessing import vector_file
 from pipeline.preprocessing.encoding import encode_corpus
-from pipeline.preprocessing.vector_source import dimension, find
+from pipeline.preprocessing.vector_file import find_in_file
+from pipeline.preprocessing.vector_source import find_vectors, vector_dimension
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import CorpusInfo, DatasetInfo, read_vectors, require_prepared_for
+from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_vectors, require_prepared_for
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.word_vectors import require_fitting_vectors, start_from_vectors
@@ -47,7 +47,7 @@ def written(folder, content, name="vectors.txt"):
 
 
 def prepared(folder, config):
-    """A dataset in `folder` with the vectors of `config`: vocabulary, coverage, the digests after and before."""
+    """Make a dataset with the vectors of `config`; return vocabulary, coverage, and the digests after and before."""
     batches = []
     for split, part in (("train", reviews()[:220]), ("validation", reviews()[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
@@ -58,7 +58,7 @@ def prepared(folder, config):
 
 @pytest.fixture
 def own(compose, tmp_path, monkeypatch):
-    """The configuration of a vectors file in a project root of its own."""
+    """Configuration with a file of vectors, in a project root for one test."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     written(tmp_path, FILE)
     return compose(*OWN)
@@ -69,21 +69,21 @@ ALIKE = [FILE, "4 3\n" + FILE, FILE.replace("\n", " \r\n"), FILE.replace(" ", "\
 
 @pytest.mark.parametrize("content", ALIKE)
 def test_the_usual_text_formats_are_read_alike(content, tmp_path):
-    rows, vectors = vector_file.find(written(tmp_path, content), {"film", "delight", "comet"})
+    rows, vectors = find_in_file(written(tmp_path, content), {"film", "delight", "comet"})
     assert set(rows) == {"film", "delight"}
     assert vectors[[rows["film"], rows["delight"]]].tolist() == [[0.5, -1.5, 2], [-0.25, 4, 1]]
     assert vectors.dtype == np.float32
 
 
 def test_gzip_is_read(tmp_path):
-    rows, _ = vector_file.find(written(tmp_path, gzip.compress(FILE.encode()), "vectors.txt.gz"), {"film", "zebra"})
+    rows, _ = find_in_file(written(tmp_path, gzip.compress(FILE.encode()), "vectors.txt.gz"), {"film", "zebra"})
     assert set(rows) == {"film", "zebra"}
 
 
 def test_a_word_may_hold_spaces_and_letters_of_any_script(tmp_path):
     words = {". . .", "naïve", "sans\u00a0fin"}
     content = FILE + "".join(f"{word} 1 2 3\n" for word in words)
-    assert set(vector_file.find(written(tmp_path, content), words)[0]) == words
+    assert set(find_in_file(written(tmp_path, content), words)[0]) == words
 
 
 @pytest.mark.parametrize(
@@ -100,14 +100,14 @@ def test_a_word_may_hold_spaces_and_letters_of_any_script(tmp_path):
         (FILE.replace("4 1", "4 1,5"), "line 4: '1,5' is not a number"),
         (FILE.replace("4 1", "nan 1"), "line 4: a number of 'delight' is not finite"),
         (FILE.replace("4 1", "1e99 1"), "line 4: a number of 'delight' is not finite"),
-        (FILE + "film 1 2 3\n", "line 5: the word 'film' was there before"),
+        (FILE + "film 1 2 3\n", "line 5: the word 'film' occurred before"),
         (FILE.encode() + "na\u00efve 1 2 3\n".encode("latin-1"), "line 5: the word is not UTF-8"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(content, message, tmp_path):
     path = written(tmp_path, content)
     with pytest.raises(PipelineError, match=message) as caught:
-        vector_file.find(path, {"film", "delight"})
+        find_in_file(path, {"film", "delight"})
     assert str(caught.value).startswith(str(path))
     assert "\n" not in str(caught.value)
 
@@ -115,18 +115,18 @@ def test_a_wrong_file_is_named_with_its_line(content, message, tmp_path):
 @pytest.mark.parametrize("content", [FILE.encode(), gzip.compress(FILE.encode())[:-9]], ids=["plain", "cut off"])
 def test_a_damaged_gzip_file_is_named(content, tmp_path):
     with pytest.raises(PipelineError, match=r"vectors\.txt\.gz cannot be read"):
-        vector_file.find(written(tmp_path, content, "vectors.txt.gz"), {"film"})
+        find_in_file(written(tmp_path, content, "vectors.txt.gz"), {"film"})
 
 
 def test_vectors_of_another_language_are_refused(own):
     with pytest.raises(PipelineError, match=r"text.vectors: vectors\.txt has a vector for no word of the vocabulary"):
-        find(own.text.vectors, {"Filmgenuss"})
+        find_vectors(own.text.vectors, {"Filmgenuss"})
 
 
 def test_a_missing_file_is_named(own, tmp_path):
     (tmp_path / "vectors.txt").unlink()
     with pytest.raises(PipelineError, match=r"text.vectors.path: there is no file .*vectors\.txt"):
-        dimension(own.text.vectors)
+        vector_dimension(own.text.vectors)
 
 
 def test_the_dataset_holds_the_vectors_in_the_order_of_its_words_and_which_words_have_one(own, tmp_path):
@@ -207,8 +207,8 @@ def test_a_network_of_another_width_is_refused_before_it_trains(compose, own, tm
 )
 def test_a_sweep_refuses_a_dataset_made_with_other_vectors(asked, made, message, compose):
     made = compose(*made)
-    corpus = CorpusInfo.model_construct(config=made.corpus.model_dump())
-    info = DatasetInfo.model_construct(corpus=corpus, **made.model_dump(include={"split", "text"}))
+    corpus = CorpusRecord.model_construct(config=made.corpus.model_dump())
+    info = DatasetRecord.model_construct(corpus=corpus, **made.model_dump(include={"split", "text"}))
     if info.text["vectors"]:
         info.text["vectors"]["fingerprint"] = "sha256:of what was prepared"
     require_prepared_for(made, info)
@@ -240,7 +240,7 @@ def test_a_package_that_is_not_installed_is_named_with_what_to_do(compose):
     config = compose("text/vectors=glove_6b_50d").text.vectors
     missing = PackageVectors(**{**config.model_dump(), "package": "word-vectors-nobody-has-made"})
     with pytest.raises(PipelineError, match=r"package word-vectors-nobody-has-made is not installed; .*\.\[glove\]'$"):
-        dimension(missing)
+        vector_dimension(missing)
 
 
 def installed(package):
@@ -253,11 +253,11 @@ def installed(package):
 @pytest.mark.skipif(not installed(GLOVE), reason=f"the extra `glove` ({GLOVE}) is not installed")
 def test_glove_is_read_from_its_package(compose):
     config = compose("text/vectors=glove_6b_50d").text.vectors
-    assert dimension(config) == 50
-    rows, vectors = find(config, {"the", "film", "masterpiece", "nosuchwordatall"})
+    assert vector_dimension(config) == 50
+    rows, vectors = find_vectors(config, {"the", "film", "masterpiece", "nosuchwordatall"})
     assert set(rows) == {"the", "film", "masterpiece"}
     assert vectors.shape == (3, 50)
     np.testing.assert_allclose(vectors[rows["the"], :3], [0.418, 0.24968, -0.41242])
     wrong = PackageVectors(**{**config.model_dump(), "words_checksum": "sha256:" + "0" * 64})
     with pytest.raises(PipelineError, match="wrong checksum"):
-        find(wrong, {"film"})
+        find_vectors(wrong, {"film"})

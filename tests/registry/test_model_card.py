@@ -8,7 +8,7 @@ from mlflow import MlflowClient
 from pipeline.registry.model_card import version_card
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import download_model, register_version
-from pipeline.runtime.files import write_json
+from pipeline.runtime.records import write_json
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 from tests.conftest import configuration

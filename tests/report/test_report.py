@@ -22,8 +22,9 @@ from pipeline.report.page import Findings, headline, sections, write_report
 from pipeline.report.plot_tables import tables
 from pipeline.report.plots import drawings, write_figures
 from pipeline.report.summary import collect_metrics
+from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_json, write_text
+from pipeline.runtime.records import write_json
 from tests.conftest import configuration, describe_dataset
 
 CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}

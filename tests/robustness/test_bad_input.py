@@ -1,4 +1,4 @@
-"""Whatever is wrong with what a user gives: one line that names it and the remedy, and no output is touched."""
+"""Bad input of any kind: one line names it and the remedy, and no output is changed."""
 
 import os
 import re
@@ -18,7 +18,7 @@ from tests.support.commands import SmallProject, params, prepared, project
 __all__ = ["prepared", "project"]  # fixtures
 
 TABLE = os.environ.get("BAD_INPUT_TABLE")
-"""A file to which each case and its message are added as a row of Markdown."""
+"""Path of a file to which each case and its message are appended as a row of Markdown."""
 
 
 def prepare(case: Case, project: SmallProject) -> None:
@@ -43,7 +43,7 @@ def test_bad_input_is_one_line_and_changes_nothing(case, project, capfd):
     capfd.readouterr()
     assert project.run(case.command, *case.arguments, stdin=case.stdin) in {1, 2}
     (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("error: ") and re.search(case.said, line), line
+    assert line.startswith("error: ") and re.search(case.message, line), line
     assert project.contents() == before
     if TABLE:
         with Path(TABLE).open("a", encoding="utf-8") as table:
@@ -55,11 +55,11 @@ def test_the_page_lists_every_case_and_what_is_said():
     page = (WORKSPACE / "docs" / "bad-input.md").read_text(encoding="utf-8")
     rows = {row[1]: row[3] for line in page.splitlines() if len(row := re.split(r" ?(?<!\\)\| ?", line)) == 5}
     for case in CASES:
-        assert re.search(case.said, "error: " + rows.get(case.name, "").replace("\\|", "|")), case.name
+        assert re.search(case.message, "error: " + rows.get(case.name, "").replace("\\|", "|")), case.name
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["pipeline.train", "model.hiden_dim=3"], "error: conf/: Could not override 'model.hiden_dim'"),
         (
@@ -91,11 +91,11 @@ def test_the_page_lists_every_case_and_what_is_said():
         (["pipeline.predict", "--model", "none", "x"], "error: model folder none does not exist"),
     ],
 )
-def test_a_command_of_its_own_says_the_same(arguments, said):
+def test_a_command_of_its_own_says_the_same(arguments, message):
     command = [sys.executable, "-m", *arguments]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
-    assert found.returncode == 1
-    assert re.fullmatch(f"{said}.*\n", found.stderr)
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
+    assert completed.returncode == 1
+    assert re.fullmatch(f"{message}.*\n", completed.stderr)
 
 
 def test_weights_of_another_shape_are_refused(project, capfd):

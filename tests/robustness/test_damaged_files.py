@@ -1,4 +1,4 @@
-"""Files of the pipeline's own that somebody has edited, or a disk has damaged: the next command names the file."""
+"""Files of the pipeline that were edited, or damaged by a disk: the next command names the file."""
 
 import json
 import re
@@ -16,8 +16,8 @@ import pytest
 from pipeline.evaluation import checks
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import write_json
-from pipeline.text.dataset import read_info, read_split, read_vectors
+from pipeline.runtime.records import write_json
+from pipeline.text.dataset import read_dataset_info, read_split, read_vectors
 from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.conftest import describe_dataset
 from tests.support.bad_input import MODEL
@@ -31,7 +31,7 @@ VERDICT = "reports/verdict.json"
 
 
 def array(change: Callable[[Any], Any]) -> Edit:
-    """Put another array into the place of the one there is."""
+    """Replace the array of a file."""
     return lambda path: np.save(path, change(np.load(path)))
 
 
@@ -46,12 +46,12 @@ def number(index: int, value: int) -> Edit:
 
 
 def table(change: Callable[[pa.Table], pa.Table]) -> Edit:
-    """Put another table into the place of the one there is."""
+    """Replace the table of a file."""
     return lambda path: pq.write_table(change(pq.read_table(path)), path)
 
 
 def column(name: str, values: Callable[[int], pa.Array]) -> Edit:
-    """Put other values into a column, given their number."""
+    """Replace the values of a column; `values` gets their number."""
     return table(lambda rows: rows.set_column(rows.schema.names.index(name), name, values(len(rows))))
 
 
@@ -70,7 +70,7 @@ def value(key: str, value: Any) -> Edit:
 
 
 def missing(key: str) -> Edit:
-    """Take a value out of a JSON file."""
+    """Remove a value from a JSON file."""
 
     def edit(path: Path) -> None:
         *sections, name = key.split("/")
@@ -147,9 +147,9 @@ CASES: list[tuple[str, str, Edit, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("command", "file", "edit", "said"), CASES)
+@pytest.mark.parametrize(("command", "file", "edit", "message"), CASES)
 def test_a_damaged_file_is_named_and_nothing_is_changed(
-    command, file, edit, said, judged, tmp_path, monkeypatch, capfd
+    command, file, edit, message, judged, tmp_path, monkeypatch, capfd
 ):
     shutil.copytree(judged, tmp_path / "project")
     project = SmallProject(tmp_path / "project", monkeypatch)
@@ -160,12 +160,12 @@ def test_a_damaged_file_is_named_and_nothing_is_changed(
     capfd.readouterr()
     assert project.run(command, *([*MODEL, "a film"] if command == "predict" else [])) == 1
     last = capfd.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: ") and f"{file} is" in last and re.search(said, last), last
+    assert last.startswith("error: ") and f"{file} is" in last and re.search(message, last), last
     assert project.contents() == before
 
 
 @pytest.mark.parametrize(
-    ("file", "values", "said"),
+    ("file", "values", "message"),
     [
         ("vectors.npy", np.ones((4, 3), np.float32), "its size is 4 x 3, not 5 x any"),
         ("vectors.npy", np.ones((5, 3)), "it holds float64, not float32"),
@@ -174,18 +174,18 @@ def test_a_damaged_file_is_named_and_nothing_is_changed(
         ("vectors_covered.npy", np.ones(4, np.bool_), "its size is 4, not 5"),
     ],
 )
-def test_damaged_word_vectors_are_named(file, values, said, tmp_path):
+def test_damaged_word_vectors_are_named(file, values, message, tmp_path):
     describe_dataset(tmp_path, words=5)
     np.save(tmp_path / "vectors.npy", np.ones((5, 3), np.float32))
     np.save(tmp_path / "vectors_covered.npy", np.ones(5, np.bool_))
     assert read_vectors(tmp_path)
     np.save(tmp_path / file, values)
-    with pytest.raises(PipelineError, match=f"{file} is damaged: {said}.*; prepare the dataset"):
+    with pytest.raises(PipelineError, match=f"{file} is damaged: {message}.*; prepare the dataset"):
         read_vectors(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "said"),
+    ("probabilities", "message"),
     [
         (np.full(49, 0.5, np.float32), "its size is 49, not 50"),
         (np.full(50, 0.5), "it holds float64, not float32"),
@@ -193,28 +193,28 @@ def test_damaged_word_vectors_are_named(file, values, said, tmp_path):
         (np.full(50, np.nan, np.float32), "not all of its values are from 0 to 1"),
     ],
 )
-def test_damaged_pseudo_labels_are_named(probabilities, said, compose, tmp_path):
+def test_damaged_pseudo_labels_are_named(probabilities, message, compose, tmp_path):
     config = compose("pseudo_labels=teacher")
     describe_dataset(tmp_path, unlabelled=50)
     save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
-    with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {said}; label anew"):
-        load_pseudo_labels(tmp_path / "labels", config, read_info(tmp_path))
+    with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {message}; label anew"):
+        load_pseudo_labels(tmp_path / "labels", config, read_dataset_info(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("models", "said"),
+    ("models", "message"),
     [
         ({"lstm": {}}, "it has no 'models.lstm.kind'"),
         ({"lstm": {"kind": "transformer"}}, "'models.lstm.kind': .*'lstm'"),
         ([], "'models': .*dictionary"),
     ],
 )
-def test_a_damaged_ladder_of_memory_is_named(models, said, compose, tmp_path, monkeypatch):
+def test_a_damaged_ladder_of_memory_is_named(models, message, compose, tmp_path, monkeypatch):
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     describe_dataset(tmp_path)
     config = compose().evaluation.memory_ladder.model_copy(update={"fingerprint": "sha256:0"})
     write_json(tmp_path / config.path, {"dataset": "digest", "models": models})
-    with pytest.raises(PipelineError, match=f"memory_ladder.json is damaged: {said}"):
+    with pytest.raises(PipelineError, match=f"memory_ladder.json is damaged: {message}"):
         read_ladder(config, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What a killed process leaves behind holds nothing up and is cleared away; two at once wait for one another."""
+"""Leftovers of killed processes block nothing and are removed; two processes at once wait for each other."""
 
 import os
 import random
@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from pipeline.registry.champion import registration_lock
-from pipeline.runtime.files import replace, write_text
+from pipeline.runtime.atomic import replace, write_text
 from tests.conftest import Project
 from tests.support.registration import (  # noqa: F401
     aliases,
@@ -75,8 +75,8 @@ def test_registering_waits_for_another_process_that_registers(store, tmp_path: P
         command = [sys.executable, "-c", REGISTER, str(folder)]
         environment = {**os.environ, "MLFLOW_TRACKING_URI": store.uri}
         waiting = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-        while "another process registers a model; waiting" not in (said := waiting.stderr.readline()):
-            assert said, "it did not wait"
+        while "another process registers a model; waiting" not in (line_read := waiting.stderr.readline()):
+            assert line_read, "it did not wait"
         assert versions(store) == []
     assert outcome(folder)["version"] == "1"
     waiting.communicate(timeout=120)
@@ -128,9 +128,9 @@ def test_a_registration_killed_at_any_moment_is_made_whole_by_the_next(trained: 
 
 
 def ended(process: subprocess.Popen[str], line: str, send: signal.Signals) -> tuple[int, list[str]]:
-    """Send a signal once the process has said the line; its exit code and what it said then."""
-    while line not in (said := process.stderr.readline()):
-        assert said, "it ended before"
+    """Send a signal once the process has printed the line; return its exit code and what it printed after that."""
+    while line not in (line_read := process.stderr.readline()):
+        assert line_read, "it ended before"
     process.send_signal(send)
     errors = process.communicate(timeout=60)[1]
     return process.returncode, [line for line in errors.splitlines() if not line.startswith("import time:")]
@@ -152,7 +152,7 @@ def test_a_stage_ends_tidily_whenever_it_is_told_to(
     stage = subprocess.Popen(
         [sys.executable, *options, "-m", "pipeline.evaluate"], cwd=trained.root, stderr=subprocess.PIPE, text=True
     )
-    code, said = ended(stage, line, signal.Signals[send])
-    assert (code, said[-1]) == expected
-    assert "Traceback" not in "".join(said)
+    code, output = ended(stage, line, signal.Signals[send])
+    assert (code, output[-1]) == expected
+    assert "Traceback" not in "".join(output)
     assert content(trained.root / "reports") == before

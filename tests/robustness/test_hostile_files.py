@@ -1,4 +1,4 @@
-"""Files meant to harm: nothing in them is run, nothing is written elsewhere, and they fill neither memory nor disk."""
+"""Hostile files: nothing in them is run or written elsewhere, and they fill neither memory nor disk."""
 
 import gzip
 import pickle
@@ -14,7 +14,7 @@ import torch
 import yaml
 from mlflow.exceptions import MlflowException
 
-from pipeline.corpus import archive
+from pipeline.corpus.archive import archive_reviews
 from pipeline.predict import load
 from pipeline.registry.model_lookup import fetch_model
 from pipeline.registry.packaging import Candidate
@@ -32,7 +32,7 @@ __all__ = ["prepared", "project"]  # fixtures
 
 
 class Harm:
-    """Makes a file where it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -43,7 +43,7 @@ class Harm:
 
 @pytest.fixture
 def harm(tmp_path: Path) -> Harm:
-    """A pickle that works: loading it leaves a mark, which must not be there at the end."""
+    """Harmful pickle: loading it leaves a mark, which must not exist at the end of a test."""
     mark = tmp_path / "harm was done"
     pickle.loads(pickle.dumps(Harm(mark)))  # noqa: S301
     assert mark.exists()
@@ -101,7 +101,7 @@ def test_a_pickle_among_the_artifacts_of_a_run_is_never_loaded(project: SmallPro
 
 
 def plant(version: Path, harm: Harm, **flavor: str) -> None:
-    """Put a pickle beside all that a registered model has, and name it in `MLmodel`."""
+    """Add pickles to the files of a registered model, and name one in `MLmodel`."""
     for folder in (version, version / "artifacts" / "model"):
         for name in ("python_model.pkl", "model.pkl", "model.pt", "best.ckpt"):
             (folder / name).write_bytes(pickle.dumps(harm))
@@ -144,7 +144,7 @@ def test_a_registered_model_made_a_pickle_is_never_loaded(project: SmallProject,
 
 
 def bomb(kind: bytes, size: int) -> bytes:
-    """A header that announces so many bytes, and the first of them."""
+    """Make an archive with a header that announces `size` bytes, and the first of them."""
     member = tarfile.TarInfo("././@LongLink")
     member.type, member.size = kind, size
     return gzip.compress(member.tobuf(tarfile.GNU_FORMAT) + b"a" * min(size, 64 * 2**20), 1)
@@ -156,7 +156,7 @@ def test_a_header_that_is_a_bomb_is_refused_unread(kind: bytes, tmp_path: Path):
     tracemalloc.start()
     try:
         with pytest.raises(PipelineError, match="a header of 67,108,864 bytes"):
-            list(archive.reviews(tmp_path / "a.tar.gz"))
+            list(archive_reviews(tmp_path / "a.tar.gz"))
         assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     finally:
         tracemalloc.stop()
@@ -166,7 +166,7 @@ def test_a_number_of_thousands_of_digits_is_no_name(tmp_path: Path):
     with tarfile.open(tmp_path / "a.tar", "w") as file:
         file.addfile(tarfile.TarInfo(f"aclImdb/train/pos/{'9' * 5000}_9.txt"))
     with pytest.raises(PipelineError, match="is not named <number>_<rating>"):
-        list(archive.reviews(tmp_path / "a.tar"))
+        list(archive_reviews(tmp_path / "a.tar"))
 
 
 def test_a_server_is_seen_from_this_machine_alone():

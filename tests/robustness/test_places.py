@@ -16,8 +16,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.files import replace, write_text
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.store import connect
 from tests.conftest import configuration
@@ -35,8 +35,8 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "parquet": lambda path: pq.write_table(pa.table({"x": np.random.default_rng(0).random(MANY)}), path),
     "png": lambda path: plt.imsave(path, np.random.default_rng(0).random((300, 300)), format="png"),
 }
-TOO_LARGE = "larger than a file may be; raise the limit (ulimit -f), then give the same command again"
-FULL = "no space left; make room there, then give the same command again"
+TOO_LARGE = "larger than a file may be; raise the limit (ulimit -f), then run the command again"
+FULL = "no space left; make room there, then run the command again"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 @pytest.fixture
 def limit() -> Iterator[Callable[[int], None]]:
-    """Sets the largest size of a file of this process."""
+    """Function that sets the largest size of a file this process may write."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -120,5 +120,5 @@ def test_a_path_that_no_database_can_have_is_refused(
 def test_a_text_of_any_language_where_python_knows_only_ascii(prepared: Path) -> None:
     command = [sys.executable, "-m", "pipeline.predict", "--model", prepared / "artifacts" / "model", "été"]
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    found = subprocess.run(command, cwd=WORKSPACE, env={**os.environ, **ascii_only}, capture_output=True, check=True)
-    assert found.stdout.endswith("\tété\n".encode())
+    ended = subprocess.run(command, cwd=WORKSPACE, env={**os.environ, **ascii_only}, capture_output=True, check=True)
+    assert ended.stdout.endswith("\tété\n".encode())

@@ -1,4 +1,4 @@
-"""What holds for any input, tried on many: `HYPOTHESIS_PROFILE=long` tries a hundred times as many."""
+"""Properties that hold for any input; `HYPOTHESIS_PROFILE=long` tries a hundred times as many inputs."""
 
 import gzip
 import io
@@ -14,20 +14,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import SplitConfig, load_params, validate
-from pipeline.corpus import archive
+from pipeline.corpus.archive import archive_reviews
 from pipeline.inference.predictor import Prediction
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key
 from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables import parquet_answers, readers
+from pipeline.tables.parquet_answers import answer_parquet
+from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.tables.text_answers import LINE_FORMATS
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
 from tests.conftest import configuration
 from tests.corpus.test_source import REVIEWS, encoded, tar
+from tests.preprocessing.test_duplicates import keys
 from tests.support.commands import params
-from tests.test_preprocess import keys
 
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -76,18 +77,24 @@ def test_a_cut_keeps_words_of_the_review_in_their_order(text, limit, way):
 def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(rows, seed, share, random):
     config = SplitConfig(validation=share, test=share, seed=seed)
     rows = [("train", text, label) for text, label in rows]
-    found = keys(rows)
+    hashes = keys(rows)
     try:
-        hold_out(found, config)
+        hold_out(hashes, config)
     except PipelineError as error:
         assert str(error).startswith("split")  # too few
         return
-    parts = dict(zip(zip(found.near.tolist(), found.label.tolist(), strict=True), found.split.tolist(), strict=True))
-    assert [parts[near, label] for near, label in zip(found.near.tolist(), found.label.tolist(), strict=True)] == list(
-        found.split
+    parts = dict(
+        zip(
+            zip(hashes.near.tolist(), hashes.label.tolist(), strict=True),
+            hashes.split.tolist(),
+            strict=True,
+        )
     )
+    assert [
+        parts[near, label] for near, label in zip(hashes.near.tolist(), hashes.label.tolist(), strict=True)
+    ] == list(hashes.split)
     for label in (0, 1):
-        assert set(found.split[found.label == label]) >= {PRECEDENCE.index(part) for part in ("train", "test")}
+        assert set(hashes.split[hashes.label == label]) >= {PRECEDENCE.index(part) for part in ("train", "test")}
     shuffled = random.sample(rows, len(rows))
     again = keys(shuffled)
     hold_out(again, config)
@@ -114,8 +121,8 @@ def test_of_reviews_alike_one_stays_or_those_of_the_test_split(rows):
 def test_rows_of_a_corpus_are_read_as_written(ending, rows):
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", encoded(rows, ending), folder)
-        found = [row for batch in readers.batches(path, readers.schema(path)) for row in batch.to_pylist()]
-    assert found == rows
+        rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
+    assert rows_read == rows
 
 
 def answers(rows):
@@ -129,9 +136,9 @@ def test_rows_to_predict_are_handed_on_as_written(ending, rows):
     text = "".join(LINE_FORMATS[f".{ending}"](lines, "a", "text", answers))
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", text.encode(), folder)
-        found = [row for batch in readers.batches(path, readers.schema(path)) for row in batch.to_pylist()]
-    assert [{"text": row["text"], "note": row["note"]} for row in found] == rows
-    assert [row["label"] for row in found] == [f"{len(row['text'])}" for row in rows]
+        rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
+    assert [{"text": row["text"], "note": row["note"]} for row in rows_read] == rows
+    assert [row["label"] for row in rows_read] == [f"{len(row['text'])}" for row in rows]
 
 
 def flipped(data: bytes, changes: list[tuple[int, int]]) -> bytes:
@@ -157,13 +164,13 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
         with TemporaryDirectory() as folder:
             path = written(f"a.{ending}", data, folder)
             try:
-                for batch in readers.batches(path, readers.schema(path)):
+                for batch in table_batches(path, table_schema(path)):
                     batch.to_pylist()
             except PipelineError as error:
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    parquet_answers.annotate(path, path.with_name("b"), "text", answers)
+                    answer_parquet(path, path.with_name("b"), "text", answers)
                 else:
                     list(LINE_FORMATS[f".{ending}"](path.open("rb"), "a", "text", answers))
             except PipelineError as error:
@@ -179,7 +186,7 @@ def test_no_bytes_break_the_unpacker(junk, changes):
         with TemporaryDirectory() as folder:
             path = written("a.tar", data, folder)
             try:
-                for split, row in archive.reviews(path):
+                for split, row in archive_reviews(path):
                     assert split in {"train", "test", "unlabelled"} and row.id
             except PipelineError as error:
                 assert "a.tar" in str(error)
@@ -195,7 +202,7 @@ def test_no_name_of_a_member_leads_outside(names):
     with TemporaryDirectory() as folder:
         path = written("a.tar", buffer.getvalue(), folder)
         with suppress(PipelineError):
-            assert all(".." not in row.id for _, row in archive.reviews(path))
+            assert all(".." not in row.id for _, row in archive_reviews(path))
         assert list(Path(folder).iterdir()) == [path]
 
 

@@ -1,7 +1,7 @@
-"""Small files that unpack to more than any memory, and a command that reads them and says how much memory it took.
+"""Decompression bombs, and a command that reads them and prints how much memory that took.
 
 python -m tests.support.bombs FOLDER BOMB...: the peak in bytes before, then for each
-what was said of it, or null, and the peak, a line of JSON each.
+the error message, or null, and the peak, a line of JSON each.
 """
 
 import gzip
@@ -23,29 +23,30 @@ import pyarrow.parquet as pq
 from pipeline.config import validate
 from pipeline.config.composition import compose_config
 from pipeline.corpus import archive
-from pipeline.corpus.canonical import LONGEST, NormalForm
+from pipeline.corpus.canonical import MAX_REVIEW_BYTES, CanonicalWriter
 from pipeline.inference.model_folder import load, save
 from pipeline.inference.predictor import Prediction, _chunks
 from pipeline.networks.build import build_network
-from pipeline.predict.answering import annotate
-from pipeline.preprocessing import vector_file
-from pipeline.preprocessing.reading import row_groups
+from pipeline.predict.answering import answer_file
+from pipeline.preprocessing.canonical_reader import row_groups
+from pipeline.preprocessing.vector_file import file_dimension
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables import parquet_answers, readers
+from pipeline.tables.parquet_answers import answer_parquet
+from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 
 MB = 2**20
 MOST = 6 * 2**30
-"""Bytes a process may ask for, so that a bomb that goes off harms nobody."""
+"""Bytes that the process may allocate, so that a bomb that goes off does no harm."""
 
 
 class Bomb(NamedTuple):
-    """What is in a file, what reads it, and what must be said of it; None where it is read to its end."""
+    """File of a bomb, functions that make and read it, and the expected error; None if it can be read to its end."""
 
     file: str
     make: Callable[[Path], object]
     read: Callable[[Path], object]
-    said: str | None
+    message: str | None
 
 
 def tar(path: Path, *members: tuple[str, bytes]) -> None:
@@ -57,7 +58,7 @@ def tar(path: Path, *members: tuple[str, bytes]) -> None:
 
 
 def greedy(path: Path) -> None:
-    """An .xz whose header asks for 3 GB."""
+    """Write an .xz whose header asks for 3 GB."""
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": MB}]
     packed = bytearray(lzma.compress(bytes(10_240), lzma.FORMAT_XZ, filters=filters))
     place = 12  # of the first block's header: its size, flags, the filter's id, the size of its properties, these
@@ -69,7 +70,7 @@ def greedy(path: Path) -> None:
 
 
 def sparse(path: Path) -> None:
-    """A member that says in millions of places what it is made of."""
+    """Write an archive with a sparse member of millions of parts."""
     member = tarfile.TarInfo("a/train/pos/1_9.txt")
     member.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
@@ -88,29 +89,29 @@ def repeated(text: str, rows: int) -> pa.DictionaryArray:
 
 
 def dictionary(path: Path, rows: int = 60, columns: Iterable[str] = ("text",), **arguments: Any) -> None:
-    """A column that is one long value, again and again."""
-    value = repeated("good " * (LONGEST // 5), rows)
+    """Write a column that repeats one long value."""
+    value = repeated("good " * (MAX_REVIEW_BYTES // 5), rows)
     labels = pa.array(["negative", "positive"] * (rows // 2))
     table = pa.table({**dict.fromkeys(columns, value), "original_label": labels, "edited_label": labels[::-1]})
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, **arguments)
 
 
 def row_group(path: Path, rows: int = 60) -> None:
-    """A row group of a corpus in normal form whose text is one long value, again and again."""
+    """Write a row group of a corpus in canonical form whose text repeats one long value."""
     ids, labels = pa.array(map(str, range(rows))), pa.array([0, 1] * (rows // 2), pa.int8())
-    table = pa.table({"id": ids, "text": repeated("good " * (LONGEST // 5), rows), "label": labels})
+    table = pa.table({"id": ids, "text": repeated("good " * (MAX_REVIEW_BYTES // 5), rows), "label": labels})
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, store_schema=False)
 
 
 def lists(path: Path) -> None:
-    """A row that is a list of a million long values."""
+    """Write a row that holds a list of a million long values."""
     values = pa.ListArray.from_arrays([0, 10**6], repeated("good " * MB, 10**6))
     table = pa.table({"text": ["good"], "words": values})
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, store_schema=False)
 
 
 def many(path: Path) -> None:
-    """Rows that take no place."""
+    """Write rows that take no space."""
     with pq.ParquetWriter(path, pa.schema({"text": pa.null()})) as writer:
         for _ in range(12):
             writer.write_table(pa.table({"text": pa.nulls(10**7)}), row_group_size=10**7)
@@ -131,17 +132,17 @@ def packed(line: bytes, times: int, before: bytes = b"") -> Callable[[Path], obj
     return make
 
 
-def normal_form(path: Path) -> None:
-    folder = path.parent / "normal form"
+def canonical_form(path: Path) -> None:
+    folder = path.parent / "canonical"
     folder.mkdir()
-    with NormalForm(folder) as target:
-        archive._obtain = lambda _corpus: path
+    with CanonicalWriter(folder) as target:
+        archive._verified_archive = lambda _corpus: path
         archive.add_archive(None, target)
 
 
 def table(path: Path) -> None:
-    columns = readers.schema(path)
-    for _ in readers.batches(path, pa.schema([columns.field("text")])):
+    columns = table_schema(path)
+    for _ in table_batches(path, pa.schema([columns.field("text")])):
         pass
 
 
@@ -153,7 +154,7 @@ def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
 
 def predict(path: Path) -> None:
     with Path("/dev/null").open("wb") as nowhere:
-        annotate(path, None, nowhere, "text", answer)
+        answer_file(path, None, nowhere, "text", answer)
 
 
 def read_pairs(path: Path) -> None:
@@ -163,7 +164,7 @@ def read_pairs(path: Path) -> None:
 
 
 def predict_parquet(path: Path) -> None:
-    parquet_answers.annotate(path, path.with_name("answers.parquet"), "text", answer)
+    answer_parquet(path, path.with_name("answers.parquet"), "text", answer)
 
 
 def read_groups(path: Path) -> None:
@@ -172,7 +173,7 @@ def read_groups(path: Path) -> None:
 
 
 def greedy_model(path: Path) -> None:
-    """A model folder whose configuration asks for a network of 2 GB."""
+    """Write a model folder whose configuration asks for a network of 2 GB."""
     config = validate(compose_config(["model.embedding_dim=4", "model.hidden_dim=4"]))
     vocabulary = Vocabulary([*SPECIALS, "good"])
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
@@ -191,11 +192,11 @@ BOMBS = {
     "long members": Bomb(
         "a.tar.gz",
         lambda path: tar(path, *((f"a/train/pos/{n}_9.txt", b"good film " * (MB * 9 // 10)) for n in range(50))),
-        normal_form,
+        canonical_form,
         None,
     ),
-    "greedy xz": Bomb("a.tar.xz", greedy, normal_form, "decompressing it takes more than 128 MB of memory; compress"),
-    "sparse member": Bomb("a.tar.gz", sparse, normal_form, "headers and text of a member take more than 11 MB; give"),
+    "greedy xz": Bomb("a.tar.xz", greedy, canonical_form, "decompressing it takes more than 128 MB of memory; c"),
+    "sparse member": Bomb("a.tar.gz", sparse, canonical_form, "headers and text of a member take more than 11 MB; use"),
     "dictionary": Bomb("a.parquet", dictionary, table, None),
     "dictionary of Arrow": Bomb("a.parquet", dictionary, predict_parquet, None),
     "dictionary to predict": Bomb("a.parquet", lambda p: dictionary(p, store_schema=False), predict_parquet, None),
@@ -207,15 +208,15 @@ BOMBS = {
         table,
         None,
     ),
-    "list": Bomb("a.parquet", lists, predict_parquet, "row group 1 takes [0-9,]+ MB to read; write it anew"),
-    "cell": Bomb("a.parquet", cell, table, "row group 1 takes 300 MB to read; write it anew with smaller pages"),
+    "list": Bomb("a.parquet", lists, predict_parquet, "row group 1 takes [0-9,]+ MB to read; write it again"),
+    "cell": Bomb("a.parquet", cell, table, "row group 1 takes 300 MB to read; write it again with smaller pages"),
     "row group": Bomb("train.parquet", row_group, read_groups, "row group 1 unpacks to over 128 MB; fetch the corpus"),
     "pairs": Bomb("a.parquet", lambda p: dictionary(p, columns=PAIRS), read_pairs, "more than 268,435,456 characters"),
-    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), readers.schema, "has 2,097,153 columns; give"),
+    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), table_schema, "has 2,097,153 columns; give"),
     "names": Bomb(
         "a.jsonl",
         lambda p: p.write_text(json.dumps({str(name): 0 for name in range(20_000)})),
-        readers.schema,
+        table_schema,
         "has 20,000 columns; give a file of at most 10,000",
     ),
     "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),
@@ -224,28 +225,28 @@ BOMBS = {
     "model": Bomb("model/config.json", greedy_model, lambda path: load(path.parent), "does not fit config.json and"),
     "vocabulary": Bomb("vocab.json", large_vocabulary, Vocabulary.load, "it has 1,073,741,824 bytes, more than any"),
     "nested": Bomb("a.jsonl.gz", packed(b"[[]" + b",[]" * 12 * MB, 1), predict, "line 1: longer than 32 MB; split it"),
-    "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), vector_file.dimension, "1: longer than 1 MB;"),
+    "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), file_dimension, "1: longer than 1 MB;"),
 }  # fmt: skip
 
 
 def main(folder: Path, names: list[str]) -> None:
-    """Read bombs that were made before."""
+    """Read bombs that were made before, and print the error and the peak of memory of each."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
     print(peak(), flush=True)
     for name in names:
         pa.default_memory_pool().release_unused()  # what another bomb has left
-        said = None
+        message = None
         try:
             BOMBS[name].read(folder / name / BOMBS[name].file)
         except PipelineError as error:
-            said = str(error)
+            message = str(error)
         except Exception as error:  # such as a MemoryError: the test says so
-            said = f"{type(error).__name__}: {error}"
-        print(json.dumps([said, peak()]), flush=True)
+            message = f"{type(error).__name__}: {error}"
+        print(json.dumps([message, peak()]), flush=True)
 
 
 def peak() -> int:
-    """Bytes of memory this process has had at most."""
+    """Return the peak of memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -13,25 +13,25 @@ FILLER = "filler"
 
 
 class SmallDisk:
-    """A file system in memory, mounted on a folder. Filling it up is quick."""
+    """File system in memory, mounted on a folder, which is quick to fill."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def fill(self, left: int = 0) -> None:
-        """Leave so many bytes, rounded down to pages."""
+        """Fill the disk up to `left` bytes, rounded down to pages."""
         self.make_room()
         free = shutil.disk_usage(self.folder).free
         with (self.folder / FILLER).open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, free - left)
 
     def make_room(self) -> None:
-        """Take away what `fill` has put there."""
+        """Remove what `fill` has written."""
         (self.folder / FILLER).unlink(missing_ok=True)
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Let nobody write, not even root."""
+        """Make the disk read-only in the block, even for root."""
         mount("-o", "remount,ro", self.folder)
         yield
         mount("-o", "remount,rw", self.folder)
@@ -43,7 +43,7 @@ def mount(*arguments: str | Path) -> None:
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[SmallDisk]:
-    """Mount a disk of a size such as `50m` on a new folder, or skip the test where that is not allowed."""
+    """Mount a disk of a size such as `50m` on a new folder, or skip the test if that is not allowed."""
     folder.mkdir()
     try:
         mount("-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder)
@@ -56,7 +56,7 @@ def small_disk(folder: Path, size: str) -> Iterator[SmallDisk]:
 
 
 def as_plain_user() -> list[str]:
-    """What to put before a command so that permissions count for it, which they do not for root."""
+    """Return a prefix for a command that makes permissions count, which they do not for root."""
     if os.geteuid():
         return []
     if not shutil.which("setpriv"):

@@ -22,7 +22,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
 from pipeline.register import read_verdict, register
 from pipeline.registry.versions import find_alias
-from pipeline.runtime.files import write_json
+from pipeline.runtime.records import write_json
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration, describe_dataset

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import register_version
-from pipeline.runtime.files import write_json
+from pipeline.runtime.records import write_json
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 from tests.tracking.conftest import tracking

@@ -11,7 +11,7 @@ import torch
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import DatasetInfo, read_split
+from pipeline.text.dataset import DatasetRecord, read_split
 from pipeline.training.data_module import LengthBatches, SentimentDataModule
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
@@ -267,7 +267,7 @@ TEACHER = (*TINY, "pseudo_labels=teacher", "pseudo_labels.confidence=0.75")
 
 
 def made_of(digest="digest", **splits):
-    return DatasetInfo.model_construct(digest=digest, splits=splits)
+    return DatasetRecord.model_construct(digest=digest, splits=splits)
 
 
 def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset, tmp_path):

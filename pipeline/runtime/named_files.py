@@ -1,0 +1,51 @@
+"""Files that the configuration names: the user's own, and those inside installed packages."""
+
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import project_root
+
+
+def existing_file(key: str, name: str) -> Path:
+    """Return the path of a user's file, given relative to the project root.
+
+    Args:
+        key: configuration key that names the file.
+        name: value of the key.
+
+    Raises:
+        PipelineError: there is no such file.
+    """
+    root = project_root()
+    try:
+        path = root / Path(name).expanduser()
+        exists = path.is_file()
+    except PermissionError:  # for a folder above it
+        raise
+    except (OSError, RuntimeError):  # the name is too long, or is the home of a user who does not exist
+        path, exists = root / name, False
+    if not exists:
+        raise PipelineError(f"{key}: there is no file {path}; correct the path (relative ones start at {root})")
+    return path
+
+
+def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:
+    """Return the path of a file in an installed package, without importing the package.
+
+    Args:
+        key: configuration key that names the package.
+        package: name of the package.
+        name: path of the file, relative to the folder that packages are installed in.
+        remedy: command that installs the package.
+
+    Raises:
+        PipelineError: there is no such package or file.
+    """
+    try:
+        path = Path(str(distribution(package).locate_file(name)))
+    except PackageNotFoundError:
+        raise PipelineError(f"{key}: the package {package} is not installed; {remedy}") from None
+    if not path.is_file():
+        raise PipelineError(f"{key}: the package {package} has no file {name}; {remedy}")
+    return path

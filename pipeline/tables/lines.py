@@ -1,0 +1,53 @@
+"""Lines of users' text files: of bounded length, in UTF-8, and for JSONL each a JSON object."""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from pipeline.runtime.errors import PipelineError
+
+MAX_LINE_BYTES = 32 * 2**20
+"""Longest line: three times the longest review, as JSON may write a character as `\\u0000`. A small compressed file
+may hold a line that fits into no memory."""
+
+
+def read_lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Yield the lines of a file; of a line that is too long, only as much as `decode_line` needs to refuse it."""
+    return iter(partial(readline, MAX_LINE_BYTES + 1), b"")
+
+
+def decode_line(line: bytes, name: str, number: int) -> str:
+    """Decode a line, without the byte order mark that a first line may begin with.
+
+    Args:
+        line: bytes of the line.
+        name: name of the file, for errors.
+        number: number of the line, from 1.
+
+    Raises:
+        PipelineError: the line is too long, holds a NUL character or is not UTF-8.
+    """
+    if len(line) > MAX_LINE_BYTES:
+        raise PipelineError(f"{name}, line {number}: longer than {MAX_LINE_BYTES // 2**20} MB; split it")
+    if b"\0" in line:
+        raise PipelineError(f"{name}, line {number}: holds a NUL character; convert the file to UTF-8")
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError:
+        raise PipelineError(f"{name}, line {number}: not UTF-8; convert the file to UTF-8") from None
+
+
+def parse_object(line: str, place: str) -> dict[str, Any]:
+    """Parse a line of JSONL; `place` names it in errors.
+
+    Raises:
+        PipelineError: the line is not JSON, or not an object.
+    """
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise PipelineError(f"{place}: not JSON ({error}); correct the line") from None
+    if not isinstance(row, dict):
+        raise PipelineError(f'{place}: not a JSON object; write {{"column": value, …}}')
+    return row

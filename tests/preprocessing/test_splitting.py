@@ -1,0 +1,92 @@
+"""Held-out splits."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config import SplitConfig
+from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates
+from pipeline.preprocessing.scanning import scan
+from pipeline.preprocessing.splitting import hold_out, require_both_labels
+from pipeline.runtime.errors import PipelineError
+from tests.preprocessing.test_duplicates import keys
+
+CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
+CORPUS = [("train", f"review number {n}", n % 3 == 0) for n in range(3000)]
+
+
+def held_out(rows, config=CONFIG):
+    review_keys = keys(rows)
+    hold_out(review_keys, config)
+    return {text: PRECEDENCE[split] for (_, text, _), split in zip(rows, review_keys.split, strict=True)}
+
+
+def test_held_out_parts_are_stratified_and_of_the_size_asked():
+    parts = held_out(CORPUS)
+    for label, total in ((True, 1000), (False, 2000)):
+        texts = [text for _, text, positive in CORPUS if positive is label]
+        assert sum(parts[text] == "test" for text in texts) == 0.2 * total
+        assert sum(parts[text] == "validation" for text in texts) == 0.1 * total
+
+
+def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():
+    assert held_out(CORPUS) == held_out(CORPUS[::-1])
+    assert held_out(CORPUS) != held_out(CORPUS, CONFIG.model_copy(update={"seed": 2}))
+
+
+def test_reviews_of_a_group_are_held_out_together(tmp_path):
+    rows = pa.table(
+        {
+            "id": [str(n) for n in range(len(CORPUS))],
+            "text": [text for _, text, _ in CORPUS],
+            "label": pa.array([positive for _, _, positive in CORPUS]).cast(pa.int8()),
+            "split_group": [f"{positive}/{n // 60}" for n, (_, _, positive) in enumerate(CORPUS)],
+        }
+    )
+    pq.write_table(rows, tmp_path / "train.parquet", row_group_size=700)
+    review_keys = scan(tmp_path, map)
+    hold_out(review_keys, CONFIG)
+    parts = {name: set(review_keys.split[review_keys.group == name].tolist()) for name in np.unique(review_keys.group)}
+    assert len(parts) == 100
+    assert all(len(splits) == 1 for splits in parts.values())
+    assert {len(review_keys.split[review_keys.split == index]) for index in range(3)} == {600, 300, 2100}
+
+
+def test_a_larger_validation_part_leaves_the_test_part_alone():
+    larger = held_out(CORPUS, CONFIG.model_copy(update={"validation": 0.3}))
+    assert {text for text, part in held_out(CORPUS).items() if part == "test"} == {
+        text for text, part in larger.items() if part == "test"
+    }
+
+
+def test_duplicates_are_held_out_together():
+    rows = [("train", f"review {n // 2}" + "!" * (n % 2), n % 4 < 2) for n in range(2000)]
+    parts = held_out(rows)
+    assert all(parts[f"review {n}"] == parts[f"review {n}!"] for n in range(1000))
+
+
+def test_a_given_test_part_is_kept():
+    rows = [*CORPUS, ("test", "given", 1)]
+    parts = held_out(rows)
+    assert [text for text, part in parts.items() if part == "test"] == ["given"]
+    assert sum(part == "validation" for part in parts.values()) == 300
+
+
+def test_a_split_of_duplicates_alone_is_refused():
+    rows = [("train", "a", 1), ("train", "b", 0), ("test", "c", 1), ("test", "d", 0), ("validation", "c", 1)]
+    review_keys = keys([*rows, ("validation", "d", 0)])
+    with pytest.raises(PipelineError, match="the validation split holds no negative review once its 2 duplicates"):
+        require_both_labels(review_keys, find_duplicates(review_keys)[0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (CORPUS[:9], "split.test: 0.2 of 3 positive|split.validation: 0.1 of"),
+        ([("train", f"n {n}", 0) for n in range(100)], "of 0 positive training reviews is none"),
+    ],
+)
+def test_impossible_splits_are_refused(rows, message):
+    with pytest.raises(PipelineError, match=message):
+        hold_out(keys(rows), CONFIG)
