@@ -1,1 +1,1 @@
-"""Speed, as ratios of two sides measured in one run: `make bench`."""
+"""Benchmarks: speed as the ratio of two sides measured in one run; `make bench` runs them."""

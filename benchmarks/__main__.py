@@ -1,4 +1,4 @@
-"""Measure all figures of speed: write reports/benchmarks.json, and from it the tables in docs/performance.md."""
+"""Run all benchmarks; write reports/benchmarks.json, and from it the tables in docs/performance.md."""
 
 import argparse
 import tempfile
@@ -14,28 +14,27 @@ from benchmarks.machine import describe
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.evaluation.predictions import read_texts
-from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.paths import DATASET, DOWNLOADS, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
 
 TEXTS = 1024
-"""Reviews that both sides of the inference answer."""
+"""Reviews that both sides of the inference benchmark classify."""
 
 
 def main() -> None:
-    """Measure, write, print."""
-    # Both sides alike: gradients that vanish become denormal numbers, with which the reference's first steps take
-    # several times as long as its later ones, and which would flatter every ratio.
+    """Run the benchmarks, write their results and print the tables."""
+    # on both sides: vanishing gradients become denormal numbers, which make the first steps of the reference several
+    # times as slow as its later ones and would flatter every ratio
     torch.set_flush_denormal(True)
-    downloads, dataset = WORKSPACE / "downloads", WORKSPACE / "artifacts" / "dataset"
-    require_prepared(downloads, dataset)
-    report = measure(downloads, dataset)
-    write_json(WORKSPACE / "reports" / "benchmarks.json", report)
+    require_prepared(DOWNLOADS, DATASET)
+    report = measure(DOWNLOADS, DATASET)
+    write_json(REPORTS / "benchmarks.json", report)
     rewrite(WORKSPACE / "docs" / "performance.md", report)
     print(render(report))
 
 
 def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
-    """The machine, all figures and the profile."""
+    """Return the machine, all figures and the profile."""
     machine = describe()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -1,4 +1,4 @@
-"""The reviews the benchmarks read: those of the default corpus, as `dvc repro` prepared them."""
+"""Reviews for the benchmarks: those of the default corpus, as `dvc repro` prepared them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,23 +12,27 @@ from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 
 VALIDATION = 64
-"""Validation reviews of the article's dataset: none of the timed steps needs one, but a training does."""
+"""Validation reviews of the article's dataset: no timed step needs one, but a training does."""
 
 
 def configuration(*overrides: str) -> Config:
-    """The validated configuration of conf/ with these overrides."""
+    """Return the validated configuration of conf/ with these overrides."""
     return validate(compose_config(list(overrides)))
 
 
 def require_prepared(*folders: Path) -> None:
-    """Raises `PipelineError` where a folder that a run of the pipeline leaves behind is missing."""
+    """Refuse to run without the folders that a run of the pipeline leaves behind.
+
+    Raises:
+        PipelineError: one of them is missing.
+    """
     for folder in folders:
         if not folder.is_dir():
             raise PipelineError(f"{folder} is missing; the benchmarks read it: run `make repro` first")
 
 
 def write_article_dataset(source: Path, folder: Path) -> None:
-    """Encode the train split of the dataset `source`, and a little of its validation split, as the article does."""
+    """Encode the train split of the dataset `source`, and `VALIDATION` validation reviews, as the article does."""
 
     def reviews() -> Iterator[list[tuple[str, pa.RecordBatch]]]:
         for split, limit in (("train", None), ("validation", VALIDATION)):

@@ -1,4 +1,4 @@
-"""On a GPU: tokens per second of our training and inference, and of a bare cuDNN LSTM loop with the same shapes."""
+"""GPU: tokens per second of our training and inference, and of a bare cuDNN LSTM loop with the same shapes."""
 
 import time
 from collections.abc import Callable
@@ -15,18 +15,18 @@ from benchmarks.measuring import Figure, alternate
 from pipeline.config import Config
 from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.data_module import ReviewDataModule
 
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 10
 OURS = ("trainer=gpu", "model=article", "training.batch_size=128", "training.epochs=1", "training.max_reviews=12800")
-"""The article's layers on batches of like length: a network that cuDNN has a kernel for, and nothing beside it."""
+"""The article's layers on batches of similar length: a network that cuDNN has a kernel for, without extras."""
 
 Batches = list[tuple[Tensor, Tensor, Tensor]]
 
 
 class BareNetwork(nn.Module):
-    """Embedding, cuDNN's LSTM, linear on the last column; nothing else."""
+    """Embedding, cuDNN's LSTM and a linear layer on the last column."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
@@ -35,33 +35,33 @@ class BareNetwork(nn.Module):
         self.fc = nn.Linear(256, 1)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Log-odds [batch] of ids [batch, time]."""
+        """Return log-odds [batch] of ids [batch, time]."""
         states, _ = self.lstm(self.embedding(ids))  # [batch, time, hidden]
         logits: Tensor = self.fc(states[:, -1]).squeeze(1)
         return logits
 
 
 def compare(dataset: Path, *, rounds: int = 5) -> list[Figure]:
-    """Tokens per second, ours as a share of the bare loop's, for both precisions."""
-    found = []
+    """Return our tokens per second as a share of the bare loop's, for both precisions."""
+    figures = []
     for precision in PRECISIONS:
         for task, measure in (("training", _training), ("inference", _inference)):
             name = f"GPU {task}, {precision}"
             if not torch.cuda.is_available():
                 note = {"note": "no GPU on this machine"}
-                found.append(Figure(name, None, "at least", 0.9, "of a bare cuDNN loop", note))
+                figures.append(Figure(name, None, "at least", 0.9, "of a bare cuDNN loop", note))
                 continue
             config = configuration(*OURS, "model.fixed_length=null", f"trainer.precision={precision}")
             vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
             medians = alternate(name, measure(config, dataset, vocab_size), rounds)
             details = {f"{side}_tokens_per_second": speed for side, speed in medians.items()}
             value = medians["ours"] / medians["bare"]
-            found.append(Figure(name, value, "at least", 0.9, "of a bare cuDNN loop", details))
-    return found
+            figures.append(Figure(name, value, "at least", 0.9, "of a bare cuDNN loop", details))
+    return figures
 
 
 def _batches(config: Config, dataset: Path) -> Batches:
-    data = SentimentDataModule(
+    data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
         fixed_length=None,

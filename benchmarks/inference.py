@@ -1,4 +1,4 @@
-"""Inference from raw texts: `predict`'s path, and the article's plain loop, with the same weights."""
+"""Inference from raw texts: `predict`'s code, and the article's plain loop with the same weights."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,24 +13,24 @@ from torchtext.data.utils import get_tokenizer
 from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate, in_plain_process
-from pipeline.inference.model_folder import FORMAT, ModelInfo
+from pipeline.inference.model_folder import FORMAT_VERSION, ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.text.vocabulary import Vocabulary
 
 SPREAD = 100.0
-"""A fresh network says 0.50 to everything. A linear layer so much larger gives answers as far apart as a trained one's,
-so that a difference between the two sides would show."""
+"""Factor of the output layer. An untrained network gives every text a probability of 0.50; with this factor its answers
+spread like those of a trained network, so that a difference between the two sides shows."""
 
 Answer = Callable[[Sequence[str]], NDArray[np.float32]]
 
 
 def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
-    """The reference and `Predictor`, with the same random weights, the last layer `SPREAD` times as large.
+    """Return the reference and `Predictor`, with the same random weights and an output layer `SPREAD` times as large.
 
-    Both take a review whole and read the 200 tokens that the article's network knows: without that limit the two
-    would not answer the same question.
+    Both take whole reviews and read the first 200 tokens, as the article's network does; without that limit they would
+    compute different things.
     """
     config = configuration("experiment=article")
     torch.manual_seed(config.seed)
@@ -40,18 +40,20 @@ def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
     plain = reference.ReferenceNetwork(len(vocabulary))
     plain.load_state_dict(network.state_dict())
     ids = {word: index for index, word in enumerate(vocabulary.words)}
-    info = ModelInfo(format=FORMAT, temperature=1.0, bias=0.0, threshold=0.5, text=config.text, model=config.model)
-    theirs = partial(reference.answer, plain, get_tokenizer("basic_english"), ids)
-    return theirs, Predictor(network, vocabulary, info).probabilities
+    info = ModelInfo(
+        format=FORMAT_VERSION, temperature=1.0, bias=0.0, threshold=0.5, text=config.text, model=config.model
+    )
+    reference_answer = partial(reference.answer, plain, get_tokenizer("basic_english"), ids)
+    return reference_answer, Predictor(network, vocabulary, info).probabilities
 
 
 def compare(dataset: Path, texts: Sequence[str], *, rounds: int = 3) -> list[Figure]:
-    """Reviews per second of both sides, and the largest difference of their answers to `texts`."""
-    theirs, ours = both_sides(Vocabulary.load(dataset / "vocab.json"))
-    difference = float(np.abs(theirs(texts) - ours(texts)).max())
+    """Compare the reviews per second of both sides, and find the largest difference of their answers to `texts`."""
+    reference_answer, our_answer = both_sides(Vocabulary.load(dataset / "vocab.json"))
+    difference = float(np.abs(reference_answer(texts) - our_answer(texts)).max())
     sides = {
         "reference": partial(in_plain_process, reference_reviews_per_second, dataset, texts),
-        "ours": partial(_reviews_per_second, ours, texts),
+        "ours": partial(_reviews_per_second, our_answer, texts),
     }
     medians = alternate("inference", sides, rounds)
     details = {"reference_reviews_per_second": medians["reference"], "reviews_per_second": medians["ours"]}
@@ -63,10 +65,10 @@ def compare(dataset: Path, texts: Sequence[str], *, rounds: int = 3) -> list[Fig
 
 
 def reference_reviews_per_second(dataset: Path, texts: Sequence[str]) -> float:
-    """Texts the article's loop answers per second, once warm."""
-    theirs, _ = both_sides(Vocabulary.load(dataset / "vocab.json"))
-    theirs(texts[: reference.BATCH_SIZE])
-    return _reviews_per_second(theirs, texts)
+    """Return the texts that the article's loop classifies per second after the warm-up."""
+    reference_answer, _ = both_sides(Vocabulary.load(dataset / "vocab.json"))
+    reference_answer(texts[: reference.BATCH_SIZE])
+    return _reviews_per_second(reference_answer, texts)
 
 
 def _reviews_per_second(answer: Answer, texts: Sequence[str]) -> float:

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine that the figures were measured on."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ PACKAGES = ("torch", "pytorch-lightning", "torchtext", "numpy", "pyarrow")
 
 
 def describe() -> dict[str, Any]:
-    """Processor, cores, the instruction sets that matter, GPU, threads, load and versions."""
+    """Return processor, cores, relevant instruction sets, GPU, threads, load and versions."""
     model, flags = _processor()
     return {
         "processor": model,
@@ -32,7 +32,7 @@ def describe() -> dict[str, Any]:
 
 
 def matmul_peak(dtype: torch.dtype, size: int = 2048, repeats: int = 7) -> float:
-    """Floating-point operations per second of a product of two square matrices, median of `repeats`."""
+    """Return the floating-point operations per second of a product of two square matrices, median of `repeats`."""
     a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
     a @ b
     seconds = []
@@ -46,7 +46,7 @@ def matmul_peak(dtype: torch.dtype, size: int = 2048, repeats: int = 7) -> float
 def _processor() -> tuple[str, set[str]]:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:  # only Linux has it
+    except FileNotFoundError:  # exists only on Linux
         return platform.processor(), set()
     values = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     return values.get("model name", platform.processor()), set(values.get("flags", "").split())

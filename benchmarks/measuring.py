@@ -1,4 +1,4 @@
-"""Two sides measured in turns, and the figure that comes of it."""
+"""Measuring two sides in turn, and the figure that results."""
 
 import multiprocessing
 import statistics
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the table: a ratio, and what it should be."""
+    """One row of the table: a measured ratio and its target."""
 
     name: str
     value: float | None
@@ -23,19 +23,19 @@ class Figure:
     comparison: Literal["at least", "at most"]
     target: float
     unit: str = ""
-    """What the value is given in; empty for a plain ratio."""
+    """Unit of the value; empty for a plain ratio."""
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What it was made from: medians of both sides, sizes, settings."""
+    """Values behind the figure: medians of both sides, sizes, settings."""
 
 
 def in_plain_process(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Call a function in a process of its own, as a script would run it: freed memory goes back to the kernel.
+    """Call a function in a process of its own, as a script would: freed memory goes back to the kernel.
 
-    Two settings of the pipeline's hold there too. Denormal numbers are flushed, without which the ratios would flatter
-    the pipeline; and oneDNN's caches are bounded by the environment, which does nothing where all shapes are the same.
+    Two settings of the pipeline apply there too. Denormal numbers are flushed to zero; otherwise the ratios would
+    flatter the pipeline. And the environment limits oneDNN's caches, which has no effect where all shapes are equal.
 
     Args:
-        function: of a module's top level.
+        function: at the top level of a module.
         arguments: picklable.
     """
     spawn = multiprocessing.get_context("spawn")
@@ -47,17 +47,17 @@ def alternate(name: str, sides: Mapping[str, Callable[[], float]], rounds: int) 
     """Measure each side in turn, `rounds` times, with a progress bar.
 
     Args:
-        name: shown with the progress.
-        sides: each makes one measurement and returns it.
+        name: label of the progress bar.
+        sides: functions that make one measurement and return it.
         rounds: measurements of each side.
 
     Returns:
         the median measurement of each side.
     """
-    found: dict[str, list[float]] = {side: [] for side in sides}
+    measurements: dict[str, list[float]] = {side: [] for side in sides}
     with tqdm(total=rounds * len(sides), desc=name, disable=None) as progress:
         for _ in range(rounds):
             for side, measure in sides.items():
-                found[side].append(measure())
+                measurements[side].append(measure())
                 progress.update()
-    return {side: statistics.median(values) for side, values in found.items()}
+    return {side: statistics.median(values) for side, values in measurements.items()}

@@ -1,4 +1,4 @@
-"""What Lightning, logging and data loading cost: our training, and a bare loop over the same batches."""
+"""Overhead of Lightning, logging and data loading: our training, and a bare loop over the same batches."""
 
 import math
 import time
@@ -16,22 +16,22 @@ from pipeline.config import Config
 from pipeline.networks.build import build_network, deep_part, fixed_length
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.data_module import SentimentDataModule
-from pipeline.training.fit import moving_average
+from pipeline.training.callbacks import moving_average
+from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.trainer import LOG_EVERY_STEPS
 
 
 def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, overrides: tuple[str, ...] = ()) -> list[Figure]:
-    """Share by which a step of the default recipe takes longer than one of the bare loop, at batch 64.
+    """Measure by which share a step of the default recipe takes longer than one of the bare loop, at batch 64.
 
-    The bare loop does the same arithmetic in the same precision: clipping and averaging of weights as well.
+    The bare loop does the same arithmetic in the same precision, including clipping and averaging of weights.
 
     Args:
         dataset: as `preprocess` wrote it.
         rounds: measurements of each side.
         reviews: taken from the train split, the same for both sides.
-        overrides: of the configuration, for trials.
+        overrides: overrides of the configuration, for trying it out.
     """
     config = configuration("training.batch_size=64", "training.epochs=1", f"training.max_reviews={reviews}", *overrides)
     sides = {
@@ -45,10 +45,10 @@ def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, overrides: t
 
 
 def bare_reviews_per_second(config: Config, dataset: Path) -> float:
-    """Reviews a plain loop trains on per second: the batches lie ready, nothing is logged."""
+    """Return the reviews per second of a plain loop: its batches are ready in memory, and it logs nothing."""
     hardware = resolve_hardware(config.trainer)
     device = "cuda" if hardware.accelerator == "gpu" else "cpu"
-    data = SentimentDataModule(
+    data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
         fixed_length=fixed_length(config.model),

@@ -1,4 +1,4 @@
-"""Preprocessing: its speed beside bare tokenising, and how its time and memory grow with the corpus."""
+"""Preprocessing: its speed compared with bare tokenising, and the growth of its time and memory with the corpus."""
 
 import shutil
 import time
@@ -23,16 +23,16 @@ from pipeline.runtime.worker_pool import available_cores
 
 POLL_SECONDS = 0.05
 TOKENIZED = 4000
-"""Reviews that bare tokenising is timed on."""
+"""Reviews for timing bare tokenising."""
 
 
 class Run(NamedTuple):
-    """One preprocessing."""
+    """One run of the stage `preprocess`."""
 
     reviews: int
     seconds: float
     peak: int
-    """Bytes of memory of its own, all its processes together; mapped files are not counted, they can be let go."""
+    """Peak memory in bytes of all its processes together; without mapped files, which the kernel can drop."""
 
 
 def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 4, 16)) -> list[Figure]:
@@ -40,8 +40,8 @@ def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 
 
     Args:
         downloads: a corpus in canonical form.
-        folder: to work in; must not exist.
-        sizes: how many times the corpus.
+        folder: working folder; must not exist.
+        sizes: sizes of the corpora, as multiples of the corpus.
     """
     copy_code(folder)
     config = configuration()
@@ -56,10 +56,10 @@ def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 
 
 
 def figures(runs: list[Run], bare: float) -> list[Figure]:
-    """The rows that runs on a growing corpus give; `bare` is the speed of one core's bare tokenising.
+    """Return the figures of runs on a growing corpus; `bare` is the speed of bare tokenising on one core.
 
-    Speed and growth are taken from the second run to the last, so that the start of Python and its workers, the same
-    for every size, counts for neither; the first run is there to be seen.
+    Speed and growth are measured from the second run to the last. That leaves out the start of Python and its workers,
+    which takes the same time for every size. The first run is reported only.
     """
     (_, second, last) = runs
     more = last.reviews - second.reviews
@@ -75,7 +75,7 @@ def figures(runs: list[Run], bare: float) -> list[Figure]:
 
 
 def tokenized_per_second(downloads: Path) -> float:
-    """Reviews that torchtext's tokenizer takes per second in one process, nothing else done with them."""
+    """Return the reviews per second that torchtext's tokenizer alone takes in one process."""
     tokenize = get_tokenizer("basic_english")
     texts: list[str] = []
     for group in row_groups(downloads):
@@ -89,9 +89,9 @@ def tokenized_per_second(downloads: Path) -> float:
 
 
 def multiply(downloads: Path, data: Path, times: int) -> None:
-    """Write a corpus `times` as large: the words of the n-th copy of a review are turned by n places.
+    """Write a corpus `times` as large: the words of the n-th copy of a review are rotated by n places.
 
-    So no review is another's duplicate, and all have the same words and lengths.
+    No review is then a duplicate of another, and the copies have the same words and lengths.
     """
     data.mkdir()
     shutil.copy(downloads / "corpus.json", data)
@@ -102,10 +102,10 @@ def multiply(downloads: Path, data: Path, times: int) -> None:
             with pq.ParquetWriter(data / source.name, file.schema_arrow, compression="zstd") as writer:  # as `download`
                 for copy in range(times):
                     for group in range(file.num_row_groups):  # as large as `download` makes them
-                        writer.write_table(_turned(file.read_row_group(group), copy))
+                        writer.write_table(_rotated(file.read_row_group(group), copy))
 
 
-def _turned(rows: pa.Table, places: int) -> pa.Table:
+def _rotated(rows: pa.Table, places: int) -> pa.Table:
     texts = []
     for text in rows.column("text").to_pylist():
         words = deque(text.split(" "))
@@ -117,7 +117,7 @@ def _turned(rows: pa.Table, places: int) -> pa.Table:
 
 
 def preprocess(folder: Path) -> Run:
-    """Run the stage on `folder/data` and watch it."""
+    """Run the stage on `folder/data` and sample its memory."""
     reviews = count_rows(folder / "data")
     started = time.perf_counter()
     process = start(folder, "-m", "pipeline.preprocess")

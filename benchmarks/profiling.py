@@ -1,4 +1,4 @@
-"""Where the time of a training step of the default recipe goes, by kind of operation."""
+"""Profile of a training step of the default recipe, by kind of operation."""
 
 import time
 from collections import defaultdict
@@ -18,14 +18,14 @@ from benchmarks.fitting import fit_quietly
 from benchmarks.machine import matmul_peak
 from pipeline.config import Config, SentimentRNNConfig
 from pipeline.networks.ngrams import NgramLogOdds
-from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.trainer import LOG_EVERY_STEPS
 
 KINDS: dict[str, tuple[str, ...]] = {
     "EMA": ("EMA",),
     "n-grams": ("n-grams",),
-    "optimiser": ("_fused_adam", "Optimizer.zero_grad"),
+    "optimizer": ("_fused_adam", "Optimizer.zero_grad"),
     "data": ("enumerate(DataLoader)",),
     "LSTM backward": ("rnn_layer_backward", "MkldnnRnnLayerBackward"),
     "LSTM forward": ("aten::lstm", "aten::gru", "aten::rnn"),
@@ -34,14 +34,15 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pooling": ("amax", "Amax", "masked_fill", "MaskedFill", "aten::sum", "aten::mean", "SumBackward"),
     "gradient clipping": ("_foreach_norm", "linalg_vector_norm", "_foreach_mul"),
 }
-"""Names of events, by which an event and all within it are told; the first kind that fits, from the outside in."""
+"""Names of the events of each kind. An event and everything within it belongs to the first kind that matches, from the
+outermost event inwards."""
 CLOSURE = "Optimizer.step"
-"""Lightning runs the whole step within it; its own time, without what it calls, is Python's."""
+"""Event within which Lightning runs the whole step; its own time, without the events it contains, is Python's."""
 OTHER, PYTHON = "other operations", "Lightning and Python"
 
 
 class Window:
-    """Profiles from the first logged training step to a later one, with `log_metrics` as its clock."""
+    """`log_metrics` that profiles from the first logged training step to a later one."""
 
     def __init__(self, last: int) -> None:
         self.seconds = 0.0
@@ -61,7 +62,7 @@ class Window:
 
     @property
     def events(self) -> list[FunctionEvent]:
-        """What was seen."""
+        """Recorded events."""
         return list(self._profile.events() or [])  # type: ignore[no-untyped-call]
 
 
@@ -70,12 +71,12 @@ def measure(dataset: Path, *, steps: int = 40, overrides: tuple[str, ...] = ()) 
 
     Args:
         dataset: as `preprocess` wrote it.
-        steps: of the training, a multiple of ten; the first ten warm up.
-        overrides: of the configuration, for trials.
+        steps: steps of the training, a multiple of ten; the first ten warm up.
+        overrides: overrides of the configuration, for trying it out.
 
     Returns:
-        seconds a step takes, the share of each kind, the LSTM's operations per second in its matrix products (a
-        multiplication and an addition count two; the backward pass as twice the forward one) and the machine's peak.
+        seconds per step; share of each kind; operations per second of the LSTM's matrix products (a multiplication and
+        an addition count as two, the backward pass as twice the forward pass); the machine's peak.
     """
     config = configuration("trainer=cpu", "training.epochs=1", *overrides)
     reviews = steps * config.training.batch_size
@@ -99,7 +100,7 @@ def measure(dataset: Path, *, steps: int = 40, overrides: tuple[str, ...] = ()) 
 
 
 def shares(events: list[FunctionEvent], total: float) -> dict[str, float]:
-    """Seconds of each kind of operation; what of `total` was in none is Python's."""
+    """Return the seconds of each kind of operation; the rest of `total` is Python's."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for event in events:
         if event.name.startswith(CLOSURE):
@@ -111,10 +112,10 @@ def shares(events: list[FunctionEvent], total: float) -> dict[str, float]:
 
 def _kind(event: FunctionEvent) -> str:
     names = []
-    at: FunctionEvent | None = event
-    while at is not None:
-        names.append(at.name)
-        at = at.cpu_parent
+    ancestor: FunctionEvent | None = event
+    while ancestor is not None:
+        names.append(ancestor.name)
+        ancestor = ancestor.cpu_parent
     for name in reversed(names):
         for kind, parts in KINDS.items():
             if any(part in name for part in parts):
@@ -123,10 +124,10 @@ def _kind(event: FunctionEvent) -> str:
 
 
 def lstm_flops(config: Config, dataset: Path, steps: range) -> float:
-    """Operations of the matrix products of the recurrent layers in these training steps, padding included."""
+    """Count the operations of the recurrent layers' matrix products in these training steps, padding included."""
     model = config.model
     assert isinstance(model, SentimentRNNConfig)
-    data = SentimentDataModule(
+    data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
         fixed_length=model.fixed_length,
@@ -142,7 +143,7 @@ def lstm_flops(config: Config, dataset: Path, steps: range) -> float:
 
 @contextmanager
 def _named(owner: type, method: str, name: str) -> Iterator[None]:
-    """Give the profiler a name for what happens within a method."""
+    """Record calls of a method under a name in the profile."""
     original: Callable[..., Any] = getattr(owner, method)
 
     def named(*arguments: Any, **keywords: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What we compare with: the article's network, training loop and inference, written plainly from its description."""
+"""Reference: the article's network, training loop and inference, written plainly from its description."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,9 +12,9 @@ BATCH_SIZE = 50
 
 
 class ReferenceNetwork(nn.Module):
-    """Embedding 400, two LSTM layers of 256; linear and sigmoid on every step, of which the last is the answer.
+    """Embedding of 400, two LSTM layers of 256, linear and sigmoid on every step; the last step is the answer.
 
-    The names of the weights are those of `SentimentRNN`.
+    The weights have the same names as in `SentimentRNN`.
     """
 
     def __init__(self, vocab_size: int, embedding_dim: int = 400, hidden_dim: int = 256) -> None:
@@ -26,7 +26,7 @@ class ReferenceNetwork(nn.Module):
         self.sigmoid = nn.Sigmoid()
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Probability [batch] that each review of ids [batch, time] is positive."""
+        """Return the probability [batch] that each review of ids [batch, time] is positive."""
         states, _ = self.lstm(self.embedding(ids))  # [batch, time, hidden]
         steps = self.sigmoid(self.fc(self.dropout(states.reshape(-1, states.shape[2]))))  # [batch * time, 1]
         answers: Tensor = steps.view(len(ids), -1)[:, -1]
@@ -34,7 +34,7 @@ class ReferenceNetwork(nn.Module):
 
 
 def pad_left(reviews: Sequence[Sequence[int] | NDArray[np.int32]]) -> Tensor:
-    """The first `LENGTH` ids of each review, zeros before a shorter one: [reviews, LENGTH] int64."""
+    """Return the first `LENGTH` ids of each review, padded on the left with 0: [reviews, LENGTH] int64."""
     features = np.zeros((len(reviews), LENGTH), dtype=np.int64)
     for row, review in zip(features, reviews, strict=True):
         kept = review[:LENGTH]
@@ -60,7 +60,7 @@ def train(network: ReferenceNetwork, batches: Iterable[tuple[Tensor, Tensor]], a
 def answer(
     network: ReferenceNetwork, tokenize: Callable[[str], list[str]], ids: dict[str, int], texts: Sequence[str]
 ) -> NDArray[np.float32]:
-    """Probability [texts] that each text is positive; a word not in `ids` has id 1."""
+    """Return the probability [texts] that each text is positive; a word that is not in `ids` has id 1."""
     network.eval()
     encoded = [[ids.get(word, 1) for word in tokenize(text)] for text in texts]
     features = pad_left(encoded)

@@ -1,4 +1,4 @@
-"""Load trial of the served champion: requests per second and latency beside the bare model call, into docs/serve.md."""
+"""Load test of the served champion: throughput and latency compared with the bare model call, for docs/serve.md."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
-from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.paths import DATASET, WORKSPACE
 from pipeline.tracking.uri import tracking_uri
 
 CHAMPION = "models:/sentiment@champion"
@@ -35,28 +35,29 @@ PAGE = WORKSPACE / "docs" / "serve.md"
 COMMAND = "python -m benchmarks.serve"
 CLIENTS = (1, 4, 16)
 SECONDS = 10.0
-"""How long each number of clients asks."""
+"""Duration of the load test for each number of clients."""
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """What so many clients got, each asking for one review at a time."""
+    """Throughput and latency of a number of clients, each of which requests one review at a time."""
 
     name: str
     per_second: float
     p50: float
-    """Seconds of a request."""
+    """Median latency of a request in seconds."""
     p99: float
+    """99th percentile of the latency in seconds."""
 
 
 @contextmanager
 def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
-    """Serve a model as `make serve` does, on a free port; yields the address to post to.
+    """Serve a model as `make serve` does, on a free port; yield the address to post to.
 
     Raises:
-        PipelineError: the server ended, or did not answer in time; names its log.
+        PipelineError: the server ended, or did not answer in time; the message names its log.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -82,20 +83,20 @@ def served(model: str, log: Path, environment: Mapping[str, str] = os.environ) -
 
 
 def trial(
-    name: str, ask: Callable[[], Callable[[str], object]], texts: Sequence[str], clients: int, seconds: float
+    name: str, connect: Callable[[], Callable[[str], object]], texts: Sequence[str], clients: int, seconds: float
 ) -> Load:
-    """Let clients ask for one text after the other for a while.
+    """Let a number of clients request one text after the other for a while.
 
     Args:
-        name: of the row.
-        ask: makes what a client calls with a text.
-        texts: asked for in turn; each client begins elsewhere.
-        clients: threads.
-        seconds: how long; requests begun by then are counted.
+        name: name of the row.
+        connect: makes the function that a client calls with each text.
+        texts: requested in turn; each client starts at another text.
+        clients: number of clients, each in a thread.
+        seconds: duration; requests that began within it are counted.
     """
 
     def client(number: int) -> list[float]:
-        call, taken = ask(), []
+        call, latencies = connect(), []
         call(texts[0])
         end = time.perf_counter() + seconds
         for text in islice(cycle(texts), number * len(texts) // clients, None):
@@ -103,17 +104,17 @@ def trial(
             if began > end:
                 break
             call(text)
-            taken.append(time.perf_counter() - began)
-        return taken
+            latencies.append(time.perf_counter() - began)
+        return latencies
 
     with ThreadPoolExecutor(clients) as pool:
-        found = [taken for client_taken in pool.map(client, range(clients)) for taken in client_taken]
-    cuts = statistics.quantiles(found, n=100, method="inclusive")
-    return Load(name, len(found) / seconds, cuts[49], cuts[98])
+        latencies = [latency for one in pool.map(client, range(clients)) for latency in one]
+    percentiles = statistics.quantiles(latencies, n=100, method="inclusive")
+    return Load(name, len(latencies) / seconds, percentiles[49], percentiles[98])
 
 
 def render(loads: Sequence[Load], machine: Mapping[str, Any]) -> str:
-    """The table, in Markdown."""
+    """Return the table in Markdown."""
     bare = loads[0].per_second
     return "\n".join(
         [
@@ -131,10 +132,9 @@ def render(loads: Sequence[Load], machine: Mapping[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure the champion, rewrite the table, print it."""
-    dataset = WORKSPACE / "artifacts" / "dataset"
-    require_prepared(dataset)
-    machine, (texts, _), config = describe(), read_texts(dataset, "test"), load_params().tracking
+    """Measure the champion; rewrite the table on the page, and print it."""
+    require_prepared(DATASET)
+    machine, (texts, _), config = describe(), read_texts(DATASET, "test"), load_params().tracking
     with tempfile.TemporaryDirectory() as folder:
         model = Predictor.load(fetch_model(config, CHAMPION, Path(folder)))
         environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(config)}

@@ -1,4 +1,4 @@
-"""From the start of `predict` to its first answer, and how long `import torch` alone takes."""
+"""Start of `predict` to its first answer, compared with `import torch` alone."""
 
 import time
 from functools import partial
@@ -9,7 +9,7 @@ import torch
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate
 from benchmarks.workspace import copy_code, finish, start
-from pipeline.inference.model_folder import save
+from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
 
@@ -17,11 +17,11 @@ REVIEW = "one of the best films this year"
 
 
 def compare(dataset: Path, folder: Path, *, rounds: int = 7) -> list[Figure]:
-    """Seconds of both processes, whole, with a model of the default recipe.
+    """Time both processes from start to end, with a model of the default recipe.
 
     Args:
         dataset: as `preprocess` wrote it; its vocabulary is the model's.
-        folder: to copy the code into and to make the model in; must not exist.
+        folder: for a copy of the code and the model; must not exist.
         rounds: measurements of each side.
     """
     copy_code(folder)
@@ -30,7 +30,7 @@ def compare(dataset: Path, folder: Path, *, rounds: int = 7) -> list[Figure]:
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(vocabulary))
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
-    save(folder / "artifacts" / "model", network, vocabulary, info)
+    save_model(folder / "artifacts" / "model", network, vocabulary, info)
 
     def seconds(*arguments: str) -> float:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""From `reports/benchmarks.json` to the generated part of `docs/performance.md`."""
+"""Generated part of docs/performance.md, from reports/benchmarks.json."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ COMMAND = "make bench"
 
 
 def verdict(figure: dict[str, Any]) -> str:
-    """`pass` or `short`; where nothing could be measured, why."""
+    """Return `pass` or `short`, or the reason why nothing was measured."""
     value = figure["value"]
     if value is None:
         return str(figure["details"]["note"])
@@ -18,7 +18,7 @@ def verdict(figure: dict[str, Any]) -> str:
 
 
 def render(report: dict[str, Any]) -> str:
-    """The machine, the ratios with their targets, and the profile, in Markdown."""
+    """Return the machine, the ratios with their targets and the profile in Markdown."""
     machine, profile = report["machine"], report["profile"]
     versions = ", ".join(
         f"{name} {machine[name]}" for name in ("python", "torch", "pytorch-lightning", "torchtext", "numpy")
@@ -47,10 +47,10 @@ def render(report: dict[str, Any]) -> str:
 
 
 def rewrite(page: Path, report: dict[str, Any]) -> None:
-    """Replace what stands between the markers of the page.
+    """Replace the part of the page between its markers.
 
     Raises:
-        PipelineError: the page has not both markers.
+        PipelineError: a marker is missing.
     """
     replace_generated(page, COMMAND, render(report))
 

@@ -1,4 +1,4 @@
-"""Training: the article's network by our path, and by the article's plain loop."""
+"""Training: the article's network with our code, and with the article's plain loop."""
 
 import time
 from functools import partial
@@ -14,22 +14,22 @@ from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate, in_plain_process
 from pipeline.config import Config
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.data_module import SentimentDataModule
+from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 
 OURS = ("experiment=article", "model.fixed_length=null", "training.batch_size=128", "training.epochs=1")
-"""The article's network and loop, but padded to the longest review of a batch of like length, and not counted."""
+"""The article's network and loop, but with batches of reviews of similar length, padded to the longest and masked."""
 WARM_UP = 2
 
 
 def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, steps: int = 10) -> list[Figure]:
-    """Reviews per second of both sides.
+    """Compare the reviews per second of both sides.
 
     Args:
-        dataset: encoded as the article does.
+        dataset: dataset folder, encoded as in the article.
         rounds: measurements of each side.
         reviews: taken from the train split, the same for both sides; a multiple of ten batches.
-        steps: timed steps of the reference, after `WARM_UP` others.
+        steps: timed steps of the reference, after `WARM_UP` steps.
     """
     config = configuration(*OURS, f"training.max_reviews={reviews}")
     hardware = resolve_hardware(config.trainer)
@@ -52,8 +52,8 @@ def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, steps: int =
 
 
 def reference_reviews_per_second(config: Config, dataset: Path, steps: int) -> float:
-    """Reviews the article's loop trains on per second, once warm."""
-    data = SentimentDataModule(
+    """Return the reviews that the article's loop trains on per second after the warm-up."""
+    data = ReviewDataModule(
         dataset,
         batch_size=reference.BATCH_SIZE,
         fixed_length=reference.LENGTH,

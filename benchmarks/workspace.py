@@ -1,4 +1,4 @@
-"""A copy of the pipeline's code in a folder of its own, to run stages on other data than the user's."""
+"""Copies of the pipeline's code, to run stages on data other than the user's."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ from pipeline.runtime.paths import WORKSPACE
 
 
 def copy_code(folder: Path) -> None:
-    """Make `folder` a checkout with the package alone."""
+    """Make `folder` a checkout that has only the package."""
     shutil.copytree(WORKSPACE / "pipeline", folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start Python in such a folder, its output unseen; what it imports as `pipeline` is the copy."""
+    """Start Python in such a folder, without output; its `pipeline` is the copy."""
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
@@ -26,6 +26,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    """Wait for the end. Raises `CalledProcessError` if it failed."""
+    """Wait for the process to end.
+
+    Raises:
+        CalledProcessError: it failed.
+    """
     if process.wait():
         raise subprocess.CalledProcessError(process.returncode, process.args)

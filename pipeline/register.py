@@ -15,7 +15,7 @@ from pipeline.config import Config, flatten
 from pipeline.evaluation.checks import JUDGED, require_judged
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.evaluation.records import MetricsRecord, VerdictRecord
-from pipeline.inference.model_folder import read_info, require_digest, require_trained_for
+from pipeline.inference.model_folder import read_model_info, require_digest, require_trained_for
 from pipeline.registry.champion import Contender, appoint, registration_lock
 from pipeline.registry.model_card import model_card, version_card
 from pipeline.registry.packaging import Candidate
@@ -99,7 +99,7 @@ def _refuse(store: Store, name: str, workspace: Path, failures: str) -> dict[str
 
 def _register_passed(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
     name, folder = config.registry.model_name, workspace / "artifacts" / "model"
-    info = read_info(folder / "config.json")
+    info = read_model_info(folder / "config.json")
     predictions = read_predictions(workspace / "artifacts" / "predictions.parquet", "validation")
     version = find_version(store, name, folder_digest(folder))
     if version is None:
@@ -148,7 +148,7 @@ def _stand_in(
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
     with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
-        run.log_params(flatten(read_info(folder / "config.json").model_dump()))
+        run.log_params(flatten(read_model_info(folder / "config.json").model_dump()))
         run.log_metrics({key.replace(".", "/"): value for key, value in test_metrics.items()}, step=0)
     return run.run_id
 

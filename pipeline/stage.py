@@ -48,7 +48,7 @@ class Inputs:
                 )
 
 
-def run_stage(stage: Callable[[Config, Inputs], None], description: str | None, *reads: str) -> None:
+def run_stage(stage: Callable[[Config, Inputs], object], description: str | None, *reads: str) -> None:
     """Run a stage with `params.yaml` and its inputs. Exits non-zero on error.
 
     Args:

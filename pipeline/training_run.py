@@ -1,92 +1,108 @@
-"""A training as one MLflow run that can be stopped and taken up again: what `train` and `pretrain` share."""
+"""One resumable training as one MLflow run: the skeleton of the stages pretrain, pseudo_label and train."""
 
+import hashlib
+import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.cli import log_to
-from pipeline.config import Config
+from pipeline.config import Config, flatten
+from pipeline.runtime.code_digest import Code
 from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
+from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.description import NOTE_TAG, run_description
 from pipeline.tracking.run import Run, training_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import connect
+from pipeline.training import distributed
 from pipeline.training.hardware import Hardware
-from pipeline.training.trainer import training_key
+from pipeline.training.launcher import ignore_metrics, launch
 
-Result = TypeVar("Result")
-
-
-def checkpoint_folder(values: Mapping[str, Any], digest: str, hardware: Hardware) -> Path:
-    """The folder of a training's checkpoints; the arguments are those of `checkpointed_run`."""
-    return project_root() / ".checkpoints" / training_key(values, digest, hardware)
+Outcome = TypeVar("Outcome")
 
 
-def help_leader(train: Callable[..., Result], values: Mapping[str, Any], digest: str, hardware: Hardware) -> Result:
-    """Do this process's part of a training that another, rank 0, leads: it logs nothing, and no MLflow run is opened.
+def train_in_run(
+    train: Callable[..., Outcome],
+    save: Callable[[Run, Outcome], None],
+    *,
+    stage: str,
+    name: str,
+    tags: Mapping[str, str],
+    config: Config,
+    values: Mapping[str, Any],
+    dataset: DatasetRecord,
+    hardware: Hardware,
+    describe: Callable[[Run], None] = lambda _run: None,
+) -> Outcome:
+    """Train within one MLflow run, and save the result; resume the run and the training if they were stopped.
+
+    The same training has the same stage, values, data, code and hardware. Its checkpoints stay until the result is
+    saved, and a second process with the same training waits for the first. Log lines are kept with the run.
+
+    In a process whose rank is above 0 only its part of the training is done: no run is opened and nothing is saved.
 
     Args:
-        train: called with the folder of the checkpoints and `log_metrics`.
-        values: as for `checkpointed_run`, like the other arguments.
-        digest: of the data.
+        train: called with the folder of the checkpoints and with `log_metrics`; picklable.
+        save: called with the open run and the result of `train`.
+        stage: name of the stage.
+        name: name of a new run.
+        tags: tags of the run: those of `run_tags`, and others.
+        config: the whole configuration.
+        values: the part of the configuration that decides the result; logged as parameters.
+        dataset: `dataset.json` of the data.
         hardware: from `resolve_hardware`.
+        describe: logs more about the run before the training starts.
+
+    Returns:
+        the result of `train`.
+
+    Raises:
+        PipelineError: the MLflow store failed when the run was opened, or a process of the training failed.
     """
-    logging.getLogger().setLevel(logging.WARNING)
-    return train(checkpoint_folder(values, digest, hardware), log_metrics=lambda *_: None)
+    checkpoints = _checkpoint_folder(stage, values, dataset.digest, hardware)
+    if distributed.rank() > 0:
+        logging.getLogger().setLevel(logging.WARNING)
+        return train(checkpoints, log_metrics=ignore_metrics)
+    tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
+    tags[NOTE_TAG] = run_description(config.corpus, tags, dataset.splits)
+    with _open_run(config, name, tags, checkpoints) as run:
+        run.log_params(flatten({**values, "hardware": hardware.summary()}))
+        describe(run)
+        if hardware.processes > distributed.world_size():
+            outcome = launch(partial(train, checkpoints), hardware, run.log_metrics)
+        else:
+            outcome = train(checkpoints, log_metrics=run.log_metrics)
+        save(run, outcome)
+    return outcome
 
 
 @contextmanager
-def checkpointed_run(
-    store: Store,
-    name: str,
-    config: Config,
-    tags: Mapping[str, str],
-    *,
-    values: Mapping[str, Any],
-    digest: str,
-    splits: Mapping[str, int],
-    hardware: Hardware,
-) -> Iterator[tuple[Run, Path]]:
-    """Open the MLflow run of a training, and a folder for its checkpoints, which stays until all has gone well.
-
-    A training with the same values, data, code and hardware finds run and checkpoints again; two of them at once wait
-    for one another. What is logged in the block is also kept with the run.
-
-    Args:
-        store: an open store.
-        name: of a new run.
-        config: the whole configuration.
-        tags: of the run: those of `run_tags`, `stage`, and others.
-        values: of the configuration, those that make the training what it is.
-        digest: of the data.
-        splits: reviews in each.
-        hardware: from `resolve_hardware`.
-
-    Yields:
-        the run; the folder, which may not exist yet.
-
-    Raises:
-        PipelineError: the store failed.
-    """
-    checkpoints = checkpoint_folder(values, digest, hardware)
+def _open_run(config: Config, name: str, tags: Mapping[str, str], checkpoints: Path) -> Iterator[Run]:
+    """Open the run of a training, or the one that its checkpoints name; remove the checkpoints when all went well."""
+    store = connect(config.tracking)
     checkpoints.parent.mkdir(exist_ok=True)
     with exclusive_lock(
-        checkpoints.with_suffix(".lock"), f"another process trains the same; waiting for {checkpoints.name}"
+        checkpoints.with_suffix(".lock"), f"another process runs the same training; waiting for {checkpoints.name}"
     ):
-        record, system_metrics = checkpoints / "run_id", config.tracking.system_metrics
-        all_tags = {
-            **tags,
-            "mlflow.source.name": f"pipeline.{tags['stage']}",
-            "mlflow.source.type": "LOCAL",
-        }
-        all_tags[NOTE_TAG] = run_description(config.corpus, all_tags, splits)
         with (
-            training_run(store, name, all_tags, record, system_metrics) as run,
+            training_run(store, name, tags, checkpoints / "run_id", config.tracking.system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
-            run.set_tags({**all_tags, "mlflow.runName": name})  # a resumed run is the resumer's
-            yield run, checkpoints
+            run.set_tags({**tags, "mlflow.runName": name})  # the tags of a resumed run are those of its last attempt
+            yield run
         shutil.rmtree(checkpoints)
+
+
+def _checkpoint_folder(stage: str, values: Mapping[str, Any], digest: str, hardware: Hardware) -> Path:
+    """Return the folder for the checkpoints of a training, named by stage, configuration, data, code and hardware."""
+    key = hashlib.sha256(digest.encode())
+    key.update(json.dumps([stage, values, asdict(hardware)], sort_keys=True).encode())
+    code = Code()
+    key.update(code.digest(*(module for module in code.files if module.startswith("pipeline.training."))).encode())
+    return project_root() / ".checkpoints" / key.hexdigest()[:16]

@@ -218,7 +218,7 @@ def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
     ]
     output = [process.communicate()[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], output
-    assert sum("another process trains the same; waiting" in text for text in output) == 1
+    assert sum("another process runs the same training; waiting" in text for text in output) == 1
     first, second = ((copy.root / "trials" / name / "model" / "model.safetensors").read_bytes() for name in "ab")
     assert first == second
     runs = training_runs(copy)[1:]

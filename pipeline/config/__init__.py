@@ -40,7 +40,7 @@ from pipeline.config.text import FileVectors, PackageVectors, TextConfig, Vector
 from pipeline.config.training import (
     LanguageModelConfig,
     NoPretraining,
-    OptimiserConfig,
+    OptimizerConfig,
     Pretraining,
     PseudoLabelsConfig,
     TrainerConfig,
@@ -68,7 +68,7 @@ __all__ = [
     "MemoryLadderConfig",
     "Model",
     "NoPretraining",
-    "OptimiserConfig",
+    "OptimizerConfig",
     "PackageCorpus",
     "PackageVectors",
     "Pretraining",

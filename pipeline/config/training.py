@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from pipeline.config.section import Count, Fraction, Rate, Section, Seed, Size, Weight
 
 
-class OptimiserConfig(Section):
-    """Optimiser, schedule and length of a training."""
+class OptimizerConfig(Section):
+    """Optimizer, schedule and length of a training."""
 
     epochs: int = Field(ge=1, le=100_000)
     batch_size: Size
@@ -27,7 +27,7 @@ class OptimiserConfig(Section):
     """Use only so many reviews, for trials: of a split, half of each label; of the text to pre-train on, the first."""
 
 
-class TrainingConfig(OptimiserConfig):
+class TrainingConfig(OptimizerConfig):
     """Training on labelled reviews."""
 
     wide_lr: Rate
@@ -50,7 +50,7 @@ class NoPretraining(Section):
     method: Literal["none"]
 
 
-class LanguageModelConfig(OptimiserConfig):
+class LanguageModelConfig(OptimizerConfig):
     """`pipeline.networks.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
 
     method: Literal["language_model"]

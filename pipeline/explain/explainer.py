@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.explain.attribution import contributions
 from pipeline.explain.memory import Direction, memory
 from pipeline.explain.words import Word, read
-from pipeline.inference.model_folder import ModelInfo, load
+from pipeline.inference.model_folder import ModelInfo, load_model
 from pipeline.inference.scoring import score
 from pipeline.networks.build import Network, fixed_length
 from pipeline.networks.padding import pad
@@ -67,7 +67,7 @@ class Explainer:
     @classmethod
     def load(cls, folder: Path | str) -> "Explainer":
         """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is none."""
-        return cls(*load(Path(folder)))
+        return cls(*load_model(Path(folder)))
 
     def explain(self, text: str) -> Explanation:
         """Take the verdict on one review apart.

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.explain.attribution import without_words
 from pipeline.explain.lstm_trace import Trace, trace_network
 from pipeline.networks.build import Network, deep_part
+from pipeline.networks.pooling import pool
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
 
@@ -48,7 +49,7 @@ def memory(network: Network, x: Tensor, words: int) -> list[Direction]:
     found = []
     for number, (one, other) in enumerate(zip(traces, unread, strict=True)):
         backward = number > 0
-        states, before = (_pool(trace.short_term[-1, 0], deep.pooling, backward) for trace in (one, other))
+        states, before = (_pooled(trace.short_term[-1, 0], deep.pooling, backward) for trace in (one, other))
         lean = (output[number] * (states - before)).sum(0)
         found.append(_direction(one, lean, words, backward))
     return found
@@ -75,7 +76,7 @@ def written(gates: dict[str, Values], backward: bool) -> Values:
     return shares[::-1] if backward else shares
 
 
-def _pool(states: Tensor, pooling: tuple[str, ...], backward: bool) -> Tensor:
-    """The poolings [pooling, unit] of states [time, unit], as `SentimentRNN` joins them."""
-    pools = {"last": states[0 if backward else -1], "mean": states.mean(0), "max": states.amax(0)}
-    return torch.stack([pools[name] for name in pooling])
+def _pooled(states: Tensor, names: tuple[str, ...], backward: bool) -> Tensor:
+    """Return the poolings [pooling, unit] of states [time, unit] that are in the order of the text."""
+    read = states.flip(0) if backward else states  # in the order in which the direction has read them
+    return pool(read[None], names).view(len(names), -1)

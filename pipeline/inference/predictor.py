@@ -1,4 +1,4 @@
-"""A trained model in use: texts in, probabilities out."""
+"""Predictions of a trained model: texts in, labels and probabilities out."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,35 +8,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.inference.model_folder import ModelInfo, load
+from pipeline.inference.model_folder import ModelInfo, load_model
 from pipeline.inference.scoring import BATCH_SIZE, score
-from pipeline.inference.turns import SharedThreads
+from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
 from pipeline.text.vocabulary import Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
-"""Texts held at a time: enough to make batches of like length."""
+"""Most texts in memory at a time: enough to batch texts of similar length."""
 CHUNK_CHARACTERS = 16 * 2**20
-"""Of them, and at most one text more."""
+"""Most characters in memory at a time, not counting the last text."""
 
-Row = TypeVar("Row")
+Companion = TypeVar("Companion")
 
 
 class Prediction(NamedTuple):
-    """What a model says of a text."""
+    """Label and probability that a model gives to a text."""
 
     label: str
     """`positive` or `negative`."""
     probability: float
-    """Of `positive`, calibrated."""
+    """Calibrated probability of `positive`."""
 
 
 class Predictor:
-    """The calibrated answer of a model to any texts; any number of threads may ask it, and take turns batch by batch.
+    """Calibrated predictions of a model for any texts. Threads may share a predictor: they take turns batch by batch.
 
-    Each of torch's threads computes a batch of its own. All of them on one batch, as torch would have it, wait for one
-    another at every step of a recurrent layer (measured in docs/predict.md), and their number would show in the last
-    digits of an answer.
+    Each of torch's threads computes a batch of its own. With torch's own scheme, all threads on one batch, they would
+    wait for one another at every step of a recurrent layer (measured in docs/predict.md), and the number of threads
+    would change the last digits of a probability.
     """
 
     def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo, batch_size: int = BATCH_SIZE) -> None:
@@ -49,35 +49,39 @@ class Predictor:
 
     @classmethod
     def load(cls, folder: Path | str, batch_size: int = BATCH_SIZE) -> "Predictor":
-        """Read a model folder, such as `artifacts/model`; compute at most `batch_size` texts at a time.
+        """Read a model folder, such as `artifacts/model`.
+
+        Args:
+            folder: the model folder.
+            batch_size: most texts that are computed at once.
 
         Raises:
-            PipelineError: the folder is no model folder.
+            PipelineError: as `load_model`.
         """
-        return cls(*load(Path(folder)), batch_size)
+        return cls(*load_model(Path(folder)), batch_size)
 
     def close(self) -> None:
-        """Answer no more: a thread that still waits for an answer gets a `concurrent.futures.CancelledError`."""
+        """Stop predicting; a thread that still waits gets a `concurrent.futures.CancelledError`."""
         self._threads.close()
 
     def __call__(self, texts: Iterable[str]) -> list[Prediction]:
-        """The answer to each text, in the order of the texts."""
+        """Return the prediction for each text, in the order of the texts."""
         return [prediction for _, prediction in self.stream((None, text) for text in texts)]
 
     def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Calibrated probability [n] that each text is positive, in the order of the texts."""
+        """Return the calibrated probability [n] that each text is positive, in the order of the texts."""
         return np.array([prediction.probability for prediction in self(texts)], dtype=np.float32)
 
-    def stream(self, rows: Iterable[tuple[Row, str]]) -> Iterator[tuple[Row, Prediction]]:
-        """Yield anything that comes with a text with the answer to it, in order, with a chunk of rows in memory."""
+    def stream(self, rows: Iterable[tuple[Companion, str]]) -> Iterator[tuple[Companion, Prediction]]:
+        """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory."""
         for chunk in _chunks(rows):
             probabilities = self._score([text for _, text in chunk])
             labels = self.labels(probabilities)
-            for (row, _), label, probability in zip(chunk, labels, probabilities.tolist(), strict=True):
-                yield row, Prediction(label, probability)
+            for (companion, _), label, probability in zip(chunk, labels, probabilities.tolist(), strict=True):
+                yield companion, Prediction(label, probability)
 
     def labels(self, probabilities: NDArray[np.float32]) -> list[str]:
-        """`positive` or `negative` for each probability, by the threshold fixed on validation."""
+        """Return `positive` or `negative` for each probability, by the threshold chosen on the validation split."""
         return ["positive" if probability >= self.threshold else "negative" for probability in probabilities]
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
@@ -86,10 +90,10 @@ class Predictor:
         return self.info.calibration.probabilities(logits)
 
 
-def _chunks(rows: Iterable[tuple[Row, str]]) -> Iterator[list[tuple[Row, str]]]:
+def _chunks(rows: Iterable[tuple[Companion, str]]) -> Iterator[list[tuple[Companion, str]]]:
     chunk, characters = [], 0
-    for row, text in rows:
-        chunk.append((row, text))
+    for companion, text in rows:
+        chunk.append((companion, text))
         characters += len(text)
         if len(chunk) == CHUNK_SIZE or characters > CHUNK_CHARACTERS:
             yield chunk

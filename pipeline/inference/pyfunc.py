@@ -1,6 +1,6 @@
-"""The registered model: what MLflow runs to load and query it ("models from code", so that nothing is unpickled).
+"""The registered model as an MLflow pyfunc, from code ("models from code"), so that nothing is unpickled.
 
-Holds a model folder as the artifact `model`. Takes texts, in the first column; gives `label` and `probability`.
+Its artifact `model` is a model folder. It takes texts in the first column and returns `label` and `probability`.
 """
 
 import math
@@ -15,26 +15,27 @@ from pipeline.inference.predictor import Predictor
 
 COLUMN = "text"
 UNNAMED = 0
-"""What pandas calls the column of a plain list."""
+"""Name that pandas gives to the column of a plain list."""
 SLICE = 8
-"""Texts computed before another request has its turn: with fewer a text takes longer, with up to 64 as long."""
+"""Texts that are computed before the next request has its turn. Fewer make a text slower; more, up to 64, do not
+make it faster."""
 
 
 class SentimentModel(PythonModel):
-    """A `Predictor` behind MLflow's interface."""
+    """`Predictor` behind MLflow's pyfunc interface."""
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
         self.predictor = Predictor.load(context.artifacts["model"], batch_size=SLICE)
 
     def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # mlflow allows it
-        """Judge texts of any length; a missing one counts as empty.
+        """Classify texts of any length; a missing text counts as empty.
 
         Returns:
-            In the order of the texts: `label`, `positive` or `negative`, and `probability` of positive.
+            a row for each text, in order: `label` (`positive` or `negative`) and `probability` of `positive`.
 
         Raises:
-            MlflowException: the input is not texts; a server answers with the status 400 and the reason.
+            MlflowException: the input is not texts; a server then answers with status 400 and the reason.
         """
         name = model_input.columns[0]
         if name not in (UNNAMED, COLUMN):

@@ -1,4 +1,4 @@
-"""The log-odds a trained network gives to encoded reviews, and the answers they become."""
+"""Scoring: the log-odds that a trained network gives to encoded reviews, and their calibration."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,27 +20,27 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a model's log-odds become an answer: fixed on validation, see `pipeline.inference.calibration`."""
+    """Platt scaling of a model's log-odds, and its threshold; fitted by `pipeline.inference.calibration`."""
 
     temperature: float
-    """What the log-odds are divided by."""
+    """Divisor of the log-odds."""
     bias: float
-    """What is then added to them."""
+    """Added to the quotient."""
     threshold: float
-    """Smallest probability that counts as positive."""
+    """Smallest probability that is labelled positive."""
 
     def log_odds(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Calibrated log-odds [n] of a network's log-odds [n]."""
+        """Return the calibrated log-odds [n] for the log-odds [n] of a network."""
         return (logits / self.temperature + self.bias).astype(np.float32)
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Calibrated probability of "positive" [n] of a network's log-odds [n]."""
-        found: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(self.log_odds(logits))).numpy()
-        return found
+        """Return the calibrated probabilities of "positive" [n] for the log-odds [n] of a network."""
+        probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(self.log_odds(logits))).numpy()
+        return probabilities
 
 
 class BatchMap(Protocol):
-    """The built-in `map`, or that of an executor, with one iterable."""
+    """Signature of the built-in `map` with one iterable, which an executor's `map` has too."""
 
     def __call__(
         self, function: Callable[[Rows], NDArray[np.float32]], batches: Iterable[Rows], /
@@ -55,14 +55,14 @@ def score(
     batch_map: BatchMap = map,
     batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
-    """Log-odds [n] that each review is positive, in the order of the reviews.
+    """Return the log-odds [n] that each review is positive, in the order of the reviews.
 
     Args:
         network: in evaluation mode, on the CPU.
-        reviews: token ids of each review, at least one id each; batched by length, which changes no answer.
-        fixed_length: as for `pipeline.networks.padding.pad`.
-        batch_map: calls the network with each batch, the longest first.
-        batch_size: reviews of a batch, at most.
+        reviews: token ids of each review, at least one id each. They are batched by length, which changes no answer.
+        fixed_length: as in `pipeline.networks.padding.pad`.
+        batch_map: calls the network with each batch, the longest reviews first.
+        batch_size: most reviews in a batch.
     """
 
     def logits(ids: Tensor, lengths: Tensor | None) -> Tensor:
@@ -74,27 +74,27 @@ def score(
 def score_paths(
     network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
 ) -> NDArray[np.float32]:
-    """As `score`, by each path of the network: [n, paths]."""
+    """Return the log-odds [n, paths] that each path of the network gives to each review; see `score`."""
     return _in_batches(partial(path_logits, network), reviews, fixed_length)
 
 
 def _in_batches(
-    answer: Callable[[Tensor, Tensor | None], Tensor],
+    compute: Callable[[Tensor, Tensor | None], Tensor],
     reviews: Sequence[NDArray[np.int32]],
     fixed_length: int | None,
     batch_map: BatchMap = map,
     batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
-    @torch.inference_mode()  # which holds for a thread, not for a process
-    def answer_rows(rows: Rows) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = answer(*pad([reviews[row] for row in rows], fixed_length)).numpy()
-        return found
+    @torch.inference_mode()  # set per thread, not per process
+    def compute_rows(rows: Rows) -> NDArray[np.float32]:
+        outputs: NDArray[np.float32] = compute(*pad([reviews[row] for row in rows], fixed_length)).numpy()
+        return outputs
 
     if not reviews:
         return np.empty(0, np.float32)
     order = np.argsort([-len(review) for review in reviews], kind="stable")
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    found = np.concatenate(list(batch_map(answer_rows, batches)))
-    unsorted = np.empty_like(found)
-    unsorted[order] = found
-    return unsorted
+    sorted_outputs = np.concatenate(list(batch_map(compute_rows, batches)))
+    outputs = np.empty_like(sorted_outputs)
+    outputs[order] = sorted_outputs
+    return outputs

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from pipeline.cli import tidy_exit
 from pipeline.config import EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten
 from pipeline.evaluation.predictions import score
-from pipeline.inference.model_folder import ModelInfo, load, read_info
+from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import panels
 from pipeline.memory_ladder.measures import (
@@ -89,7 +89,7 @@ def find_models(folders: Sequence[Path]) -> dict[str, Path]:
     """The folders of trials by their model's name: its cell, and for a second one of the same cell a number as well."""
     trials: dict[str, Path] = {}
     for number, folder in enumerate(folders):
-        kind = _kind(read_info(folder / "model" / "config.json"))
+        kind = _kind(read_model_info(folder / "model" / "config.json"))
         trials[f"{kind} {number}" if kind in trials else kind] = folder
     return trials
 
@@ -146,7 +146,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
 
 
 def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> dict[str, Any]:
-    network, vocabulary, info = load(folder)
+    network, vocabulary, info = load_model(folder)
     scored = score(DATASET, SPLIT, Predictor(network, vocabulary, info))
     encode = Encoder(info.text, vocabulary).encode
     pairs = [(encode(positive), encode(negative)) for positive, negative in OPPOSITES]

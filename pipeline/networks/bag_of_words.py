@@ -1,15 +1,15 @@
-"""A network without memory, to compare with."""
+"""Bag of words: a network that ignores the order of words, to compare with."""
 
 import torch
 from torch import Tensor, nn
 
 
 class BagOfWords(nn.Module):
-    """Mean of the word vectors, linear, sigmoid: the order of words is lost (after Iyyer et al. 2015, section 2).
+    """Mean of the word vectors, a linear layer, a sigmoid (after Iyyer et al. 2015, section 2).
 
     Args:
         vocab_size: number of token ids.
-        embedding_dim: size of a word vector.
+        embedding_dim: numbers in a word vector.
         word_dropout: share of words left out of the mean in training.
         output_dropout: dropout before the linear layer.
     """
@@ -22,16 +22,20 @@ class BagOfWords(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(output_dropout)
         self.fc = nn.Linear(embedding_dim, 1)
-        # as in SentimentRNN's orthogonal start; torch's vectors, ten times as large, drown what a training adds to them
+        # as in SentimentRNN's orthogonal initialisation: torch's word vectors are ten times as large, and training
+        # changes them too little to matter
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
-        """Probability [batch] that each review of x [batch, time] is positive; `hidden` is there for likeness alone."""
+        """Return the probability [batch] that each review of x [batch, time] is positive.
+
+        `hidden` is there so that the signature is that of `SentimentRNN`.
+        """
         logits, hidden = self.logits(x, hidden, lengths)
         return torch.sigmoid(logits), hidden
 
     def logits(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
-        """As `forward`, before the sigmoid: log-odds [batch]."""
+        """Return log-odds [batch]: what `forward` returns, before the sigmoid."""
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
         counted = torch.arange(x.shape[1], device=x.device) < lengths[:, None]  # [batch, time]

@@ -1,4 +1,4 @@
-"""From configuration to network."""
+"""Building a network from its configuration, and what the other rooms ask of any network."""
 
 from torch import Tensor
 
@@ -12,7 +12,7 @@ Network = SentimentRNN | WideAndDeep | BagOfWords
 
 
 def build_network(config: Model, vocab_size: int) -> Network:
-    """The network the configuration describes, with fresh random weights."""
+    """Build the network that the configuration describes, with random initial weights."""
     if isinstance(config, BagOfWordsConfig):
         return BagOfWords(
             vocab_size,
@@ -38,8 +38,11 @@ def build_network(config: Model, vocab_size: int) -> Network:
     return deep if config.wide is None else WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits))
 
 
-def least_weights(config: Model, vocab_size: int) -> int:
-    """A lower bound of the number of weights, which is off by no more than a small factor: gates, directions."""
+def parameter_lower_bound(config: Model, vocab_size: int) -> int:
+    """Return a lower bound of the number of weights.
+
+    It leaves out a small factor for gates and directions.
+    """
     words = vocab_size * config.embedding_dim
     if isinstance(config, BagOfWordsConfig):
         return words
@@ -47,17 +50,20 @@ def least_weights(config: Model, vocab_size: int) -> int:
 
 
 def deep_part(network: Network) -> SentimentRNN | BagOfWords:
-    """The network without its wide path, if it has one."""
+    """Return the network without its wide path, if it has one."""
     return network.deep if isinstance(network, WideAndDeep) else network
 
 
 def path_logits(network: Network, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Log-odds [batch, paths] of token ids x [batch, time] by each path of the network; most have one."""
+    """Return the log-odds [batch, paths] that each path of a network gives to token ids x [batch, time].
+
+    Every network but `WideAndDeep` has one path.
+    """
     if isinstance(network, WideAndDeep):
         return network.paths(x, None, lengths)[0]
     return network.logits(x, None, lengths)[0].float()[:, None]
 
 
 def fixed_length(config: Model) -> int | None:
-    """The one length of all inputs, for a network that knows no other; None where any length will do."""
+    """Return the length in tokens that all inputs of a network have; None for a network that reads any length."""
     return config.fixed_length if isinstance(config, SentimentRNNConfig) else None

@@ -1,4 +1,4 @@
-"""A language model whose embedding and recurrent layers are those of a `SentimentRNN`."""
+"""Language model for pre-training; its embedding and recurrent layers are those of a `SentimentRNN`."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from pipeline.config import LanguageModelConfig
 from pipeline.networks.sentiment_rnn import SentimentRNN, reverse
 
 SHRINK = 4
-"""Each cluster of rarer words is predicted from states so many times smaller than the one before."""
-NOTHING = -100
-"""Stands where no word follows."""
+"""Factor by which the states shrink from one cluster of the adaptive softmax to the next, rarer one."""
+NO_TARGET = -100
+"""Target where no word follows; torch's `cross_entropy` ignores it too."""
 
 
 class LanguageModel(nn.Module):
-    """Predicts each word of a review from those before it, and with a second direction from those after it.
+    """Predicts each word of a review from the words before it; a second direction does so from the words after it.
 
-    Both directions share the word vectors and the softmax (Peters et al. 2018, section 3.1). A classifier starts from
-    what is learned for that (Dai & Le 2015, section 2).
+    Both directions share the word vectors and the softmax (Peters et al. 2018, section 3.1). A classifier then starts
+    from the weights learned this way (Dai & Le 2015, section 2).
 
     Args:
         vocab_size: number of token ids, sorted by frequency.
-        config: the size of the network.
+        config: sizes of the network, and dropout.
     """
 
     def __init__(self, vocab_size: int, config: LanguageModelConfig) -> None:
@@ -39,13 +39,13 @@ class LanguageModel(nn.Module):
             embedding_dropout=config.embedding_dropout,
             initialisation="orthogonal",
         )
-        self.reader.fc.requires_grad_(False)  # answers nothing here
+        self.reader.fc.requires_grad_(False)  # the classifier's output layer: unused here
         self.dropout = nn.Dropout(config.output_dropout)
         cutoffs = [rank for rank in config.cutoffs if rank < vocab_size]
         self.softmax = AdaptiveSoftmax(config.hidden_dim, vocab_size, cutoffs)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Mean negative log-likelihood of a word, in nats: of token ids x [batch, time] and lengths [batch]."""
+        """Return the mean negative log-likelihood of a word in nats, for token ids x [batch, time], lengths [batch]."""
         vectors = self.reader.embed(x)  # [batch, time, embedding]
         states, _ = self.reader.lstm(vectors)  # [batch, time, hidden]
         loss = self._loss(states, x, lengths)
@@ -56,20 +56,21 @@ class LanguageModel(nn.Module):
 
     def _loss(self, states: Tensor, x: Tensor, lengths: Tensor) -> Tensor:
         steps = torch.arange(1, x.shape[1] + 1, device=x.device)
-        following = x.roll(-1, 1).long().masked_fill(steps >= lengths[:, None], NOTHING)  # [batch, time]
-        loss: Tensor = self.softmax(self.dropout(states.flatten(0, 1)), following.flatten())
+        targets = x.roll(-1, 1).long().masked_fill(steps >= lengths[:, None], NO_TARGET)  # [batch, time]
+        loss: Tensor = self.softmax(self.dropout(states.flatten(0, 1)), targets.flatten())
         return loss
 
 
 class AdaptiveSoftmax(nn.Module):
-    """A softmax over many words at the price of the frequent ones (Grave et al. 2017, section 4).
+    """Adaptive softmax, whose cost grows little with the vocabulary (Grave et al. 2017, section 4).
 
-    As `torch.nn.AdaptiveLogSoftmaxWithLoss`, which under bfloat16 autocast takes its logarithms in bfloat16 as well.
+    It stands in for `torch.nn.AdaptiveLogSoftmaxWithLoss`, which takes its logarithms in bfloat16 under bfloat16
+    autocast.
 
     Args:
-        size: of a state.
+        size: numbers in a state.
         vocab_size: number of words, sorted by frequency.
-        cutoffs: the first word of each cluster of rarer words, rising; without any it is a plain softmax.
+        cutoffs: first word of each cluster of rarer words, in rising order; an empty list makes a plain softmax.
     """
 
     def __init__(self, size: int, vocab_size: int, cutoffs: Sequence[int]) -> None:
@@ -78,15 +79,15 @@ class AdaptiveSoftmax(nn.Module):
         self.head = nn.Linear(size, self.cutoffs[0] + len(cutoffs))
         self.tails = nn.ModuleList()
         for i, (low, high) in enumerate(zip(self.cutoffs, self.cutoffs[1:], strict=False), start=1):
-            smaller = max(1, size // SHRINK**i)
-            self.tails.append(nn.Sequential(nn.Linear(size, smaller, bias=False), nn.Linear(smaller, high - low)))
+            reduced = max(1, size // SHRINK**i)
+            self.tails.append(nn.Sequential(nn.Linear(size, reduced, bias=False), nn.Linear(reduced, high - low)))
 
     def forward(self, states: Tensor, words: Tensor) -> Tensor:
-        """Mean negative log-likelihood, in nats, of words [n] that are not `NOTHING`, given states [n, size]."""
+        """Return the mean negative log-likelihood in nats of words [n] given states [n, size], `NO_TARGET` left out."""
         cluster = torch.bucketize(words, torch.tensor(self.cutoffs, device=words.device), right=True)
         targets = torch.where(cluster > 0, self.cutoffs[0] + cluster - 1, words)
-        loss = cross_entropy(self.head(states), targets, ignore_index=NOTHING, reduction="sum")
+        loss = cross_entropy(self.head(states), targets, ignore_index=NO_TARGET, reduction="sum")
         for i, tail in enumerate(self.tails):
             rows = (cluster == i + 1).nonzero().squeeze(1)
             loss = loss + cross_entropy(tail(states[rows]), words[rows] - self.cutoffs[i], reduction="sum")
-        return loss / (words != NOTHING).sum()
+        return loss / (words != NO_TARGET).sum()

@@ -1,4 +1,4 @@
-"""From token ids of reviews to the tensors a network reads."""
+"""Padding: from the token ids of single reviews to the tensors that a network reads."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,16 @@ from torch import Tensor
 
 
 def pad(reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> tuple[Tensor, Tensor | None]:
-    """Stack reviews of differing length, with 0 for padding.
+    """Stack reviews of different lengths, padded with 0.
 
     Args:
         reviews: token ids of each review, at least one id each.
-        fixed_length: None pads on the right to the longest; a number pads on the left, or cuts the end, to it.
+        fixed_length: None pads on the right, to the length of the longest review. A number pads on the left, or cuts
+            off the end, to that length.
 
     Returns:
-        ids [batch, time] int32, and the lengths [batch]; None for lengths with a fixed length, where padding is input.
+        token ids [batch, time] int32; lengths [batch], or None with a fixed length, where the padding is part of the
+        input.
     """
     if fixed_length is None:
         lengths = np.array([len(review) for review in reviews])

@@ -1,4 +1,4 @@
-"""The article's `SentimentRNN`, and by configuration its relatives: other cells, both directions, pooling over time."""
+"""Recurrent network: the article's `SentimentRNN`, with other cells, a second direction and pooling as options."""
 
 from collections.abc import Sequence
 
@@ -6,41 +6,46 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from pipeline.networks.pooling import pool
 from pipeline.runtime.errors import PipelineError
 
-CELLS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+RECURRENT_LAYERS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
+    "lstm": nn.LSTM,
+    "gru": nn.GRU,
+    "rnn": nn.RNN,
+}
 
 Hidden = Tensor | tuple[Tensor, Tensor]
-"""What a cell carries along: (short-term, long-term memory) of an LSTM, one tensor else."""
+"""Hidden states: (hidden state, cell state) of an LSTM, one tensor for the other cells."""
 
 
 class SentimentRNN(nn.Module):
-    """Embedding, recurrent layers, dropout, linear, sigmoid: how positive a review is.
+    """Embedding, recurrent layers, pooling, dropout, a linear layer, a sigmoid: the probability of a positive review.
 
-    With the defaults it is the article's network: one direction, dropout 0.3 before the linear layer, the answer of the
-    last step. Weights of the article's class load unchanged: the state's names are `embedding`, `lstm` (whatever the
-    cell) and `fc`.
+    The defaults are the article's network: one direction, the hidden state of the last step, dropout 0.3 before the
+    linear layer. Weights of the article's class load unchanged: the names in the state are `embedding`, `lstm`
+    (whatever the cell) and `fc`.
 
-    A second direction is a stack of its own, as in ELMo (Peters et al. 2018, section 3.1), that reads every review
-    backwards from its own last word; `torch.nn.LSTM(bidirectional=True)` would start it in the padding.
+    The second direction is a stack of layers of its own, as in ELMo (Peters et al. 2018, section 3.1). It reads each
+    review backwards from the last word of that review; `torch.nn.LSTM(bidirectional=True)` would start in the padding.
 
     Args:
         vocab_size: number of token ids.
         output_size: must be 1, the probability of "positive".
-        embedding_dim: size of a word vector.
+        embedding_dim: numbers in a word vector.
         hidden_dim: units of a recurrent layer, in each direction.
         n_layers: recurrent layers.
         drop_prob: dropout between recurrent layers.
         cell: `lstm`, `gru` or `rnn`.
-        bidirectional: read backwards as well.
-        pooling: what becomes of the states of all steps: any of `last`, `mean`, `max`, joined.
+        bidirectional: also read backwards.
+        pooling: poolings of the hidden states over time, concatenated; see `pipeline.networks.pooling.pool`.
         word_dropout: share of words replaced by `unknown_index` in training.
-        embedding_dropout: dropout on the word vectors, of the same entries at every step of a review (variational
-            dropout, Gal & Ghahramani 2016, section 4.1).
+        embedding_dropout: variational dropout on the word vectors: the same entries at every step of a review (Gal &
+            Ghahramani 2016, section 4.1).
         output_dropout: dropout before the linear layer.
-        initialisation: `torch` leaves torch's own; `orthogonal` draws small word vectors, makes the recurrent weights
+        initialisation: `torch` keeps torch's own; `orthogonal` draws small word vectors, makes the recurrent weights
             orthogonal (Saxe et al. 2014) and opens the forget gates (bias 1; Jozefowicz et al. 2015, section 5).
-        unknown_index: the id of the unknown word.
+        unknown_index: token id of the unknown word.
 
     Raises:
         PipelineError: `output_size` is not 1.
@@ -76,9 +81,9 @@ class SentimentRNN(nn.Module):
         self.unknown_index = unknown_index
 
         def recurrent() -> nn.LSTM | nn.GRU | nn.RNN:
-            # torch warns of dropout between layers where there is only one
+            # torch warns about dropout between layers where there is only one layer
             between = drop_prob if n_layers > 1 else 0.0
-            return CELLS[cell](embedding_dim, hidden_dim, n_layers, dropout=between, batch_first=True)
+            return RECURRENT_LAYERS[cell](embedding_dim, hidden_dim, n_layers, dropout=between, batch_first=True)
 
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.lstm = recurrent()
@@ -89,32 +94,32 @@ class SentimentRNN(nn.Module):
             self._initialise_orthogonal()
 
     def init_hidden(self, batch_size: int) -> Hidden:
-        """Empty memory: zeros [layers * directions, batch, hidden]; for an LSTM a pair of them."""
+        """Return initial hidden states: zeros [layers * directions, batch, hidden]; for an LSTM a pair of them."""
         layers = self.n_layers * (1 if self.lstm_backward is None else 2)
         zeros = self.fc.weight.new_zeros(layers, batch_size, self.hidden_dim)
         return (zeros, zeros.clone()) if isinstance(self.lstm, nn.LSTM) else zeros
 
     def forward(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Probability that each review is positive, and the memory after it.
+        """Return the probability that each review is positive, and the hidden states after the last column.
 
         Args:
             x: token ids [batch, time]; padded on the right where `lengths` is given.
-            hidden: memory to start from, as from `init_hidden`; empty by default.
-            lengths: tokens of each review [batch], at least 1. Padding then never changes an answer. Without it every
-                step counts, padding too, as in the article. The memory returned is the one after the last column.
+            hidden: hidden states to start from, shaped as `init_hidden` returns them; zeros by default.
+            lengths: tokens of each review [batch], at least 1; padding then never changes an answer. None counts every
+                step, padding too, as in the article.
 
         Returns:
-            probability [batch], memory as from `init_hidden`.
+            probability [batch], hidden states as `init_hidden` returns them.
         """
         logits, hidden = self.logits(x, hidden, lengths)
         return torch.sigmoid(logits), hidden
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """As `forward`, before the sigmoid: log-odds [batch]."""
+        """Return log-odds [batch] and hidden states: what `forward` returns, before the sigmoid."""
         return self.read(self.embed(x), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Word vectors [batch, time, embedding] of token ids x [batch, time]; in training after both their dropouts."""
+        """Return the word vectors [batch, time, embedding] of token ids x [batch, time], after dropout in training."""
         if self.training and self.word_dropout:
             dropped = torch.rand(x.shape, device=x.device) < self.word_dropout
             x = x.masked_fill(dropped, self.unknown_index)
@@ -126,19 +131,19 @@ class SentimentRNN(nn.Module):
     def read(
         self, vectors: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Hidden]:
-        """As `logits`, from word vectors [batch, time, embedding] on."""
+        """Return what `logits` returns, starting from word vectors [batch, time, embedding]."""
         if hidden is None:
             hidden = self.init_hidden(len(vectors))
         if self.lstm_backward is None:
             states, hidden = self.lstm(vectors, hidden)  # [batch, time, hidden]
-            pooled = self._pool(states, lengths)
+            pooled = pool(states, self.pooling, lengths)
         else:
-            ahead, back = _halves(hidden)
-            states, ahead = self.lstm(vectors, ahead)
-            backward, back = self.lstm_backward(reverse(vectors, lengths), back)
-            hidden = _join(ahead, back)
-            # Each direction's "last" is its own last step; the other poolings do not ask for the order of steps.
-            pooled = torch.cat([self._pool(states, lengths), self._pool(backward, lengths)], dim=1)
+            forward_hidden, backward_hidden = _split_directions(hidden)
+            states, forward_hidden = self.lstm(vectors, forward_hidden)
+            backward_states, backward_hidden = self.lstm_backward(reverse(vectors, lengths), backward_hidden)
+            hidden = _join_directions(forward_hidden, backward_hidden)
+            # "last" is the last step of each direction; the other poolings do not depend on the order of steps
+            pooled = torch.cat([pool(one, self.pooling, lengths) for one in (states, backward_states)], dim=1)
         return self.fc(self.dropout(pooled)).squeeze(1), hidden  # [batch]
 
     def _initialise_orthogonal(self) -> None:
@@ -152,26 +157,12 @@ class SentimentRNN(nn.Module):
             elif "bias_" in name:
                 nn.init.zeros_(weight)
                 if "bias_ih" in name and isinstance(self.lstm, nn.LSTM):
-                    # torch's order of gates: input (the article's learn), forget, cell, output (use)
+                    # torch's order of gates: input (the article's learn), forget, cell, output (the article's use)
                     nn.init.ones_(weight.detach()[self.hidden_dim : 2 * self.hidden_dim])
-
-    def _pool(self, states: Tensor, lengths: Tensor | None) -> Tensor:
-        """Join the poolings of states [batch, time, hidden] over time: [batch, hidden * poolings]."""
-        time = states.shape[1]
-        if lengths is None:
-            pools = {"last": lambda: states[:, -1], "mean": lambda: states.mean(1), "max": lambda: states.amax(1)}
-        else:
-            padding = (torch.arange(time, device=states.device) >= lengths[:, None])[:, :, None]  # [batch, time, 1]
-            pools = {
-                "last": lambda: states[torch.arange(len(states), device=states.device), lengths - 1],
-                "mean": lambda: states.masked_fill(padding, 0).sum(1) / lengths[:, None],
-                "max": lambda: states.masked_fill(padding, -torch.inf).amax(1),
-            }
-        return torch.cat([pools[name]() for name in self.pooling], dim=1)
 
 
 def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Reverse each row of x [batch, time, …] within its length; padding stays where it is."""
+    """Reverse each row of x [batch, time, …] within its length; padding stays in place."""
     if lengths is None:
         return x.flip(1)
     steps = torch.arange(x.shape[1], device=x.device)  # [time]
@@ -180,7 +171,7 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x[torch.arange(len(x), device=x.device)[:, None], source]
 
 
-def _halves(hidden: Hidden) -> tuple[Hidden, Hidden]:
+def _split_directions(hidden: Hidden) -> tuple[Hidden, Hidden]:
     if isinstance(hidden, tuple):
         (h, h_back), (c, c_back) = hidden[0].chunk(2), hidden[1].chunk(2)
         return (h.contiguous(), c.contiguous()), (h_back.contiguous(), c_back.contiguous())
@@ -188,7 +179,7 @@ def _halves(hidden: Hidden) -> tuple[Hidden, Hidden]:
     return ahead.contiguous(), back.contiguous()
 
 
-def _join(ahead: Hidden, back: Hidden) -> Hidden:
+def _join_directions(ahead: Hidden, back: Hidden) -> Hidden:
     if isinstance(ahead, tuple) and isinstance(back, tuple):
         return torch.cat([ahead[0], back[0]]), torch.cat([ahead[1], back[1]])
     assert isinstance(ahead, Tensor) and isinstance(back, Tensor)

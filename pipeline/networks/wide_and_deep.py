@@ -1,4 +1,4 @@
-"""A recurrent network joined with n-grams."""
+"""Wide and deep network: a recurrent network joined with n-grams."""
 
 import torch
 from torch import Tensor, nn
@@ -8,15 +8,15 @@ from pipeline.networks.sentiment_rnn import Hidden, SentimentRNN
 
 
 class WideAndDeep(nn.Module):
-    """Weighs the log-odds of a network and of n-grams, so that each says what it knows best (Cheng et al. 2016).
+    """Weighted sum of the log-odds of a recurrent network and of n-grams (Cheng et al. 2016).
 
-    In training each path is held to the labels by itself: on their sum alone the n-grams, which fit the training
-    reviews within an epoch, would leave the network nothing to learn. How much each counts is fixed on validation
-    (`pipeline.inference.calibration.fit_weights`), where neither has seen the answers.
+    In training each path has a loss of its own. With a loss on their sum alone, the n-grams would fit the training
+    reviews within an epoch and leave the recurrent network nothing to learn. The weights of the two paths are fitted
+    on the validation split, whose labels neither path has seen (`pipeline.inference.calibration.fit_weights`).
 
     Args:
-        deep: reads the words in their order.
-        wide: sees which n-grams there are.
+        deep: recurrent network, which reads the words in order.
+        wide: n-grams, which see only what a review contains.
     """
 
     path_weights: Tensor
@@ -27,17 +27,17 @@ class WideAndDeep(nn.Module):
         self.register_buffer("path_weights", torch.ones(2))
 
     def forward(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """As `SentimentRNN.forward`."""
+        """Return probabilities and hidden states as `SentimentRNN.forward` does."""
         logits, hidden = self.logits(x, hidden, lengths)
         return torch.sigmoid(logits), hidden
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """As `SentimentRNN.logits`."""
+        """Return log-odds and hidden states as `SentimentRNN.logits` does."""
         paths, hidden = self.paths(x, hidden, lengths)
         return paths @ self.path_weights, hidden
 
     def paths(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Log-odds [batch, 2] of the deep and the wide path by themselves, and the memory."""
+        """Return the log-odds [batch, 2] of the deep and the wide path, unweighted, and the hidden states."""
         deep, hidden = self.deep.logits(x, hidden, lengths)
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)

@@ -62,9 +62,9 @@ class SweepRun(Callback):
 
 
 def _open_session(composed: DictConfig) -> None:
-    if distributed.started() > 1:
+    if distributed.world_size() > 1:
         raise PipelineError(
-            f"-m: torchrun or srun started {distributed.started()} processes, and each would run the whole sweep; "
+            f"-m: torchrun or srun started {distributed.world_size()} processes, and each would run the whole sweep; "
             "start one process, whose trials start others with trainer=ddp"
         )
     hydra_config = composed.hydra

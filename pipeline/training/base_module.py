@@ -1,4 +1,4 @@
-"""What training a classifier and training a language model have in common."""
+"""Base of the Lightning modules that train the classifier and the language model."""
 
 import math
 from typing import Any
@@ -9,37 +9,39 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.config import OptimiserConfig
+from pipeline.config import OptimizerConfig
 from pipeline.training import distributed
-from pipeline.training.optimizer import build_optimiser
+from pipeline.training.optimizer import build_optimizer
 
 
-class Learner(pl.LightningModule):
-    """AdamW, clipped gradients, randomness by step; `losses` is the subclass's.
+class BaseModule(pl.LightningModule):
+    """Trains with AdamW, gradient clipping and a random seed for each step; a subclass defines `losses`.
 
-    Where several processes divide a batch, `weight` of a batch is how much this one's mean counts in the mean of all.
+    Where several processes share a batch, the `weight` of a process's part is the factor of its mean in the mean over
+    the whole batch.
 
     Logs `train/loss`, `train/lr` and `train/grad_norm` by step.
 
     Args:
-        network: to be trained.
-        config: how.
-        seed: of all that is random.
+        network: the network to train.
+        config: optimizer and learning-rate schedule.
+        seed: seed of everything random.
     """
 
-    def __init__(self, network: nn.Module, config: OptimiserConfig, seed: int) -> None:
+    def __init__(self, network: nn.Module, config: OptimizerConfig, seed: int) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.seed = seed
 
     def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """What is minimised on a training batch, and the part of it to be shown: what `val/loss` is on validation."""
+        """Return the loss to minimise, and the part of it that the learning curve compares with `val/loss`."""
         raise NotImplementedError
 
     def training_step(self, batch: Any, _index: int) -> dict[str, Tensor]:
-        """The loss of a batch, to be minimised, and as `shown` what its learning curve shows."""
-        # seeded by step, so that a resumed training drops out what an unbroken one would; other things in each process
+        """Return the loss of a batch and, as `shown`, the value for the learning curve."""
+        # seeded by step, so that a resumed training drops the same units as an uninterrupted one; and by rank, so that
+        # each process drops others
         state = np.random.SeedSequence([self.seed, self.global_step, distributed.rank()]).generate_state(1)
         torch.manual_seed(int(state[0]))
         loss, shown = self.losses(batch)
@@ -48,18 +50,18 @@ class Learner(pl.LightningModule):
         return {"loss": loss * batch.weight, "shown": shown.detach()}
 
     def log_mean(self, name: str, value: Tensor, batch: Any, **options: Any) -> None:
-        """Log what is a mean over this process's share of a batch as the mean over the whole batch."""
+        """Log the mean over this process's part of a batch as the mean over the whole batch."""
         self.log(name, value.detach() * batch.weight, sync_dist=True, **options)
 
     def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
-        """Clip the gradient's norm to `gradient_clip` and log what it was before."""
+        """Clip the norm of the gradient to `gradient_clip`, and log the norm before clipping."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip or math.inf)
         self.log("train/grad_norm", norm)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """What is trained, for `build_optimiser`."""
+        """Return the parameter groups for `build_optimizer`."""
         return [{"params": list(self.parameters())}]
 
     def configure_optimizers(self) -> Any:
-        """See `build_optimiser`."""
-        return build_optimiser(self.parameter_groups(), self.config, int(self.trainer.estimated_stepping_batches))
+        """Build the optimizer and its schedule with `build_optimizer`."""
+        return build_optimizer(self.parameter_groups(), self.config, int(self.trainer.estimated_stepping_batches))

@@ -1,29 +1,58 @@
-"""What is told of a training while it runs."""
+"""Lightning callbacks of a training: learning curve, early stopping, moving average of the weights; and its logger."""
 
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
 from pytorch_lightning.loggers import Logger
+from torch import Tensor
 
+from pipeline.config import TrainingConfig
 from pipeline.tables.csv_lines import csv_text
-from pipeline.training.distributed import gathered
+from pipeline.training.distributed import gather
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
-"""Takes values by name, and the step they belong to."""
+"""Receives values by name, and their step."""
 
 log = logging.getLogger(__name__)
 
 
+def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback]:
+    """Build the callbacks that the configuration switches on: averaging of the weights, early stopping.
+
+    Args:
+        config: its `ema_decay` and `patience` are used.
+        monitor: name of the logged value that early stopping watches; lower is better.
+    """
+    callbacks: list[pl.Callback] = []
+    if config.ema_decay is not None:
+        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.ema_decay)))
+    if config.patience is not None:
+        callbacks.append(EarlyStopping(monitor, patience=config.patience))
+    return callbacks
+
+
+def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:
+    """Return the exponential moving average (EMA) of a weight after one more update.
+
+    The decay rises from 0.1 to its full value: it is (1 + n) / (10 + n) after n updates until that exceeds `decay`.
+    The random initial weights would otherwise linger in the average of a short training (as in TensorFlow's
+    ExponentialMovingAverage).
+    """
+    return average.lerp(present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+
+
 def learning_curve_csv(rows: list[dict[str, float]]) -> str:
-    """The rows of a `LearningCurve` as CSV with a header."""
+    """Return the rows of a `LearningCurve` as CSV with a header."""
     return csv_text(list(rows[0]), ([row[name] for name in rows[0]] for row in rows))
 
 
 class ForwardingLogger(Logger):
-    """Hands each point to a function, so that this room need not know who keeps it."""
+    """Logger that passes each point to a function, so that this room needs no knowledge of MLflow."""
 
     def __init__(self, log_metrics: LogMetrics) -> None:
         super().__init__()
@@ -31,37 +60,37 @@ class ForwardingLogger(Logger):
 
     @property
     def name(self) -> None:
-        """None: the files of a training are kept elsewhere."""
+        """None: Lightning has no files to write for this logger."""
 
     @property
     def version(self) -> None:
-        """None, as `name`."""
+        """None, like `name`."""
 
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: the whole configuration is logged with the run."""
+        """Do nothing: the whole configuration is logged with the MLflow run."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Pass the values on, but Lightning's own epoch counter."""
+        """Pass the values on, except for Lightning's own epoch counter."""
         self._log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step or 0)
 
 
 class LearningCurve(pl.Callback):
-    """Keeps one row for each epoch, also over a resume, and prints it.
+    """Learning curve: keeps one row for each epoch, also across a resume, and prints it.
 
     Args:
-        validation: what the module logs on validation, each as `val/…`.
+        validation: names of the values that the module logs on validation, without their `val/`.
     """
 
     def __init__(self, validation: Sequence[str]) -> None:
         self._validation = tuple(validation)
         self.rows: list[dict[str, float]] = []
-        """epoch (from 1), train_loss (mean over its reviews), and val_… for each of `validation`."""
+        """epoch (from 1), train_loss (mean over the reviews of the epoch), and val_… for each of `validation`."""
         self.reviews = 0
-        """Reviews trained on since the training was started or resumed, each as often as it was."""
+        """Reviews trained on since the start or resume; a review counts in every epoch."""
         self._loss, self._reviews, self._started = 0.0, 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting anew."""
+        """Reset the counters of the epoch."""
         self._loss, self._reviews, self._started = 0.0, 0, time.perf_counter()
 
     def on_train_batch_end(
@@ -72,13 +101,13 @@ class LearningCurve(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Add a batch to the epoch's mean."""
+        """Add a batch to the mean of the epoch."""
         self._loss += float(outputs["shown"]) * batch.size
         self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep and print the epoch's row; validation has run by now."""
-        loss, reviews = map(sum, zip(*gathered((self._loss, self._reviews)), strict=True))
+        """Keep and print the row of the epoch; validation has run by now."""
+        loss, reviews = map(sum, zip(*gather((self._loss, self._reviews)), strict=True))
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": loss / reviews,
@@ -96,9 +125,9 @@ class LearningCurve(pl.Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """The rows so far, for a checkpoint."""
+        """Return the rows so far, for a checkpoint."""
         return {"rows": self.rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The rows before a resume."""
+        """Restore the rows from a checkpoint."""
         self.rows = state_dict["rows"]

@@ -1,4 +1,4 @@
-"""The network as Lightning trains it."""
+"""Lightning module of the classifier: its losses and its validation."""
 
 from typing import Any, NamedTuple
 
@@ -11,52 +11,52 @@ from pipeline.inference.calibration import fit_weights
 from pipeline.networks.build import Network, deep_part, path_logits
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
-from pipeline.training.adversarial import divergence, running_word_scale, steepest
-from pipeline.training.base_module import Learner
-from pipeline.training.distributed import gathered
+from pipeline.training.adversarial import kl_divergence, running_word_scale, steepest_direction
+from pipeline.training.base_module import BaseModule
+from pipeline.training.distributed import gather
 
 
-class Reviews(NamedTuple):
-    """Reviews without labels."""
+class ReviewBatch(NamedTuple):
+    """Reviews of a batch, without labels."""
 
     ids: Tensor
-    """[batch, time]"""
+    """Token ids [batch, time]."""
     lengths: Tensor | None
-    """[batch]; None where padding is input."""
+    """Tokens of each review [batch]; None where padding is part of the input."""
     weight: float = 1.0
-    """As `Batch.weight`."""
+    """See `LabelledBatch.weight`."""
 
     @property
     def size(self) -> int:
-        """Reviews in the batch that count."""
+        """Number of reviews in the batch that count."""
         return len(self.ids) if self.weight else 0
 
 
-class Batch(NamedTuple):
-    """What a step is trained or validated on."""
+class LabelledBatch(NamedTuple):
+    """Reviews and labels that one step trains or validates on."""
 
-    reviews: Reviews
+    reviews: ReviewBatch
     labels: Tensor
-    """[batch], 0.0 or 1.0"""
-    unlabelled: Reviews | None = None
+    """0.0 or 1.0 [batch]."""
+    unlabelled: ReviewBatch | None = None
 
     @property
     def size(self) -> int:
-        """Labelled reviews in the batch that count."""
+        """Number of labelled reviews in the batch that count."""
         return self.reviews.size
 
     @property
     def weight(self) -> float:
-        """What the means over this process's share of a batch count in the mean over all processes; 0 for a filler."""
+        """Factor of this process's means in the mean over the whole batch; 0 for rows that do not count."""
         return self.reviews.weight
 
 
-class SentimentModule(Learner):
-    """Binary cross-entropy on log-odds; adversarial and virtual adversarial training where configured.
+class ClassifierModule(BaseModule):
+    """Binary cross-entropy on log-odds, with adversarial and virtual adversarial losses where configured.
 
-    Logs `train/accuracy` by step, and by epoch `val/loss`, `val/calibrated_loss` and `val/accuracy`, the latter two
-    with the best weights and bias (`fit_weights`), as the model will be used. By the calibrated loss an epoch is
-    judged, for more training makes a network surer of itself before it makes it worse.
+    Logs `train/accuracy` by step, and `val/loss`, `val/calibrated_loss` and `val/accuracy` by epoch. The latter two are
+    computed with fitted weights and bias (`fit_weights`), as the model will be used. The best epoch is the one with the
+    lowest calibrated loss, because more training makes a network overconfident before it makes it worse.
     """
 
     network: Network
@@ -67,18 +67,18 @@ class SentimentModule(Learner):
         self._validation: list[tuple[Tensor, Tensor]] = []
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """The network's, and with a peak learning rate of their own those of its wide path."""
+        """Return the weights of the network; those of a wide path form a group with a peak learning rate of its own."""
         if not isinstance(self.network, WideAndDeep):
             return super().parameter_groups()
         wide = {"params": list(self.network.wide.parameters()), "lr": self.config.wide_lr}
         return [{"params": list(self.network.deep.parameters())}, wide]
 
-    def losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The cross-entropy of each path of the network and what the configuration adds; that of the paths' sum."""
+    def losses(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
+        """Return the loss, a sum over paths and adversarial terms, and the cross-entropy of the sum of the paths."""
         network, reviews, labels = self.network, batch.reviews, batch.labels
         deep = deep_part(network)
         if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
-            logits, loss = self._smoothed(deep, batch)
+            logits, loss = self._adversarial_losses(deep, batch)
         else:
             logits = deep.logits(reviews.ids, None, reviews.lengths)[0].float()
             loss = binary_cross_entropy_with_logits(logits, labels)
@@ -89,47 +89,49 @@ class SentimentModule(Learner):
         self.log_mean("train/accuracy", _accuracy(logits, labels), batch)
         return loss, binary_cross_entropy_with_logits(logits, labels)
 
-    def _smoothed(self, deep: SentimentRNN, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Log-odds [batch] of the labelled reviews, and their loss with that of perturbed reviews (`adversarial`)."""
+    def _adversarial_losses(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
+        """Return the log-odds [batch] of the labelled reviews, and their loss including that of perturbed reviews."""
         labels, config = batch.labels, self.config
-        vectors, logits, direction = self._steepest(deep, batch.reviews)
+        vectors, logits, direction = self._perturbation(deep, batch.reviews)
         loss = binary_cross_entropy_with_logits(logits, labels)
         if config.adversarial_weight:
-            worse = (1 - 2 * labels)[:, None, None] * direction
-            perturbed = _read(deep, vectors + config.perturbation_norm * worse, batch.reviews)
+            adversarial = (1 - 2 * labels)[:, None, None] * direction
+            perturbed = _log_odds(deep, vectors + config.perturbation_norm * adversarial, batch.reviews)
             loss = loss + config.adversarial_weight * binary_cross_entropy_with_logits(perturbed, labels)
         if config.virtual_weight:
-            moved = self._divergence(deep, batch.reviews, vectors, logits, direction)
+            virtual = self._virtual_loss(deep, batch.reviews, vectors, logits, direction)
             if batch.unlabelled is not None:
-                moved = (moved + self._divergence(deep, batch.unlabelled, *self._steepest(deep, batch.unlabelled))) / 2
-            loss = loss + config.virtual_weight * moved
+                perturbation = self._perturbation(deep, batch.unlabelled)
+                virtual = (virtual + self._virtual_loss(deep, batch.unlabelled, *perturbation)) / 2
+            loss = loss + config.virtual_weight * virtual
         return logits, loss
 
-    def _steepest(self, deep: SentimentRNN, reviews: Reviews) -> tuple[Tensor, Tensor, Tensor]:
-        """Word vectors, log-odds, and the direction in which these rise most."""
+    def _perturbation(self, deep: SentimentRNN, reviews: ReviewBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return word vectors, log-odds, and the direction in which the log-odds rise most."""
         vectors = deep.embed(reviews.ids)
-        logits = _read(deep, vectors, reviews)
+        logits = _log_odds(deep, vectors, reviews)
         scale = running_word_scale(deep.embedding.weight, reviews.ids)
-        return vectors, logits, steepest(logits, vectors, scale)
+        return vectors, logits, steepest_direction(logits, vectors, scale)
 
-    def _divergence(
-        self, deep: SentimentRNN, reviews: Reviews, vectors: Tensor, logits: Tensor, direction: Tensor
+    def _virtual_loss(
+        self, deep: SentimentRNN, reviews: ReviewBatch, vectors: Tensor, logits: Tensor, direction: Tensor
     ) -> Tensor:
-        sign = torch.randint(0, 2, (len(vectors), 1, 1), device=vectors.device) * 2 - 1  # as a random start would
-        perturbed = _read(deep, vectors + self.config.perturbation_norm * sign * direction, reviews)
-        return divergence(logits, perturbed)
+        # a random sign, as the random start of the paper's iteration would give
+        sign = torch.randint(0, 2, (len(vectors), 1, 1), device=vectors.device) * 2 - 1
+        perturbed = _log_odds(deep, vectors + self.config.perturbation_norm * sign * direction, reviews)
+        return kl_divergence(logits, perturbed)
 
-    def validation_step(self, batch: Batch, _index: int) -> None:
-        """Keep the log-odds of a batch, those of each path, until the epoch's end."""
+    def validation_step(self, batch: LabelledBatch, _index: int) -> None:
+        """Keep the log-odds of each path for a batch until the end of the epoch."""
         reviews = batch.reviews
         logits = path_logits(self.network, reviews.ids, reviews.lengths)
         self._validation.append((logits[: batch.size], batch.labels[: batch.size]))
 
     def on_validation_epoch_end(self) -> None:
-        """Log what all validation reviews together say."""
+        """Log the losses and the accuracy over all validation reviews."""
         own = [torch.cat(parts).cpu() for parts in zip(*self._validation, strict=True)]
         self._validation.clear()
-        paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gathered(own), strict=True))
+        paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gather(own), strict=True))
         weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
         calibrated = paths @ torch.from_numpy(weights).to(paths) + bias
         losses = {
@@ -139,7 +141,7 @@ class SentimentModule(Learner):
         self.log_dict({**losses, "val/accuracy": _accuracy(calibrated, labels)}, prog_bar=True)
 
 
-def _read(deep: SentimentRNN, vectors: Tensor, reviews: Reviews) -> Tensor:
+def _log_odds(deep: SentimentRNN, vectors: Tensor, reviews: ReviewBatch) -> Tensor:
     logits, _ = deep.read(vectors, None, reviews.lengths)
     return logits.float()  # [batch]
 

@@ -1,4 +1,4 @@
-"""Batches of encoded reviews."""
+"""Lightning data module of the classifier: batches of encoded reviews, and their order."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -13,25 +13,25 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
-from pipeline.training.classifier_module import Batch, Reviews
-from pipeline.training.distributed import share, started
+from pipeline.training.classifier_module import LabelledBatch, ReviewBatch
+from pipeline.training.distributed import share, world_size
 from pipeline.training.pseudo_labels import PseudoLabelled, PseudoLabels
 
 POOL_BATCHES = 50
-"""Batches sorted by length together: enough that a batch holds little padding, few enough that it stays random."""
+"""Batches whose reviews are sorted by length together: enough for little padding, few enough to stay random."""
 
 
-class SentimentDataModule(pl.LightningDataModule):
-    """The train and validation splits of a dataset folder, and its unlabelled reviews where asked for.
+class ReviewDataModule(pl.LightningDataModule):
+    """Batches of the train and validation splits of a dataset folder, and of its unlabelled reviews where requested.
 
     Args:
         folder: as written by `preprocess`.
-        batch_size: reviews in a batch, and as many unlabelled ones.
-        fixed_length: as for `pipeline.networks.padding.pad`.
-        max_reviews: use only so many reviews of each split, half of each label.
-        seed: of the order of the reviews.
-        unlabelled: also draw unlabelled reviews, if the dataset has them.
-        pseudo_labels: of unlabelled reviews that are trained on like the labelled ones.
+        batch_size: labelled reviews in a batch, and the same number of unlabelled reviews.
+        fixed_length: as in `pipeline.networks.padding.pad`.
+        max_reviews: most reviews to use of each split, half of each label; None uses all.
+        seed: seed of the order of the reviews.
+        unlabelled: add unlabelled reviews to each batch, if the dataset has any.
+        pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
     """
 
     def __init__(
@@ -52,48 +52,48 @@ class SentimentDataModule(pl.LightningDataModule):
         self._rows = first_of_each_label(labelled, max_reviews)
         if pseudo_labels is not None:
             self.train = PseudoLabelled(labelled, read_split(folder, "unlabelled"), pseudo_labels)
-            others = np.arange(len(labelled), len(self.train))[:max_reviews]
-            self._rows = np.concatenate([self._rows, others])
+            pseudo_labelled = np.arange(len(labelled), len(self.train))[:max_reviews]
+            self._rows = np.concatenate([self._rows, pseudo_labelled])
         order = LengthBatches(self._rows, self.train.lengths[self._rows], batch_size, seed)
-        self.unlabelled, other = None, None
+        self.unlabelled, unlabelled_order = None, None
         if unlabelled and (folder / "unlabelled").exists():
             self.unlabelled = read_split(folder, "unlabelled")
             rows = np.arange(len(self.unlabelled))[:max_reviews]
-            other = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
-        self._order = Pairs(order, other)
+            unlabelled_order = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
+        self._order = PairedBatches(order, unlabelled_order)
         rows = first_of_each_label(self.validation, max_reviews)
         self._validation_order = sorted_batches(rows, self.validation.lengths[rows], batch_size)
 
     def labelled(self) -> tuple[list[NDArray[np.int32]], NDArray[np.int8]]:
-        """Token ids and labels [n] of the reviews trained on."""
+        """Return token ids and labels [n] of the reviews to train on."""
         return [self.train[row] for row in self._rows], self.train.labels[self._rows]
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled batches of like length, in another order each epoch."""
+    def train_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Return shuffled batches of reviews of similar length, in another order each epoch."""
         return DataLoader(
-            _Batches(self.train, self.unlabelled, self._fixed_length), batch_size=None, sampler=self._order
+            _PaddedBatches(self.train, self.unlabelled, self._fixed_length), batch_size=None, sampler=self._order
         )
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Batches from the shortest review to the longest."""
+    def val_dataloader(self) -> DataLoader[LabelledBatch]:
+        """Return batches from the shortest reviews to the longest."""
         order = [(rows, None) for rows in self._validation_order]
-        return DataLoader(_Batches(self.validation, None, self._fixed_length), batch_size=None, sampler=order)
+        return DataLoader(_PaddedBatches(self.validation, None, self._fixed_length), batch_size=None, sampler=order)
 
 
 class LengthBatches(Sampler[list[int]]):
-    """Yield the rows of batches of like length.
+    """Sampler of batches of reviews of similar length.
 
-    Reviews are shuffled, sorted by length within pools of `POOL_BATCHES` batches, and the batches are shuffled. The
-    order depends on the seed and the epoch alone.
+    Reviews are shuffled and then sorted by length within pools of `POOL_BATCHES` batches; then the batches are
+    shuffled. The order depends only on the seed and the epoch.
 
     Args:
-        rows: to be yielded [n].
-        lengths: of the reviews in these rows [n].
+        rows: the rows to yield [n].
+        lengths: lengths of the reviews in these rows [n].
         batch_size: rows in a batch.
-        seed: of the order.
-        parts: an epoch, for Lightning, is one of so many parts of a pass over all rows; at most one for each batch. All
-            are of one size, for Lightning validates after as many batches as the first epoch had: the last few batches
-            of a pass, fewer than there are parts, go unread, others in each.
+        seed: seed of the order.
+        parts: number of parts that a pass over all rows is divided into, at most the number of batches; each part is an
+            epoch to Lightning. All parts have the same size, because Lightning validates after as many batches as the
+            first epoch had. Each pass therefore leaves out its last few batches, fewer than there are parts.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class LengthBatches(Sampler[list[int]]):
         return math.ceil(len(self._rows) / self._batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; Lightning calls this before each epoch."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -128,14 +128,14 @@ class LengthBatches(Sampler[list[int]]):
             yield batches[index]
 
 
-class Pairs(Sampler[tuple[list[int], list[int] | None]]):
-    """Each labelled batch with an unlabelled one, which begin anew when they run out; or with None."""
+class PairedBatches(Sampler[tuple[list[int], list[int] | None]]):
+    """Sampler that pairs each labelled batch with an unlabelled one, starting over when these run out; or with None."""
 
     def __init__(self, labelled: LengthBatches, unlabelled: LengthBatches | None) -> None:
         self._labelled, self._unlabelled = labelled, unlabelled
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Set the epoch; Lightning calls this before each epoch."""
         for batches in (self._labelled, self._unlabelled):
             if batches is not None:
                 batches.set_epoch(epoch)
@@ -144,40 +144,40 @@ class Pairs(Sampler[tuple[list[int], list[int] | None]]):
         return len(self._labelled)
 
     def __iter__(self) -> Iterator[tuple[list[int], list[int] | None]]:
-        others = repeat(None) if self._unlabelled is None else chain.from_iterable(repeat(self._unlabelled))
-        return zip(self._labelled, others, strict=False)
+        partners = repeat(None) if self._unlabelled is None else chain.from_iterable(repeat(self._unlabelled))
+        return zip(self._labelled, partners, strict=False)
 
 
 def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int) -> list[list[int]]:
-    """The rows, sorted by the lengths of their reviews, in batches."""
+    """Sort rows by the lengths of their reviews, and divide them into batches."""
     rows = rows[np.argsort(lengths, kind="stable")]
     return [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
 
 
 def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.int64]:
-    """The rows of the first reviews of a split, half of each label and `limit` in all; all of them without a limit."""
+    """Return the rows of the first `limit` reviews of a split, half of each label; without a limit all rows."""
     if limit is None:
         return np.arange(len(split))
     return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[: limit // 2] for label in (0, 1)]))
 
 
-class _Batches(Dataset[Batch]):
-    """This process's share of each batch."""
+class _PaddedBatches(Dataset[LabelledBatch]):
+    """This process's share of each batch, padded."""
 
     def __init__(
         self, split: EncodedSplit | PseudoLabelled, unlabelled: EncodedSplit | None, fixed_length: int | None
     ) -> None:
         self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
 
-    def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> Batch:
-        labelled, other = rows
-        own, counted = share(labelled)
-        weight = started() * counted / len(labelled)
+    def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> LabelledBatch:
+        labelled_rows, unlabelled_rows = rows
+        own, counted = share(labelled_rows)
+        weight = world_size() * counted / len(labelled_rows)
         labels = torch.from_numpy(self._split.labels[own].astype(np.float32))
         unlabelled = None
-        if self._unlabelled is not None and other is not None:
-            unlabelled = self._reviews(self._unlabelled, share(other)[0], weight)
-        return Batch(self._reviews(self._split, own, weight), labels, unlabelled)
+        if self._unlabelled is not None and unlabelled_rows is not None:
+            unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)
+        return LabelledBatch(self._reviews(self._split, own, weight), labels, unlabelled)
 
-    def _reviews(self, split: EncodedSplit | PseudoLabelled, rows: Sequence[int], weight: float) -> Reviews:
-        return Reviews(*pad([split[row] for row in rows], self._fixed_length), weight)
+    def _reviews(self, split: EncodedSplit | PseudoLabelled, rows: Sequence[int], weight: float) -> ReviewBatch:
+        return ReviewBatch(*pad([split[row] for row in rows], self._fixed_length), weight)

@@ -1,7 +1,7 @@
-"""The processes of one training, and what each has to know of the others: its rank, its share, what they all hold.
+"""Distributed training: the rank of this process, its share of a batch, and exchange with the other processes.
 
-A process alone is rank 0 of one. Where there are several, their environment says so in torch's own variables: torchrun
-sets them, `pipeline.training.launcher` does for the processes it starts, and srun's are translated.
+A process on its own is rank 0 of 1. Several processes know of one another by torch's environment variables. torchrun
+sets them, `pipeline.training.launcher` sets them for the processes it starts, and `adopt_slurm` translates srun's.
 """
 
 import os
@@ -15,23 +15,23 @@ import torch.distributed as dist
 
 from pipeline.runtime.errors import PipelineError
 
-PATIENCE = timedelta(minutes=10)
-"""How long a process waits for the others before it fails."""
+GROUP_TIMEOUT = timedelta(minutes=10)
+"""Longest wait for the other processes."""
 
-Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 def adopt_slurm() -> None:
-    """Where srun started this process as one of several, say so in torch's variables."""
+    """Translate srun's environment variables into torch's where srun started this process as one of several."""
     tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
     if tasks == 1 or "WORLD_SIZE" in os.environ:
         return
-    # loaded only here: nothing else in this module needs Lightning
+    # imported here because nothing else in this module needs Lightning
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 
     slurm, nodes = os.environ, int(os.environ["SLURM_STEP_NUM_NODES"])
-    first = SLURMEnvironment.resolve_root_node_address(slurm["SLURM_STEP_NODELIST"])
-    os.environ.setdefault("MASTER_ADDR", first)
+    first_node = SLURMEnvironment.resolve_root_node_address(slurm["SLURM_STEP_NODELIST"])
+    os.environ.setdefault("MASTER_ADDR", first_node)
     os.environ.setdefault("MASTER_PORT", str(15000 + int(slurm["SLURM_JOB_ID"]) % 10000))
     os.environ.update(
         WORLD_SIZE=str(tasks),
@@ -42,73 +42,74 @@ def adopt_slurm() -> None:
     )
 
 
-def started() -> int:
-    """How many processes torchrun or srun started for this training, on all nodes; 1 where neither did."""
-    return _number("WORLD_SIZE") if "WORLD_SIZE" in os.environ else 1
+def world_size() -> int:
+    """Return the number of processes of this training on all nodes; 1 unless torchrun, srun or the launcher runs it."""
+    return _integer_variable("WORLD_SIZE") if "WORLD_SIZE" in os.environ else 1
+
+
+def local_world_size() -> int:
+    """Return the number of these processes on this machine."""
+    return _integer_variable("LOCAL_WORLD_SIZE") if world_size() > 1 else 1
 
 
 def rank() -> int:
-    """The number of this process among them, from 0. Rank 0 leads: it alone opens the MLflow run and writes outputs."""
-    return _number("RANK") if started() > 1 else 0
+    """Return the number of this process among them, from 0. Only rank 0 opens the MLflow run and writes outputs."""
+    return _integer_variable("RANK") if world_size() > 1 else 0
 
 
-def _number(variable: str) -> int:
+def _integer_variable(name: str) -> int:
     try:
-        return int(os.environ[variable])
+        return int(os.environ[name])
     except (KeyError, ValueError):
         raise PipelineError(
-            f"the environment's {variable} is {os.environ.get(variable, 'missing')!r}, no number; start the processes "
+            f"the environment variable {name} is {os.environ.get(name, 'missing')!r}, no number; start the processes "
             "with torchrun or srun, or unset WORLD_SIZE"
         ) from None
 
 
-def on_this_node() -> int:
-    """How many of them are on this machine."""
-    return _number("LOCAL_WORLD_SIZE") if started() > 1 else 1
-
-
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join the other processes for the block; nothing to do for a process alone.
+    """Join the other processes for the block; does nothing for a process on its own.
 
     Raises:
-        PipelineError: the others did not come.
+        PipelineError: the other processes did not join in time.
     """
-    if started() == 1:
+    if world_size() == 1:
         yield
         return
     try:
         # objects travel by gloo, gradients by what suits their device
         gpus = torch.cuda.is_available() and dist.is_nccl_available()
-        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=GROUP_TIMEOUT)
     except (dist.DistError, RuntimeError, ValueError) as error:
-        place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+        address = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
         raise PipelineError(
-            f"process {rank()} of {started()} did not meet the others at {place}: {str(error).splitlines()[0]}; see "
-            "that all were started and that MASTER_ADDR and MASTER_PORT can be reached from each node"
+            f"process {rank()} of {world_size()} did not meet the others at {address}: {str(error).splitlines()[0]}; "
+            "check that all of them were started and that every node can reach MASTER_ADDR and MASTER_PORT"
         ) from error
     yield
-    dist.destroy_process_group()  # after an error the others would take the lost connection for the cause
+    dist.destroy_process_group()  # not after an error: the others would report the lost connection as the cause
 
 
-def share(rows: Sequence[Item]) -> tuple[Sequence[Item], int]:
-    """The rows of a batch that are this process's, and how many count: all, or none of the one that fills a gap.
+def share(rows: Sequence[Value]) -> tuple[Sequence[Value], int]:
+    """Return this process's rows of a batch, and how many of them count.
 
-    Where a batch has fewer rows than there are processes, some compute on a row that is another's, for none may lag.
+    Where a batch has fewer rows than there are processes, some processes compute on a row of another one, since all
+    must take part in each step. That row does not count.
     """
-    own = rows[rank() :: started()]
+    own = rows[rank() :: world_size()]
     return (own, len(own)) if own else (rows[:1], 0)
 
 
-def gathered(value: Item) -> list[Item]:
-    """The value that each process has, in the order of their ranks."""
+def gather(value: Value) -> list[Value]:
+    """Return the values of all processes, in the order of their ranks."""
     if not dist.is_initialized():
         return [value]
-    values: list[Any] = [None] * started()
+    values: list[Any] = [None] * world_size()
     dist.all_gather_object(values, value)
     return values
 
 
-def leaders(decide: Callable[[], Item]) -> Item:
-    """What rank 0 decides, for all."""
-    return gathered(decide() if rank() == 0 else None)[0]  # type: ignore[return-value]
+def decided_by_rank_0(decide: Callable[[], Value]) -> Value:
+    """Return, in every process, what `decide` returns in the process of rank 0."""
+    return gather(decide() if rank() == 0 else None)[0]  # type: ignore[return-value]

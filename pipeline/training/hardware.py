@@ -1,4 +1,4 @@
-"""What `auto` means on this machine."""
+"""Hardware of a training: device, precision, threads and processes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,16 +13,16 @@ from pipeline.training import distributed
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a training runs on."""
+    """Device, precision, threads and processes that a training runs with."""
 
     accelerator: Literal["cpu", "gpu"]
     precision: Literal["32-true", "bf16-mixed"]
     threads: int
-    """Of each process."""
+    """Torch threads of each process."""
     processes: int
 
     def summary(self) -> dict[str, str | int]:
-        """Device (`cpu`, or the GPU's name), precision, threads and processes."""
+        """Return the device (`cpu` or the name of the GPU), precision, threads and processes."""
         device = torch.cuda.get_device_name() if self.accelerator == "gpu" else "cpu"
         return {
             "device": device,
@@ -33,29 +33,31 @@ class Hardware:
 
 
 def resolve_hardware(config: TrainerConfig) -> Hardware:
-    """Decide accelerator and precision, and set up this process; one that starts others keeps its threads.
+    """Choose device and precision where the configuration says `auto`, and set up this process for training.
+
+    A process that will start the processes of the training keeps its own number of threads.
 
     Raises:
-        PipelineError: a GPU is asked for and there is none, or not one for each process; or torchrun or srun started
-            another number of processes than is asked for.
+        PipelineError: the configuration asks for a GPU, or for one in each process, and there are not enough; or for
+            another number of processes than torchrun or srun started.
     """
     distributed.adopt_slurm()
-    if distributed.started() not in (1, config.processes):
+    if distributed.world_size() not in (1, config.processes):
         raise PipelineError(
-            f"trainer.processes: {config.processes} asked for, but torchrun or srun started {distributed.started()}; "
-            f"use trainer=ddp trainer.processes={distributed.started()}"
+            f"trainer.processes: {config.processes} asked for, but torchrun or srun started "
+            f"{distributed.world_size()}; use trainer=ddp trainer.processes={distributed.world_size()}"
         )
-    starts_others = config.processes > distributed.started()
+    starts_others = config.processes > distributed.world_size()
     set_up_process(None if starts_others else config.threads)
     cuda = torch.cuda.is_available()
     if config.accelerator == "gpu" and not cuda:
         raise PipelineError("trainer.accelerator: gpu asked for, but torch sees none; use trainer=cpu or trainer=auto")
     gpu = cuda and config.accelerator != "cpu"
-    here = config.processes if starts_others else distributed.on_this_node()
-    if gpu and here > torch.cuda.device_count():
+    local_processes = config.processes if starts_others else distributed.local_world_size()
+    if gpu and local_processes > torch.cuda.device_count():
         raise PipelineError(
-            f"trainer.processes: {here} on this machine, but torch sees {torch.cuda.device_count()} GPU; "
-            "each process wants one: set fewer, or trainer.accelerator=cpu"
+            f"trainer.processes: {local_processes} on this machine, but torch sees {torch.cuda.device_count()} GPU; "
+            "each process needs one: set fewer, or trainer.accelerator=cpu"
         )
     precision = config.precision
     if precision == "auto":
@@ -68,14 +70,14 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
 
 
 def set_up_process(threads: int | None) -> None:
-    """Set up this process's memory and arithmetic for training, and torch's threads; None leaves torch's choice."""
+    """Set up this process's memory allocation, arithmetic and torch threads; None keeps torch's choice of threads."""
     set_up_allocator()
-    torch.set_flush_denormal(True)  # numbers too small to matter, but a hundred times as slow as others
+    torch.set_flush_denormal(True)  # denormal numbers are too small to matter, and a hundred times as slow
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def _cpu_computes_bf16() -> bool:
-    # torch before 2.13 cannot tell; fp32 is right everywhere
+    # torch before 2.13 does not tell; fp32 is right everywhere
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities.get("avx512_bf16", False)

@@ -1,4 +1,4 @@
-"""AdamW and its schedule."""
+"""Optimizer and learning-rate schedule."""
 
 import math
 from collections.abc import Sequence
@@ -7,26 +7,34 @@ from typing import Any
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.config import OptimiserConfig
+from pipeline.config import OptimizerConfig
 
 
-def build_optimiser(groups: Sequence[dict[str, Any]], config: OptimiserConfig, steps: int) -> dict[str, Any]:
-    """AdamW (Loshchilov & Hutter 2019), without weight decay Adam, with a schedule by step, as Lightning wants.
+def build_optimizer(groups: Sequence[dict[str, Any]], config: OptimizerConfig, steps: int) -> dict[str, Any]:
+    """Build AdamW (Loshchilov & Hutter 2019) and a schedule by step, in the form that Lightning expects.
+
+    Without weight decay AdamW is Adam.
 
     Args:
-        groups: `params` to be trained; with an `lr` of their own where they need another peak than the rest.
-        config: how.
-        steps: of the whole training.
+        groups: parameter groups: `params`, and an `lr` where the group has a peak learning rate of its own.
+        config: optimizer and learning-rate schedule.
+        steps: steps of the whole training.
     """
-    optimiser = AdamW(
+    optimizer = AdamW(
         list(groups), lr=config.lr, betas=(0.9, config.beta2), weight_decay=config.weight_decay, fused=True
     )
-    scheduler = LambdaLR(optimiser, lambda step: learning_rate_factor(step, steps, config))
-    return {"optimizer": optimiser, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    scheduler = LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps, config))
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
-def learning_rate_factor(step: int, steps: int, config: OptimiserConfig) -> float:
-    """What the peak learning rate is multiplied by at a step (from 0) of `steps`: a linear rise, then the schedule."""
+def learning_rate_factor(step: int, steps: int, config: OptimizerConfig) -> float:
+    """Return the factor of the peak learning rate at a step: a linear warm-up, then the schedule.
+
+    Args:
+        step: from 0.
+        steps: steps of the whole training.
+        config: optimizer and learning-rate schedule.
+    """
     warmup = round(config.warmup * steps)
     if step < warmup:
         return (step + 1) / warmup

@@ -1,12 +1,12 @@
-"""One pre-training, from a dataset folder to the weights a classifier starts from; resumable."""
+"""Pre-train a language model: from a dataset folder to the weights that a classifier starts from; resumable."""
 
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,47 +14,42 @@ from pipeline.config import LanguageModelConfig
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
-from pipeline.training.base_module import Learner
+from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.base_module import BaseModule
 from pipeline.training.callbacks import LearningCurve, LogMetrics
-from pipeline.training.classifier_module import Reviews
+from pipeline.training.classifier_module import ReviewBatch
 from pipeline.training.data_module import LengthBatches, sorted_batches
-from pipeline.training.distributed import gathered, share, started
+from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
-from pipeline.training.trainer import run_training
+from pipeline.training.trainer import run_trainer
 
 
 def pretrain(
-    config: LanguageModelConfig,
-    dataset: Path,
-    vocab_size: int,
-    hardware: Hardware,
-    checkpoints: Path,
-    log_metrics: LogMetrics,
+    config: LanguageModelConfig, dataset: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Train a language model; go on after the last finished part of an epoch if `checkpoints` holds one.
+    """Train a language model; resume after the last finished part of an epoch if `checkpoints` has one.
 
     Args:
-        config: how.
-        dataset: folder written by `preprocess`; its training and, where it has them, unlabelled reviews are read.
-            Validation reviews judge; test reviews stay unseen.
-        vocab_size: number of token ids.
+        config: the language model and its training.
+        dataset: folder written by `preprocess`. The model is trained on the training and, where there are any, the
+            unlabelled reviews, and validated on the validation reviews; it never sees the test reviews.
         hardware: from `resolve_hardware`.
-        checkpoints: folder of this very training's checkpoints; the caller removes it when all is done.
+        checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point.
 
     Returns:
-        the weights of the embedding and the recurrent layers by their names in a `SentimentRNN`, and for each part of
-        an epoch a row: epoch, train_loss, val_loss (nats per word), val_perplexity.
+        weights of the embedding and the recurrent layers by their names in a `SentimentRNN`; for each part of an epoch
+        a row: epoch, train_loss, val_loss (nats per word), val_perplexity.
 
     Raises:
-        KeyboardInterrupt: the user stopped it; the finished parts can be resumed.
+        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished part.
     """
     pl.seed_everything(config.seed, verbose=False)
-    module = _LanguageModule(LanguageModel(vocab_size, config), config, config.seed)
+    network = LanguageModel(len(Vocabulary.load(dataset / "vocab.json")), config)
     curve = LearningCurve(("loss", "perplexity"))
-    data = _RunningText(dataset, config)
-    run_training(
-        module,
+    data = _TextDataModule(dataset, config)
+    run_trainer(
+        _LanguageModule(network, config, config.seed),
         data,
         epochs=config.epochs * data.order.parts,
         monitor="val/loss",
@@ -63,70 +58,74 @@ def pretrain(
         checkpoints=checkpoints,
         log_metrics=log_metrics,
     )
-    weights = module.network.reader.state_dict()
+    weights = network.reader.state_dict()
     return {name: weights[name] for name in weights if not name.startswith("fc.")}, curve.rows
 
 
-class _LanguageModule(Learner):
+class _LanguageModule(BaseModule):
+    """Mean negative log-likelihood of a word."""
+
     network: LanguageModel
 
     def __init__(self, network: LanguageModel, config: LanguageModelConfig, seed: int) -> None:
         super().__init__(network, config, seed)
         self._validation: list[tuple[float, int]] = []
 
-    def losses(self, batch: Reviews) -> tuple[Tensor, Tensor]:
+    def losses(self, batch: ReviewBatch) -> tuple[Tensor, Tensor]:
         loss: Tensor = self.network(batch.ids, batch.lengths)
         return loss, loss
 
-    def validation_step(self, batch: Reviews, _index: int) -> None:
+    def validation_step(self, batch: ReviewBatch, _index: int) -> None:
         assert batch.lengths is not None
-        predicted = int((batch.lengths[: batch.size] - 1).sum())  # all words but the first of each review
+        predicted = int((batch.lengths[: batch.size] - 1).sum())  # all words except the first of each review
         self._validation.append((float(self.network(batch.ids, batch.lengths)), predicted))
 
     def on_validation_epoch_end(self) -> None:
-        losses, words = zip(*chain.from_iterable(gathered(self._validation)), strict=True)
+        losses, words = zip(*chain.from_iterable(gather(self._validation)), strict=True)
         self._validation.clear()
         loss = torch.tensor(np.average(losses, weights=words))
         self.log_dict({"val/loss": loss, "val/perplexity": loss.exp()}, prog_bar=True)
 
 
-class _RunningText(pl.LightningDataModule):
+class _TextDataModule(pl.LightningDataModule):
+    """Training and unlabelled reviews as text to train on, validation reviews as text to validate on."""
+
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
         names = [name for name in ("train", "unlabelled") if (folder / name).exists()]
         self._train = [read_split(folder, name) for name in names]
         self._validation = [read_split(folder, "validation")]
         lengths = np.concatenate([split.lengths for split in self._train])
-        rows = _readable(lengths)[: config.max_reviews]
+        rows = _predictable_rows(lengths)[: config.max_reviews]
         self.order = LengthBatches(rows, lengths[rows], config.batch_size, config.seed, config.parts)
         lengths = self._validation[0].lengths
-        rows = _readable(lengths)[: config.max_reviews]
+        rows = _predictable_rows(lengths)[: config.max_reviews]
         self._validation_order = sorted_batches(rows, lengths[rows], config.batch_size)
 
-    def train_dataloader(self) -> DataLoader[Reviews]:
-        return DataLoader(_Rows(self._train), batch_size=None, sampler=self.order)
+    def train_dataloader(self) -> DataLoader[ReviewBatch]:
+        return DataLoader(_TextBatches(self._train), batch_size=None, sampler=self.order)
 
-    def val_dataloader(self) -> DataLoader[Reviews]:
-        return DataLoader(_Rows(self._validation), batch_size=None, sampler=self._validation_order)
+    def val_dataloader(self) -> DataLoader[ReviewBatch]:
+        return DataLoader(_TextBatches(self._validation), batch_size=None, sampler=self._validation_order)
 
 
-def _readable(lengths: Any) -> Any:
-    """Reviews of a single word have none that follows."""
+def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows of the reviews with at least two words; in a single word there is nothing to predict."""
     return np.flatnonzero(lengths > 1)
 
 
-class _Rows(Dataset[Reviews]):
-    """The reviews of several splits, counted through; of each batch this process's share."""
+class _TextBatches(Dataset[ReviewBatch]):
+    """This process's share of each batch of reviews, whose rows count through several splits."""
 
     def __init__(self, splits: list[EncodedSplit]) -> None:
         self._splits = splits
-        self._following = np.concatenate([split.lengths for split in splits]) - 1
-        """The words of each review that follow another: so many are predicted."""
+        self._predicted = np.concatenate([split.lengths for split in splits]) - 1
+        """Number of words of each review that are predicted: all but the first."""
         self._starts = np.cumsum([0] + [len(split) for split in splits])
 
-    def __getitem__(self, rows: list[int]) -> Reviews:
+    def __getitem__(self, rows: list[int]) -> ReviewBatch:
         own, counted = share(rows)
-        weight = started() * float(self._following[own[:counted]].sum() / self._following[rows].sum())
-        found = np.searchsorted(self._starts, own, side="right") - 1
-        reviews = [self._splits[split][row - self._starts[split]] for split, row in zip(found, own, strict=True)]
-        return Reviews(*pad(reviews, None), weight)
+        weight = world_size() * float(self._predicted[own[:counted]].sum() / self._predicted[rows].sum())
+        splits = np.searchsorted(self._starts, own, side="right") - 1
+        reviews = [self._splits[split][row - self._starts[split]] for split, row in zip(splits, own, strict=True)]
+        return ReviewBatch(*pad(reviews, None), weight)

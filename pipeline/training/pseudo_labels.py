@@ -1,7 +1,7 @@
-"""The folder a teacher leaves, and training on what it says.
+"""Pseudo-labels: the folder that the teacher's stage writes, and the labels to train on.
 
-pseudo_labels.json  the configuration it was made with, the digest of the dataset, and how good the teacher is
-probabilities.npy   float32 [unlabelled reviews]: of each being positive; none where no teacher was asked for
+pseudo_labels.json  configuration of the teacher, digest of the dataset, row of the teacher's best epoch
+probabilities.npy   probability float32 [unlabelled reviews] of being positive; missing where there is no teacher
 """
 
 import logging
@@ -21,7 +21,7 @@ from pipeline.text.dataset import DatasetRecord, EncodedSplit
 
 log = logging.getLogger(__name__)
 
-REMEDY = "label anew: `dvc repro pseudo_label`, or `dvc exp run` with the same overrides"
+LABEL_AGAIN = "label again: `dvc repro pseudo_label`, or `dvc exp run` with the same overrides"
 
 
 class PseudoLabelsInfo(Record):
@@ -33,16 +33,16 @@ class PseudoLabelsInfo(Record):
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """The unlabelled reviews a teacher is sure of."""
+    """Unlabelled reviews that the teacher is confident about, and their labels."""
 
     rows: NDArray[np.int64]
-    """[n], in the order of the dataset's unlabelled reviews."""
+    """Rows among the unlabelled reviews of the dataset [n], in rising order."""
     labels: NDArray[np.int8]
-    """[n], 0 or 1."""
+    """0 or 1 [n]."""
 
 
 class PseudoLabelled:
-    """Labelled reviews, and after them unlabelled ones with pseudo-labels; reads like an `EncodedSplit`."""
+    """Labelled reviews followed by pseudo-labelled ones, with the interface of an `EncodedSplit`."""
 
     def __init__(self, labelled: EncodedSplit, unlabelled: EncodedSplit, pseudo_labels: PseudoLabels) -> None:
         self._labelled, self._unlabelled, self._rows = labelled, unlabelled, pseudo_labels.rows
@@ -53,7 +53,7 @@ class PseudoLabelled:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> NDArray[np.int32]:
-        """Token ids [n] of one review."""
+        """Return the token ids [n] of one review."""
         beyond = index - len(self._labelled)
         return self._labelled[index] if beyond < 0 else self._unlabelled[self._rows[beyond]]
 
@@ -64,41 +64,41 @@ def save_pseudo_labels(
     """Write the folder, whole or not at all.
 
     Args:
-        folder: to be written.
-        config: what it was made with.
-        digest: of the dataset.
-        probabilities: calibrated, of each unlabelled review [n], 0 in a corpus without any; None where no teacher was
-            asked for.
-        teacher: the teacher's row of its learning curve; empty where there was none.
+        folder: the folder to write.
+        config: configuration of the pipeline.
+        digest: digest of the dataset.
+        probabilities: calibrated probability of each unlabelled review [n]; empty for a corpus without any; None where
+            the configuration has no teacher.
+        teacher: row of the teacher's best epoch; empty where there is no teacher.
     """
     with replace(folder) as temporary:
         temporary.mkdir(parents=True)
         if probabilities is not None:
             np.save(temporary / "probabilities.npy", probabilities)
         write_json(
-            temporary / "pseudo_labels.json", {"config": _made_with(config), "dataset": digest, "teacher": teacher}
+            temporary / "pseudo_labels.json", {"config": _teacher_config(config), "dataset": digest, "teacher": teacher}
         )
 
 
 def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> PseudoLabels | None:
-    """Read the labels the teacher is sure enough of; None where there was no teacher or nothing to label.
+    """Read the labels that the teacher is confident about; None without a teacher or without unlabelled reviews.
 
     Args:
         folder: as written by `save_pseudo_labels`.
-        config: what is asked for.
-        dataset: to be trained on.
+        config: the present configuration.
+        dataset: the present dataset.
 
     Raises:
-        PipelineError: the folder is missing or damaged, or was made otherwise than is asked for.
+        PipelineError: the folder is missing or damaged, or was made with another configuration or dataset.
     """
     if config.pseudo_labels.teacher is None:
         return None
-    made = read_json(folder / "pseudo_labels.json", PseudoLabelsInfo, REMEDY)
-    require_same(_made_with(config), made.config, folder, REMEDY)
-    if made.dataset != dataset.digest:
-        raise PipelineError(f"{folder} was made from another dataset; {REMEDY}")
+    info = read_json(folder / "pseudo_labels.json", PseudoLabelsInfo, LABEL_AGAIN)
+    require_same(_teacher_config(config), info.config, folder, LABEL_AGAIN)
+    if info.dataset != dataset.digest:
+        raise PipelineError(f"{folder} was made from another dataset; {LABEL_AGAIN}")
     unlabelled = dataset.splits.get("unlabelled", 0)
-    file = ArrayFile(folder / "probabilities.npy", np.float32, (unlabelled,), REMEDY)
+    file = ArrayFile(folder / "probabilities.npy", np.float32, (unlabelled,), LABEL_AGAIN)
     file.require_within(0, 1)
     if not unlabelled:
         return None
@@ -108,8 +108,8 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
     return PseudoLabels(rows, (probabilities[rows] >= 0.5).astype(np.int8))
 
 
-def _made_with(config: Config) -> dict[str, Any]:
-    # how sure the teacher must be is decided by who trains on the labels
+def _teacher_config(config: Config) -> dict[str, Any]:
+    # without the confidence: it decides which labels are trained on, not the labels themselves
     return config.model_dump(include={"model", "pretraining"}) | {
         "pseudo_labels": config.pseudo_labels.model_dump(exclude={"confidence"})
     }

@@ -60,7 +60,7 @@ def test_overhead_and_profile_measure_a_real_training(dataset):
     assert figure.details["ours_seconds_per_step"] > 0
     assert figure.value > -1
     profile = profiling.measure(dataset, steps=20, overrides=SMALL)
-    assert {"LSTM forward", "LSTM backward", "embedding", "optimiser", "EMA", "data"} <= profile["shares"].keys()
+    assert {"LSTM forward", "LSTM backward", "embedding", "optimizer", "EMA", "data"} <= profile["shares"].keys()
     assert sum(profile["shares"].values()) == pytest.approx(1, abs=0.05)
 
 

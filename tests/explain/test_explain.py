@@ -18,7 +18,7 @@ from pipeline.explain.memory import written
 from pipeline.explain.page import UNITS_SHOWN, write
 from pipeline.explain.terminal import as_text
 from pipeline.explain.words import WORD_LIMIT, read, spell
-from pipeline.inference.model_folder import load, save
+from pipeline.inference.model_folder import load_model, save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network, deep_part
 from pipeline.networks.ngrams import NgramLogOdds
@@ -64,7 +64,7 @@ def small_model(folder, compose, overrides, hidden=8):
         "text": config.text.model_dump(),
         "model": model.model_dump(),
     }
-    save(folder, network, Vocabulary([*SPECIALS, *WORDS]), info)
+    save_model(folder, network, Vocabulary([*SPECIALS, *WORDS]), info)
     return folder
 
 
@@ -113,7 +113,7 @@ def test_what_the_units_add_is_the_change_of_the_lstms_answer(folder):
 
 
 def test_the_wide_paths_words_add_up_exactly_and_share_their_phrases(wide):
-    network = load(wide)[0].wide
+    network = load_model(wide)[0].wide
     ids = torch.randint(1, len(WORDS), (25,), generator=torch.Generator().manual_seed(0))  # with repetitions
     answer = network(ids[None], torch.tensor([25])).item()
     assert ngram_contributions(network, ids).sum() == pytest.approx(answer, abs=1e-5)
@@ -127,7 +127,7 @@ def test_the_wide_paths_words_add_up_exactly_and_share_their_phrases(wide):
 
 
 def test_reviews_that_differ_for_the_n_grams_alone_differ_by_them_alone(wide):
-    network, vocabulary, info = load(wide)
+    network, vocabulary, info = load_model(wide)
     with torch.no_grad():
         network.path_weights[0] = 0
     found = Explainer(network, vocabulary, info).explain(TEXT)

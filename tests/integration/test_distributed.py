@@ -1,4 +1,4 @@
-"""Trainings in two processes that die, that torchrun starts, and that are one MLflow run."""
+"""Trainings in two processes: when one dies, when torchrun starts them, and as one MLflow run."""
 
 import csv
 import multiprocessing
@@ -23,7 +23,7 @@ def test_two_processes_pretrain_as_one_does(train, tmp_path):
 def test_a_process_that_dies_ends_the_training_which_then_goes_on(train, in_two, tmp_path):
     def kill_one(step):
         for child in multiprocessing.active_children():
-            if child.name == "process 1" and step >= EPOCH:  # the first of three epochs is over and kept
+            if child.name == "process 1" and step >= EPOCH:  # the first of three epochs is finished and kept
                 child.kill()
 
     with pytest.raises(PipelineError, match="training process 1 was ended by SIGKILL"):

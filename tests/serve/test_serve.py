@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.inference.turns import SharedThreads
+from pipeline.inference.shared_threads import SharedThreads
 from pipeline.predict import load
 from pipeline.runtime.port import bind
 from pipeline.serve.application import LimitedApplication, application

@@ -24,7 +24,7 @@ from pipeline.config import validate
 from pipeline.config.composition import compose_config
 from pipeline.corpus import archive
 from pipeline.corpus.canonical import MAX_REVIEW_BYTES, CanonicalWriter
-from pipeline.inference.model_folder import load, save
+from pipeline.inference.model_folder import load_model, save_model
 from pipeline.inference.predictor import Prediction, _chunks
 from pipeline.networks.build import build_network
 from pipeline.predict.answering import answer_file
@@ -177,7 +177,7 @@ def greedy_model(path: Path) -> None:
     config = validate(compose_config(["model.embedding_dim=4", "model.hidden_dim=4"]))
     vocabulary = Vocabulary([*SPECIALS, "good"])
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
-    save(path.parent, build_network(config.model, len(vocabulary)), vocabulary, info)
+    save_model(path.parent, build_network(config.model, len(vocabulary)), vocabulary, info)
     path.write_text(path.read_text().replace('"hidden_dim": 4', '"hidden_dim": 8192'))
 
 
@@ -222,7 +222,9 @@ BOMBS = {
     "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),
     "row without end": Bomb("a.csv.gz", packed(b'"\n",' * MB, 20, b"text,a\n"), predict, "a row is longer than 32 MB"),
     "rows": Bomb("a.parquet", many, table, "has 120,000,000 rows; give a file of at most 100,000,000"),
-    "model": Bomb("model/config.json", greedy_model, lambda path: load(path.parent), "does not fit config.json and"),
+    "model": Bomb(
+        "model/config.json", greedy_model, lambda path: load_model(path.parent), "does not fit config.json and"
+    ),
     "vocabulary": Bomb("vocab.json", large_vocabulary, Vocabulary.load, "it has 1,073,741,824 bytes, more than any"),
     "nested": Bomb("a.jsonl.gz", packed(b"[[]" + b",[]" * 12 * MB, 1), predict, "line 1: longer than 32 MB; split it"),
     "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), file_dimension, "1: longer than 1 MB;"),

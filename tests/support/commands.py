@@ -17,7 +17,7 @@ import yaml
 
 from pipeline.config import load_params
 from pipeline.config.composition import compose_config
-from pipeline.inference.model_folder import save
+from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network
 from pipeline.runtime import paths
 from pipeline.text.vocabulary import Vocabulary
@@ -107,7 +107,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     torch.manual_seed(0)
     network = build_network(config.model, len(vocabulary))
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
-    save(root / "artifacts" / "model", network, vocabulary, info)
+    save_model(root / "artifacts" / "model", network, vocabulary, info)
     connect(config.tracking.model_copy(update={"uri": f"sqlite:///{root}/mlflow.db"}))
     yield root
 

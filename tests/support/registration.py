@@ -17,7 +17,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from pipeline.inference.model_folder import save
+from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
 from pipeline.register import read_verdict, register
@@ -90,7 +90,7 @@ def workspace(
     artifacts, reports = folder / "artifacts", folder / "reports"
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **CONFIG.model_dump(include={"text", "model"})}
     vocabulary = Vocabulary([*SPECIALS, "good", "bad", *NUMBERS])
-    save(artifacts / "model", known_network(errors, certainty), vocabulary, info)
+    save_model(artifacts / "model", known_network(errors, certainty), vocabulary, info)
     ids = [f"review-{i}" for i in range(len(TEXTS))]
     rows = {"id": ids, "text": TEXTS, "label": pa.array(LABELS, pa.int8())}
     (artifacts / "dataset" / "validation").mkdir(parents=True)

@@ -1,18 +1,16 @@
-"""One training in two processes: it must be the training that one process would do, and one run."""
+"""Distributed training: shares of a batch, the environment, and two processes that train as one process does."""
 
 from functools import partial
 
-import pyarrow as pa
 import pytest
 
-from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.training import distributed
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
-from pipeline.training.launcher import in_processes
+from pipeline.training.launcher import launch
 from pipeline.training.pretraining import pretrain
-from tests.conftest import reviews
+from tests.support.training import write_dataset
 
 TINY = (
     *("training.epochs=3", "training.batch_size=7", "training.lr=1e-2", "training.ema_decay=0.9"),
@@ -21,27 +19,20 @@ TINY = (
     *("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2", "pretraining.batch_size=7"),
     *("pretraining.embedding_dropout=0", "trainer.accelerator=cpu"),
 )
-"""Without dropout, which differs between processes. Batches of 7 are shared out unevenly; 218 reviews leave one for the
-last, fewer than processes."""
+"""Without dropout, which differs between processes. Batches of 7 do not divide evenly, and of 218 reviews the last
+batch has one, fewer than there are processes."""
 EPOCH = 32
 """Steps of an epoch."""
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory, compose):
-    folder = tmp_path_factory.mktemp("dataset")
-    rows = reviews()
-    batches = []
-    for split, part in (("train", rows[:218]), ("validation", rows[218:])):
-        labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
-        batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
-    vocabulary, _, _ = encode_corpus(folder, compose().text, [batches], map)
-    return folder, len(vocabulary)
+    return write_dataset(tmp_path_factory.mktemp("dataset"), compose(), train_rows=218)
 
 
 @pytest.fixture(scope="module")
 def train(compose, dataset):
-    """Train in so many processes; give the curve of epochs and the points that were logged."""
+    """Train in a number of processes; return the learning curve and the points that were logged."""
 
     def run(processes, checkpoints, at_point=lambda _step: None, language_model=False):
         config = compose(*TINY, f"trainer.processes={processes}")
@@ -53,8 +44,9 @@ def train(compose, dataset):
             points.update({(name, step): value for name, value in metrics.items()})
             at_point(step)
 
-        function, what = (pretrain, config.pretraining) if language_model else (fit, config)
-        trained = in_processes(partial(function, what, *dataset, hardware, checkpoints), hardware, log_metrics)
+        function, settings = (pretrain, config.pretraining) if language_model else (fit, config)
+        training = partial(function, settings, dataset, hardware, checkpoints)
+        trained = training(log_metrics) if processes == 1 else launch(training, hardware, log_metrics)
         return trained[1] if language_model else trained.curve, points
 
     return run
@@ -91,21 +83,21 @@ def test_another_number_of_processes_than_were_started_is_refused(monkeypatch, c
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"), [({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'"), ({"WORLD_SIZE": "2"}, "RANK is 'missing'")]
+    ("environment", "problem"), [({"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'"), ({"WORLD_SIZE": "2"}, "RANK is 'missing'")]
 )
-def test_an_environment_that_says_no_number_is_named(monkeypatch, environment, said):
+def test_an_environment_that_says_no_number_is_named(monkeypatch, environment, problem):
     monkeypatch.delenv("RANK", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(PipelineError, match=f"{said}, no number; start the processes with torchrun"):
+    with pytest.raises(PipelineError, match=f"{problem}, no number; start the processes with torchrun"):
         distributed.rank()
 
 
 def test_what_srun_says_is_understood(monkeypatch):
-    said = {"STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2, "STEP_NODELIST": "node[03-04]", "PROCID": 3, "LOCALID": 1}
-    for name, value in {**said, "NODEID": 1, "JOB_ID": 123456}.items():
+    variables = {"STEP_NUM_TASKS": 4, "STEP_NUM_NODES": 2, "STEP_NODELIST": "node[03-04]", "PROCID": 3, "LOCALID": 1}
+    for name, value in {**variables, "NODEID": 1, "JOB_ID": 123456}.items():
         monkeypatch.setenv(f"SLURM_{name}", str(value))
     monkeypatch.setattr(distributed.os, "environ", dict(distributed.os.environ))
     distributed.adopt_slurm()
-    assert (distributed.started(), distributed.on_this_node(), distributed.rank()) == (4, 2, 3)
+    assert (distributed.world_size(), distributed.local_world_size(), distributed.rank()) == (4, 2, 3)
     assert distributed.os.environ["MASTER_ADDR"] == "node03"

@@ -1,4 +1,4 @@
-"""Threads that many callers share, so that none waits for all that another has asked for."""
+"""A pool of threads that many callers share fairly: none waits for all of another's work."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,32 +7,37 @@ from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Argument = TypeVar("Argument")
+Returned = TypeVar("Returned")
 
 Call = tuple["Future[Any]", Callable[[], Any]]
 
 
 class SharedThreads:
-    """Compute the items of several callers in turn: one item of each, then the next of each.
+    """Thread pool that computes the items of several callers in turn: one item of each, then the next of each.
 
-    The first item of a caller goes before all later ones, so that a caller with one item hardly waits, however many
-    items others have. For those to go on, one of them is computed after the first items that waited for the last one.
-    A caller alone has all the threads.
+    The first item of a caller goes before all later items, so that a caller with one item hardly waits, however many
+    items the others have. So that the others make progress too, one later item is computed after each round of first
+    items: those that were waiting when the round began. A caller on its own has all the threads.
+
+    Args:
+        threads: number of threads.
+        initializer: called in each thread as it starts.
+        arguments: for the initializer.
     """
 
     def __init__(self, threads: int, initializer: Callable[..., object], *arguments: object) -> None:
         self._threads = ThreadPoolExecutor(threads, initializer=initializer, initargs=arguments)
         self._lock = Lock()
         self._new: deque[deque[Call]] = deque()
-        """What each caller waits for that has had no turn yet."""
+        """Pending calls of each caller that has had no turn yet."""
         self._others: deque[deque[Call]] = deque()
-        """What each other caller still waits for; the one whose turn it is comes first."""
+        """Pending calls of every other caller; the caller whose turn is next comes first."""
         self._ahead: int | None = None
-        """Of the new callers, those that go before the others; None where that is to be counted."""
+        """New callers that still go before the others in this round; None before a round begins."""
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Yield `function(item)` for each item, in order; any thread but these may call this."""
+    def map(self, function: Callable[[Argument], Returned], items: Iterable[Argument]) -> Iterator[Returned]:
+        """Yield `function(item)` for each item, in order. May be called from any thread outside the pool."""
         calls: deque[Call] = deque((Future(), partial(function, item)) for item in items)
         futures = [future for future, _ in calls]
         if calls:
@@ -43,7 +48,7 @@ class SharedThreads:
         return _results(futures)
 
     def close(self) -> None:
-        """Compute nothing more; a caller that still waits gets a `concurrent.futures.CancelledError`."""
+        """Stop computing; a caller that still waits gets a `concurrent.futures.CancelledError`."""
         self._threads.shutdown(wait=False)
         with self._lock:
             for calls in (*self._new, *self._others):
@@ -80,5 +85,5 @@ def _results(futures: "list[Future[Any]]") -> Iterator[Any]:
         for future in futures:
             yield future.result()
     finally:
-        for future in futures:  # of a caller that takes no more, or for which one has failed
+        for future in futures:  # when the caller takes no more results, or a call has failed
             future.cancel()

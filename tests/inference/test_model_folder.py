@@ -1,0 +1,72 @@
+"""The model folder: written whole, read back, and refused when damaged."""
+
+import json
+
+import pytest
+
+from pipeline.inference.model_folder import save_model
+from pipeline.predict import load
+from pipeline.runtime.errors import PipelineError
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.inference.conftest import WORDS
+
+
+def copied(saved, tmp_path):
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for path in saved[0].iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def change_config(copy, **values):
+    path = copy / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_saving_twice_gives_the_same_bytes(saved, tmp_path):
+    folder, network, _ = saved
+    info = json.loads((folder / "config.json").read_text())
+    del info["format"]
+    save_model(tmp_path / "again", network, Vocabulary([*SPECIALS, *WORDS]), info)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()
+    }
+
+
+def test_a_failed_save_leaves_nothing(saved, tmp_path):
+    with pytest.raises(ValueError):
+        save_model(tmp_path / "model", saved[1], Vocabulary(SPECIALS), {"temperature": -1})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.json", "config.json"])
+def test_a_missing_file_is_named(saved, tmp_path, name):
+    copy = copied(saved, tmp_path)
+    (copy / name).unlink()
+    with pytest.raises(PipelineError, match=rf"{name} is missing"):
+        load(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda copy: (copy / "model.safetensors").write_bytes(b"no weights"), "model.safetensors is damaged"),
+        (lambda copy: (copy / "config.json").write_text("{"), r"config.json is damaged: it is not JSON"),
+        (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 2"),
+        (
+            lambda copy: change_config(copy, temperature=0),
+            "config.json is damaged: 'temperature': Input should be",
+        ),
+        (
+            lambda copy: (copy / "vocab.json").write_text(json.dumps(SPECIALS)),
+            "does not fit config.json and vocab.json",
+        ),
+    ],
+)
+def test_a_damaged_folder_is_refused_in_one_line(saved, tmp_path, change, message):
+    copy = copied(saved, tmp_path)
+    change(copy)
+    with pytest.raises(PipelineError, match=message) as caught:
+        load(copy)
+    assert "\n" not in str(caught.value)

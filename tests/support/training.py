@@ -1,0 +1,57 @@
+"""Tiny trainings: overrides, a dataset folder, and calls of `fit` and `pretrain` without DVC and MLflow around them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.config import Config
+from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.training.callbacks import LogMetrics
+from pipeline.training.fit import FitResult, fit
+from pipeline.training.hardware import resolve_hardware
+from pipeline.training.launcher import ignore_metrics
+from pipeline.training.pretraining import pretrain
+from tests.conftest import reviews
+
+TINY = (
+    *("training.epochs=3", "training.batch_size=16", "training.lr=1e-2", "training.ema_decay=0.9"),
+    *("model.embedding_dim=8", "model.hidden_dim=8", "model.word_dropout=0.1", "model.drop_prob=0.2"),
+    *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
+)
+PRETRAINED = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2")
+
+
+def write_dataset(folder: Path, config: Config, train_rows: int, unlabelled_rows: int = 0) -> Path:
+    """Write a dataset folder as `preprocess` does: the first reviews to train on, the others for validation."""
+    rows = reviews()
+    batches = []
+    for split, part in (("train", rows[:train_rows]), ("validation", rows[train_rows:])):
+        labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
+        batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
+    if unlabelled_rows:
+        texts = [text for text, _ in rows[:unlabelled_rows]]
+        batches.append(("unlabelled", pa.record_batch({"text": texts})))
+    encode_corpus(folder, config.text, [batches], map)
+    return folder
+
+
+def train(
+    config: Config, dataset: Path, checkpoints: Path, log_metrics: LogMetrics = ignore_metrics, **start: Any
+) -> FitResult:
+    """Call `fit` with the hardware of the configuration; `start` may be `pretrained` or `pseudo_labels`."""
+    return fit(config, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics, **start)
+
+
+def train_language_model(
+    config: Config, dataset: Path, checkpoints: Path, log_metrics: LogMetrics = ignore_metrics
+) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Call `pretrain` with the hardware of the configuration."""
+    return pretrain(config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics)
+
+
+def weights(result: FitResult) -> dict[str, NDArray[Any]]:
+    """Return the weights of the trained network by name."""
+    return {name: tensor.numpy() for name, tensor in result.network.state_dict().items()}

@@ -1,0 +1,35 @@
+"""Adversarial perturbations."""
+
+import torch
+
+from pipeline.networks.padding import pad
+from pipeline.networks.sentiment_rnn import SentimentRNN
+from pipeline.training.adversarial import kl_divergence, running_word_scale, steepest_direction
+from tests.support.networks import letter_reviews
+
+
+def test_a_perturbation_has_its_norm_and_moves_the_answer_most():
+    torch.manual_seed(0)
+    network = SentimentRNN(30, 1, 6, 5, 1, bidirectional=True, pooling=("max", "mean")).eval()
+    ids, lengths = pad(letter_reviews("a b c d e", "f g"), None)
+    scale = running_word_scale(network.embedding.weight, ids)
+    vectors = network.embed(ids)
+    logits, _ = network.read(vectors, None, lengths)
+    direction = steepest_direction(logits, vectors, scale)
+    torch.testing.assert_close((direction / scale).flatten(1).norm(dim=1), torch.ones(2))
+    assert not direction[1, 2:].any(), "padding is no input"
+
+    def gain(step):
+        return network.read(vectors + 0.01 * step, None, lengths)[0] - logits
+
+    for _ in range(20):
+        other = torch.randn_like(direction) * (direction != 0)
+        other = other / (other / scale).flatten(1).norm(dim=1)[:, None, None]
+        assert (gain(direction) > gain(other)).all()
+
+
+def test_divergence_is_that_of_the_two_answers():
+    p, q = torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.6])
+    expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
+    torch.testing.assert_close(kl_divergence(torch.logit(p), torch.logit(q)), expected)
+    assert kl_divergence(torch.logit(p), torch.logit(p)).abs() < 1e-6

@@ -1,0 +1,48 @@
+"""Initial weights from pre-training."""
+
+import pytest
+import torch
+
+from pipeline.networks.build import build_network
+from pipeline.runtime.errors import PipelineError
+from pipeline.training.initial_weights import load_pretrained, save_pretrained, start_from_pretrained
+from tests.support.networks import small_language_model
+from tests.support.training import PRETRAINED, TINY, train_language_model
+
+
+def test_pretrained_weights_land_in_the_embedding_and_both_directions(compose):
+    model, config = small_language_model(compose)
+    weights = {name: value for name, value in model.reader.state_dict().items() if not name.startswith("fc.")}
+    network = build_network(config.model, 30)
+    last = network.deep.fc.weight.clone()
+    start_from_pretrained(network, weights)
+    for name in ("embedding.weight", "lstm.weight_hh_l0", "lstm_backward.weight_ih_l0"):
+        assert torch.equal(network.deep.state_dict()[name], weights[name]), name
+    assert torch.equal(network.deep.fc.weight, last)
+
+
+def test_weights_of_another_network_are_refused(compose):
+    model, _ = small_language_model(compose)
+    weights = {name: value for name, value in model.reader.state_dict().items() if not name.startswith("fc.")}
+    for other in ("model.hidden_dim=8", "model.bidirectional=false", "model.n_layers=2"):
+        network = build_network(compose("model.embedding_dim=8", "model.hidden_dim=16", other).model, 30)
+        with pytest.raises(PipelineError, match="do not fit the model's size"):
+            start_from_pretrained(network, weights)
+    with pytest.raises(PipelineError, match="bag_of_words"):
+        start_from_pretrained(build_network(compose("model=bag_of_words").model, 30), weights)
+
+
+def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(compose, dataset, tmp_path):
+    config = compose(*TINY, *PRETRAINED)
+    trained = train_language_model(config, dataset, tmp_path / "checkpoints")
+    save_pretrained(tmp_path / "folder", config.pretraining, "digest", trained)
+    loaded = load_pretrained(tmp_path / "folder", config.pretraining, "digest")
+    torch.testing.assert_close(loaded, trained[0], rtol=0, atol=0)
+    other = compose(*TINY, *PRETRAINED, "pretraining.lr=0.5").pretraining
+    with pytest.raises(PipelineError, match=r"pretraining.lr: 0.5 is asked for, but .* was made with 0.002"):
+        load_pretrained(tmp_path / "folder", other, "digest")
+    with pytest.raises(PipelineError, match="another dataset"):
+        load_pretrained(tmp_path / "folder", config.pretraining, "other")
+    with pytest.raises(PipelineError, match="dvc repro pretrain"):
+        load_pretrained(tmp_path / "nowhere", config.pretraining, "digest")
+    assert load_pretrained(tmp_path / "nowhere", compose().pretraining, "digest") is None

@@ -1,0 +1,46 @@
+"""Pre-training of a language model."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from tests.support.training import PRETRAINED, TINY, train, train_language_model, weights
+
+
+def test_a_language_model_learns_and_a_stopped_one_ends_as_one_never_stopped(compose, dataset, tmp_path):
+    config = compose(*TINY, *PRETRAINED)
+    unbroken, curve = train_language_model(config, dataset, tmp_path / "unbroken")
+    assert len(curve) == 4  # two epochs of two parts
+    assert len({row["val_loss"] for row in curve}) == 4, "an epoch went without a validation of its own"
+    assert curve[-1]["val_loss"] < curve[0]["val_loss"]
+    assert curve[-1]["val_perplexity"] == pytest.approx(math.exp(curve[-1]["val_loss"]))
+
+    validations = []
+
+    def interrupt(metrics, step):
+        validations.extend([step] if "val/loss" in metrics else [])
+        if len(validations) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_language_model(config, dataset, tmp_path / "broken", interrupt)
+    steps = []
+    resumed, again = train_language_model(
+        config, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step)
+    )
+    assert min(steps) > validations[0], "the finished part was trained again"
+    torch.testing.assert_close(resumed, unbroken, rtol=0, atol=0)
+    assert again == curve
+
+
+def test_a_training_that_starts_from_a_language_model_is_reproducible(compose, dataset, tmp_path):
+    config = compose(*TINY, *PRETRAINED)
+    pretrained, _ = train_language_model(config, dataset, tmp_path / "pretrained")
+    first, second, random = (
+        train(config, dataset, tmp_path / name, pretrained=start)
+        for name, start in (("a", pretrained), ("b", pretrained), ("c", None))
+    )
+    np.testing.assert_equal(weights(first), weights(second))
+    assert not np.array_equal(weights(first)["deep.embedding.weight"], weights(random)["deep.embedding.weight"])
