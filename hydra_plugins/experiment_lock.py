@@ -1,7 +1,7 @@
-"""Takes the lock on the pipeline when `dvc exp run` composes conf/, before it touches params.yaml or any output.
+"""Take the lock on the pipeline when `dvc exp run` composes conf/, before it changes params.yaml or any output.
 
-DVC has no hook of its own there, but it composes with Hydra, and Hydra calls the plugins in the namespace
-`hydra_plugins` whenever it does. Every other command that composes is left alone.
+DVC has no hook for this, but it composes with Hydra, and Hydra calls the plugins in the namespace `hydra_plugins`
+before it composes. Other commands that compose are not affected.
 """
 
 import sys
@@ -15,27 +15,27 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.pipeline_lock import Holder, acquire
 
 DVC_COMPOSES = "dvc.utils.hydra"
-"""Imported by DVC alone, when it is about to compose."""
+"""Module that only DVC imports, just before it composes."""
 IN_A_COPY = "--temp"
-"""The option with which the process goes on to run the stages, but in a copy: made of this checkout, whose lock must be
-free, but need not stay so. (With `--queue` it ends as soon as it has rewritten params.yaml and put it back.)"""
+"""Option with which DVC runs the stages in a copy of this checkout. The lock must be free while the copy is made, but
+not afterwards. (With `--queue` the process ends as soon as it has rewritten params.yaml and restored it.)"""
 
 
 class ExperimentLock(SearchPathPlugin):
-    """Called by Hydra before it composes."""
+    """Takes the lock before DVC composes an experiment."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Take the lock; the search path stays as it is.
+        """Take the lock; Hydra calls this before it composes. The search path is not changed.
 
         Raises:
-            DvcException: another command holds it; DVC shows that as one line.
+            DvcException: another command holds the lock; DVC shows this exception as one line.
         """
         if DVC_COMPOSES not in sys.modules:
             return
-        from dvc.exceptions import DvcException  # and DVC only in its own process
+        from dvc.exceptions import DvcException  # imported only in DVC's own process
 
         conf = conf_folder(search_path)
-        assert conf is not None  # DVC names it
+        assert conf is not None  # DVC always passes it
         holder = None if IN_A_COPY in sys.argv else Holder.of(psutil.Process())
         try:
             acquire(conf.parent, holder)

@@ -1,7 +1,7 @@
-"""Refuse a configuration with a password, token or key before Hydra or DVC has written any of it.
+"""Refuse a configuration with a password, token or key before Hydra or DVC writes any of it.
 
-Hydra loads the namespace `hydra_plugins` wherever it composes: also in the process of `dvc exp run`, which writes what
-it composes to params.yaml and commits that to git before the first stage can look at it.
+Hydra loads the namespace `hydra_plugins` in every process that composes. One of them is `dvc exp run`, which writes the
+configuration to params.yaml and commits it to git before the first stage can check it.
 """
 
 import re
@@ -21,13 +21,13 @@ OVERRIDE = re.compile(r"(?:-S|--set-param=)?(?:params\.yaml:)?[+~]*(?P<key>\w[\w
 
 
 class NoSecrets(SearchPathPlugin):
-    """Looks at the command line and at the files of conf/; what they bring in from elsewhere, `compose` refuses."""
+    """Checks the command line and the files of conf/; `compose` checks values that these take from elsewhere."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra before it composes.
+        """Check for secrets; Hydra calls this before it composes.
 
         Raises:
-            PipelineError: an argument or a file holds a secret; a `DvcException` in DVC's process.
+            PipelineError: an argument or a file holds a secret; in DVC's process a `DvcException` instead.
         """
         for argument in sys.argv[1:]:
             override = OVERRIDE.fullmatch(argument)
@@ -50,7 +50,7 @@ def _refuse_in(conf: Path) -> None:
 
 
 def _secret_keys(text: str) -> list[str]:
-    """Return the keys with a secret in the text of a file; none where it is not YAML, which Hydra will refuse."""
+    """Return the keys with a secret in the text of a file; none if it is not YAML, which Hydra will refuse."""
     try:
         return secret_keys(yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except (yaml.YAMLError, ValueError):
@@ -58,8 +58,13 @@ def _secret_keys(text: str) -> list[str]:
 
 
 def _refuse(place: str, in_git: str = "") -> NoReturn:
-    """End the command. `in_git`: removes what DVC has put into git before it composes: what was changed in files."""
-    if "dvc.cli" in sys.modules:  # it calls any other exception unexpected, and asks to report it
+    """End the command.
+
+    Args:
+        place: where the secret is.
+        in_git: command that removes the changed files which DVC has stored in git before it composed.
+    """
+    if "dvc.cli" in sys.modules:  # DVC asks the user to report any other exception as a bug
         from dvc.exceptions import DvcException
 
         raise DvcException(refusal_of(place, in_git))

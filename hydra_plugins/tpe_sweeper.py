@@ -1,6 +1,6 @@
 """Hydra sweeper that runs Optuna's TPE; Hydra finds sweepers only in the namespace `hydra_plugins`.
 
-Every command that composes a configuration imports this file, so it imports Optuna only when it sweeps.
+Every command that composes a configuration imports this module, so Optuna is imported only for a sweep.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class TPESweeperConf:
-    """`hydra.sweeper` after `override /hydra/sweeper: tpe`."""
+    """Defaults of `hydra.sweeper` after `override /hydra/sweeper: tpe`."""
 
     _target_: str = "hydra_plugins.tpe_sweeper.TPESweeper"
     n_trials: int = 20

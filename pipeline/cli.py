@@ -1,4 +1,4 @@
-"""What all commands share: `--help`, one clear line for an error, exit codes, log lines on standard error."""
+"""Run a command: arguments and `--help`, one line for an error, exit codes, log lines on standard error."""
 
 import argparse
 import logging
@@ -12,77 +12,70 @@ from pathlib import Path
 from typing import NoReturn
 
 from pipeline import end
-from pipeline.config import Config, load_params
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 
-EPILOG = "It takes its configuration from params.yaml, which `dvc repro` composes from conf/."
-LONGEST_LINE = 2000
-"""Characters of an error's line."""
+EPILOG = "The configuration is read from params.yaml, which `dvc repro` composes from conf/."
+ERROR_LENGTH_LIMIT = 2000
+"""Most characters of an error's line."""
 
 
 class Parser(argparse.ArgumentParser):
-    """A command's arguments: its description is shown as written, and a wrong argument is one line, exit code 2."""
+    """Parser that shows the description as written, and reports a wrong argument in one line with exit code 2."""
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
         super().__init__(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
-        """End the command."""
-        self.exit(2, f"error: {message}; --help shows what may be given\n")
-
-
-def run_command(command: Callable[[Config], None], description: str | None) -> None:
-    """Run a command that takes its configuration from `params.yaml` and no arguments. Exits non-zero on error."""
-    Parser(description=description, epilog=EPILOG).parse_args()
-    with tidy_exit():
-        command(load_params())
+        """Exit with the message."""
+        self.exit(2, f"error: {message}; --help lists the arguments\n")
 
 
 @contextmanager
 def tidy_exit() -> Iterator[None]:
-    """Log to standard error; end with one line instead of a traceback for what the user can put right.
+    """Log to standard error, and end with one line instead of a traceback on an error that the user can fix.
 
-    Exit codes: 1 for a `PipelineError` and for a file that the system does not give, 130 for an interrupt, 141 for a
+    Exit codes: 1 for a `PipelineError` or a file that the operating system refuses, 130 for an interrupt, 141 for a
     closed pipe, 143 for a termination.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:  # closed by who called
+        if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # else another's, as a test's
-            stream.reconfigure(errors="replace")  # a character the terminal does not know ends no command
+        if isinstance(stream, TextIOWrapper):  # it may be another stream, as in a test
+            # a character that the terminal does not support must not end the command
+            stream.reconfigure(errors="replace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.raiseExceptions = False  # a log file that a full disk refuses: what else it refuses ends the command
+    logging.raiseExceptions = False  # no traceback for a log file on a full disk: other writes will end the command
     signal.signal(signal.SIGTERM, end)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # in place of the one for the time of the imports
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # replaces the handler that is used during imports
     try:
         with translate_os_errors("the output"):
             yield
-            sys.stdout.flush()  # here it may still end the command
+            sys.stdout.flush()  # here an error can still end the command
     except PipelineError as error:
         _fail(str(error))
     except BrokenPipeError:
-        _let_go_of_output()
+        _discard_output()
         sys.exit(141)
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
-        _fail(f"{error.filename}: {error.strerror.lower()}; see to it, then give the same command again")
+        _fail(f"{error.filename}: {error.strerror.lower()}; fix it and run the command again")
     except KeyboardInterrupt:
         end(signal.SIGINT)
 
 
 def _fail(problem: str) -> NoReturn:
     line = masked(" ".join(problem.splitlines()))
-    print(f"error: {line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + ' …'}", file=sys.stderr)
-    _let_go_of_output()
+    print(f"error: {line if len(line) <= ERROR_LENGTH_LIMIT else line[:ERROR_LENGTH_LIMIT] + ' …'}", file=sys.stderr)
+    _discard_output()
     sys.exit(1)
 
 
-def _let_go_of_output() -> None:
-    """Drop what cannot be written, for a full disk or a closed pipe: at its end Python would complain once more."""
+def _discard_output() -> None:
+    """Discard output that a full disk or a closed pipe refuses, so that Python does not report it again at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -91,11 +84,11 @@ def _let_go_of_output() -> None:
 
 @contextmanager
 def log_to(path: Path, then: Callable[[Path], None]) -> Iterator[None]:
-    """Also append log lines, with their time, to a file; an error that ends the block is the last of them.
+    """Also append log lines, with their time, to a file; the last is the error that ends the block, if there is one.
 
     Args:
-        path: of the file.
-        then: called with the path when the file is complete; where the block failed, its own failure is only logged.
+        path: the file.
+        then: called with the path when the file is complete; after a failed block its own error is only logged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(path, encoding="utf-8")

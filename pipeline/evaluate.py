@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.behaviour.capability_files import FOLDER, load_capabilities
+from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
 from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
 from pipeline.config import Config, EvaluationConfig, flatten
 from pipeline.evaluation.baseline import fit_baseline
@@ -28,7 +28,7 @@ from pipeline.evaluation.records import DataRecord
 from pipeline.evaluation.slices import slice_table
 from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
-from pipeline.memory_ladder.figure import panels
+from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.report.page import Findings, write_report
 from pipeline.report.plot_tables import tables
@@ -77,7 +77,7 @@ def main(config: Config, inputs: Inputs) -> None:
     data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None
     ladder = read_ladder(config.evaluation.memory_ladder, dataset)
     pairs = load_pairs(config.evaluation.contrast_pairs, dataset)
-    capabilities = load_capabilities(FOLDER) if config.evaluation.behaviour else {}
+    capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour else {}
     store = connect(config.tracking)
 
     answers = ask(predictor, dataset, with_baseline=config.evaluation.baseline)
@@ -140,7 +140,7 @@ def write(reports: Path, findings: Findings, baseline: Scored | None) -> None:
     write_tables(reports / "plots", findings.tables)
     write_figures(findings.figures, drawings(findings.tables, baseline, findings.learning_curve, findings.metrics))
     if findings.ladder:
-        write_panels(findings.figures / "memory_ladder.png", panels(findings.ladder))
+        write_panels(findings.figures / "memory_ladder.png", ladder_panels(findings.ladder))
     for name in ("behaviour", "metrics"):
         write_json(reports / f"{name}.json", getattr(findings, name))
     write_report(reports / "report.html", findings)

@@ -1,7 +1,7 @@
-"""A DVC stage as a command: its configuration, its inputs, and that both stay what they were while it runs.
+"""Run a DVC stage as a command, and check that its configuration and inputs do not change meanwhile.
 
-Another DVC command in the same checkout may rewrite params.yaml and check outputs out under a running stage
-(docs/faults.md). A stage notes the digests of what it is given when it begins, and compares before it writes.
+Another DVC command in the same checkout may rewrite params.yaml and check out other outputs while a stage runs
+(docs/faults.md). So a stage takes the digests of its inputs when it begins, and compares them before it writes.
 """
 
 import os
@@ -20,12 +20,12 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
 
 GRACE = 10
-"""Seconds in which a stage whose DVC has ended may end by itself, as after a signal to both."""
+"""Seconds that a stage has to end by itself after its DVC process has ended, as after a signal to both."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Digests of files and folders a command reads, as they were when it began; None where there was nothing."""
+    """Digests of the files and folders that a command reads, taken when it began; None for one that was missing."""
 
     digests: Mapping[Path, str | None]
 
@@ -34,17 +34,20 @@ class Inputs:
         """Take the digests now."""
         return cls({path: content_digest(path) for path in paths})
 
-    def require_unchanged(self) -> None:
-        """Call it before writing a result.
+    def require_unchanged(self, *paths: Path) -> None:
+        """Compare the inputs with their digests; to be called before a result is written.
+
+        Args:
+            paths: the inputs to compare; all of them if none is given.
 
         Raises:
-            PipelineError: an input is no longer what it was; names it.
+            PipelineError: an input has changed; the message names it.
         """
-        for path, before in self.digests.items():
-            if content_digest(path) != before:
+        for path in paths or self.digests:
+            if content_digest(path) != self.digests[path]:
                 raise PipelineError(
                     f"{path} was changed by another command while this one used it; "
-                    "give this command again when the other has ended"
+                    "run it again when the other has finished"
                 )
 
 
@@ -52,23 +55,22 @@ def run_stage(stage: Callable[[Config, Inputs], object], description: str | None
     """Run a stage with `params.yaml` and its inputs. Exits non-zero on error.
 
     Args:
-        stage: called with the configuration and the inputs, whose `require_unchanged` it calls before it writes.
-        description: for `--help`.
-        reads: what it reads, relative to the checkout: files and folders that other stages have written.
+        stage: called with the configuration and the inputs; it calls `require_unchanged` before it writes.
+        description: text of `--help`.
+        reads: files and folders of other stages that it reads, relative to the checkout.
     """
     Parser(description=description, epilog=EPILOG).parse_args()
     with tidy_exit():
-        workspace = paths.WORKSPACE
-        params = workspace / "params.yaml"
+        workspace, params = paths.WORKSPACE, paths.PARAMS
         inputs = Inputs.note(params, *(workspace / path for path in reads))
         dvc = pipeline_lock.dvc_process()
         pipeline_lock.require_own(workspace, dvc, inputs.digests[params])
         if dvc is not None:
-            end_with(dvc.pid, GRACE)  # or it would write its outputs into the next command's work
-            # DVC names the stage `../dvc.yaml:train` where it was called from another folder
+            end_with(dvc.pid, GRACE)  # else it would write its outputs while the next command runs
+            # DVC names the stage `../dvc.yaml:train` if it was called from another folder
             require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], workspace / "code.yaml")
         config = load_params(params)
-        inputs.require_unchanged()  # since the digests were taken, before anything is concluded from it
+        inputs.require_unchanged(params)  # it may have changed between its digest and its reading
         stage(config, inputs)
         inputs.require_unchanged()
 

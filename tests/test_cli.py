@@ -1,26 +1,71 @@
-"""What all commands share."""
+"""Commands end in one line for an error, and with the exit code of their signal."""
 
 import fcntl
+import logging
 import os
+import runpy
 import signal
 import socket
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipeline.cli import log_to
-from pipeline.runtime.atomic import follow_link, replace, write_text
-from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.cli import log_to, tidy_exit
+from pipeline.runtime.errors import FULL, PipelineError
 from pipeline.runtime.paths import WORKSPACE
-from pipeline.runtime.records import write_json
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
 
 
-def run(code, send=None):
+@pytest.fixture
+def ended(monkeypatch, capsys):
+    """Run a block as a command in this process; return its exit code and its error output."""
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(block: Callable[[], object]) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as caught, tidy_exit():
+            block()
+        return caught.value.code, capsys.readouterr().err
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def fail(error):
+    raise error
+
+
+def test_a_pipeline_error_is_one_line_and_exit_code_1(ended):
+    assert ended(lambda: fail(PipelineError("x: wrong; fix it"))) == (1, "error: x: wrong; fix it\n")
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        (WORKSPACE.read_text, f"error: {WORKSPACE}: is a directory; fix it and run the command again"),
+        (
+            lambda: fail(FileNotFoundError(2, "No such file", "x")),
+            "error: x: no such file; fix it and run the command again",
+        ),
+        (lambda: fail(PipelineError("x" * 9999)), f"error: {'x' * 2000} …"),
+    ],
+    ids=["a folder", "no file", "a long line"],
+)
+def test_an_error_of_the_operating_system_is_one_line_of_limited_length(ended, block, line):
+    code, errors = ended(block)
+    assert code == 1
+    assert errors.startswith(line)
+    assert len(errors.splitlines()) == 1
+
+
+def run_code(code, send=None):
+    """Run Python code in a process, and send a signal once it is ready; return its exit code and error output."""
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=WORKSPACE
     )
@@ -31,27 +76,21 @@ def run(code, send=None):
     return process.returncode, errors
 
 
-def test_an_error_of_the_users_is_one_line_and_exit_code_1():
-    code = WAIT + "from pipeline.runtime.errors import PipelineError\n    raise PipelineError('x: wrong; mend it')"
-    assert run(code) == (1, "error: x: wrong; mend it\n")
-
-
 @pytest.mark.parametrize(("send", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_end_a_command_tidily(send, code):
-    # a shell makes what it starts in the background deaf to interrupts, these tests perhaps
-    hear = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    # many short sleeps: Python has no answer for a signal between its last look and the system call, until that returns
-    returned, errors = run(hear + WAIT + "while True: time.sleep(0.1)", send)
+    # a shell makes its background processes, perhaps these tests, ignore interrupts
+    heed = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    # short sleeps: a signal that arrives just before the system call is handled only when the call returns
+    returned, errors = run_code(heed + WAIT + "while True: time.sleep(0.1)", send)
     assert returned == code
     assert len(errors.splitlines()) == 1
 
 
-def waiting_in(pipe):
-    """Bytes that nobody has read yet."""
+def unread_bytes(pipe):
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def test_a_signal_in_the_middle_of_a_log_line_is_heard():
+def test_a_signal_during_the_write_of_a_log_line_is_heeded():
     code = WAIT + "import logging\n    for _ in range(10_000): logging.info('x' * 100)"
     buffered = os.environ | {"PYTHONUNBUFFERED": ""}
     process = subprocess.Popen(
@@ -63,7 +102,7 @@ def test_a_signal_in_the_middle_of_a_log_line_is_heard():
         cwd=WORKSPACE,
     )
     assert process.stdout.readline() == "ready\n"
-    while waiting_in(process.stderr) < 60_000:  # a pipe holds little more: then the write of a line has no end
+    while unread_bytes(process.stderr) < 60_000:  # a pipe holds little more, and then blocks the writer
         assert process.poll() is None
     process.terminate()
     _, errors = process.communicate(timeout=60)
@@ -72,10 +111,10 @@ def test_a_signal_in_the_middle_of_a_log_line_is_heard():
 
 
 def test_a_log_file_ends_with_the_error(tmp_path):
-    kept = []
-    with pytest.raises(PipelineError), log_to(tmp_path / "logs" / "a.log", kept.append):
+    logs = []
+    with pytest.raises(PipelineError), log_to(tmp_path / "logs" / "a.log", logs.append):
         raise PipelineError("broken")
-    assert "PipelineError('broken')" in kept[0].read_text().splitlines()[-1]
+    assert "PipelineError('broken')" in logs[0].read_text().splitlines()[-1]
 
 
 def test_a_log_file_that_cannot_be_kept_hides_no_error(tmp_path):
@@ -83,103 +122,16 @@ def test_a_log_file_that_cannot_be_kept_hides_no_error(tmp_path):
         raise PipelineError("broken")
 
 
-def test_output_into_a_closed_pipe_is_no_error():
+def test_output_into_a_closed_pipe_is_not_an_error():
     code = WAIT + "import sys\n    for _ in range(100_000): print('a line')"
-    found = subprocess.run(
+    result = subprocess.run(
         ["bash", "-c", 'set -o pipefail; "$0" -c "$1" | head -1', sys.executable, code],
         capture_output=True,
         text=True,
         check=False,
         cwd=WORKSPACE,
     )
-    assert (found.returncode, found.stderr) == (141, "")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "folder" / "a.txt"
-    write_text(path, "old")
-    with pytest.raises(ZeroDivisionError), replace(path) as temporary:
-        temporary.write_text("half of the ne")
-        raise ZeroDivisionError
-    assert path.read_text() == "old"
-    with pytest.raises(ValueError):
-        write_json(path, {"value": float("nan")})
-    assert path.read_text() == "old"
-    assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
-
-
-def test_a_folder_replaces_a_folder(tmp_path):
-    for content in ("one", "two"):
-        with replace(tmp_path / "folder") as temporary:
-            temporary.mkdir()
-            (temporary / content).touch()
-    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["two"]
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-@pytest.mark.parametrize("target", ["ui", "serve"])
-def test_a_port_that_is_taken_is_said_in_one_line(target):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        make = ["make", "--old-file", "setup", target, f"PORT={port}"]
-        alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # not part of `make test`
-        found = subprocess.run(make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=60)
-    said, makes_own = found.stderr.splitlines()
-    assert said.startswith(f"error: port {port} of 127.0.0.1: address already in use; choose another with PORT=")
-    assert makes_own.startswith("make: ***")
-    assert (found.returncode, found.stdout) == (2, "")
-
-
-@pytest.mark.parametrize(
-    ("port", "said"), [("99999", "port 99999 does not exist"), ("many", "invalid int value: 'many'")]
-)
-def test_a_port_that_cannot_be_is_said(port, said):
-    command = [sys.executable, "-m", "pipeline.ui", "--port", port]
-    found = subprocess.run(command, cwd=WORKSPACE, capture_output=True, text=True, check=False, timeout=60)
-    assert found.returncode != 0
-    (line,) = found.stderr.splitlines()
-    assert said in line
-
-
-@pytest.mark.parametrize("at", ["a folder", "a pipe", "a link to a pipe"])
-def test_only_files_are_replaced_by_files(tmp_path, at):
-    path = tmp_path / "page.html"
-    if at == "a folder":
-        write_text(path / "kept", "text")
-    else:
-        os.mkfifo(path if at == "a pipe" else tmp_path / "pipe")
-        if at == "a link to a pipe":
-            path.symlink_to(tmp_path / "pipe")
-    before = path.lstat()
-    with pytest.raises(PipelineError, match=rf"^{path} is (a folder; name a file|no regular file; name another)$"):
-        write_text(path, "text")
-    assert path.lstat() == before
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_what_a_user_names_is_written_through_a_link(tmp_path):
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    write_text(follow_link(tmp_path / "link"), "text")
-    assert (tmp_path / "link").is_symlink()
-    assert (tmp_path / "file").read_text() == "text"
-
-
-@pytest.mark.parametrize(
-    ("does", "said"),
-    [
-        (f"open({str(WORKSPACE)!r}).read()", f"error: {WORKSPACE}: is a directory; see to it, then"),
-        ("raise FileNotFoundError(2, 'No such file', 'x')", "error: x: no such file; see to it, then"),
-        (
-            "from pipeline.runtime.errors import PipelineError; raise PipelineError('x' * 9999)",
-            f"error: {'x' * 2000} …",
-        ),
-    ],
-)
-def test_what_the_system_does_not_give_is_one_line_of_some_length(does, said):
-    returned, errors = run(WAIT + does)
-    assert returned == 1
-    assert errors.startswith(said)
-    assert len(errors.splitlines()) == 1
+    assert (result.returncode, result.stderr) == (141, "")
 
 
 def test_output_that_cannot_be_written_at_the_end_is_one_line():
@@ -187,11 +139,11 @@ def test_output_that_cannot_be_written_at_the_end_is_one_line():
         code = WAIT.replace(", flush=True", "") + "pass"
         buffered = os.environ | {"PYTHONUNBUFFERED": ""}
         command = [sys.executable, "-c", code]
-        found = subprocess.run(
+        result = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, cwd=WORKSPACE, check=False
         )
-    assert found.returncode == 1
-    assert found.stderr == "error: the output: no space left; make room there, then run the command again\n"
+    assert result.returncode == 1
+    assert result.stderr == f"error: the output: {'; '.join(FULL)}\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
@@ -201,34 +153,33 @@ def test_a_closed_stream_stops_no_command(closed, tmp_path):
     assert (tmp_path / "end").exists()
 
 
-@pytest.mark.parametrize("there", ["a link to a folder", "a link to nothing", "a link to itself"])
-def test_a_folder_replaces_a_link_and_not_what_it_leads_to(tmp_path, there):
-    link, target = tmp_path / "model", tmp_path / "elsewhere"
-    link.symlink_to(link if there == "a link to itself" else target)
-    if there == "a link to a folder":
-        write_text(target / "kept", "text")
-    with pytest.raises(ZeroDivisionError), replace(link) as temporary:
-        temporary.mkdir()
-        raise ZeroDivisionError
-    assert link.is_symlink()
-    with replace(link) as temporary:
-        write_text(temporary / "new", "text")
-    assert [file.name for file in link.iterdir()] == ["new"]
-    assert not link.is_symlink()
-    assert (target / "kept").exists() == (there == "a link to a folder")
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_an_output_that_is_a_link_to_itself_is_named(tmp_path):
-    (tmp_path / "a").symlink_to("b")
-    (tmp_path / "b").symlink_to("a")
-    said = "a: the link leads back to itself; choose another path, or remove the link"
-    with pytest.raises(PipelineError, match=said), translate_os_errors("the output"):
-        follow_link(tmp_path / "a")
-
-
-def test_errors_of_warnings_end_no_command():
+def test_a_warning_that_the_user_makes_an_error_stops_no_command():
     command = [sys.executable, "-m", "pipeline.register", "--help"]
     strict = {**os.environ, "PYTHONWARNINGS": "error"}
-    found = subprocess.run(command, cwd=WORKSPACE, env=strict, capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stderr) == (0, "")
+    result = subprocess.run(command, cwd=WORKSPACE, env=strict, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_a_port_in_use_is_one_line(target):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        make = ["make", "--old-file", "setup", target, f"PORT={port}"]
+        alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # not part of `make test`
+        result = subprocess.run(make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=60)
+    error, line_of_make = result.stderr.splitlines()
+    assert error.startswith(f"error: port {port} ")
+    assert "in use; choose another with PORT=" in error
+    assert line_of_make.startswith("make: ***")
+    assert (result.returncode, result.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("port", "problem"), [("99999", "does not exist"), ("many", "invalid int value: 'many'")]
+)
+def test_a_port_that_cannot_exist_is_one_line(port, problem, monkeypatch, ended):
+    monkeypatch.setattr(sys, "argv", ["ui", "--port", port])
+    code, errors = ended(lambda: runpy.run_module("pipeline.ui", run_name="__main__"))
+    assert code != 0
+    (line,) = errors.splitlines()
+    assert problem in line

@@ -1,4 +1,4 @@
-"""A stage alone with its inputs, and the lock that keeps other commands away from them."""
+"""Checks of a stage's inputs, and the lock that keeps other commands away from them."""
 
 import json
 import re
@@ -27,14 +27,14 @@ __all__ = ["judged", "prepared"]  # fixtures
 
 @pytest.fixture
 def own(judged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallProject:
-    """A small project after evaluation, to change."""
+    """Copy a small project after evaluation, to change it."""
     shutil.copytree(judged, tmp_path / "own")
     return SmallProject(tmp_path / "own", monkeypatch)
 
 
 @pytest.fixture
 def another() -> Iterator[Holder]:
-    """A process that lives as long as the test."""
+    """Start a process that lives as long as the test."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         yield Holder.of(psutil.Process(process.pid))
         process.kill()
@@ -58,7 +58,7 @@ def test_another_command_is_kept_out_while_the_holder_lives(tmp_path: Path, anot
         require_own(tmp_path, another, None)
 
 
-def test_a_number_that_another_process_has_by_now_holds_nothing(tmp_path: Path, another: Holder) -> None:
+def test_a_process_number_that_was_reused_holds_no_lock(tmp_path: Path, another: Holder) -> None:
     acquire(tmp_path, another.model_copy(update={"started": another.started - 60}))
     acquire(tmp_path, Holder.of(psutil.Process()))
 
@@ -72,7 +72,7 @@ def test_a_free_lock_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_stage_runs_only_what_its_own_command_composed(tmp_path: Path, another: Holder) -> None:
     acquire(tmp_path, another)
-    require_own(tmp_path, another, "whatever was there")  # `dvc exp run` has composed, `compose` has not checked yet
+    require_own(tmp_path, another, "any digest")  # `dvc exp run` has composed, `compose` has not checked yet
     record_params(tmp_path, another, "composed")
     require_own(tmp_path, another, "composed")
     with pytest.raises(PipelineError, match="is no longer what this command composed: another command has changed it"):
@@ -86,13 +86,11 @@ sys.exit(subprocess.call(sys.argv[1:]))
 """
 
 
-def test_the_holder_is_dvc_whatever_lies_between_it_and_the_stage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_holder_is_dvc_however_it_starts_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dvc").write_text(DVC)
     ask = f"{sys.executable} -c 'from pipeline.runtime.pipeline_lock import dvc_process; print(dvc_process().pid)'"
     monkeypatch.setenv(pipeline_lock.STAGE_VARIABLE, "train")
-    assert dvc_process() is None  # no DVC has started this
+    assert dvc_process() is None  # not started by DVC
     for shell in (["bash", "-c", ask], ["bash", "-c", f"{ask}; true"], ["nice", "bash", "-c", ask]):
         command = [sys.executable, str(tmp_path / "dvc"), *shell]
         started = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE)
@@ -114,7 +112,7 @@ def test_a_stage_runs_only_the_code_whose_digest_dvc_records(tmp_path: Path) -> 
         require_recorded_code("train", file)
 
 
-def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> None:
+def test_inputs_that_change_appear_or_vanish_are_noticed(tmp_path: Path) -> None:
     file, folder, missing = tmp_path / "file", tmp_path / "folder", tmp_path / "missing"
     file.write_text("a")
     folder.mkdir()
@@ -133,8 +131,19 @@ def test_inputs_are_noticed_when_they_change_appear_or_go(tmp_path: Path) -> Non
             noted.require_unchanged()
 
 
+def test_a_check_of_one_input_leaves_the_others_out(tmp_path: Path) -> None:
+    file, other = tmp_path / "file", tmp_path / "other"
+    file.write_text("a")
+    other.write_text("a")
+    inputs = Inputs.note(file, other)
+    other.write_text("b")
+    inputs.require_unchanged(file)
+    with pytest.raises(PipelineError, match=f"{other} was changed"):
+        inputs.require_unchanged()
+
+
 @pytest.mark.parametrize(
-    ("stage", "change", "said"),
+    ("stage", "change", "message"),
     [
         ("preprocess", {"corpus.text_column": "text"}, "corpus.text_column: 'text' is asked for, but data was made"),
         ("pretrain", {"split.seed": 9}, "split.seed: 9 is asked for, but artifacts/dataset was made with 1"),
@@ -148,10 +157,9 @@ def test_a_stage_refuses_what_was_made_for_another_configuration(
     capfd: pytest.CaptureFixture[str],
     stage: str,
     change: dict[str, object],
-    said: str,
+    message: str,
 ) -> None:
-    edited = (own.root / "params.yaml").read_text()
-    values = yaml.safe_load(edited)
+    values = yaml.safe_load((own.root / "params.yaml").read_text())
     for key, value in change.items():
         section, _, name = key.rpartition(".")
         (values[section] if section else values)[name] = value
@@ -159,14 +167,14 @@ def test_a_stage_refuses_what_was_made_for_another_configuration(
     before = own.contents()
     assert own.run(stage) == 1
     (line,) = capfd.readouterr().err.splitlines()
-    assert re.search(said, line), line
+    assert re.search(message, line), line
     assert own.contents() == before
 
 
 @pytest.mark.parametrize(
-    ("file", "said"),
+    ("file", "message"),
     [
-        ("artifacts/run.json", "artifacts/model is not what the run in run.json beside it has made"),
+        ("artifacts/run.json", "artifacts/model was not written by the run in run.json beside it"),
         ("artifacts/dataset/dataset.json", "artifacts/model was not trained on the dataset beside it"),
     ],
 )
@@ -174,13 +182,13 @@ def test_a_model_of_another_run_or_dataset_is_not_judged(
     own: SmallProject,
     capfd: pytest.CaptureFixture[str],
     file: str,
-    said: str,
+    message: str,
 ) -> None:
     path = own.root / file
     write_json(path, {**json.loads(path.read_text()), "model": "0" * 64, "digest": "0" * 64})
     assert own.run("evaluate") == 1
     (line,) = capfd.readouterr().err.splitlines()
-    assert re.search(said, line), line
+    assert re.search(message, line), line
 
 
 @pytest.mark.parametrize("name", ["reports/metrics.json", "artifacts/predictions.parquet"])

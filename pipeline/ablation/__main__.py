@@ -1,30 +1,33 @@
-"""Read the trials of `python -m pipeline.train -m sweep=ablation` back from MLflow: what does each part earn?
+"""Measure what each part of the recipe earns, from the trials of `python -m pipeline.train -m sweep=ablation`.
 
-Scores each trial's model on the test split, which no trial has seen, and adds test/accuracy and test/ece to its run.
-Writes reports/ablation.json, docs/images/ablation.png and the table in docs/quality.md. Takes the sweep that finished
-last on the data that is here now. `make ablation` prepares, trains and then runs this.
+Scores the model of each trial on the test split, which no trial has seen, and adds test/accuracy and test/ece to its
+run. Writes reports/ablation.json, docs/images/ablation.png and the table in docs/quality.md. Uses the sweep that
+finished last on the present data. `make ablation` prepares, trains and then runs this.
 """
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
-from pipeline.ablation.figure import draw_ablation
-from pipeline.cli import run_command
-from pipeline.config import Config
+from pipeline.cli import EPILOG, Parser, tidy_exit
+from pipeline.config import Config, load_params
 from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.predictions import score
 from pipeline.inference.predictor import Predictor
+from pipeline.report.figures import GUESS, MODEL
+from pipeline.report.formatting import spoken
 from pipeline.report.plots import write_panels
+from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
-from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.evaluation_record import log_evaluation
@@ -32,16 +35,15 @@ from pipeline.tracking.finished_runs import FinishedRun, download_folder, finish
 from pipeline.tracking.provenance import UNKNOWN_ORIGIN, data_md5
 from pipeline.tracking.store import Store, connect
 
-DATASET = WORKSPACE / "artifacts" / "dataset"
-PAGE = WORKSPACE / "docs" / "quality.md"
-PICTURE = WORKSPACE / "docs" / "images" / "ablation.png"
+QUALITY_PAGE = paths.WORKSPACE / "docs" / "quality.md"
+PICTURE = paths.WORKSPACE / "docs" / "images" / "ablation.png"
 COMMAND = "make ablation"
-FOLDER = "ablation/"
-"""Of the experiments that are rows of the table."""
+EXPERIMENTS = "ablation/"
+"""Folder in conf/experiment/ of the experiments that are rows of the table."""
 
-Row = dict[str, Any]
-"""Of `reports/ablation.json`: name, and a list with a value for each seed of each of `COLUMNS`."""
-COLUMNS = {
+AblationRow = dict[str, Any]
+"""Row of `reports/ablation.json`: the name, and for each of `METRIC_COLUMNS` a list with a value for each seed."""
+METRIC_COLUMNS = {
     "validation_accuracy": "best/val_accuracy",
     "test_accuracy": "test/accuracy",
     "test_ece": "test/ece",
@@ -50,28 +52,28 @@ COLUMNS = {
 
 
 def main(config: Config) -> None:
-    """Score, collect, write."""
+    """Score the trials on the test split, and write the table and the picture."""
     store = connect(config.tracking)
     runs = trials_of_last_sweep(store, data_md5() or UNKNOWN_ORIGIN)
-    scored = [_scored(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
+    scored = [_score_on_test(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
     rows = collect(scored)
-    machines = machine(scored)
-    write_json(WORKSPACE / "reports" / "ablation.json", {"rows": rows, "machine": machines})
+    machines = training_machines(scored)
+    write_json(paths.REPORTS / "ablation.json", {"rows": rows, "machine": machines})
     write_panels(PICTURE, [lambda axes: draw_ablation(axes, rows)])
-    table = render(rows, machines)
-    replace_generated(PAGE, COMMAND, table)
+    table = ablation_table(rows, machines)
+    replace_generated(QUALITY_PAGE, COMMAND, table)
     print(table)
 
 
 def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
-    """The trials of the sweep that finished last on this data; of equal ones the last that started.
+    """Return the trials of the sweep that finished last on this data; the latest for each experiment and seed.
 
     Raises:
-        PipelineError: there is none.
+        PipelineError: no such sweep has finished.
     """
     sweeps = finished_runs(store, {"stage": "sweep", "sweep": "ablation", "data.md5": data})
     if not sweeps:
-        raise PipelineError(f"MLflow holds no finished sweep=ablation on this data; run `{COMMAND}`")
+        raise PipelineError(f"MLflow has no finished sweep=ablation on this data; run `{COMMAND}`")
     last = max(sweeps, key=lambda sweep: sweep.ended)
     latest: dict[tuple[str, str], FinishedRun] = {}
     for run in finished_runs(store, {"stage": "train", PARENT_TAG: last.run_id}):
@@ -79,24 +81,24 @@ def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
     return [latest[key] for key in sorted(latest)]
 
 
-def collect(runs: Sequence[FinishedRun]) -> list[Row]:
-    """A row for each experiment, by mean test accuracy, the best last."""
-    rows: defaultdict[str, Row] = defaultdict(lambda: {name: [] for name in COLUMNS})
+def collect(runs: Sequence[FinishedRun]) -> list[AblationRow]:
+    """Return a row for each experiment, sorted by mean test accuracy with the best last."""
+    rows: defaultdict[str, AblationRow] = defaultdict(lambda: {name: [] for name in METRIC_COLUMNS})
     for run in runs:
-        row = rows[_experiment(run).removeprefix(FOLDER)]
-        for name, metric in COLUMNS.items():
+        row = rows[_experiment(run).removeprefix(EXPERIMENTS)]
+        for name, metric in METRIC_COLUMNS.items():
             row[name].append(run.metrics[metric])
     return sorted(({"name": name, **row} for name, row in rows.items()), key=lambda row: np.mean(row["test_accuracy"]))
 
 
-def machine(runs: Sequence[FinishedRun]) -> list[str]:
-    """What the trials were trained on."""
+def training_machines(runs: Sequence[FinishedRun]) -> list[str]:
+    """Describe the hardware that the trials were trained on."""
     keys = ("hardware.device", "hardware.precision", "hardware.threads")
     return sorted({"{}, {}, {} torch threads".format(*(run.params[key] for key in keys)) for run in runs})
 
 
-def render(rows: Sequence[Row], machines: Sequence[str]) -> str:
-    """The table in Markdown: means, and standard deviations over the seeds."""
+def ablation_table(rows: Sequence[AblationRow], machines: Sequence[str]) -> str:
+    """Format the rows as a table in Markdown: means, and standard deviations over the seeds."""
     lines = [
         "| | seeds | validation accuracy | test accuracy | calibration error | training, minutes |",
         "|---|---|---|---|---|---|",
@@ -108,6 +110,17 @@ def render(rows: Sequence[Row], machines: Sequence[str]) -> str:
     return "\n".join([*lines, "", f"Trained on: {'; '.join(machines)}."])
 
 
+def draw_ablation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the test accuracy of each row: a dot for each seed, and a line at their mean."""
+    for height, row in enumerate(rows):
+        accuracies = row["test_accuracy"]
+        axes.plot(accuracies, [height] * len(accuracies), "o", color=MODEL, alpha=0.6)
+        axes.plot([np.mean(accuracies)] * 2, [height - 0.3, height + 0.3], color=GUESS)
+    axes.set_yticks(range(len(rows)), [spoken(row["name"]) for row in rows])
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
+    axes.set(title="What each part earns", xlabel="accuracy on the test split")
+
+
 def _experiment(run: FinishedRun) -> str:
     return run.tags.get("experiment", "none")
 
@@ -117,19 +130,21 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
 
 
-def _scored(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
+def _score_on_test(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
     if "test/accuracy" in run.metrics:
         return run
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
-        test = score(DATASET, "test", predictor)
-    judged = classification_metrics(
+        test = score(paths.DATASET, "test", predictor)
+    metrics = classification_metrics(
         test.labels, test.probabilities, threshold=predictor.threshold, ece_bins=bins, name="the test split"
     )
-    found = {f"test/{name}": value for name in ("accuracy", "ece") if (value := judged[name]) is not None}
-    log_evaluation(store, run.run_id, found, None, [])
-    return replace(run, metrics={**run.metrics, **found})
+    added = {f"test/{name}": value for name in ("accuracy", "ece") if (value := metrics[name]) is not None}
+    log_evaluation(store, run.run_id, added, None, [])
+    return replace(run, metrics={**run.metrics, **added})
 
 
 if __name__ == "__main__":
-    run_command(main, __doc__)
+    Parser(description=__doc__, epilog=EPILOG).parse_args()
+    with tidy_exit():
+        main(load_params())

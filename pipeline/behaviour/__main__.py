@@ -1,7 +1,7 @@
-"""Test what a model understands: what does it answer to sentences made from templates?
+"""Test what a model understands, with sentences made from templates.
 
-With no template it runs the suite in conf/behaviour/ and prints how often each capability fails. With a template of
-your own it prints the cases it makes, with the answers. {slots} are filled with --fill, or from
+Without a template, run the suite in conf/behaviour/ and print how often each capability fails. With a template of your
+own, print its cases with their predictions. Fill its {slots} with --fill; the others are filled from
 conf/behaviour/lexicon.yaml. Nothing is written.
 
   python -m pipeline.behaviour
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.behaviour.capability_files import FOLDER, load_capabilities, load_lexicon, parse_capability
-from pipeline.behaviour.failures import Answer, answer, behaviour_table, format_behaviour, run_suite
+from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities, load_lexicon, parse_capability
+from pipeline.behaviour.failures import CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
 from pipeline.behaviour.templates import EXPECTATIONS, Capability, count_cases, make_cases
 from pipeline.cli import Parser, tidy_exit
 from pipeline.inference.predictor import Predictor
@@ -25,7 +25,7 @@ from pipeline.runtime.errors import PipelineError
 
 TEMPLATE = "your template"
 TESTS = {expect: test for test, allowed in EXPECTATIONS.items() for expect in allowed}
-"""The kind of test in which something is expected."""
+"""Type of test by expectation."""
 
 
 def main() -> None:
@@ -33,39 +33,45 @@ def main() -> None:
     arguments = _arguments()
     with tidy_exit():
         if arguments.template is None:
-            capabilities = load_capabilities(FOLDER)
-            answers = run_suite(load(arguments.model), capabilities)
-            print(format_behaviour(behaviour_table(capabilities, answers)))
+            capabilities = load_capabilities(SUITE_FOLDER)
+            suite_results = run_suite(load(arguments.model), capabilities)
+            print(format_behaviour(behaviour_table(capabilities, suite_results)))
             return
         capability = _capability(arguments)
         cases = make_cases(TEMPLATE, capability)
         predictor = load(arguments.model)
-        said = answer(predictor, cases, capability.tolerance)
-        print(_format(predictor, said, judged=arguments.expect is not None))
+        results = run_cases(predictor, cases, capability.tolerance)
+        print(_format(predictor, results, judged=arguments.expect is not None))
 
 
 def _arguments() -> argparse.Namespace:
     parser = Parser(description=__doc__)
     parser.add_argument("template", nargs="?", metavar="TEMPLATE", help="a sentence with {slots}")
-    parser.add_argument("--changed", metavar="TEMPLATE", help="the same, changed: the two answers are compared")
-    parser.add_argument("--fill", action="append", default=[], metavar="SLOT=A,B", help="what to put into a slot")
+    parser.add_argument(
+        "--changed", metavar="TEMPLATE", help="the same sentence with a change; compares the two predictions"
+    )
+    parser.add_argument(
+        "--fill", action="append", default=[], metavar="SLOT=A,B", help="fillers of a slot; may be repeated"
+    )
     parser.add_argument(
         "--expect",
         choices=list(TESTS),
-        help="the answer or, with --changed, what the change does to it: the same label, or a probability of positive "
-        "that rises or falls; without it, answers are shown and not judged",
+        help="the expected label or, with --changed, the expected effect of the change: the same label, or a "
+        "probability of positive that rises or falls; without it, predictions are shown but not judged",
     )
-    parser.add_argument("--tolerance", type=float, default=0, help="how far a probability may move the wrong way (0)")
-    parser.add_argument("--cases", type=int, default=100, help="make at most so many (100)")
+    parser.add_argument(
+        "--tolerance", type=float, default=0, help="distance by which a probability may move the wrong way (default: 0)"
+    )
+    parser.add_argument("--cases", type=int, default=100, help="largest number of cases (default: 100)")
     add_model_option(parser)
     arguments = parser.parse_args()
     if arguments.template is None and (arguments.changed or arguments.fill or arguments.expect):
-        parser.error("--changed, --fill and --expect are of a template of your own; give one before them")
+        parser.error("--changed, --fill and --expect need a template; put it before them")
     return arguments
 
 
 def _capability(arguments: argparse.Namespace) -> Capability:
-    """What the arguments describe, in the terms of a file of conf/behaviour/."""
+    """Return the capability that the arguments describe, checked like a file of conf/behaviour/."""
     expect = arguments.expect or ("positive" if arguments.changed is None else "same")
     template: Any = arguments.template
     if arguments.changed is not None:
@@ -75,34 +81,34 @@ def _capability(arguments: argparse.Namespace) -> Capability:
         "test": TESTS[expect],
         "cases": arguments.cases,
         "tolerance": arguments.tolerance,
-        "slots": dict(_fillers(given) for given in arguments.fill),
+        "slots": dict(_fillers(option) for option in arguments.fill),
         "groups": [{"expect": expect, "templates": [template]}],
     }
-    capability = parse_capability(TEMPLATE, values, load_lexicon(FOLDER))
+    capability = parse_capability(TEMPLATE, values, load_lexicon(SUITE_FOLDER))
     return capability.model_copy(update={"cases": min(arguments.cases, count_cases(TEMPLATE, capability))})
 
 
-def _fillers(given: str) -> tuple[str, list[str]]:
-    slot, _, words = given.partition("=")
+def _fillers(option: str) -> tuple[str, list[str]]:
+    slot, _, words = option.partition("=")
     fillers = [word.strip() for word in words.split(",") if word.strip()]
     if not slot.isidentifier() or not fillers:
-        raise PipelineError(f"--fill {given!r}: write it as slot=one,two")
+        raise PipelineError(f"--fill {option!r}: write it as slot=one,two")
     return slot, fillers
 
 
-def _format(predictor: Predictor, answers: Sequence[Answer], *, judged: bool) -> str:
+def _format(predictor: Predictor, results: Sequence[CaseResult], *, judged: bool) -> str:
     lines = []
-    for said in answers:
-        mark = {True: "FAIL  ", False: "ok    "}[said.failed] if judged else ""
-        lines.append(f"{mark}{_shown(predictor, said.probability)}  {said.case.text}")
-        if said.changed is not None:
-            lines.append(f"{' ' * len(mark)}{_shown(predictor, said.changed)}  {said.case.changed}")
+    for result in results:
+        mark = {True: "FAIL  ", False: "ok    "}[result.failed] if judged else ""
+        lines.append(f"{mark}{_format_prediction(predictor, result.probability)}  {result.case.text}")
+        if result.changed is not None:
+            lines.append(f"{' ' * len(mark)}{_format_prediction(predictor, result.changed)}  {result.case.changed}")
     if judged:
-        lines.append(f"{sum(said.failed for said in answers)} of {len(answers)} cases failed")
+        lines.append(f"{sum(result.failed for result in results)} of {len(results)} cases failed")
     return "\n".join(lines)
 
 
-def _shown(predictor: Predictor, probability: float) -> str:
+def _format_prediction(predictor: Predictor, probability: float) -> str:
     (label,) = predictor.labels(np.array([probability], np.float32))
     return f"{label}  {probability:.4f}"
 

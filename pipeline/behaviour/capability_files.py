@@ -1,4 +1,4 @@
-"""The files of conf/behaviour/: one for each capability, and a lexicon for all of them."""
+"""Read the files of conf/behaviour/: one for each capability, and a lexicon for all of them."""
 
 import re
 from collections.abc import Mapping
@@ -8,37 +8,41 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.behaviour.templates import Capability, Fillers, check
+from pipeline.behaviour.templates import Capability, Fillers, check_capability
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
-FOLDER = WORKSPACE / "conf" / "behaviour"
+SUITE_FOLDER = WORKSPACE / "conf" / "behaviour"
 LEXICON = "lexicon"
-"""The file, beside those of the capabilities, whose slots all of them may use."""
-UNIONS = {"str", "Pair", "list[str]", "dict[str,str]"}
-"""What pydantic puts into the place of an error where a value may be of several kinds."""
+"""Name of the file whose slots all capabilities may use."""
+UNIONS = {"str", "TextPair", "list[str]", "dict[str,str]"}
+"""Names that pydantic adds to the location of an error if a value may have several types."""
 
 
 def load_capabilities(folder: Path) -> dict[str, Capability]:
-    """Read all files of a folder, by name and in the order of their names.
+    """Read all capabilities of a folder, by name and in the order of their names.
 
     Raises:
-        PipelineError: there is none, or one of them is wrong.
+        PipelineError: the folder has none, or a file is wrong.
     """
     lexicon = load_lexicon(folder)
     paths = [path for path in sorted(folder.glob("*.yaml")) if path.stem != LEXICON and path.is_file()]
     if not paths:
-        raise PipelineError(f"{folder} holds no templates (*.yaml); add some, or set evaluation.behaviour=false")
+        raise PipelineError(f"{folder} has no templates (*.yaml); add some, or set evaluation.behaviour=false")
     for path in paths:
         if not re.fullmatch(r"[\w-]+", path.stem):
             raise PipelineError(f"{path}: a metric is named after the file; use letters, digits, _ and - only")
-    return {path.stem: parse_capability(str(path), _read(path), lexicon) for path in paths}
+    return {path.stem: parse_capability(str(path), _read_yaml(path), lexicon) for path in paths}
 
 
 def load_lexicon(folder: Path) -> dict[str, list[str]]:
-    """The slots that every capability may use; none where there is no such file."""
+    """Read the slots that every capability may use; none if the folder has no lexicon.
+
+    Raises:
+        PipelineError: the file is wrong.
+    """
     path = folder / f"{LEXICON}.yaml"
-    values = _read(path) if path.is_file() else {}
+    values = _read_yaml(path) if path.is_file() else {}
     for slot, fillers in values.items():
         if not isinstance(fillers, list) or not all(isinstance(text, str) for text in (slot, *fillers)):
             raise PipelineError(f"{path}: {slot}: must be a list of texts; put quotes around yes, no and numbers")
@@ -46,26 +50,26 @@ def load_lexicon(folder: Path) -> dict[str, list[str]]:
 
 
 def parse_capability(place: str, values: Mapping[str, Any], lexicon: Mapping[str, Fillers]) -> Capability:
-    """A capability as a file describes it, with the slots of the lexicon beside its own.
+    """Check the values of a file, and add the slots of the lexicon.
 
     Raises:
-        PipelineError: something is missing, unknown or does not go together; begins with `place`.
+        PipelineError: a value is missing, unknown or does not fit the others; the message begins with `place`.
     """
     try:
         capability = Capability.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"] if part not in UNIONS)
-        raise PipelineError(f"{place}: {key}: {problem['msg']}; docs/behaviour.md says what may stand there") from None
-    check(place, capability)
+        raise PipelineError(f"{place}: {key}: {problem['msg']}; docs/behaviour.md lists the keys") from None
+    check_capability(place, capability)
     return capability.model_copy(update={"slots": {**lexicon, **capability.slots}})
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML leaves dates and numbers to Python
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date or number that Python refuses
         raise PipelineError(f"{path} is not YAML: {' '.join(str(error).split())}; correct it") from None
     if not isinstance(values, dict):
-        raise PipelineError(f"{path} holds no keys and values; docs/behaviour.md says what may stand there")
+        raise PipelineError(f"{path} has no keys and values; docs/behaviour.md lists the keys")
     return values

@@ -1,4 +1,4 @@
-"""What a model answers to the cases of each capability, and how often that is wrong."""
+"""Run the cases of capabilities on a model, and count the failures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,55 +12,55 @@ from pipeline.evaluation.intervals import wilson
 from pipeline.evaluation.predictions import Classifier
 
 EXAMPLES = 10
-"""Failures shown of a capability."""
+"""Most failures shown of a capability."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a model said to a case."""
+class CaseResult:
+    """Prediction of a model for a case."""
 
     case: Case
     probability: float
-    """That the text is positive."""
+    """Probability that the text is positive."""
     changed: float | None
-    """That the changed text is; None for a case of one text."""
+    """Probability that the changed text is positive; None for a case with one text."""
     wrong_by: float
-    """How far the answers are from what would pass: a failure above 0."""
+    """Distance of the prediction from one that passes: above 0 for a failure."""
 
     @property
     def failed(self) -> bool:
-        """Whether it is not what was expected."""
+        """True if the prediction is not the expected one."""
         return self.wrong_by > 0
 
 
-def answer(classifier: Classifier, cases: Sequence[Case], tolerance: float = 0) -> list[Answer]:
-    """Have a classifier answer cases; a text that occurs in several is asked once.
+def run_cases(classifier: Classifier, cases: Sequence[Case], tolerance: float = 0) -> list[CaseResult]:
+    """Run a classifier on cases; a text that occurs in several is scored once.
 
     Args:
         classifier: the model.
-        cases: of one capability.
-        tolerance: how far a probability may move the wrong way.
+        cases: those of one capability.
+        tolerance: distance by which a probability may move the wrong way.
     """
     texts = list(dict.fromkeys(text for case in cases for text in (case.text, case.changed) if text is not None))
-    said = dict(zip(texts, classifier.probabilities(texts).tolist(), strict=True))
-    answers = []
+    probabilities = dict(zip(texts, classifier.probabilities(texts).tolist(), strict=True))
+    results = []
     for case in cases:
-        before, after = said[case.text], None if case.changed is None else said[case.changed]
+        before, after = probabilities[case.text], None if case.changed is None else probabilities[case.changed]
         wrong_by = _wrong_by(case.expect, before, after, classifier.threshold, tolerance)
-        answers.append(Answer(case, before, after, wrong_by))
-    return answers
+        results.append(CaseResult(case, before, after, wrong_by))
+    return results
 
 
-def run_suite(classifier: Classifier, capabilities: Mapping[str, Capability]) -> dict[str, list[Answer]]:
-    """The answers to all cases of each capability. Raises `PipelineError` as `make_cases` does."""
+def run_suite(classifier: Classifier, capabilities: Mapping[str, Capability]) -> dict[str, list[CaseResult]]:
+    """Run a classifier on all cases of each capability. Raises `PipelineError` as `make_cases` does."""
     cases = {name: make_cases(name, capability) for name, capability in capabilities.items()}
-    return {name: answer(classifier, made, capabilities[name].tolerance) for name, made in cases.items()}
+    return {name: run_cases(classifier, cases[name], capabilities[name].tolerance) for name in cases}
 
 
-def behaviour_table(capabilities: Mapping[str, Capability], answers: Mapping[str, Sequence[Answer]]) -> Columns:
-    """Failures of each capability, with the 95 % Wilson interval of their rate."""
-    failures = {name: sum(said.failed for said in answers[name]) for name in capabilities}
-    cases = {name: len(answers[name]) for name in capabilities}
+def behaviour_table(capabilities: Mapping[str, Capability], results: Mapping[str, Sequence[CaseResult]]) -> Columns:
+    """Return the failures of each capability, with the 95 % Wilson interval of their rate."""
+    failures = {name: sum(result.failed for result in results[name]) for name in capabilities}
+    cases = {name: len(results[name]) for name in capabilities}
     intervals = [wilson(failures[name], cases[name]) for name in capabilities]
     return {
         "capability": list(capabilities),
@@ -74,28 +74,28 @@ def behaviour_table(capabilities: Mapping[str, Capability], answers: Mapping[str
 
 
 def behaviour_metrics(table: Columns) -> dict[str, dict[str, Any]]:
-    """Failure rate and number of cases of each capability."""
+    """Return the failure rate and the number of cases of each capability."""
     columns = (table[key] for key in ("capability", "failure_rate", "cases"))
     return {name: {"failure_rate": rate, "cases": cases} for name, rate, cases in zip(*columns, strict=True)}
 
 
 def behaviour_examples(
-    capabilities: Mapping[str, Capability], answers: Mapping[str, Sequence[Answer]]
+    capabilities: Mapping[str, Capability], results: Mapping[str, Sequence[CaseResult]]
 ) -> dict[str, dict[str, Any]]:
-    """For people: what each capability tests, and its worst failures, at most `EXAMPLES` and one of each template."""
+    """Return for each capability its description and its worst failures: at most `EXAMPLES`, one of each template."""
     return {
         name: {
             "description": capability.description,
             "test": capability.test,
             "tolerance": capability.tolerance,
-            "examples": [_example(said) for said in _worst(answers[name])],
+            "examples": [_example(result) for result in _worst(results[name])],
         }
         for name, capability in capabilities.items()
     }
 
 
 def format_behaviour(table: Columns) -> str:
-    """The table for a terminal."""
+    """Format the table for a terminal."""
     width = max(len(name) for name in table["capability"])
     lines = [f"{'capability':{width}}  {'test':22}{'cases':>6}{'failed':>8}  {'rate':>6}  95 % interval"]
     for name, test, cases, failures, rate, low, high in zip(*table.values(), strict=True):
@@ -108,9 +108,9 @@ def _wrong_by(expect: str, before: float, after: float | None, threshold: float,
         case "positive":
             return threshold - before if before < threshold else 0
         case "negative":
-            # from the threshold on an answer is positive
+            # a probability that equals the threshold is positive
             return max(before - threshold, np.finfo(float).tiny) if before >= threshold else 0
-    assert after is not None  # all other expectations are of two texts
+    assert after is not None  # all other expectations compare two texts
     match expect:
         case "same":
             return abs(after - before) if (before >= threshold) != (after >= threshold) else 0
@@ -120,16 +120,17 @@ def _wrong_by(expect: str, before: float, after: float | None, threshold: float,
             return max(after - before - tolerance, 0)
 
 
-def _worst(answers: Sequence[Answer]) -> Iterator[Answer]:
-    by_template: dict[int, Answer] = {}
-    for said in sorted(answers, key=lambda said: -said.wrong_by):
-        if said.failed:
-            by_template.setdefault(said.case.template, said)
+def _worst(results: Sequence[CaseResult]) -> Iterator[CaseResult]:
+    by_template: dict[int, CaseResult] = {}
+    for result in sorted(results, key=lambda result: -result.wrong_by):
+        if result.failed:
+            by_template.setdefault(result.case.template, result)
     yield from list(by_template.values())[:EXAMPLES]
 
 
-def _example(said: Answer) -> dict[str, Any]:
-    found: dict[str, Any] = {"expect": said.case.expect, "text": said.case.text, "probability": said.probability}
-    if said.case.changed is not None:
-        found |= {"changed": said.case.changed, "changed_probability": said.changed}
-    return found
+def _example(result: CaseResult) -> dict[str, Any]:
+    case = result.case
+    example: dict[str, Any] = {"expect": case.expect, "text": case.text, "probability": result.probability}
+    if case.changed is not None:
+        example |= {"changed": case.changed, "changed_probability": result.changed}
+    return example

@@ -1,8 +1,8 @@
-"""Test cases made from templates, after CheckList (Ribeiro et al. 2020).
+"""Make test cases from templates, after CheckList (Ribeiro et al. 2020).
 
-A template is a text with `{slots}`; each way to fill its slots is a case. In the tests that compare two answers a case
-is two texts: from a template with `original` and `changed`, or from one in which a slot's fillers are written
-`original: changed`. `docs/behaviour.md` explains the files they come from.
+A template is a text with `{slots}`; each way to fill its slots is a case. A test that compares two predictions takes
+two texts in each case. They come from a template with `original` and `changed`, or from one with a slot whose fillers
+are written `original: changed`. `docs/behaviour.md` explains the files.
 """
 
 import random
@@ -18,54 +18,54 @@ from pydantic import Field
 from pipeline.config import Section
 from pipeline.runtime.errors import PipelineError
 
-Test = Literal["minimum functionality", "invariance", "direction"]
-EXPECTATIONS: dict[Test, tuple[str, ...]] = {
+TestType = Literal["minimum functionality", "invariance", "direction"]
+EXPECTATIONS: dict[TestType, tuple[str, ...]] = {
     "minimum functionality": ("negative", "positive"),
     "invariance": ("same",),
     "direction": ("rises", "falls"),
 }
-"""What may be expected in each kind of test: a label; the same label; a probability of positive that rises or falls."""
+"""Expectations of each type of test: a label; the same label; a probability of positive that rises or falls."""
 
 Fillers = list[str] | dict[str, str]
-"""What a slot is filled with; a mapping gives the filler in the original and the one in the changed text."""
+"""Fillers of a slot; a mapping has the filler of the original text as key and that of the changed text as value."""
 
 
-class Pair(Section):
-    """The two texts of a case in which more than fillers differ."""
+class TextPair(Section):
+    """Templates of an original and a changed text."""
 
     original: str
     changed: str
 
 
-class Group(Section):
-    """Templates of which the same is expected."""
+class TemplateGroup(Section):
+    """Templates with the same expectation."""
 
     expect: Literal["negative", "positive", "same", "rises", "falls"]
-    templates: list[str | Pair] = Field(min_length=1)
+    templates: list[str | TextPair] = Field(min_length=1)
 
 
 class Capability(Section):
-    """What is tested, how, and the templates."""
+    """Capability of a model, with the templates that test it."""
 
     description: str = Field(min_length=1)
-    test: Test
+    test: TestType
     cases: int = Field(ge=1)
-    """How many are made; where the templates give more, they are drawn."""
+    """Number of cases; they are drawn at random if the templates make more."""
     seed: int = 0
     tolerance: float = Field(default=0, ge=0, lt=1)
-    """In a test of direction: how far the probability may move the wrong way."""
+    """Distance by which the probability may move the wrong way in a test of direction."""
     slots: dict[str, Fillers] = Field(default_factory=dict)
-    groups: list[Group] = Field(min_length=1)
+    groups: list[TemplateGroup] = Field(min_length=1)
 
     @property
     def compares(self) -> bool:
-        """Whether two answers are compared."""
+        """True if the test compares two predictions."""
         return self.test != "minimum functionality"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One or two texts and what is expected of the answers."""
+    """One or two texts and the expected prediction."""
 
     expect: str
     template: int
@@ -75,19 +75,19 @@ class Case:
 
 
 def make_cases(name: str, capability: Capability) -> list[Case]:
-    """The cases of a capability: always the same ones, and of each template as many as the others leave room for.
+    """Make the cases of a capability: always the same ones, spread as evenly over the templates as their sizes allow.
 
     Raises:
-        PipelineError: the templates do not give so many, or a slot has no fillers; names the capability.
+        PipelineError: the templates make too few cases, or a slot has no fillers; the message names the capability.
     """
     templates = [(group.expect, template) for group in capability.groups for template in group.templates]
-    sizes = [_size(name, template, capability.slots) for _, template in templates]
+    sizes = [_count_fillings(name, template, capability.slots) for _, template in templates]
     if max(sizes) > sys.maxsize:
-        raise PipelineError(f"{name}: a template makes more cases than can be drawn from; take out slots or fillers")
+        raise PipelineError(f"{name}: a template makes too many cases to draw from; remove slots or fillers")
     if sum(sizes) < capability.cases:
         raise PipelineError(
-            f"{name}: the templates make {sum(sizes)} cases, {capability.cases} are asked for; "
-            "add templates or fillers, or ask for fewer"
+            f"{name}: the templates make {sum(sizes)} cases, fewer than the {capability.cases} of `cases`; "
+            "add templates or fillers, or lower `cases`"
         )
     draw = random.Random(f"{capability.seed} {name}")
     cases = []
@@ -99,14 +99,14 @@ def make_cases(name: str, capability: Capability) -> list[Case]:
     return cases
 
 
-def check(place: str, capability: Capability) -> None:
-    """Refuse what does not go together.
+def check_capability(place: str, capability: Capability) -> None:
+    """Check that expectations, templates and slots fit together.
 
     Raises:
-        PipelineError: begins with `place`.
+        PipelineError: they do not; the message begins with `place`.
     """
     if capability.tolerance and capability.test != "direction":
-        raise PipelineError(f"{place}: tolerance: only a test of direction has one; take it out")
+        raise PipelineError(f"{place}: tolerance: only a test of direction has one; remove it")
     for group in capability.groups:
         if group.expect not in EXPECTATIONS[capability.test]:
             allowed = " or ".join(EXPECTATIONS[capability.test])
@@ -115,31 +115,31 @@ def check(place: str, capability: Capability) -> None:
             _check_template(place, template, capability)
     used = {slot for group in capability.groups for template in group.templates for slot in slots_of(place, template)}
     if unused := sorted(capability.slots.keys() - used):
-        raise PipelineError(f"{place}: no template has the slot {{{unused[0]}}}; use it, or take it out")
+        raise PipelineError(f"{place}: no template has the slot {{{unused[0]}}}; use it, or remove it")
 
 
-def _check_template(place: str, template: str | Pair, capability: Capability) -> None:
+def _check_template(place: str, template: str | TextPair, capability: Capability) -> None:
     pairs = {slot for slot, fillers in capability.slots.items() if isinstance(fillers, dict)}
-    changes = isinstance(template, Pair) or bool(pairs.intersection(slots_of(place, template)))
-    text = template.original if isinstance(template, Pair) else template
+    changes = isinstance(template, TextPair) or bool(pairs.intersection(slots_of(place, template)))
+    text = template.original if isinstance(template, TextPair) else template
     if changes and not capability.compares:
         raise PipelineError(
-            f"{place}: {text!r} changes, but a test of {capability.test} is of one text; leave out the change"
+            f"{place}: {text!r} changes, but a test of {capability.test} takes one text; remove the change"
         )
     if capability.compares and not changes:
         raise PipelineError(
-            f"{place}: nothing changes in {text!r}, but a test of {capability.test} is of two texts; say what changes"
+            f"{place}: nothing changes in {text!r}, but a test of {capability.test} takes two texts; add the change"
         )
 
 
 def count_cases(name: str, capability: Capability) -> int:
-    """How many cases the templates can make. Raises `PipelineError` if a slot has no fillers."""
+    """Count the cases that the templates can make. Raises `PipelineError` if a slot has no fillers."""
     templates = [template for group in capability.groups for template in group.templates]
-    return sum(_size(name, template, capability.slots) for template in templates)
+    return sum(_count_fillings(name, template, capability.slots) for template in templates)
 
 
-def _size(name: str, template: str | Pair, fillers: Mapping[str, Fillers]) -> int:
-    """In how many ways a template can be filled."""
+def _count_fillings(name: str, template: str | TextPair, fillers: Mapping[str, Fillers]) -> int:
+    """Count the ways to fill a template."""
     slots = slots_of(name, template)
     for slot in slots:
         if not fillers.get(slot):
@@ -149,7 +149,7 @@ def _size(name: str, template: str | Pair, fillers: Mapping[str, Fillers]) -> in
 
 
 def _shares(sizes: list[int], total: int) -> Iterator[tuple[int, int]]:
-    """How many cases each template gives, as equal as can be: what small ones cannot give, larger ones do."""
+    """Yield the number of each template and its share of the cases: as even as the sizes allow."""
     left = total
     shares = {}
     for done, number in enumerate(sorted(range(len(sizes)), key=lambda number: sizes[number])):
@@ -158,23 +158,23 @@ def _shares(sizes: list[int], total: int) -> Iterator[tuple[int, int]]:
     yield from sorted(shares.items())
 
 
-def _fill(template: str | Pair, slots: Mapping[str, Fillers], used: list[str], index: int) -> tuple[str, str]:
-    """The texts of the case with this number; the last slot changes fastest."""
+def _fill(template: str | TextPair, slots: Mapping[str, Fillers], used: list[str], index: int) -> tuple[str, str]:
+    """Return the texts of the case with this number; the last slot changes fastest."""
     originals, changes = {}, {}
     for slot in reversed(used):
-        index, place = divmod(index, len(slots[slot]))
         fillers = slots[slot]
-        originals[slot] = list(fillers)[place]
-        changes[slot] = list(fillers.values())[place] if isinstance(fillers, dict) else originals[slot]
-    pair = Pair(original=template, changed=template) if isinstance(template, str) else template
+        index, position = divmod(index, len(fillers))
+        originals[slot] = list(fillers)[position]
+        changes[slot] = list(fillers.values())[position] if isinstance(fillers, dict) else originals[slot]
+    pair = TextPair(original=template, changed=template) if isinstance(template, str) else template
     return pair.original.format_map(originals), pair.changed.format_map(changes)
 
 
-def slots_of(name: str, template: str | Pair) -> list[str]:
-    """The slots of a template, in order.
+def slots_of(name: str, template: str | TextPair) -> list[str]:
+    """Return the slots of a template, in order.
 
     Raises:
-        PipelineError: it cannot be read; names the capability.
+        PipelineError: it cannot be read; the message names the capability.
     """
     texts = [template] if isinstance(template, str) else [template.original, template.changed]
     return list(dict.fromkeys(slot for text in texts for slot in _slots_of_text(name, text)))
@@ -190,6 +190,6 @@ def _slots_of_text(name: str, text: str) -> Iterator[str]:
             continue
         if not slot.isidentifier() or form or conversion:
             raise PipelineError(
-                f"{name}: {{{slot}}} in {text!r} is no slot; a slot is {{name}}, of letters, digits and _"
+                f"{name}: {{{slot}}} in {text!r} is not a slot; a slot is {{name}}, of letters, digits and _"
             )
         yield slot

@@ -135,10 +135,12 @@ class AccuracyByLength(Record):
 
 
 class SentenceInfluence(Record):
-    """Effect on the answers of replacing one sentence by its opposite."""
+    """Effect on the predictions of replacing one sentence by its opposite."""
 
     flip_rate: float
+    """Share of (review, pair of sentences) whose label changes."""
     log_odds_change: float
+    """Mean absolute change of the calibrated log-odds."""
 
 
 class SentencePlaces(Record):

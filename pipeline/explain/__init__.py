@@ -1,1 +1,1 @@
-"""An answer explained word by word, and its command."""
+"""A prediction explained word by word, and its command."""

@@ -1,12 +1,13 @@
-"""What each word of a review adds to the log-odds that it is positive.
+"""Attribution: the part of each word of a review in the log-odds that the review is positive.
 
-The words are compared with unknown ones, so many of them: what the network would say of a review it cannot read. In
-training words are replaced by the unknown word at random (`word_dropout`), so it has learnt what that means.
+The baseline is a review of as many unknown words: what a network predicts without reading anything. Word dropout
+(`word_dropout`) replaces words by the unknown word at random in training, so the network has learned what it means.
 
 The deep path is attributed by integrated gradients (Sundararajan, Taly & Yan 2017): gradients with respect to the word
-vectors, averaged on the straight way from the unknown words to the real ones. They add up to the change of the answer,
-up to an error of the numerical integration, which is measured. The wide path is a sum over n-grams, so that each
-n-gram's part is known exactly; it is divided evenly among its words, and compared with no n-grams at all.
+vectors, averaged along the straight line from the unknown words to the real ones. They add up to the change of the
+prediction, except for an error of the numerical integration, which is measured. The wide path is a sum over n-grams, so
+the part of each n-gram is known exactly; it is divided evenly among the words of the n-gram. Its baseline is a review
+without n-grams.
 """
 
 from dataclasses import dataclass
@@ -25,50 +26,50 @@ from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import PADDING, UNKNOWN
 
 STEPS = (64, 128, 256, 512)
-"""Points of the integral; more are taken until the error is within tolerance."""
+"""Numbers of points of the integral, tried in turn until the error is within the tolerance."""
 TOLERANCE = 0.01
-"""Largest error, as a share of the change of the answer, or of 1 where that is smaller."""
-BATCH_SIZE = 64
+"""Largest error, as a share of the change of the prediction, or of 1 where the change is smaller than that."""
+POINTS_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Contributions:
-    """In the network's log-odds, before calibration."""
+class Attribution:
+    """The parts of the words in the prediction for one review, in the network's log-odds before calibration."""
 
     deep: NDArray[np.float64]
-    """What each word adds [n], read by the network."""
+    """Attribution of each word [n] by the deep path."""
     wide: NDArray[np.float64] | None
-    """What it adds [n] as a part of n-grams; None where the network has no such path."""
+    """Attribution of each word [n] by the n-grams it is in; None for a network without a wide path."""
     baseline: float
-    """The answer to so many unknown words."""
+    """Prediction to a review of as many unknown words."""
     error: float
-    """Sum of all words minus the change of the answer."""
+    """Sum over all words minus the change of the prediction."""
     exact: bool
-    """Whether the error is within tolerance."""
+    """True if the error is within the tolerance."""
 
 
 def without_words(x: Tensor) -> Tensor:
-    """Token ids [batch, time] with every word unknown; padding stays padding."""
+    """Return token ids [batch, time] with every word replaced by the unknown word; padding stays padding."""
     return x.where(x == PADDING, UNKNOWN)
 
 
-def contributions(network: Network, x: Tensor, words: int) -> Contributions:
-    """Attribute the answer to one review.
+def attribute(network: Network, x: Tensor, words: int) -> Attribution:
+    """Attribute the prediction for one review to its words.
 
     Args:
         network: in evaluation mode.
         x: token ids [1, time].
-        words: how many of them, at the end, are words; those before are padding.
+        words: number of words, which are the last ids; those before them are padding.
     """
     deep = deep_part(network)
     weights = network.path_weights.tolist() if isinstance(network, WideAndDeep) else [1.0]
     with torch.no_grad():
         baseline = deep.logits(without_words(x))[0].item()
         change = deep.logits(x)[0].item() - baseline
-    found, error = integrated_gradients(deep, x, change)
-    wide = ngram_contributions(network.wide, x[0]) * weights[1] if isinstance(network, WideAndDeep) else None
-    return Contributions(
-        deep=found[-words:] * weights[0],
+    parts, error = integrated_gradients(deep, x, change)
+    wide = attribute_ngrams(network.wide, x[0]) * weights[1] if isinstance(network, WideAndDeep) else None
+    return Attribution(
+        deep=parts[-words:] * weights[0],
         wide=wide,
         baseline=baseline * weights[0],
         error=error * weights[0],
@@ -79,33 +80,37 @@ def contributions(network: Network, x: Tensor, words: int) -> Contributions:
 def integrated_gradients(
     deep: SentimentRNN | BagOfWords, x: Tensor, change: float
 ) -> tuple[NDArray[np.float64], float]:
-    """What each token of x [1, time] adds [time], and by how much their sum misses the change of the answer."""
+    """Compute integrated gradients with as many points as the tolerance takes.
+
+    Returns:
+        the attribution of each token of x [1, time] as [time], and their sum minus the change of the prediction.
+    """
     method = LayerIntegratedGradients(lambda ids: deep.logits(ids)[0], deep.embedding)
     for steps in STEPS:
-        found = method.attribute(x, without_words(x), n_steps=steps, internal_batch_size=BATCH_SIZE)
-        added = found.detach().sum(2)[0].double().numpy()  # [time]
-        error = float(added.sum()) - change
+        gradients = method.attribute(x, without_words(x), n_steps=steps, internal_batch_size=POINTS_PER_BATCH)
+        parts = gradients.detach().sum(2)[0].double().numpy()  # [time]
+        error = float(parts.sum()) - change
         if abs(error) <= _tolerated(change):
             break
-    return added, error
+    return parts, error
 
 
 @torch.no_grad()
-def ngram_contributions(wide: NgramLogOdds, ids: Tensor) -> NDArray[np.float64]:
-    """What each of the token ids [time] adds [time]; they add up to the path's answer.
+def attribute_ngrams(wide: NgramLogOdds, ids: Tensor) -> NDArray[np.float64]:
+    """Return the attribution [time] of token ids [time]; it adds up to the prediction of the wide path.
 
-    An n-gram that is repeated counts once, and each of its occurrences has an equal part in that.
+    A repeated n-gram counts once, and its occurrences share that equally.
     """
-    by_order = [found[0] for found in wide.hashed(ids[None])]
+    by_order = [buckets[0] for buckets in wide.hashed(ids[None])]
     buckets = torch.cat(by_order)
-    _, which, occurrences = torch.unique(buckets, return_inverse=True, return_counts=True)
+    _, distinct, occurrences = torch.unique(buckets, return_inverse=True, return_counts=True)
     values = (wide.weight * wide.ratio)[buckets, 0].double()
-    values = values / occurrences[which] / len(occurrences) ** 0.5
-    added = torch.zeros(len(ids), dtype=torch.float64)
-    for order, part in enumerate(values.split([len(found) for found in by_order]), start=1):
+    values = values / occurrences[distinct] / len(occurrences) ** 0.5
+    parts = torch.zeros(len(ids), dtype=torch.float64)
+    for order, ngrams in enumerate(values.split([len(buckets) for buckets in by_order]), start=1):
         for offset in range(order):
-            added[offset : offset + len(part)] += part / order
-    return added.numpy()
+            parts[offset : offset + len(ngrams)] += ngrams / order
+    return parts.numpy()
 
 
 def _tolerated(change: float) -> float:

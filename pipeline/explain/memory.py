@@ -1,4 +1,4 @@
-"""Which units of an LSTM remember what, over how long, and how much the verdict leans on them."""
+"""Memory of an LSTM by unit: the words it holds, how long it holds them, and its part in the prediction."""
 
 from dataclasses import dataclass
 
@@ -19,26 +19,26 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of reading, in the layer the verdict is read from."""
+    """Gates and memory of one direction of reading, in the last layer, from which the prediction is read."""
 
     backward: bool
     gates: dict[str, Values]
-    """Each value of a `Trace` [word, unit]."""
+    """Values [word, unit] by the name of their field in `Trace`."""
     half_life: Values
-    """Words after which half of what a unit holds is forgotten [unit], by its mean forget factor in this text."""
-    lean: Values
-    """What each unit adds to the log-odds [unit], compared with unknown words. All units of all directions
-    together add up to the change of the deep path's answer."""
+    """Half-life of each unit [unit], in words, by its mean forget factor in this text."""
+    attribution: Values
+    """Part of each unit in the log-odds [unit], compared with a review of unknown words. The parts of all units in all
+    directions add up to the change of the deep path's prediction."""
     written: Values
-    """The share of each word [word, unit] in what the unit's long-term memory holds once all is read."""
+    """Share of each word [word, unit] in the unit's long-term memory after the last word is read."""
 
 
 @torch.no_grad()
-def memory(network: Network, x: Tensor, words: int) -> list[Direction]:
-    """Look into a network that reads token ids x [1, time], whose last `words` are no padding.
+def trace_memory(network: Network, x: Tensor, words: int) -> list[Direction]:
+    """Trace the memory of a network while it reads token ids x [1, time], of which the last `words` are not padding.
 
     Returns:
-        each direction, in log-odds before calibration; none where the network has no LSTM cells.
+        each direction, in log-odds before calibration; an empty list if the network has no LSTM cells.
     """
     deep = deep_part(network)
     if not isinstance(deep, SentimentRNN) or not isinstance(deep.lstm, nn.LSTM):
@@ -46,27 +46,27 @@ def memory(network: Network, x: Tensor, words: int) -> list[Direction]:
     weight = network.path_weights[0] if isinstance(network, WideAndDeep) else 1.0
     traces, unread = trace_network(deep, x), trace_network(deep, without_words(x))
     output = deep.fc.weight.view(len(traces), len(deep.pooling), -1) * weight  # [direction, pooling, unit]
-    found = []
+    directions = []
     for number, (one, other) in enumerate(zip(traces, unread, strict=True)):
         backward = number > 0
         states, before = (_pooled(trace.short_term[-1, 0], deep.pooling, backward) for trace in (one, other))
-        lean = (output[number] * (states - before)).sum(0)
-        found.append(_direction(one, lean, words, backward))
-    return found
+        attribution = (output[number] * (states - before)).sum(0)
+        directions.append(_summarise(one, attribution, words, backward))
+    return directions
 
 
-def _direction(one: Trace, lean: Tensor, words: int, backward: bool) -> Direction:
+def _summarise(one: Trace, attribution: Tensor, words: int, backward: bool) -> Direction:
     gates = {name: value[-1, 0, -words:].double().numpy() for name, value in vars(one).items()}  # [word, unit]
     forget = gates["forget"].clip(1e-6, 1 - 1e-6)
     half_life = np.log(2) / -np.log(forget).mean(0)
-    return Direction(backward, gates, half_life, lean.double().numpy(), written(gates, backward))
+    return Direction(backward, gates, half_life, attribution.double().numpy(), written(gates, backward))
 
 
 def written(gates: dict[str, Values], backward: bool) -> Values:
-    """What each word wrote into the long-term memory and the forget gates have left of it at the end, in shares.
+    """Return the share [word, unit] of each word in the long-term memory at the end.
 
-    The memory at the end is exactly `sum over words of learned * (product of the later forget factors)`; the shares
-    [word, unit] are of the sizes of these terms.
+    The memory at the end is exactly the sum over words of `learned * (product of the later forget factors)`. The shares
+    are those of the absolute values of these terms.
     """
     learned, forget = (gates[name][::-1] if backward else gates[name] for name in ("learned", "forget"))
     later = np.ones_like(forget)

@@ -1,4 +1,4 @@
-"""An explanation as lines of text, coloured where the reader's terminal shows colours."""
+"""Format an explanation as lines of text, with or without colours."""
 
 from itertools import pairwise
 
@@ -7,34 +7,37 @@ from pipeline.explain.words import Word
 
 BARS = "▁▂▃▄▅▆▇█"
 SLIGHT = 0.05
-"""A word that adds less than this share of the strongest word's is left plain."""
-# Backgrounds of the 256-colour palette from faint to strong, blue and orange, which the colour-blind tell apart.
+"""Smallest attribution that is marked, as a share of the largest one."""
+# Background colours of the 256-colour palette, from faint to strong. People with colour blindness can tell blue and
+# orange apart.
 POSITIVE, NEGATIVE = (153, 75, 32), (223, 215, 172)
 RESET = "\x1b[0m"
 
 
-def as_text(found: Explanation, colour: bool) -> str:
-    """The verdict, the words with what they add, the probability after each word, and whether it adds up."""
-    label = "positive" if found.positive else "negative"
-    lines = [f"{label}\t{found.probability:.4f}", "", _sentence(found, colour), ""]
-    if found.left_out:
-        lines += [f"({found.left_out:,} words beyond the model's limit are left out)", ""]
-    lines += ["probability of positive after each word", *_running(found), ""]
-    lines.append(f"{found.baseline:.4f} with every word unknown; from there the words add to the log-odds:")
-    lines += [f"  {value:+.2f}  {_shown(word)}" for word, value in _strongest(found)]
-    lines.append(f"all words together {found.total.sum():+.3f}, the answer moved by {found.change:+.3f}")
-    if not found.exact:
-        lines.append("the two differ by more than a hundredth: take the words' numbers for rough ones")
-    if any(not word.known for word in found.words):
+def as_text(explanation: Explanation, colour: bool) -> str:
+    """Return the prediction, the words with their attributions, the probability after each word, and their sum."""
+    label = "positive" if explanation.positive else "negative"
+    lines = [f"{label}\t{explanation.probability:.4f}", "", _sentence(explanation, colour), ""]
+    if explanation.left_out:
+        lines += [f"({explanation.left_out:,} words beyond the model's limit are left out)", ""]
+    lines += ["probability of positive after each word", *_running(explanation), ""]
+    lines.append(f"{explanation.baseline:.4f} if every word were unknown; from there the words add to the log-odds:")
+    lines += [f"  {value:+.2f}  {_bracketed(word)}" for word, value in _strongest(explanation)]
+    lines.append(
+        f"all words together {explanation.total.sum():+.3f}, the prediction moved by {explanation.change:+.3f}"
+    )
+    if not explanation.exact:
+        lines.append("the two differ by more than a hundredth: the numbers of the words are rough")
+    if any(not word.known for word in explanation.words):
         lines.append("[in brackets]: words the model does not know")
     return "\n".join(lines)
 
 
-def _sentence(found: Explanation, colour: bool) -> str:
-    largest = max(abs(found.total).max(), 1e-9)
+def _sentence(explanation: Explanation, colour: bool) -> str:
+    largest = max(abs(explanation.total).max(), 1e-9)
     parts = []
-    for word, value in zip(found.words, found.total, strict=True):
-        text, share = _shown(word), abs(value) / largest
+    for word, value in zip(explanation.words, explanation.total, strict=True):
+        text, share = _bracketed(word), abs(value) / largest
         if share >= SLIGHT and colour:
             palette = POSITIVE if value > 0 else NEGATIVE
             text = f"\x1b[30;48;5;{palette[min(2, int(share * 3))]}m{text}{RESET}"
@@ -44,26 +47,29 @@ def _sentence(found: Explanation, colour: bool) -> str:
     return "".join(parts)
 
 
-def _running(found: Explanation) -> list[str]:
-    bars = "".join(BARS[min(7, int(p * 8))] for p in found.running)
+def _running(explanation: Explanation) -> list[str]:
+    bars = "".join(BARS[min(7, int(p * 8))] for p in explanation.running)
     turns = [
-        f"{'positive' if after >= found.threshold else 'negative'} from {_shown(word)!r} on ({after:.2f})"
-        for (before, after), word in zip(pairwise([found.baseline, *found.running]), found.words, strict=True)
-        if (before >= found.threshold) != (after >= found.threshold)
+        f"{'positive' if after >= explanation.threshold else 'negative'} from {_bracketed(word)!r} on ({after:.2f})"
+        for (before, after), word in zip(
+            pairwise([explanation.baseline, *explanation.running]), explanation.words, strict=True
+        )
+        if (before >= explanation.threshold) != (after >= explanation.threshold)
     ]
     return [*(f"  {bars[start : start + 80]}" for start in range(0, len(bars), 80)), *(f"  {turn}" for turn in turns)]
 
 
-def _strongest(found: Explanation) -> list[tuple[Word, float]]:
-    order = abs(found.total).argsort()[::-1][:5]
-    return [(found.words[index], float(found.total[index])) for index in order]
+def _strongest(explanation: Explanation) -> list[tuple[Word, float]]:
+    order = abs(explanation.total).argsort()[::-1][:5]
+    return [(explanation.words[index], float(explanation.total[index])) for index in order]
 
 
-def _shown(word: Word) -> str:
+def _bracketed(word: Word) -> str:
+    """Return a word; in brackets if the model does not know it."""
     text = _plain(word.text)
     return text if word.known else f"[{text}]"
 
 
 def _plain(text: str) -> str:
-    """Without control characters, which would command the terminal."""
+    """Replace control characters, which would act on the terminal, by spaces."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""The words of a review as its writer spelled them, beside the ids a network reads."""
+"""Words of a review in their original spelling, with the token ids a network reads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
 WORD_LIMIT = 500
-"""Words an explanation shows: their number squared is what the running verdict costs."""
+"""Most words of an explanation: the cost of the probability after each word grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -21,37 +21,39 @@ class Word:
     """A token of a review."""
 
     before: str
-    """What the tokenizer drops before it: spaces, quotes, colons; `…` where words are left out."""
+    """Text before it that the tokenizer drops: spaces, quotes, colons; `…` where words are left out."""
     text: str
-    """The token as the review spells it."""
+    """Token as the review spells it."""
     known: bool
-    """Whether the vocabulary has it."""
+    """True if the vocabulary has it."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a network reads of a review."""
+    """Part of a review that a network reads."""
 
     words: list[Word]
     ids: NDArray[np.int32]
     """Token ids [n], one for each word."""
     left_out: int
-    """Words of the review beyond the model's limit."""
+    """Number of words of the review beyond the model's limit."""
 
 
 def read(text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: int | None) -> Reading:
     """Split a review as `pipeline.text.vocabulary.Encoder` does, and keep its spelling.
 
     Raises:
-        PipelineError: it has no words, or the model reads more than `WORD_LIMIT` of them.
+        PipelineError: the review has no words, or the model reads more than `WORD_LIMIT` of them.
     """
     text = clean(text)
     tokens = Tokenizer(config.tokenizer)(text)
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:
-        raise PipelineError("the text has no words; give one that has some to explain")
+        raise PipelineError("the text has no words; give one with at least one word")
     if len(kept) > WORD_LIMIT:
-        raise PipelineError(f"the text has {len(kept):,} words, an explanation shows at most {WORD_LIMIT}; give a part")
+        raise PipelineError(
+            f"the text has {len(kept):,} words, an explanation takes at most {WORD_LIMIT}; give a part of it"
+        )
     ids = vocabulary.ids([tokens[index] for index in kept])
     spelled = spell(text, tokens)
     words = []
@@ -63,12 +65,12 @@ def read(text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: in
 
 
 def spell(text: str, tokens: Sequence[str]) -> list[tuple[str, str]]:
-    """For each token of a text, what stands before it and its own spelling.
+    """Return for each token of a text the dropped text before it and its original spelling.
 
-    A tokenizer changes case and drops characters, and never their order.
+    A tokenizer may change the case of characters and drop some of them, but never changes their order.
     """
     lower = text.lower()
-    # the few letters that grow when lowered ("İ") would shift all that follow
+    # a few letters, such as "İ", get longer in lower case and would shift all positions after them
     source = text if len(lower) == len(text) else lower
     pieces, end = [], 0
     for token in tokens:

@@ -1,1 +1,1 @@
-"""How far back networks remember: measurements, figure, and the callback of the sweep that compares them."""
+"""The memory of networks: measurements, figure, and the callback of the sweep that compares them."""

@@ -1,11 +1,10 @@
-"""The ladder of memory: what the networks of a sweep remember, as numbers and as one picture.
+"""Measure the memory of the networks of a sweep, as numbers and as one picture.
 
-Called by Hydra when the last trial of `python -m pipeline.train -m sweep=memory_ladder` has ended.
+Hydra calls this after the last trial of `python -m pipeline.train -m sweep=memory_ladder`.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from pipeline.config import EvaluationConfig, SentimentRNNConfig, TrackingConfig
 from pipeline.evaluation.predictions import score
 from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor
-from pipeline.memory_ladder.figure import panels
+from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.measures import (
     OPPOSITES,
     Review,
@@ -31,8 +30,8 @@ from pipeline.memory_ladder.measures import (
 from pipeline.networks.build import fixed_length
 from pipeline.report.plot_tables import accuracy_by_length
 from pipeline.report.plots import write_panels
+from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import FOLDER_TAG, find_trials, latest_trials
 from pipeline.sweep.session import present_session
@@ -43,21 +42,19 @@ from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
 
-DATASET = WORKSPACE / "artifacts" / "dataset"
-REPORTS = WORKSPACE / "reports"
-SPLIT = "validation"
-"""A sweep is for choosing, and the test split chooses nothing."""
+MEASURED_SPLIT = "validation"
+"""Split that is measured. A sweep may be used to choose a network, and nothing may be chosen on the test split."""
 LONG_REVIEWS = 500
-"""Most reviews that gradients and sentences are tried on."""
+"""Most reviews on which gradients and sentences are measured."""
 
 log = logging.getLogger(__name__)
 
 
 class MemoryLadder(Callback):
-    """Measures the trials of a sweep when all have ended; a sweep that failed or was stopped draws nothing."""
+    """Measures the trials of a sweep after the last has finished. A sweep that failed or was stopped writes nothing."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        """Write `memory_ladder.json` and `.png` into the sweep's folder and reports/; log them to the trials' runs."""
+        """Write `memory_ladder.json` and `.png` to the sweep's folder and reports/, and log them to their runs."""
         with tidy_exit():
             sections = OmegaConf.to_container(OmegaConf.masked_copy(config, ["evaluation", "tracking"]), resolve=True)
             assert isinstance(sections, dict)
@@ -65,28 +62,28 @@ class MemoryLadder(Callback):
             tracking = TrackingConfig.model_validate(sections["tracking"])
             trials = find_models(finished_folders(connect(tracking)))
             ladder = measure_ladder(trials, EvaluationConfig.model_validate(sections["evaluation"]))
-            for folder in (sweep, REPORTS):
+            for folder in (sweep, paths.REPORTS):
                 write_json(folder / "memory_ladder.json", ladder)
-                write_panels(folder / "memory_ladder.png", panels(ladder))
+                write_panels(folder / "memory_ladder.png", ladder_panels(ladder))
             print(format_ladder(ladder))
             log_ladder(trials, ladder, sweep, tracking)
 
 
 def finished_folders(store: Store) -> list[Path]:
-    """The folders of the trials of the sweep that ends now, also of those that finished when it ran before.
+    """Return the folders of the present sweep's trials, including those that finished before the sweep was resumed.
 
     Raises:
-        PipelineError: a trial failed, or its tag names a folder that is not the sweep's.
+        PipelineError: a trial failed, or its tag names a folder outside the sweep's folder.
     """
     session = present_session()
     trials = latest_trials(find_trials(store, session.run_id))
     if failed := [trial.name for trial in trials if trial.status != "FINISHED"]:
-        raise PipelineError(f"the ladder of memory lacks {', '.join(failed)}; run the sweep again when that is mended")
+        raise PipelineError(f"the memory ladder lacks {', '.join(failed)}; fix the cause and run the sweep again")
     return [trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)) for trial in trials]
 
 
 def find_models(folders: Sequence[Path]) -> dict[str, Path]:
-    """The folders of trials by their model's name: its cell, and for a second one of the same cell a number as well."""
+    """Name the folders of trials by their model's cell, with a number added for a second model with the same cell."""
     trials: dict[str, Path] = {}
     for number, folder in enumerate(folders):
         kind = _kind(read_model_info(folder / "model" / "config.json"))
@@ -95,16 +92,16 @@ def find_models(folders: Sequence[Path]) -> dict[str, Path]:
 
 
 def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict[str, Any]:
-    """Everything in `memory_ladder.json`.
+    """Measure the models of trials; returns the content of `memory_ladder.json`.
 
     Args:
-        trials: folders of trials, by the model's name.
-        config: the classes of length.
+        trials: folders of trials by the name of the model.
+        config: has the classes of length.
     """
-    reviews = long_reviews(list(read_split(DATASET, SPLIT)), LONG_REVIEWS)
+    reviews = long_reviews(list(read_split(paths.DATASET, MEASURED_SPLIT)), LONG_REVIEWS)
     return {
-        "dataset": read_dataset_info(DATASET).digest,
-        "split": SPLIT,
+        "dataset": read_dataset_info(paths.DATASET).digest,
+        "split": MEASURED_SPLIT,
         "long_reviews": {"reviews": len(reviews), "tokens_at_least": min(map(len, reviews))},
         "sentences": [{"positive": positive, "negative": negative} for positive, negative in OPPOSITES],
         "models": {
@@ -114,7 +111,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
 
 
 def format_ladder(ladder: Mapping[str, Any]) -> str:
-    """A table of the models' numbers, for people."""
+    """Format the models' numbers as a table for the terminal."""
     lines = [f"{'':16}{'accuracy':>10}{'far half':>10}{'flips at start':>16}{'flips at end':>14}"]
     for name, model in ladder["models"].items():
         start, end = (model["sentence"][place]["flip_rate"] for place in ("start", "end"))
@@ -123,13 +120,13 @@ def format_ladder(ladder: Mapping[str, Any]) -> str:
 
 
 def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Path, tracking: TrackingConfig) -> None:
-    """Add to each trial's MLflow run its own numbers as `memory/…`, its curve by step, and the ladder it belongs to.
+    """Log to each trial's MLflow run its own numbers as `memory/…`, its curve by step, and the files of the ladder.
 
     Args:
-        trials: folders of trials, by the model's name.
-        ladder: what was measured.
-        sweep: folder that holds `memory_ladder.json` and `memory_ladder.png`.
-        tracking: the store the trials' runs are in.
+        trials: folders of trials by the name of the model.
+        ladder: from `measure_ladder`.
+        sweep: folder with `memory_ladder.json` and `memory_ladder.png`.
+        tracking: store of the trials' runs.
     """
     store = connect(tracking)
     for name, trial in trials.items():
@@ -147,7 +144,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
 
 def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> dict[str, Any]:
     network, vocabulary, info = load_model(folder)
-    scored = score(DATASET, SPLIT, Predictor(network, vocabulary, info))
+    scored = score(paths.DATASET, MEASURED_SPLIT, Predictor(network, vocabulary, info))
     encode = Encoder(info.text, vocabulary).encode
     pairs = [(encode(positive), encode(negative)) for positive, negative in OPPOSITES]
     influence = partial(
@@ -165,7 +162,7 @@ def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> d
         "accuracy_by_length": accuracy_by_length(scored, config.length_edges),
         "gradient": curve.tolist(),
         "farther_half": farther_half(curve),
-        "sentence": {"start": asdict(influence()), "end": asdict(influence(at_end=True))},
+        "sentence": {"start": influence().model_dump(), "end": influence(at_end=True).model_dump()},
     }
 
 

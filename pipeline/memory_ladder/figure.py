@@ -1,4 +1,4 @@
-"""The ladder of memory as a picture: three panels, one colour for each kind of network (those of Okabe & Ito)."""
+"""Draw the memory ladder: three panels, with a colour of Okabe & Ito for each type of network."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,21 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from pipeline.report.formatting import spoken
+
 COLOURS = {"bag_of_words": "#999999", "rnn": "#D55E00", "gru": "#E69F00", "lstm": "#0072B2"}
 SMALLEST_SHARE = 1e-6
-"""Where the curves are cut: what lies below is forgotten."""
+"""Lower end of the axis of gradients: anything smaller counts as forgotten."""
 
 Ladder = Mapping[str, Any]
-"""The content of `memory_ladder.json`."""
+"""Content of `memory_ladder.json`."""
 
 
-def panels(ladder: Ladder) -> list[Callable[[Axes], None]]:
-    """What draws each panel, from left to right."""
+def ladder_panels(ladder: Ladder) -> list[Callable[[Axes], None]]:
+    """Return the functions that draw the panels, from left to right."""
     return [partial(draw, ladder=ladder) for draw in (draw_accuracy, draw_gradient, draw_flips)]
 
 
 def draw_accuracy(axes: Axes, ladder: Ladder) -> None:
-    """Accuracy with its 95 % interval for each class of length, side by side."""
+    """Draw the accuracy with its 95 % interval for each class of length, side by side."""
     models = ladder["models"]
     offsets = np.linspace(-0.24, 0.24, len(models)) if len(models) > 1 else [0.0]
     for (name, model), offset in zip(models.items(), offsets, strict=True):
@@ -32,7 +34,7 @@ def draw_accuracy(axes: Axes, ladder: Ladder) -> None:
         positions = np.arange(len(accuracy)) + offset
         errors = (accuracy - low, high - accuracy)
         colour = COLOURS[model["kind"]]
-        axes.errorbar(positions, accuracy, errors, fmt="o-", lw=0.8, capsize=2, color=colour, label=_words(name))
+        axes.errorbar(positions, accuracy, errors, fmt="o-", lw=0.8, capsize=2, color=colour, label=spoken(name))
     lengths = [name.replace("up_to_", "≤ ").replace("over_", "> ") for name in table["length"]]
     ticks = [f"{length}\nn={n:,}" for length, n in zip(lengths, table["reviews"], strict=True)]
     axes.set_xticks(range(len(ticks)), ticks)
@@ -42,18 +44,18 @@ def draw_accuracy(axes: Axes, ladder: Ladder) -> None:
 
 
 def draw_gradient(axes: Axes, ladder: Ladder) -> None:
-    """How much the answer depends on a word, against its distance from the end."""
+    """Draw the share of a word in the gradient against its distance from the end."""
     for name, model in ladder["models"].items():
         shares = np.array(model["gradient"])
-        axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=_words(name))
+        axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=spoken(name))
     axes.set_yscale("log")
     axes.set_ylim(max(SMALLEST_SHARE, axes.get_ylim()[0]), 1)
-    axes.set(title="What a word counts for", xlabel="steps before the end", ylabel="share of the gradient's norm")
+    axes.set(title="Influence of a word", xlabel="steps before the end", ylabel="share of the gradient's norm")
     axes.legend(loc="best")
 
 
 def draw_flips(axes: Axes, ladder: Ladder) -> None:
-    """How often a sentence replaced by its opposite turns the answer, at the start and at the end of a review."""
+    """Draw how often an opposite sentence flips the prediction, at the start and at the end of a review."""
     models = ladder["models"]
     for position, model in enumerate(models.values()):
         colour = COLOURS[model["kind"]]
@@ -63,17 +65,13 @@ def draw_flips(axes: Axes, ladder: Ladder) -> None:
             axes.bar(position + shift, rate, 0.38, color=face, edgecolor=colour, hatch=hatch)
             text = f"{rate:.0%}\n±{influence['log_odds_change']:.1f}"
             axes.annotate(text, (position + shift, rate), (0, 3), textcoords="offset points", ha="center", fontsize=7)
-    axes.set_xticks(range(len(models)), [_words(name) for name in models])
+    axes.set_xticks(range(len(models)), [spoken(name) for name in models])
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_ylim(0, max(0.1, axes.get_ylim()[1]) * 1.25)
     axes.set(
-        title="One sentence turned into its opposite",
+        title="A sentence replaced by its opposite",
         xlabel="±: mean change of the log-odds",
-        ylabel="answers that flip",
+        ylabel="predictions that flip",
     )
     start, end = Patch(color="#555555"), Patch(facecolor="white", edgecolor="#555555", hatch="///")
     axes.legend([start, end], ["at the start", "at the end"], loc="upper left")
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -1,19 +1,19 @@
-"""How far back a network remembers: by the gradient of its answer, and by turning the sense of one sentence."""
+"""Measure the memory of a network: by the gradient of its prediction, and by replacing a sentence by its opposite."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.evaluation.records import SentenceInfluence
 from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.padding import pad
 
 Review = NDArray[np.int32]
-"""Token ids [n], n at least 1."""
+"""Token ids [n], with n at least 1."""
 
 OPPOSITES = (
     ("A wonderful film, one of the best I have ever seen.", "A terrible film, one of the worst I have ever seen."),
@@ -23,21 +23,11 @@ OPPOSITES = (
     ("A perfect masterpiece, highly recommended to everyone.", "A worthless disaster, not recommended to anyone."),
     ("It was great from beginning to end and I enjoyed it.", "It was bad from beginning to end and I disliked it."),
 )
-"""Strongly worded sentences, positive and negative, each as long as its twin."""
-
-
-@dataclass(frozen=True)
-class SentenceInfluence:
-    """What becomes of an answer when one sentence is replaced by its opposite."""
-
-    flip_rate: float
-    """Share of (review, pair) whose label changes."""
-    log_odds_change: float
-    """Mean absolute change of the calibrated log-odds."""
+"""Pairs of strongly worded sentences, positive and negative, of the same number of tokens."""
 
 
 def long_reviews(reviews: Sequence[Review], limit: int) -> list[Review]:
-    """Those of at least the median length, at most `limit` of them, evenly spread over their order."""
+    """Choose reviews of at least the median length, at most `limit` of them, spread evenly over their order."""
     lengths = np.array([len(review) for review in reviews])
     rows = np.flatnonzero(lengths >= np.median(lengths))
     chosen = np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int))
@@ -45,11 +35,11 @@ def long_reviews(reviews: Sequence[Review], limit: int) -> list[Review]:
 
 
 def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: int | None = None) -> NDArray[np.float64]:
-    """How much the answer depends on the word t steps before the end, as the mean over the reviews.
+    """Compute the gradient of the prediction by the word t steps before the end, as the mean over the reviews.
 
-    That is the norm of the gradient of the log-odds by the word's vector (how it vanishes or explodes over time:
-    Pascanu, Mikolov & Bengio 2013, section 2), divided for each review by its sum over the steps of the curve: a
-    network without memory of order gives the same share to every step.
+    For each review it is the norm of the gradient of the log-odds by the word's vector, divided by the sum of the norms
+    over the steps of the curve. A network that ignores the order of words gives the same share to every step. For
+    vanishing and exploding gradients see Pascanu, Mikolov & Bengio 2013, section 2.
 
     Args:
         network: in evaluation mode, on the CPU; its word vectors are the output of its embedding.
@@ -57,7 +47,7 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
         fixed_length: as for `pipeline.networks.padding.pad`.
 
     Returns:
-        shares [steps], from the last word backwards, as many as the shortest review has words; their sum is 1.
+        shares [steps] from the last word backwards, as many as the shortest review has words; their sum is 1.
     """
     reviews = sorted((review[:fixed_length] for review in reviews), key=len)
     steps = len(reviews[0])
@@ -73,7 +63,7 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
 
 
 def farther_half(curve: NDArray[np.float64]) -> float:
-    """The share of a gradient curve that lies in the half of its steps farther from the end."""
+    """Return the share of a gradient curve in the half of its steps farther from the end."""
     return float(curve[(len(curve) + 1) // 2 :].sum() / curve.sum())
 
 
@@ -86,15 +76,15 @@ def replace_sentence(
     fixed_length: int | None = None,
     at_end: bool = False,
 ) -> SentenceInfluence:
-    """Open every review with each positive sentence, then with its negative twin instead, and compare the answers.
+    """Add each positive sentence to every review, then its negative opposite instead, and compare the predictions.
 
     Args:
         network: in evaluation mode, on the CPU.
         reviews: at least one.
         pairs: the sentences, positive and negative.
-        calibration: how its log-odds become an answer.
+        calibration: that of the network.
         fixed_length: as for `pipeline.networks.padding.pad`.
-        at_end: close the reviews with the sentences instead: what the network makes of them without any distance.
+        at_end: add the sentences at the end, where the network needs no memory for them, instead of the start.
     """
 
     def log_odds(sentences: Sequence[Review]) -> NDArray[np.float32]:
@@ -102,15 +92,15 @@ def replace_sentence(
         return score(network, [np.concatenate(part) for part in parts], fixed_length)
 
     positive, negative = (log_odds(sentences) for sentences in zip(*pairs, strict=True))
-    said_positive, said_negative = (
+    labels, opposite_labels = (
         calibration.probabilities(logits) >= calibration.threshold for logits in (positive, negative)
     )
     change = np.abs(positive - negative).mean() / calibration.temperature
-    return SentenceInfluence(float((said_positive != said_negative).mean()), float(change))
+    return SentenceInfluence(flip_rate=float((labels != opposite_labels).mean()), log_odds_change=float(change))
 
 
 def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> NDArray[np.float64]:
-    """Norm of the gradient of each review's log-odds by each of its word vectors [batch, time]."""
+    """Return the norm of the gradient of each review's log-odds by each of its word vectors [batch, time]."""
     vectors: list[Tensor] = []
     hook = deep_part(network).embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
     try:

@@ -1,4 +1,4 @@
-"""What the ladder of memory measured, read back for the report."""
+"""Read the memory ladder back for the report."""
 
 import logging
 from pathlib import Path
@@ -10,22 +10,23 @@ from pipeline.runtime.paths import project_root
 from pipeline.runtime.records import read_json
 from pipeline.text.dataset import read_dataset_info
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def read_ladder(config: MemoryLadderConfig, dataset: Path) -> dict[str, Any] | None:
-    """The content of `memory_ladder.json`; None if it has not run, or ran on another dataset than this folder's.
+    """Read `memory_ladder.json`; None if the sweep has not run, or ran on another dataset than this folder's.
 
-    A file without a fingerprint is not read: DVC would not know that the report depends on it.
+    A file without a fingerprint in the configuration is not read, because DVC would not know that the report depends
+    on it.
 
     Raises:
-        PipelineError: the file has gone or is damaged.
+        PipelineError: the file is missing or damaged.
     """
     if config.fingerprint is None:
         return None
     path = project_root() / config.path
-    ladder = read_json(path, LadderRecord, "run `dvc repro`, which looks whether it is there")
+    ladder = read_json(path, LadderRecord, "run `dvc repro`, which checks for it")
     if ladder.dataset != read_dataset_info(dataset).digest:
-        logger.info("%s is of another dataset, and not in the report: docs/memory.md says how to measure anew", path)
+        log.info("%s is of another dataset and left out of the report; docs/memory.md shows how to measure again", path)
         return None
     return ladder.model_dump()

@@ -7,7 +7,7 @@ const maps = document.querySelector(".maps");
 const ROW = 5, STRIP = 60;
 const largest = (values) => values.reduce((best, value, index) => (Math.abs(value) > Math.abs(values[best]) ? index : best), 0);
 let direction = data.directions[0];
-let chosen = largest(data.total), unit = direction ? largest(direction.units.map(({ lean }) => lean)) : 0;
+let chosen = largest(data.total), unit = direction ? largest(direction.units.map(({ attribution }) => attribution)) : 0;
 
 const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 const plural = (value, noun) => `${value} ${noun}${value === 1 ? "" : "s"}`;
@@ -38,14 +38,14 @@ function fit(canvas, height) {
   return pen; // in CSS pixels
 }
 
-function ground(pen, height) {
+function drawBackground(pen, height) {
   pen.fillStyle = colour("--panel");
   pen.fillRect(data.margin, 0, data.column * words.length, height);
 }
 
 function drawGate(canvas) {
   const gate = direction.gates[canvas.dataset.gate], pen = fit(canvas, ROW * direction.units.length);
-  ground(pen, ROW * direction.units.length);
+  drawBackground(pen, ROW * direction.units.length);
   pen.font = "12px system-ui, sans-serif";
   pen.fillStyle = colour("--muted");
   pen.fillText("soon", 0, 11);
@@ -65,7 +65,7 @@ function drawGate(canvas) {
   pen.strokeRect(data.margin - 8, unit * ROW + 0.5, 6, ROW - 1);
 }
 
-// What a word has left in a unit: what was learned there, times the forget factors of all words read since.
+// Share of each word in the memory of the units: what they learned at it, times the forget factors of all words since.
 function leftInMemory() {
   const step = direction.backward ? -1 : 1, { learned, forget } = direction.gates;
   const left = words.map(() => 0);
@@ -82,7 +82,7 @@ function leftInMemory() {
 
 function drawMemory(left) {
   const pen = fit(document.getElementById("memory"), STRIP), most = Math.max(...left) || 1;
-  ground(pen, STRIP);
+  drawBackground(pen, STRIP);
   left.forEach((share, word) => {
     const height = (share / most) * (STRIP - 2);
     pen.fillStyle = colour(word === chosen ? "--text" : "--accent");
@@ -90,26 +90,26 @@ function drawMemory(left) {
   });
 }
 
-function sayWord() {
+function describeWord() {
   const before = chosen > 0 ? data.running[chosen - 1] : null, after = data.running[chosen];
-  const parts = data.wide ? ` (${signed(data.deep[chosen])} as the network reads it, ${signed(data.wide[chosen])} as a part of phrases)` : "";
-  const moved = before === null ? `After it the verdict stands at ${after.toFixed(3)}.`
-    : `The verdict goes from ${before.toFixed(3)} to ${after.toFixed(3)}.`;
+  const parts = data.wide ? ` (${signed(data.deep[chosen])} by the network, ${signed(data.wide[chosen])} by its phrases)` : "";
+  const moved = before === null ? `The prediction after it is ${after.toFixed(3)}.`
+    : `The prediction goes from ${before.toFixed(3)} to ${after.toFixed(3)}.`;
   document.getElementById("word").textContent = `“${data.words[chosen]}” adds ${signed(data.total[chosen])}${parts}. ${moved}`;
 }
 
-function sayUnit(left) {
-  const { number, halfLife, lean } = direction.units[unit], gate = (key) => direction.gates[key].at(chosen, unit).toFixed(2).replace("-", "−");
-  const oldest = left.map((share, word) => [share, word]).sort((a, b) => b[0] - a[0]).slice(0, 3)
+function describeUnit(left) {
+  const { number, halfLife, attribution } = direction.units[unit], gate = (key) => direction.gates[key].at(chosen, unit).toFixed(2).replace("-", "−");
+  const largestShares = left.map((share, word) => [share, word]).sort((a, b) => b[0] - a[0]).slice(0, 3)
     .map(([share, word]) => `“${data.words[word]}” ${Math.round(100 * share)} %`).join(", ");
   document.getElementById("unit").textContent =
     `Unit ${number} at “${data.words[chosen]}”: learned ${gate("learned")} (ignore factor ${gate("ignore")}), kept ${gate("forget")} of its long-term memory, ` +
     `which is now ${gate("long_term")}, and used ${gate("use")} of it: ${gate("short_term")}. It forgets half within ${plural(halfLife, "word")} ` +
-    `and adds ${signed(lean)} to the verdict. Most in memory now, of these units: ${oldest}.`;
+    `and adds ${signed(attribution)} to the prediction. Largest shares in the memory of these units now: ${largestShares}.`;
 }
 
 function draw() {
-  sayWord();
+  describeWord();
   words.forEach((word, index) => {
     word.classList.toggle("chosen", index === chosen);
     word.tabIndex = index === chosen ? 0 : -1;
@@ -119,7 +119,7 @@ function draw() {
     const left = leftInMemory();
     document.querySelectorAll("canvas[data-gate]").forEach(drawGate);
     drawMemory(left);
-    sayUnit(left);
+    describeUnit(left);
   }
 }
 

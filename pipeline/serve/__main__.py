@@ -1,6 +1,6 @@
 """Serve a model over HTTP, on this machine alone, with MLflow's protocol.
 
-The model is by default the champion. Of a registered model only weights and JSON are read; none of its code is run.
+The default model is the champion. Only the weights and JSON files of a registered model are read; its code is not run.
 
   python -m pipeline.serve --port 8001
   python -m pipeline.serve --model artifacts/model --max-texts 500
@@ -17,26 +17,26 @@ from pipeline.registry.model_lookup import model_folder
 from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits
 
-PATIENCE = 5
-"""Seconds that requests may still take when the server is told to end."""
-WAITING = 64
-"""Connections that may wait to be taken. So many are taken at a time, between two steps of an answer: with uvicorn's
-2048, a flood of connections holds all answers up."""
+SHUTDOWN_SECONDS = 5
+"""Seconds that requests may still take after the server is told to shut down."""
+BACKLOG = 64
+"""Connections that may wait to be accepted. All of them may be accepted between two steps of an answer: with uvicorn's
+default of 2048 a flood of connections delays all answers."""
 
 
 def main(model: str | None, port: int, limits: Limits) -> None:
-    """Serve until a signal comes.
+    """Serve until a signal arrives.
 
     Args:
         model: as for `model_folder`; None for the champion.
-        port: of the loopback address.
-        limits: of a request.
+        port: port of the loopback address.
+        limits: limits of a request.
 
     Raises:
         PipelineError: the port is in use, or there is no such model.
     """
     with bind(port) as listener:
-        import uvicorn  # which takes seconds, with mlflow and torch: what a user may have got wrong is said before
+        import uvicorn  # takes seconds, with mlflow and torch, so mistakes of the user are reported before
 
         from pipeline.serve.application import application
 
@@ -44,14 +44,14 @@ def main(model: str | None, port: int, limits: Limits) -> None:
         with model_folder(name) as folder:
             served = application(folder, limits)
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        logging.info("%s answers at http://%s:%d/invocations; docs/serve.md shows how to ask", name, HOST, port)
-        config = uvicorn.Config(served, log_config=None, timeout_graceful_shutdown=PATIENCE, backlog=WAITING)
+        logging.info("%s is served at http://%s:%d/invocations; docs/serve.md shows how to query it", name, HOST, port)
+        config = uvicorn.Config(served, log_config=None, timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=BACKLOG)
         uvicorn.Server(config).run([listener])
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no whole number above 0")
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
 
 
@@ -60,16 +60,16 @@ if __name__ == "__main__":
     parser.add_argument(
         "--model", help="a folder, an MLflow URI such as models:/NAME/VERSION, a run id (default: the champion)"
     )
-    parser.add_argument("--port", type=int, default=5001, help="of 127.0.0.1 (default: %(default)s)")
-    for name, of in {
-        "body": "bytes of a request's body",
-        "texts": "texts of a request",
-        "characters": "characters of a text",
-        "nesting": "brackets within brackets of a request's JSON",
-        "digits": "digits of a number in it",
-        "seconds": "seconds in which a body must have been sent",
+    parser.add_argument("--port", type=int, default=5001, help="port of 127.0.0.1 (default: %(default)s)")
+    for name, limited in {
+        "body": "bytes in the body of a request",
+        "texts": "texts in a request",
+        "characters": "characters in a text",
+        "nesting": "nested brackets in the JSON of a request",
+        "digits": "digits of a number in the JSON of a request",
+        "seconds": "seconds until the body of a request must be complete",
     }.items():
-        help_text = f"{of}, at most (default: %(default)s)"
+        help_text = f"most {limited} (default: %(default)s)"
         parser.add_argument(
             f"--max-{name}", type=_positive, default=getattr(Limits, name), metavar="NUMBER", help=help_text
         )

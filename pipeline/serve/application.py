@@ -1,4 +1,4 @@
-"""ASGI application of the server: MLflow's own scoring application, behind limits."""
+"""ASGI application of the server: MLflow's own scoring application behind limits."""
 
 import asyncio
 import json
@@ -18,50 +18,50 @@ from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_body, check_size, check_type
 from pipeline.tracking.store import environment_defaults
 
-AT_ONCE = 64
-"""Requests that are parsed or computed at a time; more wait. With few, as asyncio has it, long ones fill all places."""
-TIMEOUT = {"MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": "600"}
-"""Seconds in which a request is answered: MLflow's minute is short for several long ones that take turns."""
-SMALL = 2**16
-"""Bytes of a body that is checked in less time than a thread takes to start."""
+REQUEST_THREADS = 64
+"""Requests that are parsed or computed at a time; more wait. With asyncio's few threads, long requests occupy all."""
+SCORING_TIMEOUT = {"MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": "600"}
+"""Seconds to answer a request. MLflow's default of a minute is short for several long requests that take turns."""
+INLINE_BODY_BYTES = 2**16
+"""Largest body that is checked without a thread: the check takes less time than the start of a thread."""
 
 Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Message, Receive, Send], Awaitable[None]]
+AsgiReceive = Callable[[], Awaitable[Message]]
+AsgiSend = Callable[[Message], Awaitable[None]]
+AsgiApp = Callable[[Message, AsgiReceive, AsgiSend], Awaitable[None]]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def application(folder: Path, limits: Limits) -> "LimitedApplication":
-    """The ASGI application that answers by the model of a folder.
+    """Return the ASGI application that serves the model of a folder.
 
     Raises:
-        PipelineError: the folder is no model folder.
+        PipelineError: the folder is not a model folder.
     """
     model = SentimentModel()
     model.load_context(PythonModelContext({"model": str(folder)}, None))  # type: ignore[no-untyped-call]
-    with environment_defaults(TIMEOUT):
-        scoring: App = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
+    with environment_defaults(SCORING_TIMEOUT):
+        scoring: AsgiApp = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
     return LimitedApplication(scoring, limits, model.predictor.close)
 
 
 class LimitedApplication:
-    """Refuses bad requests with a status and the reason, and hands the others on.
+    """Refuses bad requests with a status and the reason, and passes the others on.
 
     Args:
-        scoring: gets the requests that are taken, their body in one piece.
-        limits: of a request.
-        close: called at the end; what is still computed must then end soon.
+        scoring: gets the accepted requests, with the body in one piece.
+        limits: limits of a request.
+        close: called at shutdown; it must make running computations end soon.
     """
 
-    def __init__(self, scoring: App, limits: Limits, close: Callable[[], None]) -> None:
+    def __init__(self, scoring: AsgiApp, limits: Limits, close: Callable[[], None]) -> None:
         self._scoring, self._limits, self._close = scoring, limits, close
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve a connection, as ASGI has it."""
+    async def __call__(self, scope: Message, receive: AsgiReceive, send: AsgiSend) -> None:
+        """Serve a connection; the signature is that of ASGI."""
         if scope["type"] == "lifespan":
-            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(AT_ONCE))
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(REQUEST_THREADS))
             try:
                 await self._scoring(scope, receive, send)
             finally:
@@ -70,13 +70,13 @@ class LimitedApplication:
             try:
                 await self._invoke(scope, receive, send)
             except Refusal as refusal:
-                await _refuse(send, refusal)
-            except asyncio.CancelledError:  # uvicorn ends and has waited long enough
-                await _refuse(send, Refusal(503, "the server is ending; ask again when it is back"))
+                await _send_refusal(send, refusal)
+            except asyncio.CancelledError:  # uvicorn shuts down and has waited long enough
+                await _send_refusal(send, Refusal(503, "the server is shutting down; try again later"))
         else:
             await self._scoring(scope, receive, send)
 
-    async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def _invoke(self, scope: Message, receive: AsgiReceive, send: AsgiSend) -> None:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         check_type(headers.get(b"content-type"))
         check_size(int(headers.get(b"content-length", 0)), self._limits)
@@ -87,12 +87,12 @@ class LimitedApplication:
             raise Refusal(408, f"the body was not sent within {self._limits.seconds} seconds") from None
         if body is None:
             return
-        if len(body) <= SMALL:
+        if len(body) <= INLINE_BODY_BYTES:
             check_body(body, self._limits)
         else:
             await asyncio.to_thread(check_body, body, self._limits)
         others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-        scope["headers"] = [*others, (b"content-type", b"application/json")]  # MLflow knows it in lower case only
+        scope["headers"] = [*others, (b"content-type", b"application/json")]  # MLflow accepts only lower case
         pieces = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -100,11 +100,11 @@ class LimitedApplication:
 
         try:
             await self._scoring(scope, replay, send)
-        except Exception:  # MLflow has answered with a bare 500; with the error the server would cut the connection
-            logger.exception("a request failed")
+        except Exception:  # MLflow has answered with a bare 500; raised further, it would close the connection
+            log.exception("a request failed")
 
-    async def _body(self, receive: Receive) -> bytes | None:
-        """The body; None where the client has gone."""
+    async def _body(self, receive: AsgiReceive) -> bytes | None:
+        """Receive the body; None if the client has disconnected."""
         body, more = bytearray(), True
         while more:
             message = await receive()
@@ -116,11 +116,11 @@ class LimitedApplication:
         return bytes(body)
 
 
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    """Answer in the form of MLflow's errors."""
+async def _send_refusal(send: AsgiSend, refusal: Refusal) -> None:
+    """Send a refusal in the form of MLflow's errors."""
     content = json.dumps({"error_code": "BAD_REQUEST", "message": str(refusal)}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
     if refusal.status == 408:
-        headers.append((b"connection", b"close"))  # or one that sends no more would keep it
+        headers.append((b"connection", b"close"))  # else a client that sends nothing more would keep it open
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

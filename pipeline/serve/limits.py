@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a request may bring."""
+    """Largest values that a request may have."""
 
     body: int = 16 * 2**20
-    """Size of its body in bytes."""
+    """Bytes in the body."""
     texts: int = 10_000
     characters: int = 1_000_000
-    """Length of a text."""
+    """Characters in a text."""
     nesting: int = 32
-    """Brackets within brackets of its JSON."""
+    """Nested brackets in the JSON."""
     digits: int = 100
-    """Length of a number in its JSON."""
+    """Digits of a number in the JSON."""
     seconds: int = 60
-    """Until its body has been sent."""
+    """Seconds until the body must be complete."""

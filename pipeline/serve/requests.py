@@ -1,4 +1,4 @@
-"""Requests that are refused before the model sees them: too large, of another type, not the JSON it takes."""
+"""Check requests before the model sees them: refuse those that are too large, or not JSON of the right form."""
 
 import json
 import re
@@ -10,21 +10,21 @@ from pipeline.inference.pyfunc import COLUMN
 from pipeline.serve.limits import Limits
 
 LISTS = ("inputs", "instances", "dataframe_records")
-"""Keys under which MLflow's protocol has a list of items."""
-SPLIT = "dataframe_split"
-"""The key under which it has them as the `data` of a table."""
-CHAT = ("messages", "prompt", "input")
-"""Keys by which MLflow knows a request to a language model, which it answers in another form."""
+"""Keys of MLflow's protocol with a list of items."""
+TABLE_KEY = "dataframe_split"
+"""Key of MLflow's protocol with a table, whose `data` is a list of rows."""
+CHAT_KEYS = ("messages", "prompt", "input")
+"""Keys by which MLflow recognises a request to a language model, which it answers in another form."""
 VALUES_PER_TEXT = 100
-"""Columns that a table may have for each text, so to speak: it bounds what JSON grows to in memory."""
+"""Most values in the JSON for each allowed text, such as columns of a table; it limits the memory of the JSON."""
 
-# Linear in any text: no part can match in two ways, and a string without an end reaches to the end.
+# Takes linear time on any text: no part can match in two ways, and a string without an end extends to the end.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 
 
 class Refusal(Exception):
-    """The answer to a request that is not taken: a status of HTTP, and the reason."""
+    """Refusal of a request: an HTTP status and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -32,25 +32,27 @@ class Refusal(Exception):
 
 
 def check_type(content_type: str | None) -> None:
-    """Raises `Refusal` (415) for what does not call itself JSON in UTF-8."""
+    """Raise `Refusal` (415) unless the content type is JSON in UTF-8."""
     header = Message()
     header["content-type"] = content_type or "none/given"
-    further = {name.lower(): value.lower() for name, value in header.get_params([])[1:]}
-    if header.get_content_type() != "application/json" or further not in ({}, {"charset": "utf-8"}):
-        given = f"content type {content_type!r:.100}" if content_type else "no content type"
-        raise Refusal(415, f"{given}: only JSON in UTF-8 is taken; send it with 'Content-Type: application/json'")
+    parameters = {name.lower(): value.lower() for name, value in header.get_params([])[1:]}
+    if header.get_content_type() != "application/json" or parameters not in ({}, {"charset": "utf-8"}):
+        described = f"content type {content_type!r:.100}" if content_type else "no content type"
+        raise Refusal(
+            415, f"{described}: only JSON in UTF-8 is accepted; send it with 'Content-Type: application/json'"
+        )
 
 
 def check_size(size: int, limits: Limits) -> None:
-    """Raises `Refusal` (413) for a body of more bytes than may be."""
+    """Raise `Refusal` (413) for a body with too many bytes."""
     if size > limits.body:
         raise Refusal(413, f"the body is larger than {limits.body} bytes; send its texts in several requests")
 
 
 def check_body(body: bytes, limits: Limits) -> None:
-    """Refuse what would break the parser, is not JSON, or does not give each text once.
+    """Refuse a body that would break the parser, is not JSON, or does not give each text once.
 
-    What is JSON, but of another form than the protocol's, is left to MLflow to refuse.
+    JSON that does not follow the protocol is left to MLflow to refuse.
 
     Raises:
         Refusal: 400 or 413; the reason names the item.
@@ -62,18 +64,18 @@ def check_body(body: bytes, limits: Limits) -> None:
     except ValueError as error:
         raise Refusal(400, f"the body is not valid JSON in UTF-8: {error}") from None
     if isinstance(payload, dict):
-        for key in CHAT:
+        for key in CHAT_KEYS:
             if key in payload:
-                raise Refusal(400, f"the key {key!r} is one of language models; give the texts under 'inputs'")
+                raise Refusal(400, f"the key {key!r} is for language models; give the texts under 'inputs'")
         for key in LISTS:
             items = payload.get(key)
             _check_items([items] if isinstance(items, str) else items, limits, named=False)
-        if isinstance(payload.get(SPLIT), dict):
-            _check_table(payload[SPLIT], limits)
+        if isinstance(payload.get(TABLE_KEY), dict):
+            _check_table(payload[TABLE_KEY], limits)
 
 
 def _check_structure(outside: str, limits: Limits) -> None:
-    """Check JSON, its strings left out, by what can be seen without parsing it."""
+    """Check the JSON outside of its strings without parsing it."""
     if number := re.search(rf"\d{{{limits.digits + 1}}}", outside):
         raise Refusal(400, f"a number has more than {limits.digits} digits: {number[0]:.20}…; give the texts alone")
     if outside.count(",") >= limits.texts * VALUES_PER_TEXT:
@@ -92,7 +94,7 @@ def _check_table(table: dict[str, Any], limits: Limits) -> None:
     if named and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
     data, index = table.get("data"), table.get("index")
-    if not isinstance(data, list):  # pandas takes columns, too
+    if not isinstance(data, list):  # pandas would also accept columns
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
@@ -100,23 +102,27 @@ def _check_table(table: dict[str, Any], limits: Limits) -> None:
 
 
 def _check_items(items: Any, limits: Limits, named: bool) -> None:
-    """Check what shall get an answer each; `named` where the values of a list among them have names, of columns."""
+    """Check the items that get a prediction each; `named` if the values of an item that is a list have column names."""
     if not isinstance(items, list):
         return
     if len(items) > limits.texts:
-        raise Refusal(413, f"{len(items)} texts; at most {limits.texts} are taken, send them in several requests")
-    in_column = any(isinstance(item, dict) and COLUMN in item for item in items)
+        raise Refusal(
+            413, f"{len(items)} texts, but at most {limits.texts} are accepted; send them in several requests"
+        )
+    has_column = any(isinstance(item, dict) and COLUMN in item for item in items)
     for row, item in enumerate(items):
         if isinstance(item, list) and len(item) != 1 and not named:  # MLflow would drop all but the first
             raise Refusal(400, f"item {row} is a list of {len(item)}; give a plain list of texts, one text an item")
-        if in_column and isinstance(item, dict) and COLUMN not in item:
+        if has_column and isinstance(item, dict) and COLUMN not in item:
             raise Refusal(400, f"item {row} has no {COLUMN!r}, as others have; give one in each, or null for none")
-        longest = max((len(value) for value in _values(item) if isinstance(value, str)), default=0)
+        longest = max((len(value) for value in _item_values(item) if isinstance(value, str)), default=0)
         if longest > limits.characters:
-            raise Refusal(413, f"item {row} has {longest} characters; at most {limits.characters} are taken, cut it")
+            raise Refusal(
+                413, f"item {row} has {longest} characters, but at most {limits.characters} are accepted; shorten it"
+            )
 
 
-def _values(item: Any) -> Iterable[Any]:
+def _item_values(item: Any) -> Iterable[Any]:
     if isinstance(item, dict):
         return item.values()
     return item if isinstance(item, list) else (item,)

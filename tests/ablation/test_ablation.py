@@ -1,18 +1,18 @@
-"""What each part earns, read back from MLflow."""
+"""The table of the ablation, from trials in MLflow."""
 
 import json
 import shutil
 
 import pytest
 
-from pipeline.ablation.__main__ import collect, render, trials_of_last_sweep
+from pipeline.ablation.__main__ import ablation_table, collect, trials_of_last_sweep
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.finished_runs import FinishedRun
 from tests.conftest import Project
 from tests.support.registration import fresh_database, misleading, store  # noqa: F401
 
-SMALL_CORPUS = (  # that of the fixture's `experiment=tiny`
+SMALL_CORPUS = (  # the corpus of the fixture's `experiment=tiny`
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
     *("corpus.labels={negative:[bad],positive:[good]}", "corpus.keep_columns=[cinema]"),
     *("trainer.threads=1", "trainer.precision=32-true", "tracking.system_metrics=false"),
@@ -45,14 +45,14 @@ def test_the_trials_of_the_sweep_that_finished_last_count(store):  # noqa: F811
     assert [run.run_id for run in trials_of_last_sweep(store, "a")] == [trials[0], trials[2]]
 
 
-def test_without_trials_the_way_to_them_is_told(store):  # noqa: F811
+def test_without_trials_the_user_is_told_how_to_get_them(store):  # noqa: F811
     with pytest.raises(PipelineError, match="run `make ablation`"):
         trials_of_last_sweep(store, "a")
 
 
 def test_the_table_gives_mean_and_spread_over_the_seeds():
     rows = collect([trial("wide", 1, 0.90), trial("wide", 2, 0.92), trial("lstm", 1, 0.88)])
-    table = render(rows, ["cpu"])
+    table = ablation_table(rows, ["cpu"])
     assert [row["name"] for row in rows] == ["lstm", "wide"]
     assert "| `lstm` | 1 | 0.8000 | 0.8800 | 0.0100 | 1.5 |" in table
     assert "| `wide` | 2 | 0.8000 ± 0.0000 | 0.9100 ± 0.0141 | 0.0100 ± 0.0000 | 1.5 |" in table

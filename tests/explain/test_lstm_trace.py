@@ -1,4 +1,4 @@
-"""The LSTM written out is `torch.nn.LSTM`."""
+"""The LSTM written out equals `torch.nn.LSTM`."""
 
 import pytest
 import torch
@@ -11,13 +11,13 @@ CLOSE = {"atol": 1e-6, "rtol": 0}
 
 
 def shapes(seed):
-    """Layers, input, units, batch, time, at random."""
+    """Draw the numbers of layers, inputs, units, reviews and words."""
     torch.manual_seed(seed)
     return (int(torch.randint(low, high, ())) for low, high in ((1, 4), (1, 40), (1, 40), (1, 5), (1, 30)))
 
 
 def one_layer(lstm, layer, suffix=""):
-    """One layer of one direction of an LSTM as an LSTM of its own."""
+    """Return one layer of one direction of an LSTM as an LSTM of its own."""
     names = [name for name, _ in lstm.named_parameters() if name.endswith(f"_l{layer}{suffix}")]
     weights = {f"{name.rpartition('_l')[0]}_l0": getattr(lstm, name).detach() for name in names}
     single = nn.LSTM(weights["weight_ih_l0"].shape[1], lstm.hidden_size, bias=lstm.bias, batch_first=True)
@@ -26,14 +26,14 @@ def one_layer(lstm, layer, suffix=""):
 
 
 @torch.no_grad()
-def expect_steps(lstm, events, layer, found, backward=False, suffix=""):
-    """torch's cell, stepped word by word, has the memories that were traced. `found` is [batch, time, unit]."""
+def expect_steps(lstm, events, layer, traced, backward=False, suffix=""):
+    """Step torch's cell word by word, and compare its memories with the traced ones [batch, time, unit]."""
     single, memory = one_layer(lstm, layer, suffix), None
     times = range(events.shape[1])
     for time in reversed(times) if backward else times:
         _, memory = single(events[:, time : time + 1], memory)
-        torch.testing.assert_close(found.short_term[layer][:, time], memory[0][0], **CLOSE)
-        torch.testing.assert_close(found.long_term[layer][:, time], memory[1][0], **CLOSE)
+        torch.testing.assert_close(traced.short_term[layer][:, time], memory[0][0], **CLOSE)
+        torch.testing.assert_close(traced.long_term[layer][:, time], memory[1][0], **CLOSE)
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -61,19 +61,19 @@ def test_the_networks_second_stack_is_traced_from_its_own_last_word(seed):
     layers, size, units, batch, time = shapes(seed)
     network = SentimentRNN(30, 1, size, units, layers, bidirectional=seed % 2 > 0).eval()
     x = torch.randint(2, 30, (batch, time))
-    found = trace_network(network, x)
+    traces = trace_network(network, x)
     vectors = network.embed(x).detach()
     stacks = [stack for stack in (network.lstm, network.lstm_backward) if stack is not None]
-    assert len(found) == len(stacks)
-    for number, (stack, one) in enumerate(zip(stacks, found, strict=True)):
+    assert len(traces) == len(stacks)
+    for number, (stack, one) in enumerate(zip(stacks, traces, strict=True)):
         for layer in range(layers):
             events = vectors if layer == 0 else one.short_term[layer - 1]
             expect_steps(stack, events, layer, one, backward=bool(number))
-    # read from the traced memories, the answer is the network's
-    ends = [one.short_term[-1][:, 0 if number else -1] for number, one in enumerate(found)]
+    # the prediction read from the traced memories is that of the network
+    ends = [one.short_term[-1][:, 0 if number else -1] for number, one in enumerate(traces)]
     with torch.no_grad():
-        answer = network.fc(torch.cat(ends, dim=1)).squeeze(1)
-        torch.testing.assert_close(answer, network.logits(x)[0], **CLOSE)
+        prediction = network.fc(torch.cat(ends, dim=1)).squeeze(1)
+        torch.testing.assert_close(prediction, network.logits(x)[0], **CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -85,19 +85,19 @@ def test_the_networks_second_stack_is_traced_from_its_own_last_word(seed):
     ],
     ids=["learn", "forget", "use"],
 )
-def test_a_gate_held_shut_does_what_its_name_says(gate, shut):
+def test_a_closed_gate_lets_nothing_through(gate, shut):
     torch.manual_seed(0)
     lstm = nn.LSTM(6, 5, batch_first=True)
     with torch.no_grad():
         lstm.bias_ih_l0[gate * 5 : (gate + 1) * 5] = -100
-    (found,) = trace(lstm, torch.randn(2, 7, 6))
-    for value in shut(found):
+    (traced,) = trace(lstm, torch.randn(2, 7, 6))
+    for value in shut(traced):
         torch.testing.assert_close(value, torch.zeros_like(value), **CLOSE)
 
 
 def test_the_remember_gate_adds_what_is_learned_to_what_is_kept():
     torch.manual_seed(0)
-    (found,) = trace(nn.LSTM(6, 5, 2, batch_first=True), torch.randn(2, 7, 6))
-    kept = found.long_term[:, :, :-1] * found.forget[:, :, 1:]
-    torch.testing.assert_close(found.long_term[:, :, 1:], kept + found.learned[:, :, 1:], **CLOSE)
-    assert isinstance(found, Trace)
+    (traced,) = trace(nn.LSTM(6, 5, 2, batch_first=True), torch.randn(2, 7, 6))
+    kept = traced.long_term[:, :, :-1] * traced.forget[:, :, 1:]
+    torch.testing.assert_close(traced.long_term[:, :, 1:], kept + traced.learned[:, :, 1:], **CLOSE)
+    assert isinstance(traced, Trace)

@@ -1,4 +1,4 @@
-"""The page that explains a verdict, in Debian's Chromium: offline, by mouse and by keyboard, light and dark."""
+"""The page of an explanation in Debian's Chromium: offline, by mouse and by keyboard, light and dark."""
 
 import re
 from collections.abc import Iterator
@@ -17,29 +17,29 @@ REVIEW = "<script>document.title = 'run'</script> This film: a delight, <b>funny
 
 @pytest.fixture(scope="module")
 def explained(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of one review by the trained default network."""
+    """Write the page of one review by the trained default network."""
     page = tmp_path_factory.mktemp("explained") / "page.html"
     trained.run("python", "-m", "pipeline.explain", REVIEW, "--output", str(page))
     return page
 
 
 @pytest.fixture(params=["light", "dark"])
-def page(request, browser: "playwright.Browser", explained: Path) -> Iterator["playwright.Page"]:
-    """The opened page. It must complain of nothing and ask for nothing but itself, whatever a test does with it."""
-    complaints, requests = [], []
+def page(request: pytest.FixtureRequest, browser: "playwright.Browser", explained: Path) -> Iterator["playwright.Page"]:
+    """Open the page. It must log nothing and request nothing but itself, whatever a test does with it."""
+    logged, requests = [], []
     opened = browser.new_page(viewport={"width": 1120, "height": 900}, color_scheme=request.param)
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("request", lambda asked: requests.append(asked.url))
+    opened.on("console", lambda message: logged.append(message.text))
+    opened.on("pageerror", lambda error: logged.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
     opened.goto(explained.as_uri())
     yield opened
-    assert complaints == []
+    assert logged == []
     assert [url for url in requests if not url.startswith("data:")] == [explained.as_uri()]
     opened.close()
 
 
-def ink(page: "playwright.Page", canvas: str) -> int:
-    """How many different colours a canvas shows."""
+def count_colours(page: "playwright.Page", canvas: str) -> int:
+    """Count the different colours of a canvas."""
     script = """(canvas) => {
         const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
         const pen = copy.getContext("2d", {willReadFrequently: true});
@@ -88,7 +88,7 @@ def test_tab_reaches_the_review_once(page: "playwright.Page") -> None:
     expect(page.locator(".review .word:focus")).to_have_count(0)
 
 
-def test_pointing_at_a_word_or_a_heat_map_says_what_is_there(page: "playwright.Page") -> None:
+def test_pointing_at_a_word_or_a_heat_map_describes_it(page: "playwright.Page") -> None:
     words = page.locator(".review .word")
     words.nth(4).hover()
     expect(page.locator("#word")).to_contain_text(f"“{words.nth(4).inner_text()}” adds")
@@ -106,16 +106,16 @@ def test_every_gate_is_drawn_for_both_directions(page: "playwright.Page") -> Non
     for name in ("Learn gate", "Ignore factor", "Forget gate", "Remember gate", "Use gate", "Short-term memory"):
         assert name in titles
     assert page.locator("canvas[data-gate]").count() == 6
-    said = page.locator("#unit").inner_text()
+    first_direction = page.locator("#unit").inner_text()
     for _ in range(2):
         for gate in ("learned", "ignore", "forget", "long_term", "use", "short_term"):
-            assert ink(page, f"canvas[data-gate={gate}]") > 10
-        assert ink(page, "#memory") > 1
+            assert count_colours(page, f"canvas[data-gate={gate}]") > 10
+        assert count_colours(page, "#memory") > 1
         page.locator("[name=direction]").last.check()
-    assert page.locator("#unit").inner_text() != said
+    assert page.locator("#unit").inner_text() != first_direction
 
 
-def test_text_stands_out_from_its_ground(page: "playwright.Page") -> None:
+def test_text_has_enough_contrast(page: "playwright.Page") -> None:
     script = """(element) => {
         const linear = (c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
         const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((c) => linear(c / 255))

@@ -1,4 +1,4 @@
-"""One command stopped inside each stage while another runs: never another configuration or model than asked for."""
+"""A command that runs while another is paused inside a stage never changes its configuration or model."""
 
 import json
 import os
@@ -23,6 +23,7 @@ from tests.support.pipeline_runs import edit
 from tests.support.servers import MLflowServer
 from tests.sweep.test_sweep import SHORT, runs, sweep_of
 
+THREE_SEEDS = ("python", "-m", "pipeline.train", "-m", *SHORT, "seed=1,2,3")
 STAGES = ["compose", "download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register"]
 PAUSE = """
 import os, sys, time
@@ -44,12 +45,12 @@ if package == "pipeline" and stage in os.environ["PAUSE_IN"].split():
 
     sys.addaudithook(pause)
 """
-"""As `sitecustomize`, stops the command of a stage once it has read its configuration."""
+"""Content of a `sitecustomize` module that pauses a stage after it has read its configuration."""
 
 
 @dataclass
 class Paused:
-    """A command whose stages stop when they have begun."""
+    """A command whose stages pause after they have begun."""
 
     process: subprocess.Popen[str]
     signs: Path
@@ -59,7 +60,7 @@ class Paused:
             assert self.process.poll() is None, self.process.communicate()[0]
             time.sleep(0.02)
 
-    def go_on(self, stage: str) -> None:
+    def resume(self, stage: str) -> None:
         (self.signs / f"{stage}.go").touch()
 
     def end(self) -> tuple[int, str]:
@@ -69,7 +70,7 @@ class Paused:
 
 @contextmanager
 def paused(project: Project, folder: Path, stages: list[str], *command: str) -> Iterator[Paused]:
-    """Start a command in a project; it is killed if it has not ended at the end of the block."""
+    """Start a command that pauses in stages; it is killed if it has not ended at the end of the block."""
     signs, site = folder / "signs", folder / "site"
     signs.mkdir(parents=True)
     site.mkdir()
@@ -90,13 +91,33 @@ def paused(project: Project, folder: Path, stages: list[str], *command: str) -> 
             process.kill()
 
 
+@contextmanager
+def printing(project: Project, line: str, *command: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a command in a project, wait until it prints a line with this text, and kill it at the end of the block."""
+    with subprocess.Popen(
+        command,
+        cwd=project.root,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            while line not in (printed := process.stdout.readline()):
+                assert printed, f"it ended without printing {line!r}"
+            yield process
+        finally:
+            process.kill()
+
+
 def environment(**further: str) -> Mapping[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", **further}
 
 
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
-    """A trained project to change."""
+    """Copy the trained project, to change it."""
     shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
     return Project(tmp_path / "project")
 
@@ -123,7 +144,7 @@ def test_an_experiment_beside_each_stage_is_refused_and_changes_nothing(
             refused = project.run("dvc", "exp", "run", "-n", "two", *other, check=False)
             assert refused.returncode != 0
             assert f"another command (process {first.process.pid}) runs the pipeline" in refused.stderr, refused.stderr
-            first.go_on(stage)
+            first.resume(stage)
         code, printed = first.end()
     assert code == 0, printed
     assert model_config(project)["training"]["lr"] == 0.02
@@ -143,7 +164,7 @@ def test_a_command_by_hand_beside_the_pipeline_is_refused(project: Project, tmp_
             refused = project.run("python", "-m", f"pipeline.{module}", check=False)
             assert refused.returncode == 1
             assert f"error: another command (process {first.process.pid}) runs the pipeline in" in refused.stderr
-        first.go_on("train")
+        first.resume("train")
         assert first.end()[0] == 0
 
 
@@ -160,7 +181,7 @@ def test_params_that_change_under_a_stage_are_one_line_and_no_result(
     with paused(project, tmp_path / "pause", [stage], "dvc", "repro", "--force", "--single-item", stage) as first:
         first.wait_for(stage)
         params.write_text(params.read_text().replace("  seed: 1\n", "  seed: 2\n").replace("\nseed: 1", "\nseed: 2"))
-        first.go_on(stage)
+        first.resume(stage)
         code, printed = first.end()
     assert code != 0
     assert f"error: {params} was changed by another command while this one used it" in printed
@@ -175,28 +196,18 @@ def stage_outputs(project: Project, stage: str) -> list[str | dict[str, object]]
 
 def test_a_stage_ends_with_the_dvc_that_runs_it(project: Project) -> None:
     edit(project, "conf/experiment/tiny.yaml", "epochs: 2", "epochs: 5000")
-    with subprocess.Popen(
-        ["dvc", "repro", "train"],
-        cwd=project.root,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as dvc:
-        assert dvc.stdout is not None
-        while "epoch 2/5000" not in (line := dvc.stdout.readline()):
-            assert line, "it ended before its second epoch"
+    with printing(project, "epoch 2/5000", "dvc", "repro", "train") as dvc:
         stages = psutil.Process(dvc.pid).children(recursive=True)
         dvc.kill()
         assert stages and not psutil.wait_procs(stages, 60)[1]
     edit(project, "conf/experiment/tiny.yaml", "epochs: 5000", "epochs: 2")
     edit(project, "conf/experiment/tiny.yaml", "lr: 1e-2", "lr: 2e-2")
-    project.run("dvc", "repro")  # the lock has ended with it
+    project.run("dvc", "repro")  # the lock was released with it
     assert model_config(project)["training"]["lr"] == 0.02
 
 
-def test_a_model_checked_out_behind_the_pipelines_back_is_noticed_and_mended(project: Project) -> None:
-    """What is left where DVC of another environment, without our lock, has put the old model under the new lock."""
+def test_an_old_model_under_a_new_lock_is_noticed_and_can_be_trained_again(project: Project) -> None:
+    """DVC of another environment, which ignores the pipeline's lock, can leave this state."""
     old = project.root / "old model"
     shutil.copytree(project.root / "artifacts" / "model", old)
     edit(project, "conf/experiment/tiny.yaml", "lr: 1e-2", "lr: 2e-2")
@@ -205,9 +216,9 @@ def test_a_model_checked_out_behind_the_pipelines_back_is_noticed_and_mended(pro
     shutil.rmtree(model)
     shutil.copytree(old, model)
     project.run("dvc", "commit", "--force", "train")
-    noticed = project.run("dvc", "repro", check=False)
-    assert noticed.returncode != 0
-    assert "error: training.lr: 0.02 is asked for, but" in noticed.stderr, noticed.stderr
+    refused = project.run("dvc", "repro", check=False)
+    assert refused.returncode != 0
+    assert "error: training.lr: 0.02 is asked for, but" in refused.stderr, refused.stderr
     assert registered(project)["version"] == "1"
     project.run("dvc", "repro", "--single-item", "--force", "train")
     project.run("dvc", "repro")
@@ -216,13 +227,7 @@ def test_a_model_checked_out_behind_the_pipelines_back_is_noticed_and_mended(pro
 
 
 def test_a_sweep_has_one_configuration_however_conf_is_edited(project: Project) -> None:
-    command = ["python", "-m", "pipeline.train", "-m", *SHORT, "seed=1,2,3"]
-    with subprocess.Popen(
-        command, cwd=project.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as sweep:
-        assert sweep.stdout is not None
-        while "MLflow run seed=1 " not in (line := sweep.stdout.readline()):
-            assert line, "it ended before its first trial"
+    with printing(project, "MLflow run seed=1 ", *THREE_SEEDS) as sweep:
         edit(project, "conf/experiment/tiny.yaml", "batch_size: 16, lr: 1e-2", "batch_size: 8, lr: 5e-2")
         printed = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 0, printed
@@ -238,13 +243,7 @@ def test_a_sweep_has_one_configuration_however_conf_is_edited(project: Project) 
 
 
 def test_a_trial_whose_dataset_changed_is_refused(project: Project) -> None:
-    command = ["python", "-m", "pipeline.train", "-m", *SHORT, "seed=1,2,3"]
-    with subprocess.Popen(
-        command, cwd=project.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as sweep:
-        assert sweep.stdout is not None
-        while "MLflow run seed=2 " not in (line := sweep.stdout.readline()):
-            assert line, "it ended before its second trial"
+    with printing(project, "MLflow run seed=2 ", *THREE_SEEDS) as sweep:
         described = project.root / "artifacts" / "dataset" / "dataset.json"
         values = json.loads(described.read_text())
         described.unlink()  # a link into DVC's cache
@@ -271,10 +270,10 @@ def test_the_champion_of_a_server_counts_and_not_the_local_one(project: Project,
     worse.run("dvc", "exp", "run", *untrained)  # the local version 1, and champion
     assert registered(worse)["alias"] == "champion"
     with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
-        here = ("-S", "tracking=server", "-S", f"tracking.uri={server.uri}")
-        better.run("dvc", "exp", "run", *here)
+        on_server = ("-S", "tracking=server", "-S", f"tracking.uri={server.uri}")
+        better.run("dvc", "exp", "run", *on_server)
         assert (registered(better)["version"], registered(better)["alias"]) == ("1", "champion")
-        worse.run("dvc", "exp", "run", *here, *untrained, "-S", "seed=3")
+        worse.run("dvc", "exp", "run", *on_server, *untrained, "-S", "seed=3")
         outcome = registered(worse)
         assert (outcome["version"], outcome["alias"]) == ("2", "challenger"), outcome
         assert outcome["champion_accuracy"] == 1.0

@@ -1,4 +1,4 @@
-"""`make ui` and `make serve`, given as a user gives them, in a trained project."""
+"""`make ui` and `make serve`, as a user runs them, in a trained project."""
 
 import os
 import shutil
@@ -20,14 +20,14 @@ from tests.conftest import Project
 from tests.robustness.test_hostile_files import PLANTED, Harm, plant
 from tests.support.servers import MLflowServer, free_port
 
-MAKE = ("make", "--old-file", "setup")  # the environment these tests run in is set up
-WHERE = {"ui": "health", "serve": "ping"}
-LIMIT = 120
+MAKE = ("make", "--old-file", "setup")  # the environment of these tests is set up
+HEALTH_PATHS = {"ui": "health", "serve": "ping"}
+TIMEOUT = 120
 
 
 @contextmanager
-def made(project: Project, target: str, port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Give the command; at the end of the block it is killed, with all it has started."""
+def running(project: Project, target: str, port: int, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the command; at the end of the block it is killed with all its processes."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -49,22 +49,22 @@ def made(project: Project, target: str, port: int, log: Path) -> Iterator["subpr
 def answers(address: str, port: int, target: str) -> bool:
     host = f"[{address}]" if ":" in address else address
     try:
-        return requests.get(f"http://{host}:{port}/{WHERE[target]}", timeout=5).ok
+        return requests.get(f"http://{host}:{port}/{HEALTH_PATHS[target]}", timeout=5).ok
     except requests.RequestException:
         return False
 
 
 def other_addresses() -> list[str]:
-    """Of this machine, but for the one that loopback has."""
-    found = [address for addresses in psutil.net_if_addrs().values() for address in addresses]
-    internet = {address.address for address in found if address.family in (socket.AF_INET, socket.AF_INET6)}
+    """Return the addresses of this machine other than 127.0.0.1."""
+    addresses = [address for interface in psutil.net_if_addrs().values() for address in interface]
+    internet = {address.address for address in addresses if address.family in (socket.AF_INET, socket.AF_INET6)}
     return sorted({"127.0.0.2", "::1"} | internet - {"127.0.0.1"})
 
 
 @pytest.mark.parametrize("target", ["ui", "serve"])
-def test_it_is_reached_from_this_machine_alone(target: str, trained: Project, tmp_path: Path) -> None:
+def test_it_can_be_reached_only_from_this_machine(target: str, trained: Project, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    with made(trained, target, port, log) as process:
+    with running(trained, target, port, log) as process:
         wait_for(process, port, target, log)
         assert [address for address in other_addresses() if answers(address, port, target)] == []
         listening = {
@@ -74,37 +74,37 @@ def test_it_is_reached_from_this_machine_alone(target: str, trained: Project, tm
 
 
 def wait_for(process: "subprocess.Popen[bytes]", port: int, target: str, log: Path) -> None:
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + TIMEOUT
     while not answers("127.0.0.1", port, target):
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()
         time.sleep(0.1)
 
 
 def group(leader: int) -> list[psutil.Process]:
-    found = []
+    processes = []
     for each in psutil.process_iter():
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
             if os.getpgid(each.pid) == leader and each.status() != psutil.STATUS_ZOMBIE:
-                found.append(each)
-    return found
+                processes.append(each)
+    return processes
 
 
-def test_the_ui_of_a_server_is_the_servers_own(trained: Project, tmp_path: Path) -> None:
+def test_a_server_has_its_own_ui(trained: Project, tmp_path: Path) -> None:
     with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
         shown = trained.run(*MAKE, "ui", f"PORT={free_port()}", MLFLOW_TRACKING_URI=server.uri)
         assert f"the runs are on a server, which has its own UI: {server.uri}" in shown.stderr
 
 
 @pytest.mark.parametrize("target", ["ui", "serve"])
-def test_all_of_it_ends_when_it_is_terminated(target: str, trained: Project, tmp_path: Path) -> None:
+def test_all_its_processes_end_when_it_is_terminated(target: str, trained: Project, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    with made(trained, target, port, log) as process:
+    with running(trained, target, port, log) as process:
         wait_for(process, port, target, log)
-        process.terminate()  # make alone, as a supervisor does
-        assert process.wait(LIMIT) == -signal.SIGTERM
-        deadline = time.monotonic() + LIMIT
-        while left := group(process.pid):
-            assert time.monotonic() < deadline, left
+        process.terminate()  # only make, as a supervisor does
+        assert process.wait(TIMEOUT) == -signal.SIGTERM
+        deadline = time.monotonic() + TIMEOUT
+        while remaining := group(process.pid):
+            assert time.monotonic() < deadline, remaining
             time.sleep(0.1)
         bind(port).close()
     assert "Traceback" not in log.read_text()
@@ -112,25 +112,25 @@ def test_all_of_it_ends_when_it_is_terminated(target: str, trained: Project, tmp
         assert "\nterminated\n" in log.read_text()
 
 
-def test_a_request_under_way_does_not_hold_the_end_up_for_long(trained: Project, tmp_path: Path) -> None:
+def test_a_running_request_does_not_delay_the_shutdown_for_long(trained: Project, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
-    with made(trained, "serve", port, log) as process:
+    with running(trained, "serve", port, log) as process:
         wait_for(process, port, "serve", log)
         with socket.create_connection(("127.0.0.1", port)) as half_sent:
             half_sent.sendall(
                 b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
                 b"Content-Length: 100\r\n\r\n{"
             )
-            assert answers("127.0.0.1", port, "serve")  # by now the other has been read
+            assert answers("127.0.0.1", port, "serve")  # now the other has been read
             process.terminate()
-            assert process.wait(LIMIT) == -signal.SIGTERM
-            half_sent.settimeout(LIMIT)
+            assert process.wait(TIMEOUT) == -signal.SIGTERM
+            half_sent.settimeout(TIMEOUT)
             assert b"HTTP/1.1 503" in half_sent.recv(1000)
     assert "Traceback" not in log.read_text()
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=["python", "sklearn"])
-def test_of_a_champion_made_a_pickle_the_weights_alone_are_served(
+def test_a_champion_that_was_replaced_by_a_pickle_is_served_from_its_weights(
     planted: dict[str, str], trained: Project, tmp_path: Path
 ) -> None:
     project = Project(tmp_path / "project")
@@ -141,7 +141,7 @@ def test_of_a_champion_made_a_pickle_the_weights_alone_are_served(
     plant(mlmodel.parent, harm, **planted)
     (mlmodel.parent / "code" / "pipeline" / "__init__.py").write_text(f"open({str(harm.mark)!r}, 'w')\n")
     port, log = free_port(), tmp_path / "log"
-    with made(project, "serve", port, log) as process:
+    with running(project, "serve", port, log) as process:
         wait_for(process, port, "serve", log)
         answer = requests.post(f"http://127.0.0.1:{port}/invocations", json={"inputs": ["a delight"]}, timeout=60)
         assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""The champion over HTTP, as `make serve` serves it: a model that `dvc repro` registered."""
+"""The champion that `dvc repro` registered over HTTP, as `make serve` serves it."""
 
 import json
 import os
@@ -17,7 +17,16 @@ from pipeline.inference.predictor import Predictor
 from pipeline.predict import load
 from tests.conftest import Project
 
-ODD = ["This film is a delight.", "", None, "a bore " * 50_000, "Ein wunderbarer Film", "最高の映画", "😀😀", "<br />"]
+UNUSUAL = [
+    "This film is a delight.",
+    "",
+    None,
+    "a bore " * 50_000,
+    "Ein wunderbarer Film",
+    "最高の映画",
+    "😀😀",
+    "<br />",
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +42,7 @@ def model(trained: Project) -> Predictor:
 
 
 def ask(server: str, body: Any) -> tuple[int, Any]:
-    """Status and answer; a text is sent as it is."""
+    """Send a request, and return status and answer; a text is sent as it is."""
     data = body if isinstance(body, str | bytes) else json.dumps(body)
     answer = requests.post(server, data=data, headers={"Content-Type": "application/json"}, timeout=60)
     return answer.status_code, answer.json()
@@ -42,19 +51,20 @@ def ask(server: str, body: Any) -> tuple[int, Any]:
 @pytest.mark.parametrize(
     "body",
     [
-        {"inputs": ODD},
-        {"instances": ODD},
-        {"dataframe_split": {"columns": ["text"], "data": [[text] for text in ODD]}},
-        {"dataframe_records": [{"text": text, "stars": 3} for text in ODD]},
+        {"inputs": UNUSUAL},
+        {"instances": UNUSUAL},
+        {"dataframe_split": {"columns": ["text"], "data": [[text] for text in UNUSUAL]}},
+        {"dataframe_records": [{"text": text, "stars": 3} for text in UNUSUAL]},
     ],
     ids=lambda body: next(iter(body)),
 )
-def test_texts_of_all_kinds_are_answered_as_predict_answers_them(server: str, model: Predictor, body: Any) -> None:
+def test_unusual_texts_are_answered_as_predict_answers_them(server: str, model: Predictor, body: Any) -> None:
     status, answer = ask(server, body)
     assert status == 200
-    expected = model(text or "" for text in ODD)
-    assert [found["label"] for found in answer["predictions"]] == [prediction.label for prediction in expected]
-    assert [found["probability"] for found in answer["predictions"]] == pytest.approx(
+    expected = model(text or "" for text in UNUSUAL)
+    answered = answer["predictions"]
+    assert [prediction["label"] for prediction in answered] == [prediction.label for prediction in expected]
+    assert [prediction["probability"] for prediction in answered] == pytest.approx(
         [prediction.probability for prediction in expected], abs=1e-6
     )
 
@@ -78,7 +88,7 @@ def test_texts_of_all_kinds_are_answered_as_predict_answers_them(server: str, mo
         ('{"inputs": ["\\ud800"]}', "surrogates not allowed"),
     ],
 )
-def test_what_is_no_text_gets_status_400_and_the_reason(server: str, body: Any, message: str) -> None:
+def test_a_request_without_texts_gets_status_400_and_the_reason(server: str, body: Any, message: str) -> None:
     status, answer = ask(server, body)
     assert status == 400
     assert message in answer["message"]
@@ -88,10 +98,10 @@ def test_what_is_no_text_gets_status_400_and_the_reason(server: str, body: Any, 
     ("content_type", "body"),
     [(None, b'{"inputs": ["good"]}'), ("text/csv", b"text\ngood\n"), ("application/vnd.apache.parquet", b"PAR1")],
 )
-def test_another_type_than_json_gets_status_415(server: str, content_type: str | None, body: bytes) -> None:
+def test_another_content_type_than_json_gets_status_415(server: str, content_type: str | None, body: bytes) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     answer = requests.post(server, data=body, headers=headers, timeout=60)
-    assert (answer.status_code, "only JSON in UTF-8 is taken" in answer.json()["message"]) == (415, True)
+    assert (answer.status_code, "only JSON in UTF-8 is accepted" in answer.json()["message"]) == (415, True)
 
 
 def connection(server: str) -> socket.socket:
@@ -102,7 +112,7 @@ def connection(server: str) -> socket.socket:
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
 
 
-def test_a_body_too_large_gets_status_413_before_it_has_come(server: str) -> None:
+def test_a_body_that_is_too_large_gets_status_413_before_it_has_arrived(server: str) -> None:
     for head in (b"Content-Length: 99999999999", b"Transfer-Encoding: chunked"):
         with connection(server) as sender:
             sender.sendall(HEAD + head + b"\r\n\r\n")
@@ -150,26 +160,26 @@ def test_no_good_request_fails_beside_bad_ones(server: str, model: Predictor) ->
     for sender in slow:
         sender.sendall(HEAD + b"Content-Length: 20\r\n\r\n")
     with ThreadPoolExecutor(len(BAD) + 1) as bad, ThreadPoolExecutor(4) as good:
-        bad_ones = [*(bad.submit(send_badly, name) for name in BAD), bad.submit(send_half)]
+        bad_clients = [*(bad.submit(send_badly, name) for name in BAD), bad.submit(send_half)]
         try:
             with requests.Session() as session:
                 for _ in good.map(lambda _: ask_well(session), range(500)):
                     pass
         finally:
             done.set()
-        for each in bad_ones:
-            each.result()
+        for client in bad_clients:
+            client.result()
     for sender in slow:
         sender.sendall(b'{"inputs": ["good"]}')
         assert sender.recv(1000).startswith(b"HTTP/1.1 200")
         sender.close()
 
 
-def test_many_at_once_get_each_their_own_answer(server: str, model: Predictor) -> None:
+def test_each_of_many_concurrent_requests_gets_its_own_answer(server: str, model: Predictor) -> None:
     texts = [f"This film is {'a delight ' * i}{'a bore' * (i % 2)}" for i in range(40)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda text: ask(server, {"inputs": [text]})[1]["predictions"][0], texts))
-    assert [found["probability"] for found in answers] == pytest.approx(
+    assert [answer["probability"] for answer in answers] == pytest.approx(
         [prediction.probability for prediction in model(texts)], abs=1e-6
     )
 

@@ -1,4 +1,4 @@
-"""Two commands at once in one project: each ends well or says why not, and nothing is spoilt."""
+"""Two commands at once in one project: each succeeds or gives the reason for refusing, and nothing is damaged."""
 
 import os
 import shutil
@@ -24,12 +24,12 @@ WAITS = (
     *("is busy, it is being blocked by", "Unable to acquire lock"),
     *("runs the pipeline in", "another process is running this sweep"),
 )
-"""What DVC, the pipeline's lock and a sweep say."""
+"""Reasons for a refusal: those of DVC, the pipeline's lock and a sweep."""
 
 
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
-    """A trained project whose model has changed: `dvc repro` has work to do from training on."""
+    """Copy the trained project and change its model, so that `dvc repro` has to train."""
     shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
     project = Project(tmp_path / "project")
     edit(project, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
@@ -37,12 +37,12 @@ def project(trained: Project, tmp_path: Path) -> Project:
 
 
 def at_once(project: Project, *commands: tuple[str, ...]) -> list[tuple[int, str]]:
-    """Exit codes of commands that were started in a project at the same moment, and what they printed."""
+    """Start commands in a project at the same moment; return the exit code and the output of each."""
     return all_at_once([(project, command) for command in commands])
 
 
 def all_at_once(commands: Sequence[tuple[Project, tuple[str, ...]]], **environment: str) -> list[tuple[int, str]]:
-    """The same for commands in several projects."""
+    """Start commands in several projects at the same moment; return the exit code and the output of each."""
     binaries = Path(sys.executable).parent
     started = [
         subprocess.Popen(
@@ -60,7 +60,7 @@ def all_at_once(commands: Sequence[tuple[Project, tuple[str, ...]]], **environme
 
 
 def require_sound(project: Project, ended: list[tuple[int, str]]) -> None:
-    """Each has ended well or has said what it did not wait for; a last `dvc repro` finds or makes all whole."""
+    """Check that each command succeeded or gave a reason, and that a last `dvc repro` leaves a complete project."""
     for code, text in ended:
         assert code == 0 or any(reason in text for reason in WAITS), text
         assert "Traceback" not in text
@@ -73,7 +73,7 @@ def require_sound(project: Project, ended: list[tuple[int, str]]) -> None:
 
 def test_two_repros(project: Project) -> None:
     require_sound(project, at_once(project, REPRO, REPRO))
-    assert len(runs(project, "train")) == 2  # the one before, and one for the two
+    assert len(runs(project, "train")) == 2  # the first one, and one for the two commands
 
 
 def test_a_repro_beside_a_sweep(project: Project) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.evaluation_record import figures_table, log_evaluation
 from pipeline.tracking.run import training_run
@@ -43,3 +45,11 @@ def test_what_a_person_wrote_of_a_run_stays_above_its_figures(store: Store) -> N
 
 def test_figures_without_intervals_stay_as_they_were() -> None:
     assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy | 0.9000 |  |")
+
+
+def test_a_curve_is_logged_once(store: Store) -> None:
+    with training_run(store, "a run", {}) as run:
+        pass
+    for _ in range(2):
+        log_evaluation(store, run.run_id, {}, None, [], {"curve": np.linspace(0, 1, 1500).tolist()})
+    assert [point.step for point in store.client.get_metric_history(run.run_id, "curve")] == list(range(1500))

@@ -1,0 +1,98 @@
+"""The sweep that compares the memory of four networks, and its picture."""
+
+import json
+import shutil
+
+import pytest
+from mlflow import MlflowClient
+
+from pipeline.memory_ladder.figure import ladder_panels
+from pipeline.report.plots import write_panels
+from tests.conftest import copy_project
+
+MODELS = ("bag_of_words", "rnn", "gru", "lstm")
+PNG = b"\x89PNG"
+
+
+def test_the_networks_of_the_ladder_differ_only_in_their_cell(compose):
+    bag, *cells = (compose(f"model=memory/{name}").model.model_dump() for name in MODELS)
+    assert [model.pop("cell") for model in cells] == ["rnn", "gru", "lstm"]
+    assert cells[0] == cells[1] == cells[2]
+    assert (cells[0]["pooling"], cells[0]["bidirectional"]) == (["last"], False)
+    shared = bag.keys() - {"network"}
+    assert {key: bag[key] for key in shared} == {key: cells[0][key] for key in shared}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """Make a project in which the sweep of the memory ladder has run."""
+    project = copy_project(tmp_path_factory.mktemp("ladder"))
+    tiny = project.root / "conf" / "experiment" / "tiny.yaml"
+    tiny.write_text("".join(line for line in tiny.open() if not line.startswith(("model:", "training:"))))
+    project.commit("The networks of the ladder are as conf/ has them")
+    for stage in ("compose", "download"):
+        project.run("python", "-m", f"pipeline.{stage}")
+    shutil.copytree(project.root / "downloads", project.root / "data")
+    project.run("python", "-m", "pipeline.preprocess")
+    project.commit("Prepared")
+    project.run("python", "-m", "pipeline.train", "-m", "sweep=memory_ladder", "training=smoke")
+    return project
+
+
+def ladder_of(project):
+    return json.loads((project.root / "reports" / "memory_ladder.json").read_text())
+
+
+def test_the_sweep_writes_its_numbers_and_its_picture(project):
+    (sweep,) = (project.root / "trials").glob("*/*")
+    for name in ("memory_ladder.json", "memory_ladder.png"):
+        assert (sweep / name).read_bytes() == (project.root / "reports" / name).read_bytes()
+    assert (sweep / "memory_ladder.png").read_bytes().startswith(PNG)
+    ladder = ladder_of(project)
+    assert ladder["split"] == "validation"
+    assert tuple(ladder["models"]) == MODELS
+    for model in ladder["models"].values():
+        assert len(model["gradient"]) == ladder["long_reviews"]["tokens_at_least"]
+        assert sum(model["gradient"]) == pytest.approx(1)
+    bag = ladder["models"]["bag_of_words"]["sentence"]
+    assert bag["start"] == pytest.approx(bag["end"]), "a bag of words knows no order"
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_every_run_of_the_ladder_has_its_numbers_its_curve_and_the_picture(project):
+    client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
+    runs = client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], "tags.stage = 'train'")
+    assert len(runs) == len(MODELS)
+    for run in runs:
+        model = ladder_of(project)["models"][run.data.params.get("model.cell", "bag_of_words")]
+        assert run.data.metrics["memory/accuracy"] == model["accuracy"]
+        assert run.data.metrics["memory/sentence/start/flip_rate"] == model["sentence"]["start"]["flip_rate"]
+        history = sorted(client.get_metric_history(run.info.run_id, "memory/gradient"), key=lambda point: point.step)
+        assert [(point.step, point.value) for point in history] == list(enumerate(model["gradient"]))
+        stored = {artifact.path for artifact in client.list_artifacts(run.info.run_id, "reports")}
+        assert {"reports/memory_ladder.json", "reports/memory_ladder.png"} <= stored
+        assert run.info.status == "FINISHED"
+
+
+def test_a_sweep_that_fails_writes_no_picture_and_keeps_the_last(project):
+    before = (project.root / "reports" / "memory_ladder.png").read_bytes()
+    failed_sweep = project.run(
+        *("python", "-m", "pipeline.train", "-m", "sweep=memory_ladder", "training=smoke"),
+        *("model=memory/bag_of_words", "training.max_reviews=32,1"),
+        check=False,
+    )
+    assert failed_sweep.returncode == 1
+    folder = max((project.root / "trials").glob("*/*"))
+    assert list(folder.glob("0/model"))
+    assert not list(folder.glob("memory_ladder*"))
+    assert (project.root / "reports" / "memory_ladder.png").read_bytes() == before
+
+
+def test_a_picture_shows_the_models_there_are(project, tmp_path):
+    ladder = ladder_of(project)
+    for name, models in (("all", MODELS), ("one", ("lstm",)), ("again", ("lstm",))):
+        write_panels(
+            tmp_path / name, ladder_panels({**ladder, "models": {key: ladder["models"][key] for key in models}})
+        )
+    one, again, every = ((tmp_path / name).read_bytes() for name in ("one", "again", "all"))
+    assert one == again != every

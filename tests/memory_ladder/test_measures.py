@@ -1,0 +1,95 @@
+"""The measures of memory, on networks whose memory is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.inference.scoring import Calibration
+from pipeline.memory_ladder.measures import OPPOSITES, farther_half, gradient_curve, long_reviews, replace_sentence
+from pipeline.networks.bag_of_words import BagOfWords
+from pipeline.networks.sentiment_rnn import SentimentRNN
+from pipeline.text.tokenizer import Tokenizer
+
+GOOD, BAD, OTHER = 2, 3, 4
+PAIR = [(np.array([GOOD], np.int32), np.array([BAD], np.int32))]
+
+
+def some_reviews(*lengths):
+    return [np.full(length, OTHER, np.int32) for length in lengths]
+
+
+def remembering(decay, *, at_start=False):
+    """Return a network with a plain cell of one unit, whose state is the word read plus `decay` times its last state.
+
+    With `at_start` it reads a review from its end, as the backward half of a bidirectional network, so that its
+    prediction is read at the start.
+    """
+    network = SentimentRNN(5, 1, 1, 1, 1, cell="rnn", bidirectional=True).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+        network.embedding.weight[:, 0] = torch.tensor([0.0, 0.0, 0.01, -0.01, 0.0])
+        for cell in (network.lstm, network.lstm_backward):
+            cell.weight_ih_l0.fill_(1)
+            cell.weight_hh_l0.fill_(decay)
+        network.fc.weight[0, 1 if at_start else 0] = 1
+    return network
+
+
+def test_a_bag_of_words_depends_on_every_step_alike():
+    curve = gradient_curve(BagOfWords(5, 3).eval(), some_reviews(8, 8, 11))
+    np.testing.assert_allclose(curve, 1 / 8, rtol=1e-5)
+    assert farther_half(curve) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.9])
+def test_a_cell_that_forgets_at_a_known_rate_shows_that_rate(decay):
+    curve = gradient_curve(remembering(decay), some_reviews(30, 45, 100))
+    assert len(curve) == 30
+    assert curve.sum() == pytest.approx(1)
+    np.testing.assert_allclose(curve[1:] / curve[:-1], decay, rtol=1e-3)
+
+
+def test_steps_are_counted_from_the_last_word_of_each_review():
+    np.testing.assert_array_equal(gradient_curve(remembering(0.0), some_reviews(5, 9)), [1, 0, 0, 0, 0])
+
+
+def test_a_network_of_fixed_length_is_measured_on_what_it_reads():
+    curve = gradient_curve(remembering(0.5), some_reviews(30, 12), fixed_length=20)
+    assert len(curve) == 12
+    np.testing.assert_allclose(curve[1:] / curve[:-1], 0.5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("reads", "at_start"), [("first word", True), ("last word", False)])
+def test_a_sentence_flips_the_prediction_of_a_network_that_reads_it_and_no_other(reads, at_start):
+    network = remembering(0.0, at_start=at_start)
+    flips = {
+        at_end: replace_sentence(
+            network, some_reviews(3, 9), PAIR, calibration=Calibration(2.0, 0.0, 0.5), at_end=at_end
+        )
+        for at_end in (False, True)
+    }
+    read, unread = flips[not at_start], flips[at_start]
+    assert (read.flip_rate, unread.flip_rate) == (1, 0), reads
+    assert read.log_odds_change == pytest.approx(0.02 / 2, rel=1e-3)
+    assert unread.log_odds_change == 0
+
+
+def test_a_prediction_that_changes_on_one_side_of_the_threshold_is_no_flip():
+    influence = replace_sentence(
+        remembering(0.0, at_start=True), some_reviews(3), PAIR, calibration=Calibration(1.0, 0.0, 0.6)
+    )
+    assert influence.flip_rate == 0
+    assert influence.log_odds_change > 0
+
+
+def test_long_reviews_are_the_longer_half_spread_evenly():
+    reviews = some_reviews(*range(1, 102))
+    assert [len(review) for review in long_reviews(reviews, 1000)] == list(range(51, 102))
+    assert [len(review) for review in long_reviews(reviews, 3)] == [51, 76, 101]
+
+
+def test_a_sentence_and_its_opposite_are_of_one_length():
+    tokenize = Tokenizer("basic_english")
+    for positive, negative in OPPOSITES:
+        assert len(tokenize(positive)) == len(tokenize(negative)), positive
