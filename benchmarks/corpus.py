@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import Config, validate
 from pipeline.config.composition import compose_config
+from pipeline.config.schema import Config, validate
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 

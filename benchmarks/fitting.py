@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware

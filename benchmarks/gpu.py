@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from benchmarks.corpus import configuration
 from benchmarks.fitting import Clock, fit_quietly
 from benchmarks.measuring import Figure, alternate
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.data_module import ReviewDataModule

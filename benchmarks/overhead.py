@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.networks.build import build_network, deep_part, fixed_length
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary

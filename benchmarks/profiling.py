@@ -16,7 +16,8 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from benchmarks.corpus import configuration
 from benchmarks.fitting import fit_quietly
 from benchmarks.machine import matmul_peak
-from pipeline.config import Config, SentimentRNNConfig
+from pipeline.config.model import SentimentRNNConfig
+from pipeline.config.schema import Config
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware

@@ -21,7 +21,7 @@ import requests
 from benchmarks.corpus import require_prepared
 from benchmarks.machine import describe
 from pipeline.cli import tidy_exit
-from pipeline.config import load_params
+from pipeline.config.params import load_params
 from pipeline.evaluation.predictions import read_texts
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import fetch_model

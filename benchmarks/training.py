@@ -12,7 +12,7 @@ from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate, in_plain_process
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware

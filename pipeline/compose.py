@@ -3,28 +3,44 @@
 Refuses what does not fit, and notes a fingerprint of the user's own files, so that DVC notices an edit of one. Within
 `dvc exp run` DVC itself has composed params.yaml, with the overrides of -S; then it is checked, not composed again.
 Also writes code.yaml, a digest of the code of each stage, so that DVC notices an edit of it.
+
+To try another choice or value once, pass it to `dvc exp run`, each after -S; for good, edit conf/:
+
+  dvc exp run -S model=gru -S training.lr=1e-3
 """
 
+import logging
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import FileVectors, read_params, require_embedding_dim, validate
+from pipeline.config.comparison import flatten
 from pipeline.config.composition import compose_config
+from pipeline.config.model import require_embedding_dim
+from pipeline.config.params import read_params
+from pipeline.config.reference import configuration_help
+from pipeline.config.schema import validate
+from pipeline.config.text import FileVectors
 from pipeline.corpus.source import corpus_fingerprint
 from pipeline.preprocessing.vector_source import vector_dimension, vectors_fingerprint
 from pipeline.runtime import checksum, pipeline_lock
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
-from pipeline.runtime.credentials import hide_secrets, refusal_of, secret_keys
+from pipeline.runtime.credentials import hide_secrets, masked, refusal_of, secret_keys
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
-from pipeline.runtime.paths import CODE, PARAMS, WORKSPACE, project_root
+from pipeline.runtime.paths import CODE, CONF, PARAMS, WORKSPACE, project_root
 from pipeline.site_cache import keep_in_project
 
+HEADER = "# Generated from conf/ by `python -m pipeline.compose`; edits are overwritten.\n"
 CODE_HEADER = "# Digests of the code of each stage, written by `python -m pipeline.compose`; git ignores this file.\n"
+LISTED = 5
+"""Number of changes that are named; further ones are counted."""
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -36,24 +52,62 @@ def main() -> None:
     holder = pipeline_lock.dvc_process()
     pipeline_lock.acquire(WORKSPACE, holder)
     values = _read_composed() if "DVC_EXP_NAME" in os.environ else compose_config([])
+    _add_fingerprints(values)
+    text = _to_yaml(values)
+    if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
+        _report_changes(values)
+        write_text(PARAMS, text)
+    write_text(CODE, CODE_HEADER + yaml.safe_dump(Code().stage_digests(), sort_keys=False))
+    pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
+
+
+def _add_fingerprints(values: Any) -> None:
+    """Note hashes of the files that the configuration names.
+
+    Raises:
+        PipelineError: the configuration does not fit, or a file is missing.
+    """
     config = validate(values)
-    assert isinstance(values, dict)  # or it would not have been valid
     values["corpus"]["fingerprint"] = corpus_fingerprint(config.corpus)
     if (vectors := config.text.vectors) is not None:
         require_embedding_dim(config.model, vector_dimension(vectors))
         if isinstance(vectors, FileVectors):
             values["text"]["vectors"]["fingerprint"] = vectors_fingerprint(vectors)
-    if (pairs := config.evaluation.contrast_pairs.path) is not None:
-        file = existing_file("evaluation.contrast_pairs.path", pairs)
-        values["evaluation"]["contrast_pairs"]["fingerprint"] = checksum.file_fingerprint(file)
+    path = config.evaluation.contrast_pairs.path
+    pairs = None if path is None else checksum.file_fingerprint(existing_file("evaluation.contrast_pairs.path", path))
+    values["evaluation"]["contrast_pairs"]["fingerprint"] = pairs
     ladder = project_root() / config.evaluation.memory_ladder.path
-    found = checksum.file_fingerprint(ladder) if ladder.is_file() else None
-    values["evaluation"]["memory_ladder"]["fingerprint"] = found
-    text = _to_yaml(values)
-    if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
-        write_text(PARAMS, text)
-    write_text(CODE, CODE_HEADER + _to_yaml(Code().stage_digests()))
-    pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
+    results = checksum.file_fingerprint(ladder) if ladder.is_file() else None
+    values["evaluation"]["memory_ladder"]["fingerprint"] = results
+
+
+def _report_changes(values: Mapping[str, Any]) -> None:
+    """Name the values of params.yaml that are about to change, which a user may have set there or with -S."""
+    try:
+        before, after = flatten(read_params(PARAMS)), flatten(values)
+    except (PipelineError, AttributeError):  # missing, not YAML, or no mapping
+        if PARAMS.exists():
+            log.warning("params.yaml cannot be read, so it is composed again from conf/; edit the files there instead")
+        return
+    changed = [
+        key for key in {**after, **before} if before.get(key) != after.get(key) and not key.endswith(".fingerprint")
+    ]
+    if changed:
+        shown = [f"{key} {_shown(key, before)} → {_shown(key, after)}" for key in changed[:LISTED]]
+        more = f" and {len(changed) - LISTED} more" if len(changed) > LISTED else ""
+        sections = dict.fromkeys(key.partition(".")[0] for key in changed)
+        files = dict.fromkeys(f"conf/{name}/" if (CONF / name).is_dir() else "conf/config.yaml" for name in sections)
+        log.warning(
+            "params.yaml: %s%s, as composed from conf/; a value set in params.yaml itself is not kept: edit %s, "
+            "or set it for one run with -S in `dvc exp run`",
+            ", ".join(shown),
+            more,
+            " and ".join(files),
+        )
+
+
+def _shown(key: str, values: Mapping[str, Any]) -> str:
+    return masked(str(values[key])) if key in values else "(none)"
 
 
 def _read_composed() -> Any:
@@ -68,11 +122,11 @@ def _read_composed() -> Any:
 
 
 def _to_yaml(values: Any) -> str:
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    return HEADER + yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
 
 
 if __name__ == "__main__":
-    Parser(description=__doc__).parse_args()
+    Parser(description=__doc__, epilog=configuration_help()).parse_args()
     with tidy_exit():
         keep_in_project(project_root())
         main()

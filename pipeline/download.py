@@ -4,7 +4,7 @@ The corpus is an installed package, an archive at a URL or path, or files of you
 Verifies the checksum. Writes downloads/: a Parquet file for each split that the corpus brings, and corpus.json.
 """
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.corpus.source import write_corpus
 from pipeline.runtime.paths import DOWNLOADS
 from pipeline.stage import Inputs, run_stage

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
 from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
-from pipeline.config import Config, EvaluationConfig, flatten
+from pipeline.config.comparison import flatten
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.schema import Config
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import judged, verdict
 from pipeline.evaluation.columns import Columns

@@ -5,7 +5,7 @@ training split alone, and looks up its words in text.vectors if that is set. Wri
 reports/data.json.
 """
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.preprocessing.canonical_reader import (
     count_rows,
     read_corpus_record,

@@ -10,7 +10,8 @@ from functools import partial
 
 from torch import Tensor
 
-from pipeline.config import Config, NoPretraining
+from pipeline.config.pretraining import NoPretraining
+from pipeline.config.schema import Config
 from pipeline.runtime.paths import DATASET, PRETRAINED
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info, require_prepared_for, require_whole

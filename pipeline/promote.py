@@ -18,8 +18,9 @@ from typing import Any
 import yaml
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import flatten, validate
+from pipeline.config.comparison import flatten
 from pipeline.config.composition import compose_config
+from pipeline.config.schema import validate
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE

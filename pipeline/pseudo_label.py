@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.inference.scoring import score
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS

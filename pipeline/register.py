@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, flatten
+from pipeline.config.comparison import flatten
+from pipeline.config.schema import Config
 from pipeline.evaluation.checks import JUDGED, require_judged
 from pipeline.evaluation.predictions import read_predictions
 from pipeline.evaluation.records import MetricsRecord, VerdictRecord

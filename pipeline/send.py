@@ -7,7 +7,8 @@ server sends it too.
 import logging
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import Config, load_params
+from pipeline.config.params import load_params
+from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.store import connect
 from pipeline.tracking.unsent import deleted_runs, remedy_for_deleted, send_unsent

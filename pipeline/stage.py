@@ -12,7 +12,8 @@ from pathlib import Path
 import yaml
 
 from pipeline.cli import EPILOG, Parser, tidy_exit
-from pipeline.config import Config, load_params
+from pipeline.config.params import load_params
+from pipeline.config.schema import Config
 from pipeline.runtime import paths, pipeline_lock
 from pipeline.runtime.checksum import content_digest
 from pipeline.runtime.code_digest import Code

@@ -1,11 +1,13 @@
 """Train a network on artifacts/dataset/.
 
-Without overrides this is the DVC stage: it takes its configuration from params.yaml, which `dvc repro` composes from
-conf/, and writes artifacts/model/, artifacts/run.json and reports/learning_curve.csv.
+The configuration is always conf/ with overrides.
 
-With overrides it trains a trial beside the pipeline: the configuration is composed from conf/ and the overrides,
-params.yaml is not read, and no output of the pipeline is written. Each trial has a folder under trials/ and an MLflow
-run of its own. With -m every combination of values is a trial:
+Without arguments this is the DVC stage: its overrides are those of `dvc exp run -S`, and params.yaml is what `compose`
+made of conf/ with them. It writes artifacts/model/, artifacts/run.json and reports/learning_curve.csv.
+
+With overrides as arguments it composes conf/ itself and trains a trial beside the pipeline: params.yaml is not read,
+and no output of the pipeline is written. Each trial has a folder under trials/ and an MLflow run of its own. With -m
+every combination of values is a trial:
 
   python -m pipeline.train model.hidden_dim=64
   python -m pipeline.train -m model.hidden_dim=64,128 training.lr=1e-3,3e-3
@@ -13,6 +15,9 @@ run of its own. With -m every combination of values is a trial:
 
 If a training was stopped, run the same command again: it resumes after the last finished epoch, and a sweep trains only
 the trials that have not finished. More: docs/sweep.md
+
+Hydra's own options work too: --cfg job shows the configuration that overrides lead to, --info how it was composed,
+--hydra-help lists the others.
 """
 
 import sys
@@ -23,7 +28,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, flatten
+from pipeline.cli import Parser
+from pipeline.config.comparison import flatten
+from pipeline.config.schema import Config
 from pipeline.inference.model_folder import TRAINED_WITH, save_model
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import folder_digest
@@ -125,7 +132,12 @@ def _describe_run(config: Config, dataset: DatasetRecord, run: Run) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
+    if {"-h", "--help"} & set(sys.argv):
+        reference = import_module("pipeline.config.reference")  # no import statement: the stage must not depend on it
+        parser = Parser(__doc__, reference.configuration_help())
+        parser.usage = "python -m pipeline.train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]"
+        parser.print_help()
+    elif len(sys.argv) == 1:
         run_stage(partial(train, artifacts=ARTIFACTS, reports=REPORTS), __doc__, *TRAINED_ON)
     else:
         # by its name: an import would count as code of the stage, so that a change of the sweep room reran it

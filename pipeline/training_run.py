@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.cli import log_to
-from pipeline.config import Config, flatten
+from pipeline.config.comparison import flatten
+from pipeline.config.schema import Config
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root

@@ -11,7 +11,7 @@ import os
 import sys
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import load_params
+from pipeline.config.params import load_params
 from pipeline.runtime.port import HOST, bind
 from pipeline.tracking.store import connect
 from pipeline.tracking.unsent import send_unsent

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.config import Config, validate
 from pipeline.config.composition import compose_config
+from pipeline.config.schema import Config, validate
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.site_cache import keep_in_project

@@ -174,9 +174,7 @@ def test_a_port_in_use_is_one_line(target):
     assert (result.returncode, result.stdout) == (2, "")
 
 
-@pytest.mark.parametrize(
-    ("port", "problem"), [("99999", "does not exist"), ("many", "invalid int value: 'many'")]
-)
+@pytest.mark.parametrize(("port", "problem"), [("99999", "does not exist"), ("many", "invalid int value: 'many'")])
 def test_a_port_that_cannot_exist_is_one_line(port, problem, monkeypatch, ended):
     monkeypatch.setattr(sys, "argv", ["ui", "--port", port])
     code, errors = ended(lambda: runpy.run_module("pipeline.ui", run_name="__main__"))

@@ -77,7 +77,7 @@ def test_a_second_run_does_nothing_but_compose(trained):
         ("conf/text/default.yaml", "max_tokens: 400", "max_tokens: 5", ["compose", *STAGES[3:]]),
         ("conf/tracking/local.yaml", "experiment: sentiment", "experiment: other", ["compose", "register"]),
         ("conf/evaluation/default.yaml", "ece_bins: 15", "ece_bins: 5", ["compose", "evaluate", "register"]),
-        ("conf/behaviour/typos.yaml", "cases: 120", "cases: 100", ["compose", "evaluate", "register"]),
+        ("behaviour_suite/typos.yaml", "cases: 120", "cases: 100", ["compose", "evaluate", "register"]),
         ("reviews.csv", "is pure joy.,good", "is sheer joy.,good", STAGES),
     ],
 )
@@ -156,6 +156,7 @@ def test_an_experiment_trains_with_its_override_and_a_plain_run_goes_back(copy, 
     assert "small" in json.dumps(shown)
     again = copy.run("dvc", "repro")
     assert yaml.safe_load((copy.root / "params.yaml").read_text())["model"]["hidden_dim"] == 16
+    assert "params.yaml: model.hidden_dim 8 → 16, as composed from conf/" in again.stderr
     assert report(copy, "metrics") == report(trained, "metrics")
     assert stages_run(again.stdout)[0] == "compose"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.registry.packaging import REQUIREMENTS
 from pipeline.runtime.paths import WORKSPACE
 

@@ -18,7 +18,8 @@ from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
 from pipeline.cli import EPILOG, Parser, tidy_exit
-from pipeline.config import Config, load_params
+from pipeline.config.params import load_params
+from pipeline.config.schema import Config
 from pipeline.evaluation.metrics import classification_metrics
 from pipeline.evaluation.predictions import score
 from pipeline.inference.predictor import Predictor

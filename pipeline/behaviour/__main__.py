@@ -1,8 +1,8 @@
 """Test what a model understands, with sentences made from templates.
 
-Without a template, run the suite in conf/behaviour/ and print how often each capability fails. With a template of your
+Without a template, run the suite in behaviour_suite/ and print how often each capability fails. With a template of your
 own, print its cases with their predictions. Fill its {slots} with --fill; the others are filled from
-conf/behaviour/lexicon.yaml. Nothing is written.
+behaviour_suite/lexicon.yaml. Nothing is written.
 
   python -m pipeline.behaviour
   python -m pipeline.behaviour "The {part} was {word}." --fill word=uneven,forgettable --expect negative
@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _capability(arguments: argparse.Namespace) -> Capability:
-    """Return the capability that the arguments describe, checked like a file of conf/behaviour/."""
+    """Return the capability that the arguments describe, checked like a file of behaviour_suite/."""
     expect = arguments.expect or ("positive" if arguments.changed is None else "same")
     template: Any = arguments.template
     if arguments.changed is not None:

@@ -1,4 +1,4 @@
-"""Read the files of conf/behaviour/: one for each capability, and a lexicon for all of them."""
+"""Read the files of behaviour_suite/: one for each capability, and a lexicon for all of them."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from pipeline.behaviour.templates import Capability, Fillers, check_capability
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
-SUITE_FOLDER = WORKSPACE / "conf" / "behaviour"
+SUITE_FOLDER = WORKSPACE / "behaviour_suite"
 LEXICON = "lexicon"
 """Name of the file whose slots all capabilities may use."""
 UNIONS = {"str", "TextPair", "list[str]", "dict[str,str]"}

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline.config import Section
+from pipeline.config.section import Section
 from pipeline.runtime.errors import PipelineError
 
 TestType = Literal["minimum functionality", "invariance", "direction"]

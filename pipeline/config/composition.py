@@ -1,4 +1,4 @@
-"""What Hydra composed as a `Config`, and its complaints as one line."""
+"""Composition of conf/ with Hydra, whose errors become one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from pipeline.config import Config, validate
+from pipeline.config.schema import Config, validate
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF

@@ -1,4 +1,4 @@
-"""Where reviews come from, and how they are split."""
+"""Schema of conf/corpus/: the reviews and their source."""
 
 from abc import ABC, abstractmethod
 from typing import Literal
@@ -6,21 +6,24 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.section import Checksum, Fraction, Section, Seed
+from pipeline.config.section import Checksum, Fingerprint, Section
 
 LabelValues = list[bool | int | float | str] | str
 
 
 class CorpusInfo(Section, ABC):
-    """What every corpus tells of itself."""
+    """Facts that every corpus states about itself."""
 
     name: str = Field(min_length=1)
+    """Name of the corpus in reports, MLflow and the model card."""
     source: str
-    """Where the reviews come from, for people."""
+    """Origin of the reviews, for people."""
     licence: str
+    """Licence of the reviews, for people."""
     citation: str
-    fingerprint: str | None
-    """Hash of the local files read, filled in by `compose` so that DVC notices an edit; null for anything else."""
+    """Work to cite, for people."""
+    fingerprint: Fingerprint = None
+    """Hash of the local files read; None for anything else."""
 
     @property
     def content(self) -> str | None:
@@ -37,12 +40,15 @@ class PackageCorpus(CorpusInfo):
     """Reviews shipped as a CSV file inside an installed Python package."""
 
     kind: Literal["package"]
+    """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
     package: str
+    """Installed Python package that ships the reviews."""
     member: str
     """Path of the CSV file inside the package."""
     subset: str
-    """Value of the file's `source` column to keep."""
+    """Rows to keep: those with this value in the column `source`."""
     checksum: Checksum
+    """Checksum of the file that is read: `md5:` or `sha256:` and hexadecimal digits."""
 
     @property
     def content(self) -> str:
@@ -59,9 +65,11 @@ class ArchiveCorpus(CorpusInfo):
     """The Large Movie Review Dataset's archive, or one of the same layout."""
 
     kind: Literal["archive"]
+    """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
     url: str = Field(min_length=1)
-    """`https://…`, `file://…` or a local path."""
+    """Address of the archive: `https://…`, `file://…`, or a path relative to the project root."""
     checksum: Checksum
+    """Checksum of the file that is read: `md5:` or `sha256:` and hexadecimal digits."""
 
     @property
     def content(self) -> str:
@@ -81,26 +89,35 @@ class ArchiveCorpus(CorpusInfo):
 
 
 class Labels(Section):
-    """Which values of the label column mean what: a list of values, or a comparison such as `<=4`."""
+    """Values of the label column that stand for each label."""
 
     negative: LabelValues
+    """Values that mean a negative review: a list, or a comparison such as '<=4'."""
     positive: LabelValues
+    """Values that mean a positive review: a list, or a comparison such as '>=7'."""
 
 
 class FilesCorpus(CorpusInfo):
     """The user's own CSV, TSV, JSONL or Parquet files."""
 
     kind: Literal["files"]
+    """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
     path: str | None
-    """One file, to be split; or name the splits below instead."""
+    """One file with all reviews, relative to the project root, to be split here; null: `train` names one."""
     train: str | None
+    """File with the training split, relative to the project root; null: `path` names one file for all."""
     validation: str | None
+    """File with the validation split, beside `train`; null: drawn from the training split."""
     test: str | None
+    """File with the test split, beside `train`; null: drawn from the training split."""
     text_column: str
+    """Column with the review."""
     label_column: str
+    """Column with the label."""
     labels: Labels
+    """Values of the label column that stand for each label; rows with any other value are left out and counted."""
     keep_columns: list[str]
-    """Columns carried through to evaluation."""
+    """Columns carried through to evaluation, where `evaluation.slices` can name them."""
 
     @property
     def has_own_test_split(self) -> bool:
@@ -117,17 +134,3 @@ class FilesCorpus(CorpusInfo):
 
 
 Corpus = PackageCorpus | ArchiveCorpus | FilesCorpus
-
-
-class SplitConfig(Section):
-    """The held-out parts of a corpus that does not bring its own."""
-
-    validation: Fraction = Field(gt=0)
-    test: Fraction = Field(gt=0)
-    seed: Seed
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> "SplitConfig":
-        if self.validation + self.test >= 1:
-            raise ValueError("split.validation + split.test must be less than 1")
-        return self

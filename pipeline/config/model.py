@@ -1,4 +1,4 @@
-"""The networks."""
+"""Schema of conf/model/: the networks."""
 
 from typing import Literal
 
@@ -14,7 +14,7 @@ class WideConfig(Section):
     orders: int = Field(ge=1, le=5)
     """Longest n-gram, in words."""
     bits: int = Field(ge=10, le=24)
-    """N-grams are hashed into 2**bits buckets."""
+    """Hash buckets that the n-grams share, as a power of two: 21 stands for 2**21."""
 
 
 Pooling = Literal["last", "mean", "max"]
@@ -24,26 +24,33 @@ class SentimentRNNConfig(Section):
     """`pipeline.networks.sentiment_rnn.SentimentRNN`."""
 
     network: Literal["sentiment_rnn"]
+    """Class of the network, fixed by the chosen file; it decides which other keys there are."""
     output_size: Literal[1]
-    """The log-odds of a positive review: an argument of the article's network that has one value here."""
+    """Outputs of the network: the log-odds of a positive review. An argument of the article's class, fixed here."""
     embedding_dim: Size
+    """Numbers in a word vector."""
     hidden_dim: Size
+    """Units of each recurrent layer, in each direction."""
     n_layers: int = Field(ge=1, le=64)
+    """Recurrent layers, one on top of the other."""
     drop_prob: Fraction
-    """Dropout between recurrent layers."""
+    """Dropout between recurrent layers: share of the units."""
     cell: Literal["lstm", "gru", "rnn"]
+    """Recurrent cell."""
     bidirectional: bool
+    """Also read each review backwards, with recurrent layers of their own."""
     pooling: list[Pooling] = Field(min_length=1)
-    """How the hidden states of all steps become one vector; several are joined."""
+    """Pooling of the hidden states of all steps into one vector; several poolings are concatenated."""
     word_dropout: Fraction
-    """Share of words replaced by the unknown word in training."""
+    """Word dropout: share of the words replaced by the unknown word in training."""
     embedding_dropout: Fraction
-    """Dropout on word vectors, of the same entries throughout a review."""
+    """Variational dropout on word vectors: share of their entries, the same ones throughout a review."""
     output_dropout: Fraction
+    """Dropout before the output layer: share of the units."""
     initialisation: Literal["torch", "orthogonal"]
+    """Initial weights: PyTorch's own, or orthogonal recurrent weights with an open forget gate."""
     fixed_length: Size | None
-    """The article's input: every review left-padded or cut to this many tokens. Null: any length, padding ignored."""
-
+    """Fixed input length in tokens, as in the article: reviews are left-padded or cut; null: any, padding masked."""
     wide: WideConfig | None
     """N-grams with naive Bayes weights, joined to the network and trained with it; null: none."""
 
@@ -64,9 +71,13 @@ class BagOfWordsConfig(Section):
     """`pipeline.networks.bag_of_words.BagOfWords`, a network without memory."""
 
     network: Literal["bag_of_words"]
+    """Class of the network, fixed by the chosen file; it decides which other keys there are."""
     embedding_dim: Size
+    """Numbers in a word vector."""
     word_dropout: Fraction
+    """Word dropout: share of the words replaced by the unknown word in training."""
     output_dropout: Fraction
+    """Dropout before the output layer: share of the units."""
 
 
 Model = SentimentRNNConfig | BagOfWordsConfig

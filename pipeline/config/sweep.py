@@ -1,4 +1,4 @@
-"""How a sweep is resumed and tidied up."""
+"""Schema of the section `sweep` of conf/config.yaml."""
 
 from pydantic import Field
 
@@ -6,9 +6,9 @@ from pipeline.config.section import Section
 
 
 class SweepConfig(Section):
-    """What becomes of trials that have ended; it changes no result."""
+    """Handling of trials that have ended; it changes no result."""
 
     rerun: bool
-    """Train the finished trials of the same sweep anew."""
+    """Train the finished trials of the same sweep again."""
     keep: int | None = Field(ge=0, le=100_000)
-    """So many of the best trials keep their model when the sweep has ended; null: all."""
+    """Trials, best first, that keep their model when the sweep has ended; null: all."""

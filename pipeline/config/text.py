@@ -1,32 +1,38 @@
-"""From a review to token ids."""
+"""Schema of conf/text/ and conf/text/vectors/: from a review to token ids."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.config.section import Checksum, Count, Section
+from pipeline.config.section import Checksum, Count, Fingerprint, Section
 
 
 class FileVectors(Section):
     """Word vectors in a text file: a word and its numbers on each line, as GloVe, word2vec and fastText write them."""
 
     kind: Literal["file"]
+    """Kind of source of the vectors, fixed by the chosen file; it decides which other keys there are."""
     path: str = Field(min_length=1)
-    fingerprint: str | None
-    """Hash of the file, filled in by `compose` so that DVC notices an edit."""
+    """Text file with a word and its numbers on each line, also as .gz, relative to the project root."""
+    fingerprint: Fingerprint = None
+    """Hash of the file."""
 
 
 class PackageVectors(Section):
     """Word vectors shipped inside an installed Python package."""
 
     kind: Literal["package"]
+    """Kind of source of the vectors, fixed by the chosen file; it decides which other keys there are."""
     package: str
+    """Installed Python package that ships the vectors."""
     words: str
-    """Path inside the package of a Parquet file with one column, the words."""
+    """Path inside the package of the words: a Parquet file with one column."""
     words_checksum: Checksum
+    """Checksum of the file of words: `md5:` or `sha256:` and hexadecimal digits."""
     vectors: str
-    """Path inside the package of a NumPy array `[words, dimension]`."""
+    """Path inside the package of the vectors: a NumPy array `[words, dimension]`."""
     vectors_checksum: Checksum
+    """Checksum of the file of vectors: `md5:` or `sha256:` and hexadecimal digits."""
 
 
 Vectors = FileVectors | PackageVectors
@@ -36,13 +42,14 @@ class TextConfig(Section):
     """From a review to token ids."""
 
     tokenizer: Literal["basic_english"]
+    """Tokenizer of torchtext."""
     max_vocabulary: Count | None
-    """Most frequent words kept; null keeps all."""
+    """Size of the vocabulary: so many of the most frequent words; null: all."""
     min_frequency: Count
-    """A word seen less often in training is unknown."""
+    """Times a word must occur in the training split to be in the vocabulary; a rarer word is unknown."""
     max_tokens: Count | None
-    """Longer reviews are cut; null keeps them whole."""
+    """Tokens of a review that are read; longer reviews are cut; null: no limit."""
     truncate: Literal["head", "tail", "head_tail"]
-    """What a cut keeps: the beginning, the end, or half of each."""
+    """Part of a longer review that is kept: its beginning (head), its end (tail), or half of each (head_tail)."""
     vectors: Annotated[Vectors, Field(discriminator="kind")] | None
-    """What the network's word vectors start from; null: random ones."""
+    """Word vectors that the embedding starts from; null: random ones."""

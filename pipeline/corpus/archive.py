@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 import pyarrow as pa
 
-from pipeline.config import ArchiveCorpus
+from pipeline.config.corpus import ArchiveCorpus
 from pipeline.config.labels import NEGATIVE, POSITIVE
 from pipeline.corpus.canonical import (
     GROUP_COLUMN,

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import PackageCorpus
+from pipeline.config.corpus import PackageCorpus
 from pipeline.corpus.canonical import LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.checksum import verify_checksum
 from pipeline.runtime.errors import PipelineError

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
+from pipeline.config.corpus import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
 from pipeline.corpus.archive import add_archive, local_archive
 from pipeline.corpus.canonical import CanonicalWriter
 from pipeline.corpus.package import add_package

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.config import FilesCorpus
+from pipeline.config.corpus import FilesCorpus
 from pipeline.config.labels import LABELS
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.errors import PipelineError, listed

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import CheckConfig, flatten
+from pipeline.config.comparison import flatten
+from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.records import VerdictRecord
 from pipeline.runtime.checksum import content_digest
 from pipeline.runtime.errors import PipelineError

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import ContrastConfig, Labels
+from pipeline.config.corpus import Labels
+from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import Metrics

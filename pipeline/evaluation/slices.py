@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.config import LENGTH, UNKNOWN_WORDS, EvaluationConfig
+from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.evaluation.columns import Columns, as_columns
 from pipeline.evaluation.intervals import accuracy_row
 from pipeline.evaluation.metrics import length_classes

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import TextConfig
+from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer

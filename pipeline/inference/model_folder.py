@@ -11,7 +11,11 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
-from pipeline.config import Config, Model, Section, TextConfig, require_same
+from pipeline.config.comparison import require_same
+from pipeline.config.model import Model
+from pipeline.config.schema import Config
+from pipeline.config.section import Section
+from pipeline.config.text import TextConfig
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.build import Network, build_network, parameter_lower_bound
 from pipeline.networks.weights import read_weights, write_weights

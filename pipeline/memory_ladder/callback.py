@@ -14,7 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from pipeline.cli import tidy_exit
-from pipeline.config import EvaluationConfig, SentimentRNNConfig, TrackingConfig, flatten
+from pipeline.config.comparison import flatten
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.model import SentimentRNNConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.evaluation.predictions import score
 from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import MemoryLadderConfig
+from pipeline.config.evaluation import MemoryLadderConfig
 from pipeline.evaluation.records import LadderRecord
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.records import read_json

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from pipeline.config import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.sentiment_rnn import SentimentRNN

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pipeline.config import LanguageModelConfig
+from pipeline.config.pretraining import LanguageModelConfig
 from pipeline.networks.sentiment_rnn import SentimentRNN, reverse
 
 SHRINK = 4

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.config import Config, require_same
+from pipeline.config.comparison import require_same
 from pipeline.config.labels import LABELS
+from pipeline.config.schema import Config
 from pipeline.corpus.canonical import CORPUS_SPLITS, GROUP_COLUMN, LABELLED_SCHEMA, UNLABELLED_SCHEMA
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_json

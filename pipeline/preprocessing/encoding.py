@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.config import TextConfig
+from pipeline.config.text import TextConfig
 from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import SplitWriter

@@ -8,8 +8,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import RecordBatch
 
-from pipeline.config import SplitConfig
 from pipeline.config.labels import LABELS
+from pipeline.config.split import SplitConfig
 from pipeline.preprocessing.canonical_reader import RowGroup
 from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config import FileVectors, PackageVectors, Vectors
+from pipeline.config.text import FileVectors, PackageVectors, Vectors
 from pipeline.preprocessing.vector_file import file_dimension, find_in_file
 from pipeline.runtime.checksum import file_fingerprint, verify_checksum
 from pipeline.runtime.errors import PipelineError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Vectors
+from pipeline.config.text import Vectors
 from pipeline.preprocessing.vector_source import find_vectors
 from pipeline.runtime.arrays import NUMBERS_PER_CHUNK
 from pipeline.text.dataset import read_split

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.report.formatting import number, percent, spoken
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.config import TrackingConfig, load_params
+from pipeline.config.params import load_params
+from pipeline.config.tracking import TrackingConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import MODEL

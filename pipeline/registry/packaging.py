@@ -24,7 +24,6 @@ REQUIREMENTS = (
     "pandas",
     "pyarrow",
     "pydantic",
-    "pyyaml",
     "safetensors",
     "torch",
     "torchtext",

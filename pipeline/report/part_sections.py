@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import LENGTH, UNKNOWN_WORDS
+from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.slices import ENOUGH, values_of, worst_part
 from pipeline.report.blocks import Section, Table, picture

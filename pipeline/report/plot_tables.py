@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from pipeline.config import EvaluationConfig
+from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns, as_columns
 from pipeline.evaluation.intervals import accuracy_row

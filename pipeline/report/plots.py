@@ -10,7 +10,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.config import LENGTH
+from pipeline.config.evaluation import LENGTH
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Scored
 from pipeline.evaluation.slices import values_of

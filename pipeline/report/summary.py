@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.config import EvaluationConfig
+from pipeline.config.evaluation import EvaluationConfig
 from pipeline.evaluation.bootstrap import intervals
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import Metrics, classification_metrics

@@ -23,8 +23,9 @@ import torch
 import yaml
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import TrackingConfig, load_params
 from pipeline.config.composition import compose_config
+from pipeline.config.params import load_params
+from pipeline.config.tracking import TrackingConfig
 from pipeline.reproduce.clone import store_uri, succeeds, temporary_clone
 from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
 from pipeline.reproduce.data import bring_data, bring_files
@@ -115,8 +116,8 @@ def require_code(run: FinishedRun, clone: Path, chosen: str | None) -> None:
     if code_digest(clone) == run.tags["code.sha256"]:
         if run.tags.get("git.dirty") == "true":
             log.warning(
-                "the run had uncommitted changes, but none in pipeline/; if they were in conf/behaviour/, the suite of "
-                "behaviour tests differs"
+                "the run had uncommitted changes, but none in pipeline/; if they were in behaviour_suite/, the suite "
+                "of behaviour tests differs"
             )
     elif chosen:
         log.warning("the code of commit %s differs from the run's", chosen)

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from dvc.config import Config as DvcConfig
 
-from pipeline.config import flatten
+from pipeline.config.comparison import flatten
 from pipeline.reproduce.clone import succeeds
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import verify_checksum

@@ -12,7 +12,7 @@ import logging
 from argparse import ArgumentTypeError
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config import load_params
+from pipeline.config.params import load_params
 from pipeline.registry.model_lookup import model_folder
 from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits

@@ -14,8 +14,9 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config import Config, TrackingConfig
 from pipeline.config.composition import validated
+from pipeline.config.schema import Config
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET, WORKSPACE, project_root
 from pipeline.runtime.worker_pool import available_cores

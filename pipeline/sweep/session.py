@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with

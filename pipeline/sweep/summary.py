@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.report.figures import GUESS, MODEL
 from pipeline.report.plots import write_panels
 from pipeline.runtime.atomic import write_text

@@ -10,8 +10,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config import Config, TrackingConfig
 from pipeline.config.composition import validated
+from pipeline.config.schema import Config
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores

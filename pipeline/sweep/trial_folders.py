@@ -10,8 +10,8 @@ from pipeline.tracking.training_record import read_training_record
 TRIALS = "trials"
 """Folder of the project that conf/config.yaml puts trials into."""
 PIPELINE_FOLDERS = {
-    *("artifacts", "benchmarks", "conf", "data", "docs", "downloads", "hydra_plugins", "mlartifacts", "pipeline"),
-    *("reports", "tests"),
+    *("artifacts", "behaviour_suite", "benchmarks", "conf", "data", "docs", "downloads", "hydra_plugins"),
+    *("mlartifacts", "pipeline", "reports", "tests"),
 }
 
 

@@ -5,7 +5,7 @@ import operator
 import re
 from collections.abc import Callable
 
-from pipeline.config import Labels, LabelValues
+from pipeline.config.corpus import Labels, LabelValues
 from pipeline.config.labels import NEGATIVE, POSITIVE
 from pipeline.runtime.errors import PipelineError
 

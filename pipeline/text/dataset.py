@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config import Config, require_same
+from pipeline.config.comparison import require_same
+from pipeline.config.schema import Config
 from pipeline.runtime.arrays import NUMBERS_PER_CHUNK, ArrayFile
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json

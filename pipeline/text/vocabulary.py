@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torchtext.vocab import Vocab
 
-from pipeline.config import TextConfig
+from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_bounded, write_json
 from pipeline.text.cleaning import clean

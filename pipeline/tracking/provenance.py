@@ -12,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.config import BagOfWordsConfig, Config
+from pipeline.config.model import BagOfWordsConfig
+from pipeline.config.schema import Config
 from pipeline.runtime.paths import WORKSPACE
 
 UNKNOWN_ORIGIN = "unknown"
@@ -84,7 +85,8 @@ def git_dirty(workspace: Path = WORKSPACE) -> str:
     """
     without = [f":(exclude){name}" for name in WRITTEN_BY_DVC]
     changes = _git_output(workspace, "status", "--porcelain", "--untracked-files=no", "--", ".", *without)
-    added = _git_output(workspace, "ls-files", "--others", "--exclude-standard", "--", "pipeline", "conf")
+    folders = ("pipeline", "conf", "behaviour_suite")
+    added = _git_output(workspace, "ls-files", "--others", "--exclude-standard", "--", *folders)
     return UNKNOWN_ORIGIN if changes is None else str(bool(changes or added)).lower()
 
 

@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root

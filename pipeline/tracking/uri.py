@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from pipeline.config import OptimizerConfig
+from pipeline.config.optimizer import OptimizerConfig
 from pipeline.training import distributed
 from pipeline.training.optimizer import build_optimizer
 

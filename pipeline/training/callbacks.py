@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
-from pipeline.config import TrainingConfig
+from pipeline.config.training import TrainingConfig
 from pipeline.tables.csv_lines import csv_text
 from pipeline.training.distributed import gather
 

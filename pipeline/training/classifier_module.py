@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from pipeline.config import TrainingConfig
+from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
 from pipeline.networks.build import Network, deep_part, path_logits
 from pipeline.networks.sentiment_rnn import SentimentRNN

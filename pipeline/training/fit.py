@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.scoring import Calibration, score_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from pipeline.config import TrainerConfig
+from pipeline.config.trainer import TrainerConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.training import distributed

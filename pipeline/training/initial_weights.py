@@ -15,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.config import Model, Pretraining, require_embedding_dim, require_same
+from pipeline.config.comparison import require_same
+from pipeline.config.model import Model, require_embedding_dim
+from pipeline.config.pretraining import Pretraining
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.weights import read_weights, write_weights

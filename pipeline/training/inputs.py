@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.runtime.paths import WORKSPACE
 
 TRAINED_ON = (

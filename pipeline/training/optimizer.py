@@ -7,7 +7,7 @@ from typing import Any
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
-from pipeline.config import OptimizerConfig
+from pipeline.config.optimizer import OptimizerConfig
 
 
 def build_optimizer(groups: Sequence[dict[str, Any]], config: OptimizerConfig, steps: int) -> dict[str, Any]:

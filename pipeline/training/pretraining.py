@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.config import LanguageModelConfig
+from pipeline.config.pretraining import LanguageModelConfig
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import Config, require_same
+from pipeline.config.comparison import require_same
+from pipeline.config.schema import Config
 from pipeline.runtime.arrays import ArrayFile
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError

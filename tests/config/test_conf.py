@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import Config, validate
+from pipeline.config.reference import configuration_help
+from pipeline.config.schema import Config, validate
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
 CONF = WORKSPACE / "conf"
-GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent not in {CONF, CONF / "behaviour"})
+GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
 OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "text.vectors.path=vectors.txt"}
 
 
@@ -69,3 +70,4 @@ def test_every_command_has_help(command):
     )
     assert found.stdout.startswith("usage:")
     assert len(found.stdout.splitlines()) > 5
+    assert (configuration_help() in found.stdout) == (command in {"compose", "train"})

@@ -12,14 +12,13 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from pydantic import Field, TypeAdapter
 
-from pipeline.config import ArchiveCorpus, FilesCorpus, PackageCorpus
+from pipeline.config.composition import compose_config
+from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.corpus import archive
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.paths import WORKSPACE
 
 Corpus = PackageCorpus | ArchiveCorpus | FilesCorpus
 ANY_CORPUS: TypeAdapter[Corpus] = TypeAdapter(Annotated[Corpus, Field(discriminator="kind")])
@@ -35,8 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def corpus(conf: str, **changes: Any) -> Corpus:
-    values = yaml.safe_load((WORKSPACE / "conf" / "corpus" / f"{conf}.yaml").read_text(encoding="utf-8"))
-    return ANY_CORPUS.validate_python(values | changes)
+    return ANY_CORPUS.validate_python(compose_config([f"corpus={conf}"])["corpus"] | changes)
 
 
 def written(source: Corpus, root: Path) -> dict[str, list[dict[str, Any]]]:

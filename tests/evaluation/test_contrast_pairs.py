@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline import compose as compose_stage
-from pipeline.config import ContrastConfig
+from pipeline.config.evaluation import ContrastConfig
 from pipeline.evaluation.contrast_pairs import judge_pairs, load_pairs
 from pipeline.runtime.errors import PipelineError
 from tests.evaluation.test_evaluation import write_dataset

@@ -11,7 +11,8 @@ from scipy.special import expit
 
 from pipeline import evaluate
 from pipeline.behaviour.failures import behaviour_table
-from pipeline.config import CheckConfig, Config
+from pipeline.config.registry import CheckConfig
+from pipeline.config.schema import Config
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import verdict
 from pipeline.evaluation.columns import Columns

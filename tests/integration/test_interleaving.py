@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.registry.versions import find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project

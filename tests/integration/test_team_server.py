@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from mlflow.server import get_app_client
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.registry.versions import download_model, find_alias
 from pipeline.tracking.store import connect
 from tests.conftest import Project

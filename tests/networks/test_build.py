@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.config import SentimentRNNConfig
+from pipeline.config.model import SentimentRNNConfig
 from pipeline.networks.build import build_network
 from pipeline.runtime.paths import CONF
 from tests.support.networks import random_ids

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config import SplitConfig
+from pipeline.config.split import SplitConfig
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates
 from pipeline.preprocessing.scanning import scan
 from pipeline.preprocessing.splitting import hold_out, require_both_labels

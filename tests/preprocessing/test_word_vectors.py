@@ -10,7 +10,7 @@ import torch
 import yaml
 from torch import nn
 
-from pipeline.config import PackageVectors
+from pipeline.config.text import PackageVectors
 from pipeline.networks.build import build_network, deep_part
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.vector_file import find_in_file

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import compose
-from pipeline.config import CheckConfig, load_params
+from pipeline.config.params import load_params
+from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.bootstrap import METRICS, intervals, resampled_metrics
 from pipeline.evaluation.checks import verdict
 from pipeline.evaluation.metrics import classification_metrics

@@ -33,6 +33,8 @@ from pipeline.cli import tidy_exit
 from pipeline.config.composition import compose_config
 from pipeline.config import validate
 from pipeline.register import read_verdict, register
+from pipeline.config.schema import validate
+from pipeline.register import register
 with tidy_exit():
     config = validate(compose_config(["model=bag_of_words", "model.embedding_dim=1"]))
     register(config, Path(sys.argv[1]), read_verdict(Path(sys.argv[1])), queued=False)

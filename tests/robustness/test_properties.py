@@ -13,7 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import SplitConfig, load_params, validate
+from pipeline.config.params import load_params
+from pipeline.config.schema import validate
+from pipeline.config.split import SplitConfig
 from pipeline.corpus.archive import archive_reviews
 from pipeline.inference.predictor import Prediction
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key

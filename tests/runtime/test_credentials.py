@@ -13,8 +13,8 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
 from hydra_plugins.experiment_lock import DVC_COMPOSES, ExperimentLock
 from pipeline import compose
-from pipeline.config import validate
 from pipeline.config.composition import compose_config
+from pipeline.config.schema import validate
 from pipeline.runtime.credentials import hide_secrets, holds_secret, masked, secret_keys, sets_secret
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE

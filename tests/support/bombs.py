@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import validate
 from pipeline.config.composition import compose_config
+from pipeline.config.schema import validate
 from pipeline.corpus import archive
 from pipeline.corpus.canonical import MAX_REVIEW_BYTES, CanonicalWriter
 from pipeline.inference.model_folder import load_model, save_model

@@ -15,8 +15,8 @@ import pytest
 import torch
 import yaml
 
-from pipeline.config import load_params
 from pipeline.config.composition import compose_config
+from pipeline.config.params import load_params
 from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network
 from pipeline.runtime import paths

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.networks.language_model import LanguageModel
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.training.callbacks import LogMetrics
 from pipeline.training.fit import FitResult, fit

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from submitit.core import job_environment
 from submitit.slurm import slurm
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import child_tags, find_trials, open_sweep
 from pipeline.sweep.session import Session

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.sweep import trial_folders

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from pipeline.config import TextConfig
+from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import PADDING, SPECIALS, UNKNOWN, Encoder, Vocabulary
 

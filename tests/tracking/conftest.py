@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run as StoredRun
 
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import Store, connect

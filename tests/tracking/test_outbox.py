@@ -21,7 +21,7 @@ from tests.tracking.conftest import points, tracking
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))

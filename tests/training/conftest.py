@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config
+from pipeline.config.schema import Config
 from tests.support.training import TINY, write_dataset
 
 

@@ -1,0 +1,38 @@
+"""Configurations compared key by key."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.runtime.errors import PipelineError
+
+
+def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Nested mappings as one, with joined keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}{separator}{rest}": inner for rest, inner in flatten(value, separator).items()}
+        else:
+            flat[key] = value
+    return flat
+
+
+def require_same(asked: Mapping[str, Any], made: Mapping[str, Any], folder: Path, remedy: str) -> None:
+    """Refuse a folder that was made with another configuration than is asked for; files' fingerprints may differ.
+
+    Args:
+        asked: the sections that matter.
+        made: the same, as the folder was made with.
+        folder: named in the error.
+        remedy: ends the error.
+
+    Raises:
+        PipelineError: they differ; names the first key that does.
+    """
+    wanted, present = flatten(asked), flatten(made)
+    for key in wanted | present:
+        if not key.endswith(".fingerprint") and wanted.get(key) != present.get(key):
+            raise PipelineError(
+                f"{key}: {wanted.get(key)!r} is asked for, but {folder} was made with {present.get(key)!r}; {remedy}"
+            )

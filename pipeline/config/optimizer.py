@@ -1,0 +1,30 @@
+"""Keys that every training has, shared by the schemas of conf/training/ and conf/pretraining/."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.config.section import Fraction, Rate, Section, Size, Weight
+
+
+class OptimizerConfig(Section):
+    """Optimizer, learning-rate schedule and length of a training."""
+
+    epochs: int = Field(ge=1, le=100_000)
+    """Passes over the training data."""
+    batch_size: Size
+    """Reviews in one step of the optimizer."""
+    lr: Rate
+    """Peak learning rate of AdamW."""
+    beta2: float = Field(ge=0, lt=1)
+    """AdamW's decay, per step, of the running mean of squared gradients."""
+    weight_decay: Weight
+    """Weight decay of AdamW."""
+    schedule: Literal["constant", "linear", "cosine"]
+    """Learning-rate schedule after the warm-up."""
+    warmup: Fraction
+    """Warm-up: share of all steps in which the learning rate rises from 0."""
+    gradient_clip: float | None = Field(gt=0, le=1e9)
+    """Gradient clipping: largest norm of the gradient; null: none."""
+    max_reviews: int | None = Field(ge=2, lt=2**31)
+    """Reviews used of each split, for a quick try: half of each label, or the first to pre-train on; null: all."""

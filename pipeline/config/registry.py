@@ -1,0 +1,35 @@
+"""Schema of conf/registry/: registration in MLflow."""
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Section
+
+
+class CheckConfig(Section):
+    """One condition of registration: a value of `reports/metrics.json` within bounds."""
+
+    metric: str
+    """Key of reports/metrics.json, such as test.accuracy."""
+    min: float | None = None
+    """Least value."""
+    max: float | None = None
+    """Greatest value."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "CheckConfig":
+        if self.min is None and self.max is None:
+            raise ValueError("a check needs min or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no value is at least min, {self.min:g}, and at most max, {self.max:g}; exchange them")
+        return self
+
+
+class RegistryConfig(Section):
+    """Conditions and name under which a model is registered."""
+
+    model_name: str = Field(pattern=r"^[\w-]+$")
+    """Name of the registered model in MLflow, of letters, digits, _ and -."""
+    alpha: float = Field(gt=0, lt=1)
+    """Significance level of McNemar's test against the champion: a smaller p-value is more than chance."""
+    checks: dict[str, CheckConfig]
+    """Checks by name; a model is registered only if every one holds on the test split."""

@@ -1,0 +1,110 @@
+"""The schema of the whole configuration, and its validation.
+
+Hydra composes `conf/` into one dictionary, DVC stores it as `params.yaml`, and every command turns it into a `Config`
+before it does any work: an unknown key, a wrong type or a value out of range stops the run with one line that names it.
+"""
+
+import re
+from reprlib import Repr
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from pipeline.config.corpus import Corpus, FilesCorpus
+from pipeline.config.evaluation import SLICES, EvaluationConfig
+from pipeline.config.model import Model
+from pipeline.config.pretraining import Pretraining
+from pipeline.config.pseudo_labels import PseudoLabelsConfig
+from pipeline.config.registry import RegistryConfig
+from pipeline.config.section import Section, Seed
+from pipeline.config.split import SplitConfig
+from pipeline.config.sweep import SweepConfig
+from pipeline.config.text import TextConfig
+from pipeline.config.tracking import TrackingConfig
+from pipeline.config.trainer import TrainerConfig
+from pipeline.config.training import TrainingConfig
+from pipeline.runtime.credentials import refusal_of, secret_keys
+from pipeline.runtime.errors import PipelineError
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+"""Shows a wrong value: YAML's aliases let a few lines stand for more than a terminal, or memory, holds."""
+
+
+KIND = re.compile(r"list\[.*\]|bool|int|float|str")
+"""Parts of an error's location that pydantic adds where a value may have one of several types."""
+
+
+class Config(Section):
+    """The whole configuration: one field for each folder of `conf/`, and the sections of conf/config.yaml."""
+
+    seed: Seed
+    """Seed of training: initial weights, order of the reviews, dropout."""
+    split: SplitConfig
+    """Held-out splits, for a corpus that does not bring its own."""
+    corpus: Corpus = Field(discriminator="kind")
+    """Reviews to learn from."""
+    text: TextConfig
+    """Way from a review to token ids."""
+    model: Model = Field(discriminator="network")
+    """Network."""
+    pretraining: Pretraining = Field(discriminator="method")
+    """Training before the one on labels."""
+    pseudo_labels: PseudoLabelsConfig
+    """Self-training on unlabelled reviews, with labels that a teacher gave them."""
+    training: TrainingConfig
+    """Training on labelled reviews."""
+    trainer: TrainerConfig
+    """Hardware that a training runs on."""
+    evaluation: EvaluationConfig
+    """Evaluation on held-out reviews."""
+    registry: RegistryConfig
+    """Registration of the model in MLflow."""
+    tracking: TrackingConfig
+    """MLflow tracking."""
+    sweep: SweepConfig
+    """Handling of a sweep's trials that have ended; it changes no result: docs/sweep.md."""
+
+    @model_validator(mode="after")
+    def _slices_are_there(self) -> "Config":
+        kept = self.corpus.keep_columns if isinstance(self.corpus, FilesCorpus) else []
+        for name in self.evaluation.slices:
+            if name not in (*SLICES, *kept):
+                raise ValueError(
+                    f"evaluation.slices names {name!r}, which is neither {' nor '.join(SLICES)} nor among "
+                    f"corpus.keep_columns, {kept}; keep the column, or leave the slice out"
+                )
+        return self
+
+
+def validate(values: Any) -> Config:
+    """Turn a composed dictionary into a `Config`.
+
+    Raises:
+        PipelineError: a value holds a password, token or key, which params.yaml and MLflow would keep; or a key is
+            unknown or missing, or a value has the wrong type or range. All are named in one line.
+    """
+    try:
+        if secret := secret_keys(values):
+            raise PipelineError("; ".join(map(refusal_of, secret)))
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise PipelineError("; ".join(_describe(problem) for problem in error.errors())) from None
+    except RecursionError:
+        raise PipelineError("config: is nested too deep, or holds itself; see the files under conf/") from None
+
+
+def _describe(problem: Any) -> str:
+    # A discriminated union puts the chosen variant's tag into the location; users know only the key.
+    unions = {("corpus",), ("text", "vectors"), ("model",), ("pretraining",)}
+    parts = [str(part) for i, part in enumerate(problem["loc"]) if problem["loc"][:i] not in unions]
+    if problem["type"] != "extra_forbidden":
+        parts = [part for part in parts if not KIND.fullmatch(part)]
+    key = ".".join(parts) or "config"
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see the files under conf/ for the keys there are"
+    if problem["type"] == "missing":
+        return f"{key}: missing; set it (null where it does not apply)"
+    if problem["type"] == "value_error":
+        return f"{key}: {problem['ctx']['error']}"
+    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}"

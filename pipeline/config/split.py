@@ -1,0 +1,22 @@
+"""Schema of the section `split` of conf/config.yaml."""
+
+from pydantic import Field, model_validator
+
+from pipeline.config.section import Fraction, Section, Seed
+
+
+class SplitConfig(Section):
+    """The held-out parts of a corpus that does not bring its own."""
+
+    validation: Fraction = Field(gt=0)
+    """Share of the reviews to hold out for validation."""
+    test: Fraction = Field(gt=0)
+    """Share of the reviews to hold out for the test; less than 1 together with `validation`."""
+    seed: Seed
+    """Seed of the random split."""
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> "SplitConfig":
+        if self.validation + self.test >= 1:
+            raise ValueError("split.validation + split.test must be less than 1")
+        return self
