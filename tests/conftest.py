@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 
 from pipeline.config.composition import compose_config
 from pipeline.config.schema import Config, validate
@@ -150,16 +151,32 @@ def record():
 """
 
 
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project after its first `dvc repro`. Tests read it; those that change it use a copy of their own."""
-    project = copy_project(tmp_path_factory.mktemp("project"))
-    imports = project.root / IMPORTS
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that `make` fills once for all processes of this test run. It must not be changed."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    base = factory.getbasetemp().parent if several else factory.getbasetemp()
+    folder, made = base / name, base / f"{name}.made"
+    with FileLock(base / f"{name}.lock"):
+        if not made.exists():
+            folder.mkdir()
+            make(folder)
+            made.touch()
+    return folder
+
+
+def _train(root: Path) -> None:
+    project = copy_project(root)
+    imports = root / IMPORTS
     imports.mkdir(parents=True)
     (imports / "sitecustomize.py").write_text(RECORD_IMPORTS)
     project.run("dvc", "repro", PYTHONPATH=str(imports), IMPORTS=str(imports))
     project.commit("What the first run gave")
-    return project
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project after its first `dvc repro`. Tests read it; those that change it use a copy of their own."""
+    return Project(made_once(tmp_path_factory, "project", _train))
 
 
 def configuration(*overrides: str) -> Config:

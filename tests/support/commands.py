@@ -5,7 +5,6 @@ import runpy
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from pipeline.networks.build import build_network
 from pipeline.runtime import paths
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.tracking.store import connect
-from tests.conftest import reviews
+from tests.conftest import made_once, reviews
 
 TINY = [
     *("model=bag_of_words", "model.embedding_dim=4", "training=smoke", "trainer.threads=1", "trainer=cpu"),
@@ -91,9 +90,12 @@ class SmallProject:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a small project after `download` and `preprocess`, with a model that fits. Not to be changed."""
-    root = tmp_path_factory.mktemp("prepared")
+    return made_once(tmp_path_factory, "prepared", _prepare)
+
+
+def _prepare(root: Path) -> None:
     rows = [f'"{text}",{label}\n' for text, label in reviews()]
     (root / "reviews.csv").write_text("review,verdict\n" + "".join(rows), encoding="utf-8")
     (root / "params.yaml").write_text(params("files", {}))
@@ -109,20 +111,21 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
     save_model(root / "artifacts" / "model", network, vocabulary, info)
     connect(config.tracking.model_copy(update={"uri": f"sqlite:///{root}/mlflow.db"}))
-    yield root
 
 
 @pytest.fixture(scope="session")
-def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The root of a small project whose model was trained and judged."""
-    root = tmp_path_factory.mktemp("judged") / "project"
-    shutil.copytree(prepared, root)
-    (root / "params.yaml").write_text(params("files", ALL_PASS))
-    with pytest.MonkeyPatch.context() as patch:
-        project = SmallProject(root, patch)
-        for stage in ("pretrain", "pseudo_label", "train", "evaluate"):
-            assert project.run(stage) == 0
-    yield root
+def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of a small project whose model was trained and judged. Not to be changed."""
+
+    def judge(root: Path) -> None:
+        shutil.copytree(prepared, root, dirs_exist_ok=True)
+        (root / "params.yaml").write_text(params("files", ALL_PASS))
+        with pytest.MonkeyPatch.context() as patch:
+            project = SmallProject(root, patch)
+            for stage in ("pretrain", "pseudo_label", "train", "evaluate"):
+                assert project.run(stage) == 0
+
+    return made_once(tmp_path_factory, "judged", judge)
 
 
 @pytest.fixture
