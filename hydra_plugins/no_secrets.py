@@ -32,9 +32,9 @@ class NoSecrets(SearchPathPlugin):
         for argument in sys.argv[1:]:
             override = OVERRIDE.fullmatch(argument)
             if override and (secret_keys({override["key"]: override["value"]}) or sets_secret(override["value"])):
-                _refuse(override["key"])
+                _refuse_secrets(override["key"])
             if holds_secret(argument):
-                _refuse("the command line")
+                _refuse_secrets("the command line")
         if (conf := conf_folder(search_path)) is not None:
             _refuse_in(conf)
 
@@ -44,9 +44,9 @@ def _refuse_in(conf: Path) -> None:
         name, text = f"{conf.name}/{file.relative_to(conf)}", file.read_text(encoding="utf-8", errors="replace")
         for number, line in enumerate(text.splitlines(), 1):
             if not line.lstrip().startswith("#") and holds_secret(line):
-                _refuse(f"{name}, line {number}", in_git="git gc --prune=now")
+                _refuse_secrets(f"{name}, line {number}", in_git="git gc --prune=now")
         for key in _secret_keys(text):
-            _refuse(f"{name}, {key}", in_git="git gc --prune=now")
+            _refuse_secrets(f"{name}, {key}", in_git="git gc --prune=now")
 
 
 def _secret_keys(text: str) -> list[str]:
@@ -57,7 +57,7 @@ def _secret_keys(text: str) -> list[str]:
         return []
 
 
-def _refuse(place: str, in_git: str = "") -> NoReturn:
+def _refuse_secrets(place: str, in_git: str = "") -> NoReturn:
     """End the command.
 
     Args:

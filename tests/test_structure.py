@@ -166,3 +166,33 @@ def test_all_that_is_imported_is_asked_for():
     project = tomllib.loads((WORKSPACE / "pyproject.toml").read_text())["project"]
     asked = {re.match(r"[\w-]+", line)[0].lower() for line in project["dependencies"]}
     assert libraries(set(MODULES)) <= asked
+
+
+IN_SEVERAL_MODULES = {"main", "log"}
+"""Names that are a convention in every module."""
+
+
+def test_no_top_level_name_stands_in_two_modules():
+    modules: dict[str, set[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text()).body:
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    names = [name]
+                case ast.Assign(targets=targets):
+                    names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    names = [name]
+                case _:
+                    names = []
+            for name in {*names} - IN_SEVERAL_MODULES:
+                modules.setdefault(name, set()).add(module)
+    assert not {name: among for name, among in modules.items() if len(among) > 1}
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_docstrings_begin_with_a_verb_or_with_the_thing_itself(name):
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            first = node.value.value.split()[0].strip("`,:")
+            assert first not in {"What", "How", "Of", "As", "Whether", "Where", "When", "Why"}, node.value.value

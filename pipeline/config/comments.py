@@ -38,7 +38,7 @@ def commented(text: str, path: Path, conf: Path) -> str:
     if package is None:
         package = group_of(path, conf).replace("/", ".")
     document = yaml.compose(text)
-    for key, number, indent in reversed(list(_keys(document, package.removeprefix("_global_")))):
+    for key, number, indent in reversed(list(_yaml_keys(document, package.removeprefix("_global_")))):
         start = number
         while start > len(top) and lines[start - 1].lstrip().startswith("#"):
             start -= 1
@@ -51,7 +51,7 @@ def commented(text: str, path: Path, conf: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _keys(node: yaml.Node | None, section: str) -> Iterator[tuple[str, int, int]]:
+def _yaml_keys(node: yaml.Node | None, section: str) -> Iterator[tuple[str, int, int]]:
     """Yield the keys of a mapping with their lines and indents; not those that stand on the line of another."""
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
         return
@@ -62,7 +62,7 @@ def _keys(node: yaml.Node | None, section: str) -> Iterator[tuple[str, int, int]
         key = f"{section}.{name.value}".removeprefix(".")
         yield key, number, indent
         if f"{key}.NAME" not in all_keys():
-            yield from _keys(value, key)
+            yield from _yaml_keys(value, key)
 
 
 def _comment(key: str, indent: int) -> list[str]:

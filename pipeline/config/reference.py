@@ -24,7 +24,7 @@ GROUPS_ACROSS_SECTIONS = {
 """Meaning of the groups whose files set keys of other sections."""
 WIDTH = 120
 
-Schema = Mapping[str, Any]
+KeySchema = Mapping[str, Any]
 """A JSON schema, as pydantic writes it."""
 
 
@@ -156,13 +156,13 @@ def _item(name: str, text: str) -> str:
     return f"  {name}\n{indent}{lines}" if len(name) > 32 else f"  {name:<34}{lines}"
 
 
-def _walk(name: str, node: Schema, definitions: Schema, only_with: str) -> Iterator[Key]:
+def _walk(name: str, node: KeySchema, definitions: KeySchema, only_with: str) -> Iterator[Key]:
     body = next((option for option in node.get("anyOf", []) if option.get("type") != "null"), node)
     sections = list(_sections(body, definitions))
     meaning = node.get("description") or next((section.get("description", "") for _, section in sections), "")
     yield Key(name, " ".join(meaning.split()), _allowed(node), only_with)
     kind_key = body.get("discriminator", {}).get("propertyName")
-    variants: dict[str, dict[str, Schema]] = {} if kind_key is None else {kind_key: {}}  # of each key, by kind
+    variants: dict[str, dict[str, KeySchema]] = {} if kind_key is None else {kind_key: {}}  # of each key, by kind
     for kind, section in sections:
         for child, value in section["properties"].items():
             variants.setdefault(child, {})[kind] = value
@@ -175,7 +175,7 @@ def _walk(name: str, node: Schema, definitions: Schema, only_with: str) -> Itera
         yield from _walk(f"{name}.{child}", value, definitions, kinds)
 
 
-def _sections(node: Schema, definitions: Schema) -> Iterator[tuple[str, Schema]]:
+def _sections(node: KeySchema, definitions: KeySchema) -> Iterator[tuple[str, KeySchema]]:
     """Yield the schemas of the section that a value may be, with their kinds."""
     if "$ref" in node:
         yield "", definitions[node["$ref"].rpartition("/")[2]]
@@ -185,7 +185,7 @@ def _sections(node: Schema, definitions: Schema) -> Iterator[tuple[str, Schema]]
         yield "", {"properties": {"NAME": node["additionalProperties"]}}
 
 
-def _allowed(node: Schema) -> str:
+def _allowed(node: KeySchema) -> str:
     """Say in words which values a schema allows; nothing of a section."""
     if "anyOf" in node:
         options = [_allowed(option) for option in node["anyOf"]]
@@ -201,7 +201,7 @@ def _allowed(node: Schema) -> str:
     return {"null": "null", "boolean": "true or false", "string": "text"}.get(kind, "")
 
 
-def _range(node: Schema) -> str:
+def _range(node: KeySchema) -> str:
     low, high = node.get("minimum"), node.get("maximum")
     below = node.get("exclusiveMaximum")
     if below is not None and node["type"] == "integer":

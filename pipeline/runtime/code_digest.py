@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("pipeline", "hydra_plugins")
 WITHOUT_MEANING = ("kind", "type_comment")
 """Fields of syntax trees: the `u` before a string, and comments with types."""
-COMMAND = re.compile(r"\bpython -m (pipeline[\w.]*)")
+STAGE_COMMAND = re.compile(r"\bpython -m (pipeline[\w.]*)")
 
 
 class Code:
@@ -67,7 +67,7 @@ class Code:
             PipelineError: a stage runs a module that does not exist, or one that is not valid Python.
         """
         stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-        commands = {name: COMMAND.search(str(stage.get("cmd"))) for name, stage in stages.items()}
+        commands = {name: STAGE_COMMAND.search(str(stage.get("cmd"))) for name, stage in stages.items()}
         return {name: self.digest(command[1]) for name, command in commands.items() if command}
 
     def _read(self, name: str) -> tuple[str, set[str]]:

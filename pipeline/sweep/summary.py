@@ -79,7 +79,7 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     trials = latest_trials(every)
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     description = describe(name, config.corpus.name, trials)
-    _summarise(store, session, description, "FAILED" if failed else status, trials)
+    _summarise_trials(store, session, description, "FAILED" if failed else status, trials)
     _keep_best(store, session, every, trials, config.sweep.keep)
     print(format_table(trials))
     if failed:
@@ -95,7 +95,9 @@ def _end_running(store: Store, session: Session, status: str) -> None:
             end_trial(store, trial.run_id, status, LOST if status == "FAILED" else None)
 
 
-def _summarise(store: Store, session: Session, description: str, status: str, trials: Sequence[TrialRun]) -> None:
+def _summarise_trials(
+    store: Store, session: Session, description: str, status: str, trials: Sequence[TrialRun]
+) -> None:
     finished = ranked(trials)
     losses = [loss for trial in trials if (loss := trial.objective) is not None]
     metrics: dict[str, float] = {"sweep/trials": len(trials), "sweep/failed": len(trials) - len(finished)}
