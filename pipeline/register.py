@@ -13,9 +13,9 @@ from typing import Any
 
 from pipeline.config.comparison import flatten
 from pipeline.config.schema import Config
-from pipeline.evaluation.checks import JUDGED, require_judged
+from pipeline.evaluation.checks import CHECKED, require_checked
 from pipeline.evaluation.predictions import read_predictions
-from pipeline.evaluation.records import MetricsRecord, VerdictRecord
+from pipeline.evaluation.records import ChecksRecord, MetricsRecord
 from pipeline.inference.model_folder import read_model_info, require_digest, require_trained_for
 from pipeline.registry.champion import Contender, appoint, registration_lock
 from pipeline.registry.model_card import model_card, version_card
@@ -50,21 +50,21 @@ def main(config: Config, inputs: Inputs) -> None:
     verdict, run = read_verdict(WORKSPACE), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
     require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
     require_digest(MODEL, run.model)
-    require_judged(verdict, WORKSPACE)
+    require_checked(verdict, WORKSPACE)
     register(config, WORKSPACE, verdict, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
 
 
-def read_verdict(workspace: Path) -> VerdictRecord:
+def read_verdict(workspace: Path) -> ChecksRecord:
     """Read `reports/verdict.json`.
 
     Raises:
         PipelineError: it is missing or damaged.
     """
-    return read_json(workspace / "reports" / "verdict.json", VerdictRecord, RUN_DVC_REPRO)
+    return read_json(workspace / "reports" / "verdict.json", ChecksRecord, RUN_DVC_REPRO)
 
 
 def register(
-    config: Config, workspace: Path, verdict: VerdictRecord, queued: bool, check: Callable[[], None] = lambda: None
+    config: Config, workspace: Path, verdict: ChecksRecord, queued: bool, check: Callable[[], None] = lambda: None
 ) -> None:
     """Register the model in a workspace, or report why not.
 
@@ -154,7 +154,7 @@ def _stand_in(
     return run.run_id
 
 
-def _describe_failures(verdict: VerdictRecord) -> str:
+def _describe_failures(verdict: ChecksRecord) -> str:
     return "; ".join(
         f"check {check.name} failed: {check.metric} is {check.value}, "
         + " and ".join(
@@ -170,5 +170,5 @@ if __name__ == "__main__":
         main,
         __doc__,
         *("artifacts/dataset/dataset.json", "artifacts/run.json", "reports/verdict.json"),
-        *JUDGED.values(),
+        *CHECKED.values(),
     )

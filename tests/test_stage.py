@@ -200,5 +200,5 @@ def test_a_verdict_on_something_else_registers_nothing(
     (own.root / name).write_text("{}")
     assert own.run("register") == 1
     (line,) = capfd.readouterr().err.splitlines()
-    assert f"{name} is not what reports/verdict.json judges" in line
+    assert f"{name} is not the one that reports/verdict.json is about" in line
     assert not (own.root / "reports" / "registration.json").exists()

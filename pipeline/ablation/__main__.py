@@ -20,11 +20,11 @@ from tqdm import tqdm
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
-from pipeline.evaluation.metrics import classification_metrics
-from pipeline.evaluation.predictions import score
+from pipeline.evaluation.classification import classification_metrics
+from pipeline.evaluation.predictions import score_split
 from pipeline.inference.predictor import Predictor
 from pipeline.report.figures import GUESS, MODEL
-from pipeline.report.formatting import spoken
+from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
@@ -117,7 +117,7 @@ def draw_ablation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         accuracies = row["test_accuracy"]
         axes.plot(accuracies, [height] * len(accuracies), "o", color=MODEL, alpha=0.6)
         axes.plot([np.mean(accuracies)] * 2, [height - 0.3, height + 0.3], color=GUESS)
-    axes.set_yticks(range(len(rows)), [spoken(row["name"]) for row in rows])
+    axes.set_yticks(range(len(rows)), [readable(row["name"]) for row in rows])
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
     axes.set(title="What each part earns", xlabel="accuracy on the test split")
 
@@ -136,7 +136,7 @@ def _score_on_test(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
         return run
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
-        test = score(paths.DATASET, "test", predictor)
+        test = score_split(paths.DATASET, "test", predictor)
     metrics = classification_metrics(
         test.labels, test.probabilities, threshold=predictor.threshold, ece_bins=bins, name="the test split"
     )

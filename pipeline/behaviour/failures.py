@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.behaviour.templates import Capability, Case, make_cases
 from pipeline.evaluation.columns import Columns
-from pipeline.evaluation.intervals import wilson
 from pipeline.evaluation.predictions import Classifier
+from pipeline.evaluation.wilson import wilson_interval
 
 EXAMPLES = 10
 """Most failures shown of a capability."""
@@ -61,7 +61,7 @@ def behaviour_table(capabilities: Mapping[str, Capability], results: Mapping[str
     """Return the failures of each capability, with the 95 % Wilson interval of their rate."""
     failures = {name: sum(result.failed for result in results[name]) for name in capabilities}
     cases = {name: len(results[name]) for name in capabilities}
-    intervals = [wilson(failures[name], cases[name]) for name in capabilities]
+    intervals = [wilson_interval(failures[name], cases[name]) for name in capabilities]
     return {
         "capability": list(capabilities),
         "test": [capability.test for capability in capabilities.values()],

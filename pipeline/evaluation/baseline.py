@@ -1,4 +1,4 @@
-"""What a network has to beat: TF-IDF and logistic regression."""
+"""Baseline that the network is compared with: TF-IDF and logistic regression."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Baseline:
         return self.calibration.threshold
 
     def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Calibrated probability of the positive class, `[n]`."""
+        """Return the calibrated probability of the positive class, `[n]`."""
         logits = self.classifier.decision_function(self.vectorizer.transform(texts))
         return self.calibration.probabilities(logits)
 
@@ -38,10 +38,10 @@ class Baseline:
 def fit_baseline(
     texts: Sequence[str], labels: ArrayLike, validation_texts: Sequence[str], validation_labels: ArrayLike
 ) -> Baseline:
-    """Fit logistic regression on words and pairs of neighbouring words that at least two reviews hold.
+    """Fit logistic regression on the TF-IDF of words and bigrams that occur in at least two reviews.
 
-    The strength of its regularisation (by log loss), its calibration is fixed on validation, as the
-    model's is. Deterministic; about half a minute for 17,500 reviews of 230 words.
+    The regularisation strength (by log loss) and the calibration are chosen on validation, as the model's are.
+    Deterministic; about half a minute for 17,500 reviews of 230 words.
 
     Raises:
         PipelineError: the training reviews share no word, or have one label only.
@@ -51,17 +51,20 @@ def fit_baseline(
         features = vectorizer.fit_transform(texts)
     except ValueError:
         raise PipelineError(
-            f"the baseline finds no word that two of the {len(texts)} training reviews share; "
+            f"the baseline finds no word that occurs in two of the {len(texts)} training reviews; "
             "use more reviews or set evaluation.baseline=false"
         ) from None
     if len(np.unique(np.asarray(labels))) < 2:
-        raise PipelineError("the training reviews have one label only; the baseline needs both: see corpus.labels")
-    held_out = vectorizer.transform(validation_texts)
+        raise PipelineError("the training reviews have one label only and the baseline needs both; see corpus.labels")
+    validation_features = vectorizer.transform(validation_texts)
 
-    # liblinear: the same answer every time, and it converges where lbfgs stops early on float32 features.
-    fitted = [LogisticRegression(C=c, solver="liblinear").fit(features, labels) for c in INVERSE_REGULARISATION]
-    losses = [log_loss(validation_labels, model.predict_proba(held_out), labels=[0, 1]) for model in fitted]
-    classifier = fitted[int(np.argmin(losses))]
+    # liblinear is deterministic, and it converges where lbfgs stops early on float32 features.
+    classifiers = [LogisticRegression(C=c, solver="liblinear").fit(features, labels) for c in INVERSE_REGULARISATION]
+    losses = [
+        log_loss(validation_labels, classifier.predict_proba(validation_features), labels=[0, 1])
+        for classifier in classifiers
+    ]
+    best = classifiers[int(np.argmin(losses))]
 
-    calibration = calibrate(classifier.decision_function(held_out), validation_labels)
-    return Baseline(vectorizer, classifier, calibration)
+    calibration = calibrate(best.decision_function(validation_features), validation_labels)
+    return Baseline(vectorizer, best, calibration)

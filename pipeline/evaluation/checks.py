@@ -1,4 +1,4 @@
-"""May this model be registered? The checks that need no registry."""
+"""Check a model's metrics against the bounds of `registry.checks`, before anything is registered."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,18 +6,19 @@ from typing import Any
 
 from pipeline.config.comparison import flatten
 from pipeline.config.registry import CheckConfig
-from pipeline.evaluation.records import VerdictRecord
+from pipeline.evaluation.records import ChecksRecord
 from pipeline.runtime.checksum import content_digest
 from pipeline.runtime.errors import PipelineError
 
-JUDGED = {
+CHECKED = {
     "model": "artifacts/model",
     "predictions": "artifacts/predictions.parquet",
     "metrics": "reports/metrics.json",
 }
+"""Paths, relative to the checkout, of what the checks are about."""
 
 
-def verdict(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> dict[str, Any]:
+def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> dict[str, Any]:
     """Compare metrics with the bounds set in `registry.checks`.
 
     Args:
@@ -29,14 +30,14 @@ def verdict(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> di
         A metric that is undefined (None) passes no check.
 
     Raises:
-        PipelineError: a check names a metric there is not.
+        PipelineError: a check names a metric that does not exist.
     """
     values = flatten(metrics)
     results = []
     for name, check in checks.items():
         if check.metric not in values:
             raise PipelineError(
-                f"registry.checks.{name}.metric: no metric {check.metric!r}; there are {', '.join(values)}"
+                f"registry.checks.{name}.metric: there is no metric {check.metric!r}; choose from {', '.join(values)}"
             )
         value = values[check.metric]
         results.append(
@@ -46,34 +47,34 @@ def verdict(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> di
                 "value": value,
                 "min": check.min,
                 "max": check.max,
-                "passed": _within(value, check),
+                "passed": _within_bounds(value, check),
             }
         )
     return {"passed": all(result["passed"] for result in results), "checks": results}
 
 
-def judged(workspace: Path) -> dict[str, str | None]:
-    """Digests of what a verdict is about: the model, its predictions and its metrics."""
-    return {name: content_digest(workspace / path) for name, path in JUDGED.items()}
+def checked_digests(workspace: Path) -> dict[str, str | None]:
+    """Return the digests of what the checks are about: the model, its predictions and its metrics."""
+    return {name: content_digest(workspace / path) for name, path in CHECKED.items()}
 
 
-def require_judged(verdict: VerdictRecord, workspace: Path) -> None:
-    """Refuse a verdict on another model, other predictions or other metrics than those in the checkout.
+def require_checked(checks: ChecksRecord, workspace: Path) -> None:
+    """Refuse checks of another model, other predictions or other metrics than those in the checkout.
 
     Args:
-        verdict: `reports/verdict.json`.
+        checks: the content of `reports/verdict.json`.
         workspace: the checkout.
 
     Raises:
-        PipelineError: names what it is not about.
+        PipelineError: names the file that has changed since.
     """
-    for name, digest in judged(workspace).items():
-        if verdict.judged.get(name) != digest:
+    for name, digest in checked_digests(workspace).items():
+        if checks.judged.get(name) != digest:
             raise PipelineError(
-                f"{workspace / JUDGED[name]} is not what reports/verdict.json judges: another command has changed it; "
-                "evaluate again with `dvc repro --single-item --force evaluate`, then `dvc repro`"
+                f"{workspace / CHECKED[name]} is not the one that reports/verdict.json is about: another command has "
+                "changed it; evaluate again with `dvc repro --single-item --force evaluate`, then `dvc repro`"
             )
 
 
-def _within(value: float | int | None, check: CheckConfig) -> bool:
+def _within_bounds(value: float | int | None, check: CheckConfig) -> bool:
     return value is not None and (check.min is None or value >= check.min) and (check.max is None or value <= check.max)

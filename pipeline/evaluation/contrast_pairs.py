@@ -1,7 +1,7 @@
-"""Pairs of reviews that differ little and have opposite labels.
+"""Contrast pairs: two reviews that differ little and have opposite labels.
 
 After contrast sets (Gardner et al. 2020) and counterfactually augmented data (Kaushik et al. 2020): a model that
-understands what it reads gets both reviews of a pair right.
+understands what it reads classifies both reviews of a pair correctly.
 """
 
 import logging
@@ -16,7 +16,7 @@ from pipeline.config.corpus import Labels
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
-from pipeline.evaluation.metrics import Metrics
+from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.predictions import Classifier, stream_texts
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
@@ -26,57 +26,57 @@ from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.text.cleaning import clean
 
 MAX_CHARACTERS = 2**28
-"""Of all pairs together, which are held."""
-COLUMNS = ("original", "edited", "original_label", "edited_label")
-SPELLINGS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
+"""Most characters of all pairs together, which are held in memory."""
+PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
+LABEL_SPELLINGS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two reviews, and the label of the first; the other's is the opposite."""
+class ContrastPair:
+    """Two reviews, and the label of the first; the label of the second is the opposite."""
 
     original: str
     edited: str
     original_label: int
 
 
-def load_pairs(config: ContrastConfig, dataset: Path) -> list[Pair]:
-    """Read the user's pairs; `dataset` is the folder of the encoded dataset. None where no file is named.
+def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
+    """Read the user's pairs, none where no file is named; `dataset` is the folder of the encoded dataset.
 
     Raises:
-        PipelineError: the file is missing or wrong, or holds reviews of the training split, which are only taken with
-            `allow_seen`.
+        PipelineError: the file is missing or wrong, or holds reviews of the training split, which are accepted only
+            with `allow_seen`.
     """
     if config.path is None:
         return []
     path = existing_file("evaluation.contrast_pairs.path", config.path)
-    pairs = _read(path)
-    known = _training_keys(dataset)
-    seen = sum(any(near_key(clean(text)) in known for text in (pair.original, pair.edited)) for pair in pairs)
+    pairs = _read_pairs(path)
+    trained_on = {near_key(text) for text in stream_texts(dataset, "train")}
+    seen = sum(any(near_key(clean(text)) in trained_on for text in (pair.original, pair.edited)) for pair in pairs)
     if seen and not config.allow_seen:
         raise PipelineError(
             f"evaluation.contrast_pairs.path: {seen} of the {len(pairs)} pairs in {path} hold a review of the training "
             "split, which flatters the model; leave them out, or set evaluation.contrast_pairs.allow_seen=true"
         )
     if seen:
-        logger.warning("%d of the %d contrast pairs hold a review of the training split", seen, len(pairs))
+        log.warning("%d of the %d contrast pairs hold a review of the training split", seen, len(pairs))
     return pairs
 
 
-def judge_pairs(pairs: list[Pair], classifier: Classifier) -> tuple[Metrics, Columns]:
-    """Accuracy on either side and consistency, the share of pairs with both right; and the answers, pair by pair."""
-    answers = classifier.probabilities([text for pair in pairs for text in (pair.original, pair.edited)])
-    original, edited = answers[0::2], answers[1::2]  # [pairs]
+def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[MetricValues, Columns]:
+    """Compute accuracy on either side and consistency, the share of pairs with both right; and a row for each pair."""
+    probabilities = classifier.probabilities([text for pair in pairs for text in (pair.original, pair.edited)])
+    original, edited = probabilities[0::2], probabilities[1::2]  # [pairs]
     labels = np.array([pair.original_label for pair in pairs])
     original_right = (original >= classifier.threshold) == labels
     edited_right = (edited >= classifier.threshold) == 1 - labels
-    both = original_right & edited_right
-    metrics: Metrics = {
+    both_right = original_right & edited_right
+    metrics: MetricValues = {
         "original_accuracy": float(original_right.mean()),
         "edited_accuracy": float(edited_right.mean()),
-        "consistency": float(both.mean()),
+        "consistency": float(both_right.mean()),
         "pairs": len(pairs),
     }
     table = {
@@ -84,40 +84,36 @@ def judge_pairs(pairs: list[Pair], classifier: Classifier) -> tuple[Metrics, Col
         "original_label": np.array(LABELS)[labels],
         "original_probability": original,
         "edited_probability": edited,
-        "consistent": both,
+        "consistent": both_right,
     }
     return metrics, table
 
 
-def _read(path: Path) -> list[Pair]:
-    there = table_schema(path)
-    if lacking := [name for name in COLUMNS if name not in there.names]:
-        raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(COLUMNS)}")
-    label_of = label_reader(SPELLINGS)
-    batches = table_batches(path, pa.schema([there.field(name) for name in COLUMNS]))
+def _read_pairs(path: Path) -> list[ContrastPair]:
+    schema = table_schema(path)
+    if lacking := [name for name in PAIR_COLUMNS if name not in schema.names]:
+        raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
+    label_of = label_reader(LABEL_SPELLINGS)
+    batches = table_batches(path, pa.schema([schema.field(name) for name in PAIR_COLUMNS]))
     rows, characters = [], 0
     for row in (row for batch in batches for row in batch.to_pylist()):
         rows.append(row)
-        characters += sum(len(str(row[name])) for name in COLUMNS)
+        characters += sum(len(str(row[name])) for name in PAIR_COLUMNS)
         if characters > MAX_CHARACTERS:
-            raise PipelineError(f"{path} holds more than {MAX_CHARACTERS:,} characters of pairs; give a part of it")
+            raise PipelineError(f"{path} holds more than {MAX_CHARACTERS:,} characters of pairs; use a part of it")
     if not rows:
         raise PipelineError(f"{path} holds no pairs; add some")
     return [_pair(row, f"{path}, pair {number}", label_of) for number, row in enumerate(rows, 1)]
 
 
-def _pair(row: dict[str, Any], place: str, label_of: Any) -> Pair:
+def _pair(row: dict[str, Any], place: str, label_of: Any) -> ContrastPair:
     labels = [label_of(normalise_label(row[name])) for name in ("original_label", "edited_label")]
     for name, label in zip(("original_label", "edited_label"), labels, strict=True):
         if label is None:
             raise PipelineError(f"{place}: {name} is {row[name]!r}; write positive or negative")
     if labels[0] == labels[1]:
-        raise PipelineError(f"{place}: both labels are {row['original_label']!r}; the two of a pair are opposites")
+        raise PipelineError(f"{place}: both labels are {row['original_label']!r}; the labels of a pair are opposites")
     for name in ("original", "edited"):
         if not isinstance(row[name], str) or not row[name].strip():
-            raise PipelineError(f"{place}: {name} is empty; give the text, or leave the pair out")
-    return Pair(row["original"], row["edited"], labels[0])
-
-
-def _training_keys(dataset: Path) -> set[int]:
-    return {near_key(text) for text in stream_texts(dataset, "train")}
+            raise PipelineError(f"{place}: {name} is empty; add the text, or leave the pair out")
+    return ContrastPair(row["original"], row["edited"], labels[0])

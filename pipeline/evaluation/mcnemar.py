@@ -1,4 +1,4 @@
-"""Do two classifiers differ on the same reviews by more than chance?"""
+"""McNemar's test: do two classifiers differ on the same reviews by more than chance?"""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 @dataclass(frozen=True)
 class McNemar:
-    """Reviews that one of two classifiers alone judged right, and how likely so uneven a count is by chance."""
+    """Reviews that only one of two classifiers got right, and the p-value of so uneven a split."""
 
     first_only: int
     second_only: int
@@ -17,10 +17,10 @@ class McNemar:
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> McNemar:
-    """McNemar's test in its exact, two-sided form.
+    """Compute McNemar's test in its exact, two-sided form.
 
-    If neither classifier is better, a review that just one of them judges right is as likely to be the one's as the
-    other's: a binomial test of the two counts at 1/2. Without such reviews the p-value is 1.
+    If neither classifier is better, a review that exactly one of them gets right is equally likely to be either's: a
+    binomial test of the two counts at 1/2. Without such reviews the p-value is 1.
 
     Args:
         first: whether the first classifier is right [n].

@@ -1,92 +1,68 @@
-"""How good a classifier's answers and probabilities are."""
+"""The table of metrics: every list of them, in reports, in MLflow and in the model card, is made from it.
 
-import logging
-from collections.abc import Sequence
+A new metric is a row here and its value in `classification.py`.
+"""
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn import metrics as sk
+from dataclasses import dataclass
 
-Metrics = dict[str, float | int | None]
-
-logger = logging.getLogger(__name__)
+MetricValues = dict[str, float | int | None]
+"""Values by key; None where a metric is undefined."""
 
 
-def classification_metrics(
-    labels: ArrayLike, probabilities: ArrayLike, *, threshold: float, ece_bins: int, name: str
-) -> Metrics:
-    """Judge calibrated probabilities against the truth.
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a classifier on a split."""
 
-    Args:
-        labels: 0 or 1, `[n]`, n at least 1.
-        probabilities: of label 1, `[n]`.
-        threshold: a review is called positive from this probability on.
-        ece_bins: number of equal-width bins of the calibration error.
-        name: what is judged, for the warning.
-
-    Returns:
-        Fractions between 0 and 1 (log loss in nats, `reviews` a count). ROC-AUC and average precision are None, with a
-        warning, where only one label occurs: they are undefined there.
-    """
-    y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
-    predicted = p >= threshold
-    accuracy = float(sk.accuracy_score(y, predicted))
-    majority = float(max(np.mean(y == 0), np.mean(y == 1)))
-    both_labels = majority < 1
-    if not both_labels:
-        logger.warning("%s holds one label only: its roc_auc and average_precision are undefined (null)", name)
-    return {
-        "accuracy": accuracy,
-        "f1": float(sk.f1_score(y, predicted, zero_division=0)),
-        "precision": float(sk.precision_score(y, predicted, zero_division=0)),
-        "recall": float(sk.recall_score(y, predicted, zero_division=0)),
-        "roc_auc": float(sk.roc_auc_score(y, p)) if both_labels else None,
-        "average_precision": float(sk.average_precision_score(y, p)) if both_labels else None,
-        "log_loss": float(sk.log_loss(y, p, labels=[0, 1])),
-        "brier": float(np.mean((p - y) ** 2)),
-        "ece": expected_calibration_error(y, p, ece_bins),
-        "majority": majority,
-        "gain_over_majority": accuracy - majority,
-        "reviews": len(y),
-    }
+    name: str
+    """Name for people."""
+    explanation: str
+    higher_is_better: bool
+    interval: bool = False
+    """It gets a bootstrap confidence interval."""
+    headline: bool = False
+    """It is among the figures that the report, the model card and the description of the MLflow run show first."""
+    on_validation: bool = False
+    """It is also reported on the validation split."""
 
 
-def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> float:
-    """Mean distance between stated probability and share of positive reviews, over equal-width bins.
-
-    For two classes as Naeini, Cooper & Hauskrecht (2015) define it, on the probability of the positive class. Guo et
-    al. (2017) bin the confidence in the predicted label instead; there, a leaning to one label can cancel out.
-    """
-    table = reliability(labels, probabilities, bins)
-    gap = np.abs(table["probability"] - table["positive_share"])
-    return float(np.average(gap, weights=table["reviews"]))
-
-
-def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> dict[str, NDArray[np.float64]]:
-    """The reliability diagram: mean probability, share of positive reviews and their number, for each filled bin."""
-    y, p = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((p * bins).astype(int), bins - 1)
-    reviews = np.bincount(index, minlength=bins)
-    filled = reviews > 0
-    n = reviews[filled]
-    return {
-        "probability": np.bincount(index, weights=p, minlength=bins)[filled] / n,
-        "positive_share": np.bincount(index, weights=y, minlength=bins)[filled] / n,
-        "reviews": n.astype(np.float64),
-    }
-
-
-def length_classes(words: ArrayLike, edges: Sequence[int]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Divide reviews by length.
-
-    Args:
-        words: number of words of each review, `[n]`.
-        edges: rising upper edges, each inside its class; a last class takes what is longer.
-
-    Returns:
-        Name (`up_to_50`, …, `over_800`) and members `[n]` of each class that is not empty.
-    """
-    index = np.searchsorted(np.asarray(edges), np.asarray(words), side="left")
-    names = [f"up_to_{edge}" for edge in edges] + [f"over_{edges[-1]}"]
-    classes = [(name, index == i) for i, name in enumerate(names)]
-    return [(name, members) for name, members in classes if members.any()]
+METRICS = {
+    "accuracy": Metric(
+        "accuracy", "share of the reviews that are classified correctly", True, True, headline=True, on_validation=True
+    ),
+    "f1": Metric("F1", "harmonic mean of precision and recall for the positive label", True, True, headline=True),
+    "precision": Metric("precision", "share of positive reviews among those called positive", True),
+    "recall": Metric("recall", "share of the positive reviews that are called positive", True),
+    "roc_auc": Metric(
+        "ROC-AUC",
+        "probability that a positive review is ranked above a negative one; 0.5 is guessing",
+        True,
+        True,
+        headline=True,
+    ),
+    "average_precision": Metric(
+        "average precision", "precision averaged over all levels of recall, one for each threshold", True
+    ),
+    "log_loss": Metric(
+        "log loss",
+        "mean negative logarithm of the probability given to the true label, in nats",
+        False,
+        True,
+        headline=True,
+        on_validation=True,
+    ),
+    "brier": Metric(
+        "Brier score", "mean squared distance between the probability and the true label", False, True, headline=True
+    ),
+    # Resampling adds noise to gaps that are never negative: the percentiles would lie above the true error.
+    "ece": Metric(
+        "calibration error",
+        "mean distance between the stated probability and the share of positive reviews, over equal-width bins",
+        False,
+        headline=True,
+        on_validation=True,
+    ),
+    "majority": Metric("majority share", "accuracy of always answering the more frequent label", True),
+    "gain_over_majority": Metric("gain over majority", "accuracy minus the majority share", True),
+}
+"""By key in `reports/metrics.json`, in its order."""
+HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}

@@ -1,4 +1,4 @@
-"""The reviews a classifier got most wrong."""
+"""The most confident wrong answers of a classifier."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.config.labels import LABELS
-from pipeline.evaluation.predictions import Scored, read_texts
+from pipeline.evaluation.predictions import ScoredSplit, read_texts
 
-SHOWN = 20
-LONGEST = 400
+MISTAKES_SHOWN = 20
+LONGEST_QUOTE = 400
 """Characters shown of a text."""
 
 
@@ -19,23 +19,23 @@ class Mistake:
 
     id: str
     label: str
-    """The right one."""
+    """The true label."""
     probability: float
-    """Of positive."""
+    """Probability given to positive."""
     text: str
-    """Its beginning, where it is long."""
+    """The text, or its beginning if it is long."""
 
 
-def confident_mistakes(test: Scored, dataset: Path) -> list[Mistake]:
-    """At most 20 reviews answered wrongly, the farthest from the truth first.
+def confident_mistakes(test: ScoredSplit, dataset: Path) -> list[Mistake]:
+    """Return at most 20 wrong answers, the one farthest from the true label first.
 
     Args:
         test: a classifier's answers on a split.
-        dataset: `artifacts/dataset`, which has the texts.
+        dataset: `artifacts/dataset`, which holds the texts.
     """
     distance = np.abs(test.probabilities - test.labels)
     wrong = np.flatnonzero(test.predicted != test.labels)
-    worst = wrong[np.argsort(-distance[wrong], kind="stable")][:SHOWN]
+    worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN]
     texts, _ = read_texts(dataset, test.split)
     return [
         Mistake(
@@ -49,4 +49,4 @@ def confident_mistakes(test: Scored, dataset: Path) -> list[Mistake]:
 
 
 def _beginning(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST].rstrip()} …"
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE].rstrip()} …"

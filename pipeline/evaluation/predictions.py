@@ -1,4 +1,4 @@
-"""Score a split of the dataset, as a user would: from the texts."""
+"""Score a split of the dataset from its texts, as a user would, and keep the predictions."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,26 +18,26 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_parquet
 from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
 
-SCORED = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
-"""Of a labelled split's rows, what is relied on."""
-PREDICTED = {"split": pa.string(), "id": pa.string(), "probability": pa.float32()}
-"""The same of the predictions."""
+ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
+"""Columns that the rows of a labelled split must have."""
+PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "probability": pa.float32()}
+"""Columns that a file of predictions must have."""
 
 
 class Classifier(Protocol):
-    """A `Predictor`, or anything else that answers texts."""
+    """A `Predictor`, or anything else that classifies texts."""
 
     @property
     def threshold(self) -> float:
-        """A review is called positive from this probability on."""
+        """Smallest probability that counts as positive."""
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
-        """Calibrated probability [n] that each text is positive, in the order of the texts."""
+        """Return the calibrated probability `[n]` that each text is positive, in the order of the texts."""
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A split with a classifier's answers, all [n] and in the dataset's order."""
+class ScoredSplit:
+    """A split with a classifier's answers, all `[n]` and in the dataset's order."""
 
     split: str
     rows: pa.Table
@@ -50,57 +50,57 @@ class Scored:
 
     @property
     def predicted(self) -> NDArray[np.int8]:
-        """The label answered."""
+        """Predicted labels."""
         return (self.probabilities >= self.threshold).astype(np.int8)
 
 
 def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
-    """Texts and labels of a split.
+    """Read the texts and labels of a split.
 
     Raises:
         PipelineError: the split is missing, empty or damaged.
     """
-    table = _read(dataset, split, further=False)
+    table = _read_split(dataset, split, all_columns=False)
     return table["text"].to_pylist(), table["label"].to_numpy()
 
 
 def stream_texts(dataset: Path, split: str) -> Iterator[str]:
-    """The texts of a split, with a few of them in memory.
+    """Yield the texts of a split, holding only a few of them in memory.
 
     Raises:
         PipelineError: the split is missing or damaged.
     """
-    with _opened(_rows(dataset, split), {"text": pa.string()}, DATASET_REMEDY) as file:
+    with _parquet_file(_rows_path(dataset, split), {"text": pa.string()}, DATASET_REMEDY) as file:
         for batch in file.iter_batches(columns=["text"]):
             yield from filter(None, batch["text"].to_pylist())
 
 
-def score(dataset: Path, split: str, classifier: Classifier) -> Scored:
-    """Have a classifier answer the reviews of a split, with a progress bar.
+def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSplit:
+    """Have a classifier score the reviews of a split, with a progress bar.
 
     Raises:
-        PipelineError: the split is missing, empty or damaged, or an answer is not finite.
+        PipelineError: the split is missing, empty or damaged, or a probability is not finite.
     """
-    table = _read(dataset, split, further=True)
+    table = _read_split(dataset, split, all_columns=True)
     texts = table["text"].to_pylist()
-    answers = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
-    if not np.isfinite(answers).all():
-        raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it anew")
-    return Scored(
+    probabilities = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
+    if not np.isfinite(probabilities).all():
+        raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it again")
+    return ScoredSplit(
         split=split,
         rows=table.drop_columns(["text"]),
         labels=table["label"].to_numpy(),
         words=np.array([len(text.split()) for text in texts]),
-        probabilities=answers,
+        probabilities=probabilities,
         threshold=classifier.threshold,
     )
 
 
-def write_predictions(path: Path, splits: Iterable[Scored]) -> None:
+def write_predictions(path: Path, splits: Iterable[ScoredSplit]) -> None:
     """Write split, id, label, probability and the kept columns of all splits to one Parquet file.
 
     Raises:
-        PipelineError: a kept column has the name of another, or types that do not go together in the splits.
+        PipelineError: a kept column has the name of one of these, or its types in the splits cannot be combined.
     """
     tables = [_predictions(scored) for scored in splits]
     try:
@@ -111,26 +111,26 @@ def write_predictions(path: Path, splits: Iterable[Scored]) -> None:
         pq.write_table(table, temporary)
 
 
-def _predictions(scored: Scored) -> pa.Table:
-    own = {
+def _predictions(scored: ScoredSplit) -> pa.Table:
+    columns = {
         "split": pa.array([scored.split] * len(scored.labels)),
         "id": scored.rows["id"],
         "label": scored.rows["label"],
         "probability": pa.array(scored.probabilities, type=pa.float32()),
     }
     kept = scored.rows.drop_columns(["id", "label"])
-    if taken := sorted(own.keys() & set(kept.column_names)):
-        raise PipelineError(f"corpus.keep_columns: {taken[0]!r} is a column of the predictions; rename yours")
-    return pa.table(own | {name: kept[name] for name in kept.column_names})
+    if clashing := sorted(columns.keys() & set(kept.column_names)):
+        raise PipelineError(f"corpus.keep_columns: {clashing[0]!r} is a column of the predictions; rename yours")
+    return pa.table(columns | {name: kept[name] for name in kept.column_names})
 
 
 def read_predictions(path: Path, split: str) -> dict[str, float]:
-    """The probability of each review of a split, by its id, as `write_predictions` has written them.
+    """Read the probability of each review of a split, by id, from a file that `write_predictions` has written.
 
     Raises:
         PipelineError: the file is missing or damaged.
     """
-    table = _read_table(path, PREDICTED, "run `dvc repro`", further=False)
+    table = _read_columns(path, PREDICTION_COLUMNS, "run `dvc repro`", all_columns=False)
     probabilities = table["probability"].to_numpy()
     if not ((probabilities >= 0) & (probabilities <= 1)).all():
         raise PipelineError(f"{path} is damaged: a probability is not from 0 to 1; run `dvc repro`")
@@ -138,11 +138,11 @@ def read_predictions(path: Path, split: str) -> dict[str, float]:
     return dict(zip(table["id"].to_pylist(), table["probability"].to_pylist(), strict=True))
 
 
-def _read(dataset: Path, split: str, *, further: bool) -> pa.Table:
-    path, reviews = _rows(dataset, split), read_dataset_info(dataset).splits.get(split, 0)
+def _read_split(dataset: Path, split: str, *, all_columns: bool) -> pa.Table:
+    path, reviews = _rows_path(dataset, split), read_dataset_info(dataset).splits.get(split, 0)
     if not reviews:
-        raise PipelineError(f"the {split} split in {dataset} is empty; give it reviews")
-    table = _read_table(path, SCORED, DATASET_REMEDY, further=further)
+        raise PipelineError(f"the {split} split in {dataset} is empty; add reviews to it")
+    table = _read_columns(path, ROW_COLUMNS, DATASET_REMEDY, all_columns=all_columns)
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array([0, 1], pa.int8()))).as_py():
@@ -150,14 +150,14 @@ def _read(dataset: Path, split: str, *, further: bool) -> pa.Table:
     return table
 
 
-def _rows(dataset: Path, split: str) -> Path:
+def _rows_path(dataset: Path, split: str) -> Path:
     return dataset / split / "rows.parquet"
 
 
-def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, further: bool) -> pa.Table:
-    """These columns of a Parquet file, without a missing value, and further ones if they are wanted."""
-    with _opened(path, columns, remedy) as file:
-        table = file.read(None if further else list(columns))
+def _read_columns(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, all_columns: bool) -> pa.Table:
+    """Read these columns of a Parquet file, which must lack no value, or all of its columns."""
+    with _parquet_file(path, columns, remedy) as file:
+        table = file.read(None if all_columns else list(columns))
     for name in columns:
         if table[name].null_count:
             raise PipelineError(f"{path} is damaged: its column {name!r} lacks a value; {remedy}")
@@ -165,12 +165,12 @@ def _read_table(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, 
 
 
 @contextmanager
-def _opened(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
+def _parquet_file(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file that has these columns."""
     with open_parquet(path, remedy) as file:
         for name, expected in columns.items():
             types = [field.type for field in file.schema_arrow if field.name == name]
             if types != [expected]:
-                held = " and ".join(map(str, types)) or "nothing"
-                raise PipelineError(f"{path} is damaged: its column {name!r} holds {held}, not {expected}; {remedy}")
+                actual = " and ".join(map(str, types)) or "nothing"
+                raise PipelineError(f"{path} is damaged: its column {name!r} holds {actual}, not {expected}; {remedy}")
         yield file

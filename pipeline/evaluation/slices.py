@@ -1,87 +1,104 @@
-"""Accuracy on parts of the test split: by length, by share of unknown words, by any kept column."""
+"""Accuracy on slices of the test split: by length, by share of unknown words, by any kept column."""
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
-from pipeline.evaluation.columns import Columns, as_columns
-from pipeline.evaluation.intervals import accuracy_row
-from pipeline.evaluation.metrics import length_classes
-from pipeline.evaluation.predictions import Scored
+from pipeline.evaluation.columns import Columns, as_columns, as_rows
+from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.evaluation.wilson import wilson_interval
 
-MOST = 10
-"""Values a slice has at most: of more numbers, it is the quartiles; of other values, the most frequent and `other`."""
-ENOUGH = 50
-"""Reviews a part needs to be called the worst: of fewer, an accuracy says little."""
+MAX_PARTS = 10
+"""Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
+ENOUGH_REVIEWS = 50
+"""Reviews a part needs to be named the worst: with fewer, an accuracy says little."""
 
-_REFUSED = re.compile(r"[^\w\-. ]")
+_REFUSED_BY_MLFLOW = re.compile(r"[^\w\-. ]")
 
 Parts = list[tuple[str, NDArray[np.bool_]]]
-"""The values of a slice, and the members [n] of each."""
+"""The values of a slice, and the members `[n]` of each."""
 
 
-def slice_table(test: Scored, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Columns:
-    """Accuracy with its 95 % Wilson interval for each part of the slices by length and of those in the configuration.
+def slice_table(test: ScoredSplit, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Columns:
+    """Compute accuracy with its 95 % Wilson interval for each part of each slice, length first.
 
     Args:
         test: the model's answers.
-        unknown_words: share [n] of each review's words that the vocabulary lacks.
-        config: length classes and slices.
+        unknown_words: share `[n]` of each review's words that are not in the vocabulary.
+        config: the length classes, and the slices to make.
     """
     correct = test.predicted == test.labels
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([LENGTH, *config.slices]):
         for value, members in _parts(name, test, unknown_words, config):
             part = {"part": f"{name}: {value}", "slice": name, "value": value}
-            rows.append(part | accuracy_row(correct[members]))
+            rows.append(part | _accuracy_row(correct[members]))
+    return as_columns(rows)
+
+
+def accuracy_by_length(test: ScoredSplit, edges: Sequence[int]) -> Columns:
+    """Compute accuracy with its 95 % Wilson interval for each length class; `words` is the class's median length."""
+    correct = test.predicted == test.labels
+    rows = [
+        {"length": name, "words": float(np.median(test.words[members])), **_accuracy_row(correct[members])}
+        for name, members in length_classes(test.words, edges)
+    ]
     return as_columns(rows)
 
 
 def worst_part(table: Columns) -> dict[str, Any] | None:
-    """The row of the part with the lowest accuracy among those with `ENOUGH` reviews; None if there is none."""
-    rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
-    return min((row for row in rows if row["reviews"] >= ENOUGH), key=lambda row: row["accuracy"], default=None)
+    """Return the row with the lowest accuracy among parts with `ENOUGH_REVIEWS`; None if there is none."""
+    large = (row for row in as_rows(table) if row["reviews"] >= ENOUGH_REVIEWS)
+    return min(large, key=lambda row: row["accuracy"], default=None)
 
 
-def values_of(table: Columns, name: str) -> dict[str, list[Any]]:
-    """The rows of one slice."""
-    rows = [row for row, found in enumerate(table["slice"]) if found == name]
-    return {column: [values[row] for row in rows] for column, values in table.items()}
+def rows_of_slice(table: Columns, name: str) -> Columns:
+    """Return the part of the table that belongs to one slice."""
+    kept = [row for row, slice_name in enumerate(table["slice"]) if slice_name == name]
+    return {column: [values[row] for row in kept] for column, values in table.items()}
 
 
 def accuracies(table: Columns) -> dict[str, dict[str, float]]:
-    """Accuracy by slice and value, under names that MLflow takes for metrics."""
+    """Return accuracy by slice and value, under names that MLflow accepts for metrics."""
     slices = list(dict.fromkeys(table["slice"]))
-    found = {}
+    by_slice = {}
     for key, name in zip(_metric_names(slices), slices, strict=True):
-        parts = values_of(table, name)
-        found[key] = dict(zip(_metric_names(parts["value"]), parts["accuracy"], strict=True))
-    return found
+        parts = rows_of_slice(table, name)
+        by_slice[key] = dict(zip(_metric_names(parts["value"]), parts["accuracy"], strict=True))
+    return by_slice
 
 
-def _parts(name: str, test: Scored, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Parts:
-    if name == LENGTH:
-        return length_classes(test.words, config.length_edges)
-    if name == UNKNOWN_WORDS:
-        return _quartiles(unknown_words)
-    return column_parts(test.rows[name])
+def length_classes(words: ArrayLike, edges: Sequence[int]) -> Parts:
+    """Divide reviews by length.
+
+    Args:
+        words: number of words of each review, `[n]`.
+        edges: rising upper edges, each inside its class; a last class takes what is longer.
+
+    Returns:
+        Name (`up_to_50`, …, `over_800`) and members `[n]` of each class that is not empty.
+    """
+    index = np.searchsorted(np.asarray(edges), np.asarray(words), side="left")
+    names = [f"up_to_{edge}" for edge in edges] + [f"over_{edges[-1]}"]
+    classes = [(name, index == i) for i, name in enumerate(names)]
+    return [(name, members) for name, members in classes if members.any()]
 
 
 def column_parts(column: pa.ChunkedArray) -> Parts:
     """Divide reviews by the values of a column; those without one are `missing`."""
     values = ["" if value is None else str(value).strip() for value in column.to_pylist()]
     counts = Counter(value for value in values if value)
-    numbers = _numbers(values) if len(counts) > MOST else None
+    numbers = _as_numbers(values) if len(counts) > MAX_PARTS else None
     if numbers is not None:
         parts = _quartiles(numbers)
     else:
-        frequent = [value for value, _ in counts.most_common(MOST if len(counts) <= MOST else MOST - 1)]
+        frequent = [value for value, _ in counts.most_common(MAX_PARTS if len(counts) <= MAX_PARTS else MAX_PARTS - 1)]
         places = np.array([frequent.index(value) if value in frequent else -1 for value in values])
         parts = [(value, places == place) for place, value in enumerate(frequent)]
     missing = np.array([not value for value in values])
@@ -89,7 +106,21 @@ def column_parts(column: pa.ChunkedArray) -> Parts:
     return parts + [(name, members) for name, members in (("other", other), ("missing", missing)) if members.any()]
 
 
-def _numbers(values: list[str]) -> NDArray[np.float64] | None:
+def _parts(name: str, test: ScoredSplit, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Parts:
+    if name == LENGTH:
+        return length_classes(test.words, config.length_edges)
+    if name == UNKNOWN_WORDS:
+        return _quartiles(unknown_words)
+    return column_parts(test.rows[name])
+
+
+def _accuracy_row(correct: NDArray[Any]) -> dict[str, float | int]:
+    hits, reviews = int(correct.sum()), len(correct)
+    low, high = wilson_interval(hits, reviews)
+    return {"accuracy": hits / reviews, "low": low, "high": high, "reviews": reviews}
+
+
+def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
     try:
         return np.array([float(value) if value else np.nan for value in values])
     except ValueError:
@@ -97,7 +128,7 @@ def _numbers(values: list[str]) -> NDArray[np.float64] | None:
 
 
 def _quartiles(numbers: NDArray[np.float64]) -> Parts:
-    """Four parts of about the same size, fewer where many numbers are equal; NaN is in none."""
+    """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none."""
     edges = np.unique([float(f"{edge:.4g}") for edge in np.nanquantile(numbers, [0.25, 0.5, 0.75])])
     index = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
     names = [f"up_to_{edge:g}" for edge in edges] + [f"over_{edges[-1]:g}"]
@@ -105,11 +136,11 @@ def _quartiles(numbers: NDArray[np.float64]) -> Parts:
 
 
 def _metric_names(names: Iterable[str]) -> list[str]:
-    """The names with `_` for what MLflow refuses in a metric's name, and made different where that makes them equal."""
-    found: list[str] = []
+    """Replace what MLflow refuses in a metric's name by `_`, and tell apart names that become equal."""
+    accepted: list[str] = []
     for name in names:
-        metric = _REFUSED.sub("_", name)[:100].strip(". ") or "_"
-        while metric in found:
+        metric = _REFUSED_BY_MLFLOW.sub("_", name)[:100].strip(". ") or "_"
+        while metric in accepted:
             metric += "_"
-        found.append(metric)
-    return found
+        accepted.append(metric)
+    return accepted

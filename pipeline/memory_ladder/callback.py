@@ -18,7 +18,8 @@ from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.tracking import TrackingConfig
-from pipeline.evaluation.predictions import score
+from pipeline.evaluation.predictions import score_split
+from pipeline.evaluation.slices import accuracy_by_length
 from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
@@ -31,7 +32,6 @@ from pipeline.memory_ladder.measures import (
     replace_sentence,
 )
 from pipeline.networks.build import fixed_length
-from pipeline.report.plot_tables import accuracy_by_length
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
@@ -147,7 +147,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
 
 def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> dict[str, Any]:
     network, vocabulary, info = load_model(folder)
-    scored = score(paths.DATASET, MEASURED_SPLIT, Predictor(network, vocabulary, info))
+    scored = score_split(paths.DATASET, MEASURED_SPLIT, Predictor(network, vocabulary, info))
     encode = Encoder(info.text, vocabulary).encode
     pairs = [(encode(positive), encode(negative)) for positive, negative in OPPOSITES]
     influence = partial(

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from pipeline.report.formatting import spoken
+from pipeline.report.formatting import readable
 
 COLOURS = {"bag_of_words": "#999999", "rnn": "#D55E00", "gru": "#E69F00", "lstm": "#0072B2"}
 SMALLEST_SHARE = 1e-6
@@ -34,7 +34,7 @@ def draw_accuracy(axes: Axes, ladder: Ladder) -> None:
         positions = np.arange(len(accuracy)) + offset
         errors = (accuracy - low, high - accuracy)
         colour = COLOURS[model["kind"]]
-        axes.errorbar(positions, accuracy, errors, fmt="o-", lw=0.8, capsize=2, color=colour, label=spoken(name))
+        axes.errorbar(positions, accuracy, errors, fmt="o-", lw=0.8, capsize=2, color=colour, label=readable(name))
     lengths = [name.replace("up_to_", "≤ ").replace("over_", "> ") for name in table["length"]]
     ticks = [f"{length}\nn={n:,}" for length, n in zip(lengths, table["reviews"], strict=True)]
     axes.set_xticks(range(len(ticks)), ticks)
@@ -47,7 +47,7 @@ def draw_gradient(axes: Axes, ladder: Ladder) -> None:
     """Draw the share of a word in the gradient against its distance from the end."""
     for name, model in ladder["models"].items():
         shares = np.array(model["gradient"])
-        axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=spoken(name))
+        axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=readable(name))
     axes.set_yscale("log")
     axes.set_ylim(max(SMALLEST_SHARE, axes.get_ylim()[0]), 1)
     axes.set(title="Influence of a word", xlabel="steps before the end", ylabel="share of the gradient's norm")
@@ -65,7 +65,7 @@ def draw_flips(axes: Axes, ladder: Ladder) -> None:
             axes.bar(position + shift, rate, 0.38, color=face, edgecolor=colour, hatch=hatch)
             text = f"{rate:.0%}\n±{influence['log_odds_change']:.1f}"
             axes.annotate(text, (position + shift, rate), (0, 3), textcoords="offset points", ha="center", fontsize=7)
-    axes.set_xticks(range(len(models)), [spoken(name) for name in models])
+    axes.set_xticks(range(len(models)), [readable(name) for name in models])
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set_ylim(0, max(0.1, axes.get_ylim()[1]) * 1.25)
     axes.set(

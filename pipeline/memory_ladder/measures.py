@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.evaluation.records import SentenceInfluence
 from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
+from pipeline.memory_ladder.record import SentenceInfluence
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.padding import pad
 

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from pipeline.evaluation.mcnemar import mcnemar
-from pipeline.evaluation.predictions import score
+from pipeline.evaluation.predictions import score_split
 from pipeline.inference.model_folder import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.versions import (
@@ -126,7 +126,7 @@ def compare(threshold: float, predictions: Mapping[str, float], champion: Predic
     Raises:
         PipelineError: the predictions are of another dataset.
     """
-    answers = score(dataset, "validation", champion)
+    answers = score_split(dataset, "validation", champion)
     ids = answers.rows["id"].to_pylist()
     if unknown := next((key for key in ids if key not in predictions), None):
         raise PipelineError(

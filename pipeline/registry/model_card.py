@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.config.schema import Config
-from pipeline.report.formatting import number, percent, spoken
+from pipeline.report.formatting import count, number, percent, readable
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table
 from pipeline.tracking.provenance import model_kind
@@ -20,7 +20,7 @@ MOST_FAILURES = 5
 _TEMPLATES = Environment(
     loader=PackageLoader("pipeline.registry", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_TEMPLATES.globals.update(number=number, percent=percent, spoken=spoken)
+_TEMPLATES.globals.update(count=count, number=number, percent=percent, readable=readable)
 
 
 def model_card(config: Config) -> str:

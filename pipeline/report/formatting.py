@@ -1,26 +1,53 @@
-"""How numbers, names and outcomes are written for people, in the terminal and on the report's page."""
+"""Format numbers, intervals, names and outcomes for people: in the terminal, on the report's page, in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 UNDEFINED = "undefined"
 
 
 def number(value: float | None) -> str:
-    """Four digits after the point, or that it is undefined."""
+    """Format a number with four decimal places; None is undefined."""
     return UNDEFINED if value is None else f"{value:.4f}"
 
 
 def percent(value: float | None) -> str:
-    """A share as per cent, or that it is undefined."""
+    """Format a share as a percentage; None is undefined."""
     return UNDEFINED if value is None else f"{value:.1%}"
 
 
-def spoken(name: str) -> str:
-    """A name of the code's or of a file's, with spaces."""
+def count(value: float) -> str:
+    """Format a whole number with separators of thousands."""
+    return f"{value:,.0f}"
+
+
+def interval(bounds: Mapping[str, Any] | None, form: Callable[[float | None], str] = number) -> str:
+    """Format the values `low` and `high` of an interval; empty where there is none or it is undefined."""
+    if bounds is None or bounds["low"] is None:
+        return ""
+    return f"{form(bounds['low'])} to {form(bounds['high'])}"
+
+
+def percent_interval(bounds: Mapping[str, Any] | None) -> str:
+    """Format an interval of a share, as `interval` does."""
+    return interval(bounds, percent)
+
+
+def bound(value: float | None) -> str:
+    """Format a bound of a check; empty where there is none."""
+    return "" if value is None else f"{value:g}"
+
+
+def readable(name: str) -> str:
+    """Return a name from code or from a file with spaces instead of underscores."""
     return name.replace("_", " ")
 
 
-def outcome(result: Mapping[str, Any]) -> str:
-    """Of a check, or of the verdict over all of them."""
-    return "passed" if result["passed"] else "FAILED"
+def edge(name: str) -> str:
+    """Return the name of a class of numbers, such as `up_to_50`, with signs: `≤ 50`."""
+    return name.replace("up_to_", "≤ ").replace("over_", "> ")
+
+
+def outcome(passed: bool) -> str:
+    """Name the outcome of a check, or of all checks together."""
+    return "passed" if passed else "FAILED"

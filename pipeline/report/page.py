@@ -1,6 +1,7 @@
-"""The report of an evaluation for people: one page that opens offline, with every figure and table.
+"""The report of an evaluation as one page that opens offline.
 
-Nothing that varies from run to run is in it: equal models on equal data give the same bytes.
+The template `pages/report.html` holds the text; this module prepares its numbers and figures. None of them varies
+from run to run: equal models on equal data give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,81 +9,179 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.columns import Columns
-from pipeline.evaluation.mistakes import Mistake
-from pipeline.pages.rendering import write_page
-from pipeline.report import origin_sections, part_sections, result_sections
-from pipeline.report.blocks import Section
-from pipeline.report.formatting import percent, spoken
+import numpy as np
+
+from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
+from pipeline.config.labels import LABELS
+from pipeline.evaluation.columns import Columns, as_rows
+from pipeline.evaluation.metrics import HEADLINE, Metric
+from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
+from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
+from pipeline.pages.rendering import embedded_png, write_page
+from pipeline.report import formatting
+from pipeline.report.data_record import DataRecord
+
+FILTERS = {
+    function.__name__: function
+    for function in (
+        formatting.bound,
+        formatting.count,
+        formatting.interval,
+        formatting.number,
+        formatting.outcome,
+        formatting.percent,
+        formatting.percent_interval,
+        formatting.readable,
+    )
+}
+
+TableRow = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What an evaluation found, and what it is about."""
+    """The results of an evaluation, and what it is about."""
 
     metrics: Mapping[str, Any]
-    """As in `reports/metrics.json`."""
-    verdict: Mapping[str, Any]
-    """As in `reports/verdict.json`."""
+    """Content of `reports/metrics.json`."""
+    checks: Mapping[str, Any]
+    """Outcome of the checks, as in `reports/verdict.json`."""
     tables: Mapping[str, Columns]
-    """As in `reports/plots/`."""
+    """Content of `reports/plots/`, by file name."""
     figures: Path
     """`reports/figures/`, already drawn."""
     mistakes: Sequence[Mistake]
     behaviour: Mapping[str, Any]
-    """As in `reports/behaviour.json`."""
+    """Content of `reports/behaviour.json`."""
     learning_curve: Columns
     ladder: Mapping[str, Any] | None
-    """As in `reports/memory_ladder.json`, of the same dataset."""
-    data: Mapping[str, Any] | None
-    """As in `reports/data.json`."""
-    made_from: Mapping[str, str]
-    """The training's tags, of `artifacts/run.json`."""
+    """Content of `reports/memory_ladder.json`, if it is of the same dataset."""
+    data: DataRecord | None
+    """Content of `reports/data.json`."""
+    training_tags: Mapping[str, str]
+    """Tags of the training, from `artifacts/run.json`."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % confidence interval."""
+
+    value: float | None
+    interval: Mapping[str, float | None] | None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """A metric of each system."""
+
+    metric: Metric
+    model: Estimate
+    baseline: Estimate | None
+    difference: Estimate | None
+    """Model minus baseline."""
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """Predictions for the reviews of one label."""
+
+    label: str
+    counts: Sequence[int]
+    """Reviews by predicted label, in the order of `LABELS`."""
+    correct: float | None
+    """Share of them that is predicted correctly; None where there are no such reviews."""
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """Everything that the template of the report shows."""
+
+    model: str | None
+    corpus: str | None
+    labels: Sequence[str]
+    reviews: int
+    metrics: Mapping[str, MetricRow]
+    """The headline metrics by key."""
+    compared: bool
+    """There is a baseline."""
+    checks: Mapping[str, Any]
+    confusion: Sequence[ConfusionRow]
+    reliability: Sequence[TableRow]
+    scores: Sequence[TableRow]
+    slices: Mapping[str, Sequence[TableRow]]
+    length: str
+    """Name of the slice by length."""
+    unknown_words: str
+    """Name of the slice by share of unknown words."""
+    worst: TableRow | None
+    enough_reviews: int
+    capabilities: Sequence[TableRow]
+    examples: Mapping[str, Any]
+    contrast: Mapping[str, Any] | None
+    mistakes: Sequence[Mistake]
+    most_mistakes: int
+    learning_curve: Sequence[TableRow]
+    ladder: Mapping[str, Any]
+    """Measurements by network; empty if there is no memory ladder."""
+    data: DataRecord | None
+    tags: Mapping[str, str]
+    pictures: Mapping[str, str]
+    """Each figure as the `src` of an image, by name."""
 
 
 def write_report(path: Path, findings: Findings) -> None:
-    """Write the page; sections whose input is absent are left out."""
-    model, corpus = findings.made_from.get("model"), findings.made_from.get("corpus")
-    title = f"Evaluation of {model} on {corpus}" if model and corpus else "Evaluation"
-    write_page(path, "report.html", title=title, headline=headline(findings), sections=sections(findings))
+    """Write the page; sections without content are left out."""
+    write_page(path, "report.html", FILTERS, report=page_context(findings))
 
 
-def headline(findings: Findings) -> list[str]:
-    """The accuracy with its interval, the baseline's, and the verdict, in words."""
-    metrics = findings.metrics
-    bounds = metrics["intervals"]["test"]["accuracy"]
-    lines = [
-        f"{percent(metrics['test']['accuracy'])} of {metrics['test']['reviews']:,} test reviews are judged right "
-        f"(95 % interval {percent(bounds['low'])} to {percent(bounds['high'])})."
-    ]
-    if "baseline" in metrics:
-        gap = metrics["intervals"]["difference"]["accuracy"]
-        found = "clearly better" if gap["low"] > 0 else "clearly worse" if gap["high"] < 0 else "not clearly different"
-        lines.append(
-            f"TF-IDF and logistic regression judge {percent(metrics['baseline']['accuracy'])} right; "
-            f"the model is {found}."
-        )
-    failed = [spoken(check["name"]) for check in findings.verdict["checks"] if not check["passed"]]
-    lines.append(f"It may not be registered: {', '.join(failed)} failed." if failed else "It passed every check.")
-    return lines
+def page_context(findings: Findings) -> PageContext:
+    """Collect what the template needs."""
+    metrics, tables, slices = findings.metrics, findings.tables, findings.tables["slices"]
+    return PageContext(
+        model=findings.training_tags.get("model"),
+        corpus=findings.training_tags.get("corpus"),
+        labels=LABELS,
+        reviews=metrics["test"]["reviews"],
+        metrics={key: _metric_row(metrics, key) for key in HEADLINE},
+        compared="baseline" in metrics,
+        checks=findings.checks,
+        confusion=_confusion(tables["confusion"]),
+        reliability=as_rows(tables["reliability"]),
+        scores=as_rows(tables["score_histogram"]),
+        slices={name: as_rows(rows_of_slice(slices, name)) for name in dict.fromkeys(slices["slice"])},
+        length=LENGTH,
+        unknown_words=UNKNOWN_WORDS,
+        worst=worst_part(slices),
+        enough_reviews=ENOUGH_REVIEWS,
+        capabilities=as_rows(tables["behaviour"]),
+        examples=findings.behaviour,
+        contrast=metrics.get("contrast"),
+        mistakes=findings.mistakes,
+        most_mistakes=MISTAKES_SHOWN,
+        learning_curve=as_rows(findings.learning_curve),
+        ladder=findings.ladder["models"] if findings.ladder else {},
+        data=findings.data,
+        tags=findings.training_tags,
+        pictures={picture.stem: embedded_png(picture) for picture in sorted(findings.figures.glob("*.png"))},
+    )
 
 
-def sections(findings: Findings) -> list[Section]:
-    """The parts of the page in their order."""
-    tables, figures = findings.tables, findings.figures
-    every = [
-        result_sections.headline(findings.metrics),
-        result_sections.checks(findings.verdict),
-        result_sections.confusion(tables["confusion"], figures),
-        result_sections.ranking(figures),
-        result_sections.calibration(tables, figures),
-        part_sections.slices(tables["slices"], figures),
-        part_sections.behaviour(tables["behaviour"], findings.behaviour, figures) if findings.behaviour else None,
-        part_sections.contrast(findings.metrics["contrast"]) if "contrast" in findings.metrics else None,
-        result_sections.worst(findings.mistakes),
-        result_sections.learning(findings.learning_curve, figures),
-        part_sections.memory(findings.ladder, figures) if findings.ladder else None,
-        origin_sections.data(findings.data) if findings.data else None,
-        origin_sections.reproduce(findings.made_from),
-    ]
-    return [section for section in every if section is not None]
+def _metric_row(metrics: Mapping[str, Any], key: str) -> MetricRow:
+    intervals = metrics["intervals"]
+    model = Estimate(metrics["test"][key], intervals["test"].get(key))
+    if "baseline" not in metrics:
+        return MetricRow(HEADLINE[key], model, None, None)
+    baseline = Estimate(metrics["baseline"][key], intervals["baseline"].get(key))
+    undefined = model.value is None or baseline.value is None
+    value = None if undefined else metrics["test"][key] - metrics["baseline"][key]
+    return MetricRow(HEADLINE[key], model, baseline, Estimate(value, intervals["difference"].get(key)))
+
+
+def _confusion(table: Columns) -> list[ConfusionRow]:
+    actual, predicted = (np.asarray(table[key]) for key in ("actual", "predicted"))
+    rows = []
+    for label in LABELS:
+        of_label = predicted[actual == label]
+        counts = [int((of_label == other).sum()) for other in LABELS]
+        rows.append(ConfusionRow(label, counts, float((of_label == label).mean()) if len(of_label) else None))
+    return rows

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mlflow.entities import Metric
 
+from pipeline.evaluation.metrics import HEADLINE
+from pipeline.report.formatting import interval, number
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.journal import METRICS_PER_CALL
@@ -14,7 +16,6 @@ from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
 
-TABLE_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")
 TABLE_HEADING = "### On the test split"
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
         metrics: flat, such as `test/accuracy` and `baseline/accuracy`; without test figures the description stays.
     """
     test, baseline = (
-        {key: metrics[f"{part}/{key}"] for key in TABLE_METRICS if f"{part}/{key}" in metrics}
+        {key: metrics[f"{part}/{key}"] for key in HEADLINE if f"{part}/{key}" in metrics}
         for part in ("test", "baseline")
     )
     if not test:
@@ -85,30 +86,21 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
 
 
 def figures_table(
-    test: Mapping[str, float],
-    baseline: Mapping[str, float],
+    test: Mapping[str, float | None],
+    baseline: Mapping[str, float | None],
     intervals: Mapping[str, Mapping[str, float | None]] | None = None,
 ) -> str:
-    """Return the test figures beside the baseline's, as a Markdown table.
+    """Return the headline figures on the test split beside the baseline's, as a Markdown table.
 
     Args:
         test: figures of the model.
         baseline: figures of the baseline; may be empty.
         intervals: `low` and `high` of some of the model's figures.
     """
-    rows = [
-        f"| {key} | {_cell(test[key])}{_interval_cell((intervals or {}).get(key))} | {_cell(baseline.get(key))} |"
-        for key in TABLE_METRICS
-        if key in test
-    ]
-    return "\n".join(["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|", *rows])
-
-
-def _interval_cell(bounds: Mapping[str, float | None] | None) -> str:
-    if bounds is None or bounds["low"] is None:
-        return ""
-    return f" ({_cell(bounds['low'])} to {_cell(bounds['high'])})"
-
-
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+    lines = ["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|"]
+    for key, metric in HEADLINE.items():
+        if key in test:
+            bounds = interval((intervals or {}).get(key))
+            value = f"{number(test[key])} ({bounds})" if bounds else number(test[key])
+            lines.append(f"| {metric.name} | {value} | {number(baseline[key]) if key in baseline else ''} |")
+    return "\n".join(lines)

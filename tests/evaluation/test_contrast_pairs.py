@@ -8,9 +8,9 @@ import yaml
 
 from pipeline import compose as compose_stage
 from pipeline.config.evaluation import ContrastConfig
-from pipeline.evaluation.contrast_pairs import judge_pairs, load_pairs
+from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.runtime.errors import PipelineError
-from tests.evaluation.test_evaluation import write_dataset
+from tests.support.scored import write_dataset
 
 PAIRS = [
     ("A warm story about a cold winter.", "A tedious story about a cold winter.", "Positive", "Negative"),
@@ -20,7 +20,7 @@ PAIRS = [
 
 
 class Hasty:
-    """Calls negative what holds one of two words."""
+    """Classifier that predicts negative for texts with one of two words."""
 
     threshold = 0.5
 
@@ -49,7 +49,7 @@ def config(*, allow_seen: bool = False, path: str | None = "pairs.csv") -> Contr
 
 
 def test_both_sides_and_pairs_with_both_right_are_counted(project: Path) -> None:
-    metrics, table = judge_pairs(load_pairs(config(), project / "dataset"), Hasty())
+    metrics, table = score_pairs(load_pairs(config(), project / "dataset"), Hasty())
     assert metrics == {
         "original_accuracy": pytest.approx(2 / 3),
         "edited_accuracy": 1,
@@ -80,7 +80,7 @@ def test_pairs_with_a_review_of_the_training_split_are_refused_unless_allowed(pr
     [
         (("a", "b", "good", "neg"), "pair 4: original_label is 'good'; write positive or negative"),
         (("a", "b", "pos", ""), "pair 4: edited_label is ''"),
-        (("a", "b", "pos", "positive"), "pair 4: both labels are 'pos'; the two of a pair are opposites"),
+        (("a", "b", "pos", "positive"), "pair 4: both labels are 'pos'; the labels of a pair are opposites"),
         (("a", " ", "pos", "neg"), "pair 4: edited is empty"),
     ],
 )

@@ -6,13 +6,14 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow.utils.validation import _validate_metric_name
 
-from pipeline.evaluation.predictions import Scored
-from pipeline.evaluation.slices import accuracies, column_parts, slice_table, values_of, worst_part
+from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.evaluation.slices import accuracies, column_parts, length_classes, rows_of_slice, slice_table, worst_part
+from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.figures import draw_slices
-from pipeline.report.summary import collect_metrics, format_report
+from pipeline.report.terminal import format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
-from tests.evaluation.test_evaluation import simulated, write_dataset
+from tests.support.scored import simulated, write_dataset
 
 OWN = [
     "corpus=files",
@@ -23,12 +24,12 @@ OWN = [
 EVALUATION = configuration(*OWN, "evaluation.length_edges=[4]").evaluation
 
 
-def by_shop(shops: list[str], right: list[bool]) -> Scored:
-    """Reviews of 3 words, of these shops, answered right or not."""
+def by_shop(shops: list[str], right: list[bool]) -> ScoredSplit:
+    """Return reviews of 3 words from these shops, with right and wrong answers as given."""
     labels = np.array([row % 2 for row in range(len(shops))], np.int8)
     probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
     rows = pa.table({"id": shops, "label": labels, "shop": shops})
-    return Scored("test", rows, labels, np.full(len(shops), 3), probabilities, 0.5)
+    return ScoredSplit("test", rows, labels, np.full(len(shops), 3), probabilities, 0.5)
 
 
 def names(column: list[object]) -> dict[str, int]:
@@ -39,7 +40,7 @@ def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
     shops = ["north"] * 60 + ["south"] * 60 + ["kiosk"] * 3
     test = by_shop(shops, [True] * 54 + [False] * 6 + [True] * 45 + [False] * 15 + [False] * 3)
     table = slice_table(test, np.zeros(len(shops)), EVALUATION)
-    shop = values_of(table, "shop")
+    shop = rows_of_slice(table, "shop")
     assert dict(zip(shop["value"], shop["accuracy"], strict=True)) == {"north": 0.9, "south": 0.75, "kiosk": 0}
     assert shop["low"][1] < 0.75 < shop["high"][1]
     worst = worst_part(table)
@@ -58,6 +59,15 @@ def test_no_part_of_a_small_test_split_is_called_the_worst() -> None:
     assert "worst_slice" not in collect_metrics(simulated(20), simulated(20), None, table, EVALUATION)
 
 
+def test_length_classes_include_their_upper_edge_and_leave_out_empty_ones() -> None:
+    classes = {name: members.tolist() for name, members in length_classes([3, 50, 51, 900], [50, 100, 200])}
+    assert classes == {
+        "up_to_50": [True, True, False, False],
+        "up_to_100": [False, False, True, False],
+        "over_200": [False, False, False, True],
+    }
+
+
 def test_few_values_are_parts_many_numbers_quartiles_many_texts_the_most_frequent() -> None:
     assert names([1, 2, 2, None]) == {"2": 2, "1": 1, "missing": 1}
     assert names([f"{year}" for year in range(1990, 2010)]) == {
@@ -67,9 +77,9 @@ def test_few_values_are_parts_many_numbers_quartiles_many_texts_the_most_frequen
         "over_2004": 5,
     }
     towns = [f"town {number}" for number in range(20)] + ["town 0", ""]
-    found = names(towns)
-    assert len(found) == 11
-    assert (found["town 0"], found["other"], found["missing"]) == (2, 11, 1)
+    parts = names(towns)
+    assert len(parts) == 11
+    assert (parts["town 0"], parts["other"], parts["missing"]) == (2, 11, 1)
 
 
 def test_every_review_is_in_one_part() -> None:
@@ -85,9 +95,9 @@ def test_every_review_is_in_one_part() -> None:
 
 def test_metric_names_are_those_mlflow_takes_and_none_is_lost() -> None:
     shops = ["C+", "C#", "..", "a/b", "Zoë's"] * 2
-    found = accuracies(slice_table(by_shop(shops, [True] * 10), np.zeros(10), EVALUATION))["shop"]
-    assert len(found) == 5
-    for name in found:
+    by_shop_accuracy = accuracies(slice_table(by_shop(shops, [True] * 10), np.zeros(10), EVALUATION))["shop"]
+    assert len(by_shop_accuracy) == 5
+    for name in by_shop_accuracy:
         _validate_metric_name(f"slices/shop/{name}")
 
 
@@ -101,7 +111,7 @@ def test_unknown_words_are_counted_in_the_encoded_reviews(tmp_path: Path) -> Non
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_equal_shares_make_one_part(share: float) -> None:
     table = slice_table(by_shop(["north"] * 20, [True] * 20), np.full(20, share), EVALUATION)
-    assert values_of(table, "unknown_words")["value"] == [f"up_to_{share:g}"]
+    assert rows_of_slice(table, "unknown_words")["value"] == [f"up_to_{share:g}"]
 
 
 def test_values_of_the_users_are_drawn_as_they_are(tmp_path: Path) -> None:

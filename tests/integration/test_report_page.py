@@ -46,18 +46,18 @@ def test_the_report_opens_offline_and_a_review_takes_nothing_over(
         offline=True, color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": 900}
     )
     page = context.new_page()
-    said: list[str] = []
-    asked: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("dialog", lambda dialog: said.append(dialog.message))
-    page.on("request", lambda request: asked.append(request.url))
+    messages: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.on("dialog", lambda dialog: messages.append(dialog.message))
+    page.on("request", lambda request: requests.append(request.url))
     report = project.root / "reports" / "report.html"
     page.goto(report.as_uri())
     expect(page.get_by_text("document.title = 'taken over'").first).to_be_visible()
     assert page.title().startswith("Evaluation of lstm on files")
-    assert [url for url in asked if not url.startswith("data:")] == [report.as_uri()]
-    assert said == []
+    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
+    assert messages == []
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
     assert page.evaluate("document.documentElement.scrollWidth") == width  # tables scroll, the page does not
     for link in page.get_by_role("navigation").get_by_role("link").all():
@@ -75,7 +75,7 @@ def test_mlflow_shows_the_report(project: Project, browser: "playwright.Browser"
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(f"{server.uri}/#/experiments/1/runs/{run.info.run_id}/artifacts/reports/report.html")
         frame = page.frame_locator("iframe[srcdoc], iframe[src^='blob:'], iframe[title*='html']").first
-        expect(frame.get_by_role("heading", name="How good it is")).to_be_visible(timeout=WAIT_MS)
+        expect(frame.get_by_role("heading", name="How good the model is")).to_be_visible(timeout=WAIT_MS)
         expect(frame.get_by_role("cell", name="accuracy", exact=True).first).to_be_visible()
         loaded = "image => image.naturalWidth > 0 && getComputedStyle(document.body).margin === '0px'"
         assert frame.locator("img").first.evaluate(loaded)

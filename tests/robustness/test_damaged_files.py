@@ -155,7 +155,7 @@ def test_a_damaged_file_is_named_and_nothing_is_changed(
     project = SmallProject(tmp_path / "project", monkeypatch)
     edit(project.root / file)
     if command == "register" and file != VERDICT:
-        value("judged", checks.judged(project.root))(project.root / VERDICT)  # or it would be called another's
+        value("judged", checks.checked_digests(project.root))(project.root / VERDICT)  # or it would be called another's
     before = project.contents()
     capfd.readouterr()
     assert project.run(command, *([*MODEL, "a film"] if command == "predict" else [])) == 1

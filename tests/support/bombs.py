@@ -158,9 +158,9 @@ def predict(path: Path) -> None:
 
 
 def read_pairs(path: Path) -> None:
-    from pipeline.evaluation.contrast_pairs import _read  # what that imports takes seconds, and memory
+    from pipeline.evaluation.contrast_pairs import _read_pairs  # its imports take seconds, and memory
 
-    _read(path)
+    _read_pairs(path)
 
 
 def predict_parquet(path: Path) -> None:

@@ -1,0 +1,120 @@
+"""Compute the metrics of a binary classifier's answers: on a split, and on bootstrap resamples of it."""
+
+import logging
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics as sk
+
+from pipeline.evaluation.metrics import MetricValues
+
+log = logging.getLogger(__name__)
+
+
+def classification_metrics(
+    labels: ArrayLike, probabilities: ArrayLike, *, threshold: float, ece_bins: int, name: str
+) -> MetricValues:
+    """Compare calibrated probabilities with the true labels.
+
+    Args:
+        labels: 0 or 1, `[n]`, n at least 1.
+        probabilities: of label 1, `[n]`.
+        threshold: smallest probability that counts as positive.
+        ece_bins: number of equal-width bins of the calibration error.
+        name: name of the split or system, for the warning.
+
+    Returns:
+        `METRICS` by key: fractions between 0 and 1, log loss in nats; and `reviews`, a count. ROC-AUC and average
+        precision are None, with a warning, where only one label occurs: they are undefined there.
+    """
+    y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
+    predicted = p >= threshold
+    accuracy = float(sk.accuracy_score(y, predicted))
+    majority = float(max(np.mean(y == 0), np.mean(y == 1)))
+    both_labels = majority < 1
+    if not both_labels:
+        log.warning("%s holds one label only: its roc_auc and average_precision are undefined (null)", name)
+    return {
+        "accuracy": accuracy,
+        "f1": float(sk.f1_score(y, predicted, zero_division=0)),
+        "precision": float(sk.precision_score(y, predicted, zero_division=0)),
+        "recall": float(sk.recall_score(y, predicted, zero_division=0)),
+        "roc_auc": float(sk.roc_auc_score(y, p)) if both_labels else None,
+        "average_precision": float(sk.average_precision_score(y, p)) if both_labels else None,
+        "log_loss": float(sk.log_loss(y, p, labels=[0, 1])),
+        "brier": float(np.mean((p - y) ** 2)),
+        "ece": expected_calibration_error(y, p, ece_bins),
+        "majority": majority,
+        "gain_over_majority": accuracy - majority,
+        "reviews": len(y),
+    }
+
+
+def resampled_metrics(
+    counts: NDArray[np.float64], labels: NDArray[np.int8], probabilities: NDArray[np.float32], threshold: float
+) -> dict[str, NDArray[np.float64]]:
+    """Compute the metrics that have a confidence interval on many bootstrap resamples at once.
+
+    Args:
+        counts: how often each review is drawn in each resample `[resamples, n]`.
+        labels: 0 or 1, `[n]`.
+        probabilities: of label 1, `[n]`.
+        threshold: smallest probability that counts as positive.
+
+    Returns:
+        Values `[resamples]` by key, as `classification_metrics` defines them; NaN where a resample holds one label
+        only and the metric is undefined.
+    """
+    order = np.argsort(probabilities, kind="stable")
+    y, p = labels[order].astype(np.float64), probabilities[order].astype(np.float64)
+    counts = counts[:, order]
+    predicted = p >= threshold
+    n, positives = counts.sum(axis=1), counts @ y
+    true_positives, false_positives = counts @ (y * predicted), counts @ ((1 - y) * predicted)
+    false_negatives = positives - true_positives
+    tiny = np.finfo(np.float64).eps
+    negative_log_likelihood = -np.log(np.clip(np.where(y == 1, p, 1 - p), tiny, 1))
+    with np.errstate(invalid="ignore"):
+        roc_auc = _ordered_pairs(counts, y, p) / (positives * (n - positives))
+    return {
+        "accuracy": (n - false_positives - false_negatives) / n,
+        "f1": 2 * true_positives / np.maximum(2 * true_positives + false_positives + false_negatives, 1),
+        "roc_auc": roc_auc,
+        "log_loss": counts @ negative_log_likelihood / n,
+        "brier": counts @ (p - y) ** 2 / n,
+    }
+
+
+def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> float:
+    """Return the mean distance between stated probability and share of positive reviews, over equal-width bins.
+
+    For two classes this is the definition of Naeini, Cooper & Hauskrecht (2015), on the probability of the positive
+    class. Guo et al. (2017) bin the confidence in the predicted label instead, which can hide a bias to one label.
+    """
+    table = reliability(labels, probabilities, bins)
+    gap = np.abs(table["probability"] - table["positive_share"])
+    return float(np.average(gap, weights=table["reviews"]))
+
+
+def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> dict[str, NDArray[np.float64]]:
+    """Return the reliability diagram: mean probability, share of positive reviews and number, for each filled bin."""
+    y, p = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
+    index = np.minimum((p * bins).astype(int), bins - 1)
+    reviews = np.bincount(index, minlength=bins)
+    filled = reviews > 0
+    n = reviews[filled]
+    return {
+        "probability": np.bincount(index, weights=p, minlength=bins)[filled] / n,
+        "positive_share": np.bincount(index, weights=y, minlength=bins)[filled] / n,
+        "reviews": n.astype(np.float64),
+    }
+
+
+def _ordered_pairs(counts: NDArray[np.float64], y: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Count the pairs of a positive and a negative review in which the positive ranks higher; a tie counts half."""
+    starts = np.flatnonzero(np.r_[True, p[1:] != p[:-1]])
+    positives = np.add.reduceat(counts * y, starts, axis=1)  # [resamples, distinct probabilities]
+    negatives = np.add.reduceat(counts * (1 - y), starts, axis=1)
+    below = np.cumsum(negatives, axis=1) - negatives
+    pairs: NDArray[np.float64] = (positives * (below + negatives / 2)).sum(axis=1)
+    return pairs

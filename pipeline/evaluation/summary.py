@@ -1,0 +1,55 @@
+"""Assemble `reports/metrics.json` and `reports/speed.json`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.evaluation.bootstrap import bootstrap_intervals
+from pipeline.evaluation.classification import classification_metrics
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.metrics import METRICS, MetricValues
+from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.evaluation.slices import accuracies, worst_part
+
+
+def collect_metrics(
+    test: ScoredSplit, validation: ScoredSplit, baseline: ScoredSplit | None, slices: Columns, config: EvaluationConfig
+) -> dict[str, Any]:
+    """Compute what `reports/metrics.json` holds of the splits, in full precision.
+
+    Args:
+        test: the model's answers on the held-out split.
+        validation: its answers where temperature and threshold were fitted, so that these metrics are a little
+            optimistic.
+        baseline: the baseline's answers on the same held-out split.
+        slices: from `slice_table`.
+        config: the number of bins of the calibration error.
+    """
+    worst = worst_part(slices)
+    on_validation = _metrics(validation, "validation", config)
+    return {
+        "test": _metrics(test, "test", config),
+        **({} if baseline is None else {"baseline": _metrics(baseline, "baseline", config)}),
+        "validation": {key: on_validation[key] for key, metric in METRICS.items() if metric.on_validation},
+        "intervals": bootstrap_intervals(test, baseline),
+        "slices": accuracies(slices),
+        **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),
+    }
+
+
+def collect_speed(
+    run: Mapping[str, Any], reviews_per_second: float, baseline_seconds: float | None
+) -> dict[str, dict[str, Any]]:
+    """Collect what `reports/speed.json` holds: the speed of the training, of the predictions and of the baseline."""
+    settings = {name: run[name] for name in ("reviews_per_second", "epochs", "device", "precision", "threads")}
+    return {
+        "train": {"seconds": run["train_seconds"], **settings},
+        "predict": {"reviews_per_second": reviews_per_second},
+        **({} if baseline_seconds is None else {"baseline": {"seconds": baseline_seconds}}),
+    }
+
+
+def _metrics(scored: ScoredSplit, name: str, config: EvaluationConfig) -> MetricValues:
+    return classification_metrics(
+        scored.labels, scored.probabilities, threshold=scored.threshold, ece_bins=config.ece_bins, name=name
+    )

@@ -1,0 +1,43 @@
+"""The outcome of an evaluation as a table for the terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.slices import worst_part
+from pipeline.report.formatting import bound, count, number, outcome, percent, readable
+
+FAILURES_SHOWN = 3
+"""Capabilities named: those that fail most."""
+
+
+def format_report(metrics: Mapping[str, Any], slices: Columns, checks: Mapping[str, Any]) -> str:
+    """Format the metrics of model and baseline, the worst part, contrast pairs, behaviour and the checks.
+
+    Args:
+        metrics: the content of `reports/metrics.json`.
+        slices: from `slice_table`.
+        checks: from `check_metrics`.
+    """
+    systems = {"model": metrics["test"]} | ({"baseline": metrics["baseline"]} if "baseline" in metrics else {})
+    title = f"{count(metrics['test']['reviews'])} test reviews"
+    lines = [f"{title:22}" + "".join(f"{name:>10}" for name in systems)]
+    for key in METRICS:
+        lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()))
+    if (worst := worst_part(slices)) is not None:
+        accuracy, reviews = number(worst["accuracy"]), count(worst["reviews"])
+        lines.append(f"worst slice: {worst['part']}: accuracy {accuracy}, {reviews} reviews")
+    if pairs := metrics.get("contrast"):
+        shares = ", ".join(f"{readable(key)} {number(value)}" for key, value in pairs.items() if key != "pairs")
+        lines.append(f"{count(pairs['pairs'])} contrast pairs: {shares}")
+    if behaviour := metrics.get("behaviour"):
+        rates = sorted(((values["failure_rate"], name) for name, values in behaviour.items()), reverse=True)
+        most = ", ".join(f"{name} {percent(rate)}" for rate, name in rates[:FAILURES_SHOWN])
+        lines.append(f"behaviour: {len(rates)} capabilities, most failures in {most}")
+    lines.append(f"checks: {outcome(checks['passed'])}")
+    for check in checks["checks"]:
+        bounds = ", ".join(f"{side} {bound(check[side])}" for side in ("min", "max") if check[side] is not None)
+        value = f"{check['metric']} {number(check['value'])} ({bounds})"
+        lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
+    return "\n".join(lines)

@@ -1,0 +1,26 @@
+import pytest
+
+from pipeline.config.registry import CheckConfig
+from pipeline.evaluation.checks import check_metrics
+from pipeline.runtime.errors import PipelineError
+
+
+def test_verdict_passes_within_bounds_and_fails_outside() -> None:
+    values = {"test": {"accuracy": 0.8, "ece": 0.06, "roc_auc": None}}
+    fine = {"accurate": CheckConfig(metric="test.accuracy", min=0.8)}
+    assert check_metrics(values, fine) == {
+        "passed": True,
+        "checks": [
+            {"name": "accurate", "metric": "test.accuracy", "value": 0.8, "min": 0.8, "max": None, "passed": True}
+        ],
+    }
+    too_much = check_metrics(values, fine | {"calibrated": CheckConfig(metric="test.ece", max=0.05)})
+    assert not too_much["passed"]
+    assert [check["passed"] for check in too_much["checks"]] == [True, False]
+    assert not check_metrics(values, {"undefined": CheckConfig(metric="test.roc_auc", min=0.1)})["passed"]
+
+
+@pytest.mark.parametrize("metric", ["test.acuracy", "test", "accuracy"])
+def test_a_check_of_an_unknown_metric_names_those_there_are(metric: str) -> None:
+    with pytest.raises(PipelineError, match=r"registry\.checks\.x\.metric.*test\.accuracy, test\.ece"):
+        check_metrics({"test": {"accuracy": 0.9, "ece": 0.1}}, {"x": CheckConfig(metric=metric, min=0)})

@@ -1,0 +1,99 @@
+"""The tables and figures of an evaluation, and its table for the terminal."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.behaviour.failures import behaviour_table
+from pipeline.config.registry import CheckConfig
+from pipeline.evaluation.checks import check_metrics
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.evaluation.slices import slice_table
+from pipeline.evaluation.summary import collect_metrics
+from pipeline.report.figures import drawings
+from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
+from pipeline.report.plots import write_figures
+from pipeline.report.terminal import format_report
+from tests.conftest import configuration
+from tests.support.scored import simulated
+
+EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
+
+
+CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
+
+
+def slices(test: ScoredSplit) -> Columns:
+    return slice_table(test, np.linspace(0, 1, len(test.labels)), EVALUATION)
+
+
+def all_tables(test: ScoredSplit) -> dict[str, Columns]:
+    return {**plot_tables(test, EVALUATION), "slices": slices(test), "behaviour": behaviour_table({}, {})}
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None:
+    test, baseline = simulated(), simulated(seed=1)
+    values = collect_metrics(test, simulated(seed=2), baseline, slices(test), EVALUATION)
+    assert list(values) == ["test", "baseline", "validation", "intervals", "slices", "worst_slice"]
+    correct = test.predicted == test.labels
+    assert values["baseline"]["accuracy"] == np.mean(baseline.predicted == baseline.labels)
+    assert values["test"]["accuracy"] == np.mean(correct)
+    assert values["slices"]["length"]["up_to_3"] == np.mean(correct[test.words <= 3])
+    checks = check_metrics(values, {"a": CheckConfig(metric="test.accuracy", min=0.999)})
+    table = format_report(values, slices(test), checks)
+    assert f"{values['test']['accuracy']:.4f}" in table
+    assert f"{values['baseline']['accuracy']:.4f}" in table
+    assert "checks: FAILED" in table
+
+
+def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(CURVE)
+    test = simulated()
+    values = collect_metrics(test, test, simulated(seed=1), slices(test), EVALUATION)
+    written = all_tables(test)
+    for name in ("first", "second"):
+        curve = read_learning_curve(tmp_path / "curve.csv")
+        write_tables(tmp_path / name, written)
+        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values))
+    assert files(tmp_path / "first") == files(tmp_path / "second")
+    pictures = files(tmp_path / "first-figures")
+    assert pictures == files(tmp_path / "second-figures")
+    assert all(picture.startswith(b"\x89PNG") and b"Software" not in picture for picture in pictures.values())
+    names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "slices"}
+    assert set(pictures) == {f"{name}.png" for name in names | {"accuracy_by_length", "learning_curve", "summary"}}
+    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour"}}
+
+
+def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
+    test = simulated(5_000)
+    write_tables(tmp_path / "plots", all_tables(test))
+    read = {path.stem: list(csv.DictReader(path.open())) for path in (tmp_path / "plots").iterdir()}
+    values = collect_metrics(test, test, None, slices(test), EVALUATION)["test"]
+    roc = np.array([[float(row["fpr"]), float(row["tpr"])] for row in read["roc"]])
+    assert len(roc) <= 300
+    assert np.trapezoid(roc[:, 1], roc[:, 0]) == pytest.approx(values["roc_auc"], abs=2e-3)
+    assert roc[0].tolist() == [0, 0]
+    assert roc[-1].tolist() == [1, 1]
+    assert np.mean([row["actual"] == row["predicted"] for row in read["confusion"]]) == values["accuracy"]
+    assert sum(int(row["negative"]) + int(row["positive"]) for row in read["score_histogram"]) == 5_000
+    assert sum(float(row["reviews"]) for row in read["reliability"]) == 5_000
+    for row in read["slices"]:
+        assert float(row["low"]) < float(row["accuracy"]) < float(row["high"])
+
+
+def test_a_split_of_one_label_is_still_drawn(tmp_path: Path) -> None:
+    (tmp_path / "curve.csv").write_text(CURVE)
+    rows = pa.table({"id": ["a", "b"], "label": pa.array([1, 1], pa.int8())})
+    test = ScoredSplit("test", rows, np.ones(2, np.int8), np.array([1, 2]), np.array([0.9, 0.4], np.float32), 0.5)
+    values = collect_metrics(test, test, None, slices(test), EVALUATION)
+    written = all_tables(test)
+    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values))
+    assert (tmp_path / "f" / "roc.png").exists()

@@ -1,0 +1,192 @@
+"""The page that `evaluate` writes."""
+
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.config.registry import CheckConfig
+from pipeline.evaluation.bootstrap import bootstrap_intervals
+from pipeline.evaluation.checks import check_metrics
+from pipeline.evaluation.mistakes import Mistake
+from pipeline.evaluation.slices import slice_table
+from pipeline.evaluation.summary import collect_metrics
+from pipeline.report.data_record import DataRecord
+from pipeline.report.figures import drawings
+from pipeline.report.page import Findings, write_report
+from pipeline.report.plot_tables import plot_tables
+from pipeline.report.plots import write_figures
+from tests.conftest import configuration
+from tests.support.scored import simulated
+
+CURVE = {"epoch": [1.0], "train_loss": [0.6], "val_loss": [0.5], "val_calibrated_loss": [0.5], "val_accuracy": [0.7]}
+
+
+BEHAVIOUR_TABLE = {
+    **{"capability": ["negation"], "test": ["minimum functionality"], "cases": [100], "failures": [7]},
+    **{"failure_rate": [0.07], "low": [0.03], "high": [0.14]},
+}
+
+
+BEHAVIOUR = {
+    "negation": {
+        **{"description": "Not bad is good.", "test": "minimum functionality", "tolerance": 0},
+        "examples": [{"expect": "positive", "text": "Not a <b>bad</b> film.", "probability": 0.1}],
+    }
+}
+
+
+RUNG = {
+    **{"kind": "bag_of_words", "accuracy": 0.8, "farther_half": 0.5, "gradient": [0.5, 0.5]},
+    "sentence": {place: {"flip_rate": 0.075, "log_odds_change": 0.1} for place in ("start", "end")},
+    "accuracy_by_length": {"length": ["up_to_50"], "accuracy": [0.8], "low": [0.7], "high": [0.9], "reviews": [9]},
+}
+
+
+SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word_share": 0.02}
+
+
+DATA = {
+    "corpus": "mine",
+    "vocabulary": 1200,
+    "splits": {"test": SPLIT | {"positive_share": 0.5}, "unlabelled": SPLIT},
+    "duplicates": {
+        **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
+        **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
+    },
+}
+
+
+EVIL = "<script>document.title = 'taken over'</script> & <img src=https://example.org/x.png>"
+
+
+EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """Findings from simulated answers, with a review that would take over the page."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    test, baseline = simulated(), simulated(seed=1)
+    slices = slice_table(test, np.linspace(0, 0.1, len(test.labels)), EVALUATION)
+    metrics = collect_metrics(test, test, baseline, slices, EVALUATION)
+    metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
+    plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
+    write_figures(folder, drawings(plots, baseline, CURVE, metrics))
+    shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
+    return Findings(
+        metrics=metrics,
+        checks=check_metrics(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
+        tables=plots,
+        figures=folder,
+        mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
+        behaviour=BEHAVIOUR,
+        learning_curve=CURVE,
+        ladder={"models": {"bag_of_words": RUNG}},
+        data=DataRecord.model_validate(DATA),
+        training_tags={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
+    )
+
+
+class ReadPage(HTMLParser):
+    """The headline of a page, and the text and the column names of each of its sections."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.headline: list[str] = []
+        self.sections: dict[str, str] = {}
+        self.columns: dict[str, list[str]] = {}
+        self._section, self._into = "", ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        if tag == "section":
+            self._section = values["id"] or ""
+            self.sections[self._section], self.columns[self._section] = "", []
+        self._into = "headline" if values.get("class") == "headline" else tag
+        if self._into == "headline":
+            self.headline.append("")
+        if tag == "th":
+            self.columns[self._section].append("")
+
+    def handle_endtag(self, _: str) -> None:
+        self._into = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._into == "headline":
+            self.headline[-1] += " ".join(data.split())
+        if self._into == "th":
+            self.columns[self._section][-1] += data
+        if self._section:
+            self.sections[self._section] += data
+
+
+def read(folder: Path, findings: Findings) -> ReadPage:
+    return ReadPage(page(folder, findings))
+
+
+def page(folder: Path, findings: Findings) -> str:
+    write_report(folder / "report.html", findings)
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_is_the_same_every_time_and_fetches_nothing(findings: Findings, tmp_path: Path) -> None:
+    first = page(tmp_path, findings)
+    assert first == page(tmp_path, findings)
+    assert 'src="data:image/png;base64,' in first
+    assert 'src="http' not in first
+
+
+def test_markup_in_a_review_is_shown_and_not_obeyed(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    assert "&lt;script&gt;document.title" in shown
+    assert EVIL not in shown
+    assert "<td>&lt;b&gt;</td>" in shown
+
+
+def test_the_page_says_how_good_and_how_sure(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    test, bounds = findings.metrics["test"], findings.metrics["intervals"]["test"]["accuracy"]
+    assert f"{test['accuracy']:.1%} of {test['reviews']:,} test reviews" in shown
+    assert f"{bounds['low']:.4f} to {bounds['high']:.4f}" in shown
+    assert "git checkout abc123; make repro" in shown
+
+
+def test_a_failed_check_is_in_the_headline(findings: Findings, tmp_path: Path) -> None:
+    check = {"name": "too_low", "metric": "test.accuracy", "value": 0.5, "min": 0.9, "max": None, "passed": False}
+    failed = replace(findings, checks={"passed": False, "checks": [check]})
+    assert read(tmp_path, failed).headline[-1] == "It may not be registered: too low failed."
+    assert read(tmp_path, findings).headline[-1] == "It passed every check."
+
+
+def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_path: Path) -> None:
+    optional = {"memory", "behaviour", "contrast", "mistakes", "data", "reproduce"}
+    every = set(read(tmp_path, findings).sections)
+    assert optional < every
+    metrics = {key: value for key, value in findings.metrics.items() if key != "contrast"}
+    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, ladder=None, data=None, training_tags={})
+    assert set(read(tmp_path, bare).sections) == every - optional
+
+
+def test_parts_behaviour_and_pairs_are_shown_with_their_numbers(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, findings)
+    worst = read(tmp_path, findings).sections["slices"]
+    assert f"with {findings.metrics['worst_slice']['accuracy']:.1%}" in worst
+    assert "By share of words that are not in the vocabulary" in shown
+    assert "Not bad is good." in shown
+    assert "Not a &lt;b&gt;bad&lt;/b&gt; film." in shown
+    assert "3.0% to 14.0%" in shown
+    assert "20 pairs" in shown
+
+
+def test_without_a_baseline_nothing_is_compared(findings: Findings, tmp_path: Path) -> None:
+    test = simulated()
+    alone = {**findings.metrics, "intervals": bootstrap_intervals(test, None)}
+    del alone["baseline"]
+    shown = read(tmp_path, replace(findings, metrics=alone))
+    assert next(iter(shown.columns.values())) == ["", "model", "95 % interval"]
+    assert len(shown.headline) == 2

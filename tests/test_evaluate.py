@@ -1,0 +1,109 @@
+"""The stage `evaluate`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from pipeline import evaluate
+from pipeline.config.schema import Config
+from pipeline.inference import model_folder
+from pipeline.networks.build import build_network
+from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import WORKSPACE
+from pipeline.stage import Inputs
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.conftest import configuration
+from tests.support.scored import NEGATIVE, POSITIVE, write_dataset
+
+CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def config() -> Config:
+    return configuration("model=bag_of_words", "registry.checks.accuracy.min=0")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    torch.set_num_threads(1)
+    for name, value in list(vars(evaluate).items()):
+        if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
+            monkeypatch.setattr(evaluate, name, tmp_path / value.relative_to(WORKSPACE))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    write_dataset(tmp_path / "artifacts" / "dataset")
+    words = sorted({word for text in POSITIVE + NEGATIVE for word in text.split()})
+    vocabulary = Vocabulary([*SPECIALS, *words])
+    settings = config()
+    torch.manual_seed(0)
+    network = build_network(settings.model, len(vocabulary))
+    info = {
+        "temperature": 1.5,
+        "bias": 0.0,
+        "threshold": 0.5,
+        **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
+    }
+    model = tmp_path / "artifacts" / "model"
+    model_folder.save_model(model, network, vocabulary, info | {"dataset": {"digest": "digest"}})
+    run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
+    run |= {"model": folder_digest(model)}
+    run |= {"device": "cpu", "precision": "32-true", "threads": 1}
+    (tmp_path / "artifacts" / "run.json").write_text(json.dumps(run))
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "learning_curve.csv").write_text(CURVE)
+    return tmp_path
+
+
+def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifacts, reports = workspace / "artifacts", workspace / "reports"
+    steady = [reports / name for name in ("metrics.json", "verdict.json", "behaviour.json", "report.html")]
+    steady.append(artifacts / "predictions.parquet")
+    evaluate.main(config(), Inputs({}))
+    first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
+    evaluate.main(config(), Inputs({}))
+    assert first == ([path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures"))
+
+    values = json.loads((reports / "metrics.json").read_text())
+    predictions = pq.read_table(artifacts / "predictions.parquet").to_pylist()
+    assert [(row["split"], row["id"], row["stars"]) for row in predictions[24:26]] == [
+        ("test", "test-0", 0),
+        ("test", "test-1", 1),
+    ]
+    right = [(row["probability"] >= 0.5) == row["label"] for row in predictions if row["split"] == "test"]
+    assert values["test"]["accuracy"] == np.mean(right)
+    assert values["baseline"]["accuracy"] == 1
+    speed = json.loads((reports / "speed.json").read_text())
+    assert speed["train"]["seconds"] == 1.5
+    assert speed["predict"]["reviews_per_second"] > 0
+    assert "24 test reviews" in capsys.readouterr().out
+
+
+def test_stage_without_a_training_says_so(workspace: Path) -> None:
+    (workspace / "artifacts" / "run.json").unlink()
+    with pytest.raises(PipelineError, match=r"run\.json is missing"):
+        evaluate.main(config(), Inputs({}))
+
+
+def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
+    reports = workspace / "reports"
+    without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
+    check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
+    evaluate.main(configuration(*without_baseline, check), Inputs({}))
+    metrics = json.loads((reports / "metrics.json").read_text())
+    assert metrics["behaviour"]["negation"]["cases"] == 120
+    assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
+    checks = json.loads((reports / "verdict.json").read_text())["checks"]
+    assert "negation" in [check["name"] for check in checks if not check["passed"]]
+
+    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"), Inputs({}))
+    assert "behaviour" not in json.loads((reports / "metrics.json").read_text())
+    assert json.loads((reports / "behaviour.json").read_text()) == {}
+    assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
+    assert not (reports / "figures" / "behaviour.png").exists()
