@@ -180,7 +180,12 @@ def test_no_top_level_name_stands_in_two_modules():
                 case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     names = [name]
                 case ast.Assign(targets=targets):
-                    names = [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+                    names = [
+                        part.id
+                        for target in targets
+                        for part in ast.walk(target)
+                        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+                    ]
                 case ast.AnnAssign(target=ast.Name(id=name)):
                     names = [name]
                 case _:

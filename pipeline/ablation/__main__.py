@@ -23,7 +23,7 @@ from pipeline.config.schema import Config
 from pipeline.evaluation.classification import classification_metrics
 from pipeline.evaluation.predictions import score_split
 from pipeline.inference.predictor import Predictor
-from pipeline.report.figures import GUESS, MODEL
+from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
@@ -115,8 +115,8 @@ def draw_ablation(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw the test accuracy of each row: a dot for each seed, and a line at their mean."""
     for height, row in enumerate(rows):
         accuracies = row["test_accuracy"]
-        axes.plot(accuracies, [height] * len(accuracies), "o", color=MODEL, alpha=0.6)
-        axes.plot([np.mean(accuracies)] * 2, [height - 0.3, height + 0.3], color=GUESS)
+        axes.plot(accuracies, [height] * len(accuracies), "o", color=MODEL_COLOUR, alpha=0.6)
+        axes.plot([np.mean(accuracies)] * 2, [height - 0.3, height + 0.3], color=GUESS_COLOUR)
     axes.set_yticks(range(len(rows)), [readable(row["name"]) for row in rows])
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=1))
     axes.set(title="What each part earns", xlabel="accuracy on the test split")

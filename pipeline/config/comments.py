@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.config.reference import GROUPS_ACROSS_SECTIONS, WIDTH, all_keys, group_of, header, wrap
+from pipeline.config.reference import GROUPS_ACROSS_SECTIONS, LINE_WIDTH, all_keys, group_of, header, wrap
 from pipeline.runtime.errors import PipelineError
 
 DIRECTIVE = "defaults"
@@ -73,5 +73,5 @@ def _comment(key: str, indent: int) -> list[str]:
     return [
         f"{' ' * indent}# {line}"
         for part in [text, *(f"  {entry.name.rpartition('.')[2]}: {entry.text}" for entry in named)]
-        for line in wrap(part, WIDTH - indent - 2)
+        for line in wrap(part, LINE_WIDTH - indent - 2)
     ]

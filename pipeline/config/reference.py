@@ -22,7 +22,7 @@ GROUPS_ACROSS_SECTIONS = {
     "hydra/launcher": "Launcher of a sweep's trials, beside Hydra's own basic, joblib and submitit_local.",
 }
 """Meaning of the groups whose files set keys of other sections."""
-WIDTH = 120
+LINE_WIDTH = 120
 
 KeySchema = Mapping[str, Any]
 """A JSON schema, as pydantic writes it."""
@@ -152,7 +152,7 @@ def _summary(text: str) -> str:
 
 def _item(name: str, text: str) -> str:
     indent = " " * 36
-    lines = f"\n{indent}".join(wrap(text, WIDTH - len(indent)))
+    lines = f"\n{indent}".join(wrap(text, LINE_WIDTH - len(indent)))
     return f"  {name}\n{indent}{lines}" if len(name) > 32 else f"  {name:<34}{lines}"
 
 

@@ -10,7 +10,7 @@ SLIGHT = 0.05
 """Smallest attribution that is marked, as a share of the largest one."""
 # Background colours of the 256-colour palette, from faint to strong. People with colour blindness can tell blue and
 # orange apart.
-POSITIVE, NEGATIVE = (153, 75, 32), (223, 215, 172)
+POSITIVE_PALETTE, NEGATIVE_PALETTE = (153, 75, 32), (223, 215, 172)
 RESET = "\x1b[0m"
 
 
@@ -39,7 +39,7 @@ def _sentence(explanation: Explanation, colour: bool) -> str:
     for word, value in zip(explanation.words, explanation.total, strict=True):
         text, share = _bracketed(word), abs(value) / largest
         if share >= SLIGHT and colour:
-            palette = POSITIVE if value > 0 else NEGATIVE
+            palette = POSITIVE_PALETTE if value > 0 else NEGATIVE_PALETTE
             text = f"\x1b[30;48;5;{palette[min(2, int(share * 3))]}m{text}{RESET}"
         elif share >= SLIGHT:
             text = f"{text}({value:+.2f})"

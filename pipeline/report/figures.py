@@ -20,7 +20,7 @@ from pipeline.report.formatting import count, edge, percent, readable
 from pipeline.report.plot_tables import precision_recall_table, roc_table
 from pipeline.report.plots import Draw
 
-MODEL, BASELINE, GUESS = "#0072B2", "#D55E00", "#999999"
+MODEL_COLOUR, BASELINE_COLOUR, GUESS_COLOUR = "#0072B2", "#D55E00", "#999999"
 LABEL_COLOURS = ("#E69F00", "#0072B2")
 """In the order of `LABELS`."""
 
@@ -62,7 +62,7 @@ def drawings(
 
 def draw_roc(axes: Axes, curves: Curves) -> None:
     """Draw the true against the false positive rate, one line for each system."""
-    axes.plot([0, 1], [0, 1], color=GUESS, linestyle=":", label="guessing")
+    axes.plot([0, 1], [0, 1], color=GUESS_COLOUR, linestyle=":", label="guessing")
     _draw_curves(axes, curves, "fpr", "tpr", area="AUC")
     _label(axes, _area_title("ROC", "AUC", curves), "false positive rate", "true positive rate")
     axes.legend(loc="lower right")
@@ -78,9 +78,11 @@ def draw_precision_recall(axes: Axes, curves: Curves) -> None:
 def draw_reliability(axes: Axes, table: Columns, ece: float) -> None:
     """Draw the share of positive reviews against the stated probability; a point's area shows its number of reviews."""
     reviews = np.asarray(table["reviews"])
-    axes.plot([0, 1], [0, 1], color=GUESS, linestyle=":", label="perfect")
-    axes.plot(table["probability"], table["positive_share"], color=MODEL, label="model")
-    axes.scatter(table["probability"], table["positive_share"], s=12 + 250 * reviews / reviews.max(), color=MODEL)
+    axes.plot([0, 1], [0, 1], color=GUESS_COLOUR, linestyle=":", label="perfect")
+    axes.plot(table["probability"], table["positive_share"], color=MODEL_COLOUR, label="model")
+    axes.scatter(
+        table["probability"], table["positive_share"], s=12 + 250 * reviews / reviews.max(), color=MODEL_COLOUR
+    )
     for x, y, n in zip(table["probability"], table["positive_share"], reviews, strict=True):
         axes.annotate(count(n), (x, y), (5, -13), textcoords="offset points", fontsize=7, color="#555555")
     axes.set_xlim(-0.05, 1.1)
@@ -117,7 +119,7 @@ def draw_accuracy_by_length(axes: Axes, table: Columns) -> None:
     """Draw the accuracy with its 95 % interval for each length class."""
     accuracy, low, high = (np.asarray(table[key]) for key in ("accuracy", "low", "high"))
     positions = np.arange(len(accuracy))
-    axes.errorbar(positions, accuracy, (accuracy - low, high - accuracy), fmt="o", color=MODEL, capsize=4)
+    axes.errorbar(positions, accuracy, (accuracy - low, high - accuracy), fmt="o", color=MODEL_COLOUR, capsize=4)
     names = [edge(name) for name in table["value"]]
     axes.set_xticks(positions, [f"{name}\nn={count(n)}" for name, n in zip(names, table["reviews"], strict=True)])
     axes.set_xlim(-0.5, len(positions) - 0.5)
@@ -130,8 +132,8 @@ def draw_slices(axes: Axes, table: Columns, overall: float) -> None:
     """Draw the accuracy with its 95 % interval for each part of each slice, and a line at that of all reviews."""
     accuracy, low, high = (np.asarray(table[key]) for key in ("accuracy", "low", "high"))
     positions = np.arange(len(accuracy))
-    axes.axvline(overall, color=GUESS, linestyle=":")
-    axes.errorbar(accuracy, positions, xerr=(accuracy - low, high - accuracy), fmt="o", color=MODEL, capsize=3)
+    axes.axvline(overall, color=GUESS_COLOUR, linestyle=":")
+    axes.errorbar(accuracy, positions, xerr=(accuracy - low, high - accuracy), fmt="o", color=MODEL_COLOUR, capsize=3)
     names = [f"{edge(part[:40])}, n={count(n)}" for part, n in zip(table["part"], table["reviews"], strict=True)]
     # Values of the user's columns: a "$" in them starts no formula.
     axes.set_yticks(positions, names, fontsize=min(8, 200 / len(names)), parse_math=False)
@@ -145,7 +147,7 @@ def draw_behaviour(axes: Axes, table: Columns) -> None:
     """Draw the failure rate with its 95 % interval for each capability."""
     rate, low, high = (np.asarray(table[key]) for key in ("failure_rate", "low", "high"))
     positions = np.arange(len(rate))
-    axes.barh(positions, rate, xerr=(rate - low, high - rate), color=MODEL, ecolor="#555555", capsize=2)
+    axes.barh(positions, rate, xerr=(rate - low, high - rate), color=MODEL_COLOUR, ecolor="#555555", capsize=2)
     names = [readable(name) for name in table["capability"]]
     axes.set_yticks(positions, [f"{name} ({test})" for name, test in zip(names, table["test"], strict=True)])
     axes.invert_yaxis()
@@ -157,10 +159,10 @@ def draw_behaviour(axes: Axes, table: Columns) -> None:
 
 def draw_learning_curve(axes: Axes, table: Columns) -> None:
     """Draw training and validation loss after each epoch."""
-    axes.plot(table["epoch"], table["train_loss"], color=BASELINE, marker="o", linestyle="--", label="train")
-    axes.plot(table["epoch"], table["val_loss"], color=MODEL, marker="o", label="validation")
+    axes.plot(table["epoch"], table["train_loss"], color=BASELINE_COLOUR, marker="o", linestyle="--", label="train")
+    axes.plot(table["epoch"], table["val_loss"], color=MODEL_COLOUR, marker="o", label="validation")
     calibrated = table["val_calibrated_loss"]
-    axes.plot(table["epoch"], calibrated, color=MODEL, marker="o", linestyle=":", label="validation, calibrated")
+    axes.plot(table["epoch"], calibrated, color=MODEL_COLOUR, marker="o", linestyle=":", label="validation, calibrated")
     best = int(np.argmin(calibrated))
     accuracy, epoch = table["val_accuracy"][best], table["epoch"][best]
     _label(axes, f"Learning: {accuracy:.3f} on validation, epoch {epoch:.0f}", "epoch", "log loss")
@@ -169,7 +171,9 @@ def draw_learning_curve(axes: Axes, table: Columns) -> None:
 
 
 def _draw_curves(axes: Axes, curves: Curves, x: str, y: str, area: str) -> None:
-    for (name, (table, value)), colour, line in zip(curves.items(), (MODEL, BASELINE), ("-", "--"), strict=False):
+    for (name, (table, value)), colour, line in zip(
+        curves.items(), (MODEL_COLOUR, BASELINE_COLOUR), ("-", "--"), strict=False
+    ):
         size = "undefined" if value is None else f"{value:.3f}"
         axes.plot(table[x], table[y], color=colour, linestyle=line, label=f"{name}, {area} {size}")
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.config.schema import Config
-from pipeline.report.figures import GUESS, MODEL
+from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
@@ -181,8 +181,8 @@ def sweep_panels(losses: Sequence[float], values: Mapping[str, Sequence[str]]) -
 
 def _draw_best_so_far(axes: Axes, losses: Sequence[float]) -> None:
     trials = np.arange(1, len(losses) + 1)
-    axes.plot(trials, losses, "o", color=MODEL, alpha=0.6, label="trial")
-    axes.step(trials, np.minimum.accumulate(losses), where="post", color=GUESS, label="best so far")
+    axes.plot(trials, losses, "o", color=MODEL_COLOUR, alpha=0.6, label="trial")
+    axes.step(trials, np.minimum.accumulate(losses), where="post", color=GUESS_COLOUR, label="best so far")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title="Best so far", xlabel="trial", ylabel=OBJECTIVE_LABEL)
     axes.legend(loc="best")
@@ -194,11 +194,11 @@ def _draw_slice(axes: Axes, losses: Sequence[float], key: str, values: Sequence[
         numbers = [float(value) for value in values]
     except ValueError:
         names = sorted(set(values))
-        axes.plot([names.index(value) for value in values], losses, "o", color=MODEL, alpha=0.6)
+        axes.plot([names.index(value) for value in values], losses, "o", color=MODEL_COLOUR, alpha=0.6)
         axes.set_xticks(range(len(names)), names, rotation=20 if len(names) > 3 else 0)
         axes.set_xlim(-0.5, len(names) - 0.5)
     else:
-        axes.plot(numbers, losses, "o", color=MODEL, alpha=0.6)
+        axes.plot(numbers, losses, "o", color=MODEL_COLOUR, alpha=0.6)
         if min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_SCALE_RATIO:
             axes.set_xscale("log")
         ticks = sorted(set(numbers))

@@ -14,7 +14,7 @@ from pipeline.tracking.store import Store
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 """Pattern of the ids that MLflow gives to runs."""
 NO_TAGS: Mapping[str, str] = MappingProxyType({})
-PAGE_SIZE = 1000
+RUNS_PER_REQUEST = 1000
 
 
 def equals(tags: Mapping[str, str] = NO_TAGS, **attributes: str) -> str:
@@ -45,7 +45,11 @@ def search_runs(store: Store, query: str) -> list[StoredRun]:
         token = None
         while True:
             page = store.client.search_runs(
-                [store.experiment_id], query, max_results=PAGE_SIZE, order_by=["start_time DESC"], page_token=token
+                [store.experiment_id],
+                query,
+                max_results=RUNS_PER_REQUEST,
+                order_by=["start_time DESC"],
+                page_token=token,
             )
             runs += page
             token = page.token
