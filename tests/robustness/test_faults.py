@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from pipeline.cli import tidy_exit
 from pipeline.config.composition import compose_config
-from pipeline.config import validate
+from pipeline.config.schema import validate
 from pipeline.register import read_verdict, register
 from pipeline.config.schema import validate
 from pipeline.register import register

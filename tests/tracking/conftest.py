@@ -16,7 +16,7 @@ from pipeline.tracking.store import Store, connect
 
 OPEN_AND_LOG = """
 import sys
-from pipeline.config import TrackingConfig
+from pipeline.config.tracking import TrackingConfig
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
 store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, patience=5))
