@@ -197,7 +197,7 @@ def test_damaged_pseudo_labels_are_named(probabilities, message, compose, tmp_pa
     config = compose("pseudo_labels=teacher")
     describe_dataset(tmp_path, unlabelled=50)
     save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
-    with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {message}; label anew"):
+    with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {message}; label again"):
         load_pseudo_labels(tmp_path / "labels", config, read_dataset_info(tmp_path))
 
 
