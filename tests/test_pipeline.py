@@ -87,11 +87,11 @@ def test_an_edit_reruns_what_it_touches_and_nothing_else(copy, file, old, new, e
 
 
 CODE_EDITS = {
-    "the model card's text": ("registry/model_card.py", r'MODEL_CARD = """', r"\g<0>Edited. ", {"register"}),
+    "the model card's text": ("registry/model_card.md", r"\A", "Edited. ", {"register"}),
     "the page of an explanation": ("pages/explain.html", r"<", r"<!-- edited --><", set()),
     "what that page shows": ("explain/page.py", r"UNITS_SHOWN = ", r"\g<0>1 + ", set()),
     "the template of the report": ("pages/report.html", r"<", r"<!-- edited --><", {"evaluate"}),
-    "a figure of sweeps": ("sweep/figure.py", r"\n([A-Z]\w+) = ", r"\n\1 = 1 and ", set()),
+    "a figure of sweeps": ("sweep/summary.py", r"MOST_TICKS = ", r"\g<0>1 + ", set()),
     "how a sweep runs its trials": ("sweep/trial.py", r"LONGEST_NAME = ", r"\g<0>1 + ", set()),
     "a constant of the n-grams": (
         "networks/ngrams.py",

@@ -15,7 +15,7 @@ STAGES = ("download", "preprocess", "pretrain", "pseudo_label", "train", "evalua
 IMPORTED_IF_NEEDED: dict[str, set[str]] = {stage: set() for stage in STAGES}
 """Modules that a stage imports only for some corpora or configurations, unlike those of the tests' project."""
 NAMED_IN_STRINGS = {
-    "pipeline.train": {"pipeline.sweep.command"},  # a trial is no part of the stage
+    "pipeline.train": {"pipeline.config.reference", "pipeline.sweep.command"},  # --help and trials are no stage
 }
 """Modules that the code of a stage only names, so that a change of theirs does not run the stage again."""
 
