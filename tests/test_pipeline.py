@@ -62,11 +62,11 @@ def test_predict_answers_from_the_trained_model(trained):
     assert all(label in {"positive", "negative"} and 0 <= float(probability) <= 1 for label, probability, _ in rows)
 
 
-def test_a_second_run_does_nothing_but_compose(trained):
-    result = trained.run("dvc", "repro")
+def test_a_second_run_does_nothing_but_compose(copy):
+    result = copy.run("dvc", "repro")
     assert stages_run(result.stdout) == ["compose"]
-    assert trained.run("git", "status", "--porcelain").stdout == ""
-    assert len(training_runs(trained)) == 1
+    assert copy.run("git", "status", "--porcelain").stdout == ""
+    assert len(training_runs(copy)) == 1
 
 
 @pytest.mark.parametrize(

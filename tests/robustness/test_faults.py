@@ -147,14 +147,16 @@ def ended(process: subprocess.Popen[str], line: str, send: signal.Signals) -> tu
     ],
 )
 def test_a_stage_ends_tidily_whenever_it_is_told_to(
-    trained: Project, options: tuple[str, ...], line: str, send: str, expected: tuple[int, str]
+    trained: Project, tmp_path: Path, options: tuple[str, ...], line: str, send: str, expected: tuple[int, str]
 ) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(trained.root, root, symlinks=True)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf, where these tests run in the background
-    before = content(trained.root / "reports")
+    before = content(root / "reports")
     stage = subprocess.Popen(
-        [sys.executable, *options, "-m", "pipeline.evaluate"], cwd=trained.root, stderr=subprocess.PIPE, text=True
+        [sys.executable, *options, "-m", "pipeline.evaluate"], cwd=root, stderr=subprocess.PIPE, text=True
     )
     code, output = ended(stage, line, signal.Signals[send])
     assert (code, output[-1]) == expected
     assert "Traceback" not in "".join(output)
-    assert content(trained.root / "reports") == before
+    assert content(root / "reports") == before

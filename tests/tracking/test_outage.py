@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,14 @@ from tests.support.servers import MLflowServer
 
 LOG_EVERY = 10  # steps
 REVIEWS, BATCH = 202, 16  # of the training split
+
+
+@pytest.fixture(scope="module")
+def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A trained project in which more is trained: another test may copy the shared one at any moment."""
+    root = tmp_path_factory.mktemp("outage") / "project"
+    shutil.copytree(trained.root, root, symlinks=True)
+    return Project(root)
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +86,9 @@ def assert_complete(server: MLflowServer, output: Path, epochs: int) -> None:
     assert files == {"model/model.safetensors", "model/vocab.json", "model/config.json", "logs/train.log"}
 
 
-def test_a_server_that_comes_back_has_every_point_once(trained: Project, server: MLflowServer, tmp_path: Path) -> None:
+def test_a_server_that_comes_back_has_every_point_once(project: Project, server: MLflowServer, tmp_path: Path) -> None:
     output = tmp_path / "trial"
-    training = start_training(trained, server, output, "training.epochs=40")
+    training = start_training(project, server, output, "training.epochs=40")
     read_until(training, "epoch 2/40")
     server.kill()
     read_until(training, "epoch 20/40")
@@ -87,14 +96,14 @@ def test_a_server_that_comes_back_has_every_point_once(trained: Project, server:
     log, _ = training.communicate(timeout=120)
     assert training.returncode == 0, log
     assert_complete(server, output, epochs=40)
-    assert not list((trained.root / ".unsent").iterdir())
+    assert not list((project.root / ".unsent").iterdir())
 
 
 def test_a_server_that_stays_away_costs_no_model_and_gets_all_later(
-    trained: Project, server: MLflowServer, tmp_path: Path
+    project: Project, server: MLflowServer, tmp_path: Path
 ) -> None:
     output = tmp_path / "trial"
-    training = start_training(trained, server, output, "training.epochs=12", "tracking.patience=1")
+    training = start_training(project, server, output, "training.epochs=12", "tracking.patience=1")
     read_until(training, "epoch 2/12")
     server.kill()
     log, _ = training.communicate(timeout=120)
@@ -105,19 +114,19 @@ def test_a_server_that_stays_away_costs_no_model_and_gets_all_later(
     assert "`python -m pipeline.send` sends them later" in line
     assert "Traceback" not in log
 
-    refused = trained.run("python", "-m", "pipeline.send", check=False, MLFLOW_TRACKING_URI=server.uri)
+    refused = project.run("python", "-m", "pipeline.send", check=False, MLFLOW_TRACKING_URI=server.uri)
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "it does not answer" in refused.stderr
     server.start()
-    trained.run("python", "-m", "pipeline.send", MLFLOW_TRACKING_URI=server.uri)
+    project.run("python", "-m", "pipeline.send", MLFLOW_TRACKING_URI=server.uri)
     assert_complete(server, output, epochs=12)
-    assert not list((trained.root / ".unsent").iterdir())
+    assert not list((project.root / ".unsent").iterdir())
 
 
 @pytest.mark.parametrize("stage", ["evaluate", "register"])
-def test_a_stage_that_needs_the_server_says_so_in_one_line(trained: Project, stage: str) -> None:
+def test_a_stage_that_needs_the_server_says_so_in_one_line(project: Project, stage: str) -> None:
     gone = "http://127.0.0.1:9"
-    refused = trained.run("python", "-m", f"pipeline.{stage}", check=False, MLFLOW_TRACKING_URI=gone)
+    refused = project.run("python", "-m", f"pipeline.{stage}", check=False, MLFLOW_TRACKING_URI=gone)
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: MLflow store {gone} cannot be used: it does not answer")
