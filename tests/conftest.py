@@ -71,6 +71,11 @@ class Project:
             raise AssertionError(f"{' '.join(command)} failed:\n{found.stdout}\n{found.stderr}")
         return found
 
+    def copy_to(self, root: Path) -> "Project":
+        """Copy it, links and MLflow store along, for a test that changes it."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return Project(root)
+
     def commit(self, message: str) -> None:
         """Commit everything."""
         self.run("git", "add", "--all")

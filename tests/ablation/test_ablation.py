@@ -1,7 +1,6 @@
 """The table of the ablation, from trials in MLflow."""
 
 import json
-import shutil
 
 import pytest
 
@@ -9,7 +8,6 @@ from pipeline.ablation.__main__ import ablation_table, collect, trials_of_last_s
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.finished_runs import FinishedRun
-from tests.conftest import Project
 from tests.support.registration import fresh_database, misleading, store  # noqa: F401
 
 SMALL_CORPUS = (  # the corpus of the fixture's `experiment=tiny`
@@ -59,8 +57,7 @@ def test_the_table_gives_mean_and_spread_over_the_seeds():
 
 
 def test_trials_are_scored_on_test_and_read_back_from_mlflow(trained, tmp_path):
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project")
+    project = trained.copy_to(tmp_path / "project")
     short = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8")
     parts = ("experiment=ablation/wide,ablation/lstm", "seed=1")
     project.run("python", "-m", "pipeline.train", "-m", "sweep=ablation", *parts, *SMALL_CORPUS, *short)

@@ -2,7 +2,6 @@
 
 import csv
 import multiprocessing
-import shutil
 
 import pytest
 
@@ -44,8 +43,7 @@ def test_an_error_of_a_process_is_one_line(train, tmp_path):
 def project(trained, tmp_path_factory) -> Project:
     """A trained project to change."""
     root = tmp_path_factory.mktemp("distributed") / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
-    return Project(root)
+    return trained.copy_to(root)
 
 
 def test_two_processes_are_one_run_with_one_point_for_each_step(project):

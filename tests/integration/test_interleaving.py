@@ -118,8 +118,7 @@ def environment(**further: str) -> Mapping[str, str]:
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
     """Copy the trained project, to change it."""
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return trained.copy_to(tmp_path / "project")
 
 
 def model_config(project: Project) -> dict[str, dict[str, object]]:

@@ -1,7 +1,6 @@
 """`make ui` and `make serve`, as a user runs them, in a trained project."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -134,7 +133,7 @@ def test_a_champion_that_was_replaced_by_a_pickle_is_served_from_its_weights(
     planted: dict[str, str], trained: Project, tmp_path: Path
 ) -> None:
     project = Project(tmp_path / "project")
-    shutil.copytree(trained.root, project.root, symlinks=True)
+    trained.copy_to(project.root)
     project.run("python", "-m", "pipeline.send")  # its store now points to its own artifacts
     (mlmodel,) = (project.root / "mlartifacts").rglob("MLmodel")
     harm = Harm(tmp_path / "harm was done")

@@ -20,8 +20,7 @@ FULL = "make room there, then run the command again"
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
     """A trained project to change, in a folder whose name needs care."""
-    shutil.copytree(trained.root, tmp_path / "un projet d'été, n=1", symlinks=True)
-    return Project(tmp_path / "un projet d'été, n=1")
+    return trained.copy_to(tmp_path / "un projet d'été, n=1")
 
 
 @pytest.fixture
@@ -33,8 +32,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 @pytest.fixture
 def on_disk(trained: Project, disk: SmallDisk) -> Project:
     """A trained project on a small disk."""
-    shutil.copytree(trained.root, disk.folder / "project", symlinks=True)
-    project = Project(disk.folder / "project")
+    project = trained.copy_to(disk.folder / "project")
     project.run("python", "-m", "pipeline.send")  # the store follows
     return project
 

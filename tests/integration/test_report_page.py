@@ -1,6 +1,5 @@
 """The report in a real browser: from the file without a network, and in the MLflow UI."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -30,8 +29,7 @@ pq.write_table(pa.table(rows), path)
 def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A copy of the trained project whose test reviews are now full of markup, and their labels wrong."""
     root = tmp_path_factory.mktemp("report") / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root)
+    project = trained.copy_to(root)
     project.run("python", "-c", REWRITE)
     project.run("python", "-m", "pipeline.evaluate")
     return project

@@ -23,8 +23,7 @@ def project(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """A trained project, with a folder of its own for temporary files."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return trained.copy_to(tmp_path / "project")
 
 
 def reproduce(project: Project, run: str) -> subprocess.CompletedProcess[str]:

@@ -1,6 +1,5 @@
 """Sweeps that are repeated, killed, run by TPE or in several processes at once."""
 
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -17,8 +16,7 @@ TPE = (*SWEEP, "sweep=tpe", "hydra.sweeper.n_trials=3", "model.hidden_dim=int(in
 
 @pytest.fixture
 def project(trained, tmp_path) -> Project:
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return trained.copy_to(tmp_path / "project")
 
 
 def wait_for(line: str, sweep: subprocess.Popen[bytes], log: str) -> None:

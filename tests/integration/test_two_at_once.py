@@ -30,8 +30,7 @@ WAITS = (
 @pytest.fixture
 def project(trained: Project, tmp_path: Path) -> Project:
     """Copy the trained project and change its model, so that `dvc repro` has to train."""
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project")
+    project = trained.copy_to(tmp_path / "project")
     edit(project, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
     return project
 
@@ -97,8 +96,7 @@ def test_the_same_sweep_twice(project: Project) -> None:
 
 
 def test_two_registrations_in_an_empty_store(trained: Project, tmp_path: Path) -> None:
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project")
+    project = trained.copy_to(tmp_path / "project")
     (project.root / "mlflow.db").unlink()
     shutil.rmtree(project.root / "mlartifacts")
     ended = at_once(project, REGISTER, REGISTER)
@@ -109,7 +107,7 @@ def test_two_registrations_in_an_empty_store(trained: Project, tmp_path: Path) -
 def test_two_projects_that_register_one_model_on_a_server(trained: Project, tmp_path: Path) -> None:
     projects = [Project(tmp_path / name) for name in ("first", "second")]
     for project in projects:
-        shutil.copytree(trained.root, project.root, symlinks=True)
+        trained.copy_to(project.root)
     with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
         ended = all_at_once([(project, REGISTER) for project in projects], MLFLOW_TRACKING_URI=server.uri)
         assert [code for code, _ in ended] == [0, 0], ended

@@ -1,6 +1,5 @@
 """The MLflow UI as a newcomer sees it: real runs, a real server, Debian's Chromium."""
 
-import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -19,8 +18,7 @@ WAIT_MS = 60_000
 def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A trained project and a sweep of two trials."""
     root = tmp_path_factory.mktemp("swept") / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root)
+    project = trained.copy_to(root)
     project.run("python", "-m", "pipeline.train", "-m", "training=smoke", "model.hidden_dim=8,12")
     return project
 

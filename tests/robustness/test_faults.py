@@ -113,7 +113,7 @@ def test_what_a_killed_registration_had_logged_goes(
 
 def test_a_registration_killed_at_any_moment_is_made_whole_by_the_next(trained: Project, tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
-    shutil.copytree(trained.root, project.root, symlinks=True)
+    trained.copy_to(project.root)
     metrics, model = (content(project.root / name) for name in ("reports/metrics.json", "artifacts/model"))
     for name in ("mlflow.db", "mlartifacts", "artifacts/registered.json"):  # so that DVC has it registered again
         path = project.root / name
@@ -150,7 +150,7 @@ def test_a_stage_ends_tidily_whenever_it_is_told_to(
     trained: Project, tmp_path: Path, options: tuple[str, ...], line: str, send: str, expected: tuple[int, str]
 ) -> None:
     root = tmp_path / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
+    trained.copy_to(root)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf, where these tests run in the background
     before = content(root / "reports")
     stage = subprocess.Popen(

@@ -1,7 +1,6 @@
 """Runs of the whole pipeline in a copy of the project, and what they left."""
 
 import json
-import shutil
 
 import pytest
 from mlflow import MlflowClient
@@ -34,8 +33,7 @@ def report(project: Project, name: str):
 @pytest.fixture
 def copy(trained, tmp_path) -> Project:
     """A trained project to change; its MLflow store moved along."""
-    shutil.copytree(trained.root, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return trained.copy_to(tmp_path / "project")
 
 
 def edit(project: Project, file: str, old: str, new: str) -> None:

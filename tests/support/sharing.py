@@ -1,6 +1,5 @@
 """What two people who share a DVC remote do, as docs/share-results.md says."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,8 +15,7 @@ def share(trained: Project, folder: Path, url: str, settings: Mapping[str, str])
         url: of the remote; goes into git.
         settings: of the remote on this machine alone.
     """
-    shutil.copytree(trained.root, folder, symlinks=True)
-    project = Project(folder)
+    project = trained.copy_to(folder)
     project.run("git", "rm", "--quiet", "--cached", "reviews.csv")
     project.run("dvc", "add", "reviews.csv")
     project.run("dvc", "remote", "add", "--default", "team", url)

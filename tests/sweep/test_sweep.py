@@ -1,7 +1,6 @@
 """A sweep as a user runs it: interrupted, resumed, and its winner promoted; slow sweeps are in tests/integration."""
 
 import json
-import shutil
 import signal
 import subprocess
 
@@ -47,8 +46,7 @@ def interrupted(trained, tmp_path_factory):
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)  # in a background job it is ignored
     root = tmp_path_factory.mktemp("grid") / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
-    project = Project(root)
+    project = trained.copy_to(root)
     sweep = subprocess.Popen(GRID, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     while b"MLflow run model=gru lr=0.007 " not in sweep.stdout.readline():
         assert sweep.poll() is None

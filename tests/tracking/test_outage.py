@@ -2,7 +2,6 @@
 
 import math
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,8 +23,7 @@ REVIEWS, BATCH = 202, 16  # of the training split
 def project(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A trained project in which more is trained: another test may copy the shared one at any moment."""
     root = tmp_path_factory.mktemp("outage") / "project"
-    shutil.copytree(trained.root, root, symlinks=True)
-    return Project(root)
+    return trained.copy_to(root)
 
 
 @pytest.fixture(scope="module")
