@@ -27,6 +27,7 @@ from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split, write_predictions
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics, collect_speed
+from pipeline.inference.device import choose_device
 from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
@@ -71,7 +72,7 @@ class ScoredSplits:
 def main(config: Config, inputs: Inputs) -> None:
     """Score the splits, compute the metrics, check them, and write every report."""
     data_path = REPORTS / "data.json"
-    predictor = Predictor.load(MODEL)
+    predictor = Predictor.load(MODEL, device=choose_device(config.trainer.accelerator))
     run = read_training_record(TRAINING_RECORD, "train a model with `dvc repro`")
     require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
     require_digest(MODEL, run.model)

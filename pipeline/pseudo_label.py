@@ -51,7 +51,7 @@ def main(config: Config, inputs: Inputs) -> None:
     teacher = config.model_copy(update={"training": settings.teacher, "seed": settings.seed})
 
     def save(run: Run, trained: FitResult) -> None:
-        logits = _score_unlabelled(trained.network, fixed_length(config.model))
+        logits = _score_unlabelled(trained.network.to(hardware.device), fixed_length(config.model))
         probabilities = trained.calibration.probabilities(logits)
         inputs.require_unchanged()
         save_pseudo_labels(PSEUDO_LABELS, config, dataset.digest, probabilities, trained.best)

@@ -11,7 +11,7 @@ class TrainerConfig(Section):
     """The hardware a training runs on."""
 
     accelerator: Literal["auto", "cpu", "gpu"]
-    """Device to train on; auto: a GPU where there is one."""
+    """Device to train and evaluate on; auto: a GPU where there is one."""
     precision: Literal["auto", "32-true", "bf16-mixed"]
     """Numeric precision; auto: bf16-mixed where the processor or GPU computes in it, else 32-true."""
     threads: int | None = Field(ge=1, le=1024)

@@ -19,6 +19,8 @@ CHUNK_SIZE = 1024
 CHUNK_CHARACTERS = 16 * 2**20
 """Most characters in memory at a time, not counting the last text."""
 
+CPU = torch.device("cpu")
+
 Companion = TypeVar("Companion")
 
 
@@ -36,29 +38,45 @@ class Predictor:
 
     Each of torch's threads computes a batch of its own. With torch's own scheme, all threads on one batch, they would
     wait for one another at every step of a recurrent layer (measured in docs/predict.md), and the number of threads
-    would change the last digits of a probability.
+    would change the last digits of a probability. A GPU computes one batch after the other.
+
+    Args:
+        network: in evaluation mode.
+        vocabulary: that of the network.
+        info: `model.json` of the model.
+        batch_size: most texts that are computed at once.
+        device: device to compute on.
     """
 
-    def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self,
+        network: Network,
+        vocabulary: Vocabulary,
+        info: ModelInfo,
+        batch_size: int = BATCH_SIZE,
+        device: torch.device = CPU,
+    ) -> None:
         self.info = info
         self.threshold = info.threshold
-        self._network = network
+        self._network = network.to(device)
         self._encoder = Encoder(info.text, vocabulary)
         self._batch_size = batch_size
-        self._threads = SharedThreads(torch.get_num_threads(), torch.set_num_threads, 1)
+        threads = torch.get_num_threads() if device.type == "cpu" else 1
+        self._threads = SharedThreads(threads, torch.set_num_threads, 1)
 
     @classmethod
-    def load(cls, folder: Path | str, batch_size: int = BATCH_SIZE) -> "Predictor":
+    def load(cls, folder: Path | str, batch_size: int = BATCH_SIZE, device: torch.device = CPU) -> "Predictor":
         """Read a model folder, such as `artifacts/model`.
 
         Args:
             folder: the model folder.
             batch_size: most texts that are computed at once.
+            device: device to compute on.
 
         Raises:
             PipelineError: as `load_model`.
         """
-        return cls(*load_model(Path(folder)), batch_size)
+        return cls(*load_model(Path(folder)), batch_size, device)
 
     def close(self) -> None:
         """Stop predicting; a thread that still waits gets a `concurrent.futures.CancelledError`."""

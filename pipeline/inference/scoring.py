@@ -58,7 +58,7 @@ def score(
     """Return the log-odds [n] that each review is positive, in the order of the reviews.
 
     Args:
-        network: in evaluation mode, on the CPU.
+        network: in evaluation mode, on any device.
         reviews: token ids of each review, at least one id each. They are batched by length, which changes no answer.
         fixed_length: as in `pipeline.networks.padding.pad`.
         batch_map: calls the network with each batch, the longest reviews first.
@@ -68,18 +68,24 @@ def score(
     def logits(ids: Tensor, lengths: Tensor | None) -> Tensor:
         return network.logits(ids, None, lengths)[0]
 
-    return _in_batches(logits, reviews, fixed_length, batch_map, batch_size)
+    return _in_batches(logits, _device(network), reviews, fixed_length, batch_map, batch_size)
 
 
 def score_paths(
     network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
 ) -> NDArray[np.float32]:
     """Return the log-odds [n, paths] that each path of the network gives to each review; see `score`."""
-    return _in_batches(partial(path_logits, network), reviews, fixed_length)
+    return _in_batches(partial(path_logits, network), _device(network), reviews, fixed_length)
+
+
+def _device(network: Network) -> torch.device:
+    """Return the device that holds the weights of a network."""
+    return next(network.parameters()).device
 
 
 def _in_batches(
     compute: Callable[[Tensor, Tensor | None], Tensor],
+    device: torch.device,
     reviews: Sequence[NDArray[np.int32]],
     fixed_length: int | None,
     batch_map: BatchMap = map,
@@ -87,8 +93,9 @@ def _in_batches(
 ) -> NDArray[np.float32]:
     @torch.inference_mode()  # set per thread, not per process
     def compute_rows(rows: Rows) -> NDArray[np.float32]:
-        outputs: NDArray[np.float32] = compute(*pad([reviews[row] for row in rows], fixed_length)).numpy()
-        return outputs
+        ids, lengths = pad([reviews[row] for row in rows], fixed_length)
+        outputs = compute(ids.to(device), None if lengths is None else lengths.to(device))
+        return outputs.cpu().numpy()
 
     if not reviews:
         return np.empty(0, np.float32)

@@ -87,7 +87,8 @@ class LearningCurve(pl.Callback):
         """epoch (from 1), train_loss (mean over the reviews of the epoch), and val_… for each of `validation`."""
         self.reviews = 0
         """Reviews trained on since the start or resume; a review counts in every epoch."""
-        self._loss, self._reviews, self._started = 0.0, 0, 0.0
+        self._loss: float | Tensor = 0.0
+        self._reviews, self._started = 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Reset the counters of the epoch."""
@@ -102,12 +103,13 @@ class LearningCurve(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Add a batch to the mean of the epoch."""
-        self._loss += float(outputs["shown"]) * batch.size
+        # added up on the device: to read the value of each batch would make the processor wait for the GPU
+        self._loss = self._loss + outputs["shown"].double() * batch.size
         self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep and print the row of the epoch; validation has run by now."""
-        loss, reviews = map(sum, zip(*gather((self._loss, self._reviews)), strict=True))
+        loss, reviews = map(sum, zip(*gather((float(self._loss), self._reviews)), strict=True))
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": loss / reviews,

@@ -104,7 +104,7 @@ def fit(
         callbacks=optional_callbacks(config.training, MONITOR),
     )
     seconds = time.perf_counter() - started
-    network = network.cpu().eval()
+    network = network.to(hardware.device).eval()
     paths = score_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)
     if isinstance(network, WideAndDeep):
@@ -112,4 +112,5 @@ def fit(
         network.path_weights.copy_(torch.from_numpy(weights))
     calibration = calibrate(paths @ weights, data.validation.labels)
     log.info("calibrated on validation: %s", calibration)
+    network.cpu()
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)

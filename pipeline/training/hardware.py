@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from pipeline.config.trainer import TrainerConfig
+from pipeline.inference.device import choose_device
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.training import distributed
@@ -20,6 +21,11 @@ class Hardware:
     threads: int
     """Torch threads of each process."""
     processes: int
+
+    @property
+    def device(self) -> torch.device:
+        """Device that this process computes on outside of Lightning's `Trainer`."""
+        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
 
     def summary(self) -> dict[str, str | int]:
         """Return the device (`cpu` or the name of the GPU), precision, threads and processes."""
@@ -49,10 +55,7 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
         )
     starts_others = config.processes > distributed.world_size()
     set_up_process(None if starts_others else config.threads)
-    cuda = torch.cuda.is_available()
-    if config.accelerator == "gpu" and not cuda:
-        raise PipelineError("trainer.accelerator: gpu asked for, but torch sees none; use trainer=cpu or trainer=auto")
-    gpu = cuda and config.accelerator != "cpu"
+    gpu = choose_device(config.accelerator).type == "cuda"
     local_processes = config.processes if starts_others else distributed.local_world_size()
     if gpu and local_processes > torch.cuda.device_count():
         raise PipelineError(
