@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline import end
+from pipeline import end, handle_signals
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 
@@ -47,9 +47,7 @@ def tidy_exit() -> Iterator[None]:
             stream.reconfigure(errors="replace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.raiseExceptions = False  # no traceback for a log file on a full disk: other writes will end the command
-    signal.signal(signal.SIGTERM, end)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # replaces the handler that is used during imports
+    handle_signals(interrupt=signal.default_int_handler)  # libraries tidy up after `KeyboardInterrupt`
     try:
         with translate_os_errors("the output"):
             yield
