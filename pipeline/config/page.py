@@ -20,7 +20,8 @@ Every group of files, and every key, that you can choose or set. This page and t
     python -m pipeline.train -m training.lr=1e-3,3e-3    # in trials beside the pipeline
     python -m pipeline.train --cfg job model=gru    # show what it comes to
 
-For good, edit the file in `conf/`, or the `defaults` of `conf/config.yaml`.
+For good, edit the file in `conf/`, or the `defaults` of `conf/config.yaml`. Edits of `params.yaml`
+are lost: `dvc repro` names the values that it takes back, `dvc exp run` cannot, because DVC rewrites the file first.
 
 "Reruns" names the stages that read a key; the stages after them run again where what they read has changed. A default
 with a choice in brackets is that choice's: the default choice does not have the key.
