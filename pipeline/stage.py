@@ -87,7 +87,7 @@ def require_recorded_code(stage: str, file: Path) -> None:
         PipelineError: the code was edited since.
     """
     recorded = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if stage in recorded and recorded[stage] != Code().stage_digests().get(stage):
+    if stage in recorded and recorded[stage] != Code().stage_digests(stage).get(stage):
         raise PipelineError(
             f"the code of {stage} was edited since {file} was written; run `python -m pipeline.compose`, then this "
             "command again"
