@@ -1,4 +1,4 @@
-"""Register the model with MLflow if its verdict allows, as champion if it is as good as the present champion.
+"""Register the model with MLflow if it passed its checks, as champion if it is as good as the present champion.
 
 Reads reports/verdict.json, reports/metrics.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
 and artifacts/dataset/. Writes reports/registration.json, the decision and its reason, in this store; and
@@ -45,15 +45,15 @@ log = logging.getLogger(__name__)
 
 
 def main(config: Config, inputs: Inputs) -> None:
-    """Register the model of this checkout, once it is certain that the verdict is about it."""
-    verdict, run = read_verdict(), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
+    """Register the model of this checkout, once it is certain that the checks are about it."""
+    checks, run = read_checks(), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
     require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
     require_digest(MODEL, run.model)
-    require_checked(verdict, WORKSPACE)
-    register(config, verdict, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
+    require_checked(checks, WORKSPACE)
+    register(config, checks, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
 
 
-def read_verdict() -> ChecksRecord:
+def read_checks() -> ChecksRecord:
     """Read `reports/verdict.json`.
 
     Raises:
@@ -62,12 +62,12 @@ def read_verdict() -> ChecksRecord:
     return read_json(REPORTS / "verdict.json", ChecksRecord, RUN_DVC_REPRO)
 
 
-def register(config: Config, verdict: ChecksRecord, queued: bool, check: Callable[[], None] = lambda: None) -> None:
+def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable[[], None] = lambda: None) -> None:
     """Register the model, or report why not.
 
     Args:
         config: the configuration.
-        verdict: `reports/verdict.json`.
+        checks: `reports/verdict.json`.
         queued: DVC runs a queued experiment, in a copy of the workspace.
         check: called before anything is registered.
     """
@@ -76,8 +76,8 @@ def register(config: Config, verdict: ChecksRecord, queued: bool, check: Callabl
         check()  # this command may have waited for another one
         outcome = (
             _register_passed(config, store, digest, queued)
-            if verdict.passed
-            else _refuse(store, name, digest, _describe_failures(verdict))
+            if checks.passed
+            else _refuse(store, name, digest, _describe_failures(checks))
         )
     write_json(REPORTS / "registration.json", outcome)
     write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
@@ -148,13 +148,13 @@ def _stand_in(
     return run.run_id
 
 
-def _describe_failures(verdict: ChecksRecord) -> str:
+def _describe_failures(checks: ChecksRecord) -> str:
     return "; ".join(
         f"check {check.name} failed: {check.metric} is {check.value}, "
         + " and ".join(
             f"{name} {bound}" for name, bound in (("min", check.min), ("max", check.max)) if bound is not None
         )
-        for check in verdict.checks
+        for check in checks.checks
         if not check.passed
     )
 

@@ -112,7 +112,7 @@ def outcome(folder: Path, queued: bool = False) -> dict[str, object]:
     with pytest.MonkeyPatch.context() as patch:
         for name, path in PATHS.items():
             patch.setattr(stage, name, folder / path, raising=False)
-        stage.register(CONFIG, stage.read_verdict(), queued)
+        stage.register(CONFIG, stage.read_checks(), queued)
     return dict(json.loads((folder / "reports" / "registration.json").read_text()))
 
 
