@@ -69,7 +69,7 @@ def run_stage(stage: Callable[[Config, Inputs], object], description: str | None
         if dvc is not None:
             end_with(dvc.pid, GRACE)  # else it would write its outputs while the next command runs
             # DVC names the stage `../dvc.yaml:train` if it was called from another folder
-            require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], workspace / "code.yaml")
+            require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], paths.CODE)
         config = load_params(params)
         inputs.require_unchanged(params)  # it may have changed between its digest and its reading
         stage(config, inputs)
