@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
-from pipeline import end
+from pipeline import end, handle_signals
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 
@@ -40,16 +40,14 @@ def tidy_exit() -> Iterator[None]:
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
-            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # open until the process ends
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # it may be another stream, as in a test
             # a character that the terminal does not support must not end the command
             stream.reconfigure(errors="replace")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.raiseExceptions = False  # no traceback for a log file on a full disk: other writes will end the command
-    signal.signal(signal.SIGTERM, end)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # replaces the handler that is used during imports
+    handle_signals(interrupt=signal.default_int_handler)  # libraries tidy up after `KeyboardInterrupt`
     try:
         with translate_os_errors("the output"):
             yield

@@ -20,6 +20,7 @@ import yaml
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.comparison import flatten
 from pipeline.config.composition import compose_config
+from pipeline.config.reference import default_choices
 from pipeline.config.schema import validate
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
@@ -92,7 +93,8 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
     """
     wanted = _without_fingerprints(config)
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
-    defaults = _group_defaults()
+    without_effect = ("experiment", *WITHOUT_EFFECT)
+    defaults = {group: choice for group, choice in default_choices(CONF).items() if group not in without_effect}
     recorded = run.tags.get(CHOICES_TAG)
     choices = json.loads(recorded) if recorded else _guess_choices(wanted, defaults)
     chosen = {group: choices[group] for group in defaults if choices.get(group, defaults[group]) != defaults[group]}
@@ -114,13 +116,6 @@ def difference(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> dict[st
         elif value != current:
             values[key] = value
     return values
-
-
-def _group_defaults() -> dict[str, str]:
-    """Return the default choice of each group in conf/ that can change a result."""
-    defaults = yaml.safe_load((CONF / "config.yaml").read_text(encoding="utf-8"))["defaults"]
-    groups = {group: choice for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
-    return {group: choice for group, choice in groups.items() if group not in ("experiment", *WITHOUT_EFFECT)}
 
 
 def _guess_choices(wanted: Mapping[str, Any], defaults: Mapping[str, str]) -> dict[str, str]:

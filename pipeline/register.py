@@ -1,4 +1,4 @@
-"""Register the model with MLflow if its verdict allows, as champion if it is as good as the present champion.
+"""Register the model with MLflow if it passed its checks, as champion if it is as good as the present champion.
 
 Reads reports/verdict.json, reports/metrics.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
 and artifacts/dataset/. Writes reports/registration.json, the decision and its reason, in this store; and
@@ -8,7 +8,6 @@ is not registered again. A queued experiment makes its model `challenger` at mos
 
 import logging
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from pipeline.config.comparison import flatten
@@ -28,7 +27,7 @@ from pipeline.registry.versions import (
     run_of_version,
 )
 from pipeline.runtime.checksum import folder_digest
-from pipeline.runtime.paths import DATASET, MODEL, TRAINING_RECORD, WORKSPACE, project_root
+from pipeline.runtime.paths import ARTIFACTS, DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE, project_root
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info
@@ -46,70 +45,66 @@ log = logging.getLogger(__name__)
 
 
 def main(config: Config, inputs: Inputs) -> None:
-    """Register the model of this checkout, once it is certain that the verdict is about it."""
-    verdict, run = read_verdict(WORKSPACE), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
+    """Register the model of this checkout, once it is certain that the checks are about it."""
+    checks, run = read_checks(), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
     require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
     require_digest(MODEL, run.model)
-    require_checked(verdict, WORKSPACE)
-    register(config, WORKSPACE, verdict, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
+    require_checked(checks, WORKSPACE)
+    register(config, checks, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
 
 
-def read_verdict(workspace: Path) -> ChecksRecord:
+def read_checks() -> ChecksRecord:
     """Read `reports/verdict.json`.
 
     Raises:
         PipelineError: it is missing or damaged.
     """
-    return read_json(workspace / "reports" / "verdict.json", ChecksRecord, RUN_DVC_REPRO)
+    return read_json(REPORTS / "verdict.json", ChecksRecord, RUN_DVC_REPRO)
 
 
-def register(
-    config: Config, workspace: Path, verdict: ChecksRecord, queued: bool, check: Callable[[], None] = lambda: None
-) -> None:
-    """Register the model in a workspace, or report why not.
+def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable[[], None] = lambda: None) -> None:
+    """Register the model, or report why not.
 
     Args:
         config: the configuration.
-        workspace: as `evaluate` leaves it.
-        verdict: `reports/verdict.json` of the workspace.
+        checks: `reports/verdict.json`.
         queued: DVC runs a queued experiment, in a copy of the workspace.
         check: called before anything is registered.
     """
-    store = connect(config.tracking)
+    store, name, digest = connect(config.tracking), config.registry.model_name, folder_digest(MODEL)
     with translate_mlflow_errors(store.uri), registration_lock(store):
         check()  # this command may have waited for another one
         outcome = (
-            _register_passed(config, store, workspace, queued)
-            if verdict.passed
-            else _refuse(store, config.registry.model_name, workspace, _describe_failures(verdict))
+            _register_passed(config, store, digest, queued)
+            if checks.passed
+            else _refuse(store, name, digest, _describe_failures(checks))
         )
-    write_json(workspace / "reports" / "registration.json", outcome)
-    about = {"model": config.registry.model_name, "sha256": folder_digest(workspace / "artifacts" / "model")}
-    write_json(workspace / "artifacts" / "registered.json", about)
+    write_json(REPORTS / "registration.json", outcome)
+    write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
     summary = "version {version} is {alias}" if outcome["alias"] else "not registered now"
     log.info("%s: %s: %s", outcome["model"], summary.format_map(outcome), outcome["reason"])
 
 
-def _refuse(store: Store, name: str, workspace: Path, failures: str) -> dict[str, Any]:
-    version = find_version(store, name, folder_digest(workspace / "artifacts" / "model"))
+def _refuse(store: Store, name: str, digest: str, failures: str) -> dict[str, Any]:
+    version = find_version(store, name, digest)
     reason = failures
     if version is not None:
         reason = f"version {version} passed earlier checks and stays registered as it is, but now {failures}"
     return {"registered": version is not None, "model": name, "version": version, "alias": None, "reason": reason}
 
 
-def _register_passed(config: Config, store: Store, workspace: Path, queued: bool) -> dict[str, Any]:
-    name, folder = config.registry.model_name, workspace / "artifacts" / "model"
-    info = read_model_info(folder / "config.json")
-    predictions = read_predictions(workspace / "artifacts" / "predictions.parquet", "validation")
-    version = find_version(store, name, folder_digest(folder))
+def _register_passed(config: Config, store: Store, digest: str, queued: bool) -> dict[str, Any]:
+    name = config.registry.model_name
+    info = read_model_info(MODEL / "config.json")
+    predictions = read_predictions(ARTIFACTS / "predictions.parquet", "validation")
+    version = find_version(store, name, digest)
     if version is None:
-        version = register_version(store, name, model_card(config), _candidate(config, store, workspace))
-    elif has_lost_files(store, name, version, like=folder):
-        restore_files(store, name, version, _candidate(config, store, workspace))
+        version = register_version(store, name, model_card(config), _candidate(config, store))
+    elif has_lost_files(store, name, version, like=MODEL):
+        restore_files(store, name, version, _candidate(config, store))
         log.warning("%s: the files of version %s were gone from %s; they are stored again", name, version, store.name)
-    contender = Contender(name, version, folder, info, predictions, queued)
-    decision, champion = appoint(store, contender, workspace / "artifacts" / "dataset", config.registry.alpha)
+    contender = Contender(name, version, MODEL, info, predictions, queued)
+    decision, champion = appoint(store, contender, DATASET, config.registry.alpha)
     comparison = decision.comparison
     return {
         "registered": True,
@@ -125,42 +120,41 @@ def _register_passed(config: Config, store: Store, workspace: Path, queued: bool
     }
 
 
-def _candidate(config: Config, store: Store, workspace: Path) -> Candidate:
+def _candidate(config: Config, store: Store) -> Candidate:
     """Return the model with the run that made it; a store that does not have that run gets one in its place."""
-    folder = workspace / "artifacts" / "model"
-    metrics_path = workspace / "reports" / "metrics.json"
-    metrics = read_json(metrics_path, MetricsRecord, RUN_DVC_REPRO).model_dump(exclude_unset=True)
+    metrics = read_json(REPORTS / "metrics.json", MetricsRecord, RUN_DVC_REPRO).model_dump(exclude_unset=True)
     test_metrics = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
-    training = read_training_record(workspace / "artifacts" / "run.json", RUN_DVC_REPRO)
+    training = read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
     run = find_run(store, training.run_id)
     recorded = run.data.tags if run else training.tags
-    tags = {key: recorded.get(key, value) for key, value in run_tags(config, workspace).items()}
-    run_id = run.info.run_id if run else _stand_in(config, store, training.run_id, tags, test_metrics, folder)
+    tags = {key: recorded.get(key, value) for key, value in run_tags(config).items()}
+    run_id = run.info.run_id if run else _stand_in(config, store, training.run_id, tags, test_metrics)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in test_metrics.items()}
-    return Candidate(folder, run_id, tags, version_card(config, metrics, tags))
+    test_is_drawn = "test" not in read_dataset_info(DATASET).corpus.splits
+    return Candidate(MODEL, run_id, tags, version_card(config, metrics, tags, test_is_drawn=test_is_drawn))
 
 
 def _stand_in(
-    config: Config, store: Store, unknown: str, tags: Mapping[str, str], test_metrics: Mapping[str, float], folder: Path
+    config: Config, store: Store, unknown: str, tags: Mapping[str, str], test_metrics: Mapping[str, float]
 ) -> str:
     """Return the id of the run that stands in for one which the store does not have; create it if it is missing."""
     if earlier := finished_runs(store, {"source.run_id": unknown}):
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
     with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
-        run.log_params(flatten(read_model_info(folder / "config.json").model_dump()))
+        run.log_params(flatten(read_model_info(MODEL / "config.json").model_dump()))
         run.log_metrics({key.replace(".", "/"): value for key, value in test_metrics.items()}, step=0)
     return run.run_id
 
 
-def _describe_failures(verdict: ChecksRecord) -> str:
+def _describe_failures(checks: ChecksRecord) -> str:
     return "; ".join(
         f"check {check.name} failed: {check.metric} is {check.value}, "
         + " and ".join(
             f"{name} {bound}" for name, bound in (("min", check.min), ("max", check.max)) if bound is not None
         )
-        for check in verdict.checks
+        for check in checks.checks
         if not check.passed
     )
 

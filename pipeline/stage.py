@@ -69,7 +69,7 @@ def run_stage(stage: Callable[[Config, Inputs], object], description: str | None
         if dvc is not None:
             end_with(dvc.pid, GRACE)  # else it would write its outputs while the next command runs
             # DVC names the stage `../dvc.yaml:train` if it was called from another folder
-            require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], workspace / "code.yaml")
+            require_recorded_code(os.environ[pipeline_lock.STAGE_VARIABLE].rpartition(":")[2], paths.CODE)
         config = load_params(params)
         inputs.require_unchanged(params)  # it may have changed between its digest and its reading
         stage(config, inputs)
@@ -87,7 +87,7 @@ def require_recorded_code(stage: str, file: Path) -> None:
         PipelineError: the code was edited since.
     """
     recorded = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if stage in recorded and recorded[stage] != Code().stage_digests().get(stage):
+    if stage in recorded and recorded[stage] != Code().stage_digests(stage).get(stage):
         raise PipelineError(
             f"the code of {stage} was edited since {file} was written; run `python -m pipeline.compose`, then this "
             "command again"

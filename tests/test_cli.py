@@ -86,6 +86,26 @@ def test_signals_end_a_command_tidily(send, code):
     assert len(errors.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("number", "expected"), [(2, (130, "interrupted\n")), (15, (143, "terminated\n"))])
+@pytest.mark.parametrize(
+    "start", ["import sys\nsys.argv[0] = '-m'\nimport pipeline\nif True:\n    ", WAIT], ids=["import", "run"]
+)
+@pytest.mark.parametrize("callback", ["class A: __del__ = send", "class A: pass\n    held = weakref.ref(A(), send)"])
+def test_a_signal_in_a_callback_whose_exceptions_python_drops_is_heeded(number, expected, start, callback):
+    code = f"""import signal, time, weakref
+signal.signal({number}, signal.default_int_handler)
+def send(_): signal.raise_signal({number})
+{start}{callback}
+    A()
+    time.sleep(30)"""
+    assert run_code(code) == expected
+
+
+def test_a_signal_after_the_work_is_one_line_and_no_failure():
+    code = "import atexit, signal\n" + WAIT + "atexit.register(lambda: [signal.raise_signal(15), time.sleep(0.1)])"
+    assert run_code(code) == (0, "terminated\n")
+
+
 def unread_bytes(pipe):
     return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 

@@ -255,7 +255,7 @@ def test_metrics_params_and_plots_can_be_shown(trained):
     assert {"ROC", "Confusion", "Learning curve"} <= set(shown["data"])
 
 
-def test_a_model_that_fails_its_verdict_is_not_registered(copy):
+def test_a_model_that_fails_a_check_is_not_registered(copy):
     edit(copy, "conf/experiment/tiny.yaml", "accuracy: {min: 0.1}", "accuracy: {min: 1.1}")
     edit(copy, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
     copy.run("dvc", "repro")

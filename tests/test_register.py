@@ -22,6 +22,7 @@ from pipeline.runtime.records import write_json
 from pipeline.tracking.provenance import run_tags
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store
+from tests.conftest import configuration, describe_dataset
 from tests.support.registration import (
     CONFIG,
     TRAINING,
@@ -37,7 +38,7 @@ from tests.support.registration import (
 __all__ = ["fresh_database", "misleading", "store"]  # fixtures
 
 
-def test_a_model_that_failed_its_verdict_is_not_registered(store: Store, tmp_path: Path) -> None:
+def test_a_model_that_failed_a_check_is_not_registered(store: Store, tmp_path: Path) -> None:
     result = outcome(workspace(tmp_path / "w", errors=0, passed=False))
     assert result["registered"] is False
     assert result["reason"] == "check accuracy failed: test.accuracy is 0.9, min 0.95"
@@ -56,6 +57,20 @@ def test_the_better_model_is_champion_and_the_latest_other_challenger(store: Sto
     slightly_worse = outcome(workspace(tmp_path / "slightly", errors=1))
     assert "within chance" in str(slightly_worse["reason"])
     assert aliases(store) == ("3", "4")
+
+
+@pytest.mark.parametrize("splits", [{"train": 8}, {"train": 8, "test": 8}])
+def test_the_model_card_confesses_that_the_test_split_was_drawn(
+    splits: dict[str, int], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the kind of a corpus decides: an archive may lack test reviews, too."""
+    folder = workspace(tmp_path / "w", errors=0)
+    describe_dataset(folder / "artifacts" / "dataset", **splits)
+    archive = configuration("model=bag_of_words", "model.embedding_dim=1", "corpus=aclimdb")
+    monkeypatch.setattr("tests.support.registration.CONFIG", archive)
+    outcome(folder)
+    card = store.client.get_model_version("sentiment", "1").description
+    assert ("drawn at random" in card) == ("test" not in splits)
 
 
 def test_registering_again_adds_nothing_and_changes_no_alias(store: Store, tmp_path: Path) -> None:

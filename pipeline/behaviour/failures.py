@@ -10,6 +10,7 @@ from pipeline.behaviour.templates import Capability, Case, make_cases
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Classifier
 from pipeline.evaluation.wilson import wilson_interval
+from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10
 """Most failures shown of a capability."""
@@ -99,7 +100,8 @@ def format_behaviour(table: Columns) -> str:
     width = max(len(name) for name in table["capability"])
     lines = [f"{'capability':{width}}  {'test':22}{'cases':>6}{'failed':>8}  {'rate':>6}  95 % interval"]
     for name, test, cases, failures, rate, low, high in zip(*table.values(), strict=True):
-        lines.append(f"{name:{width}}  {test:22}{cases:>6}{failures:>8}  {rate:>6.1%}  {low:.1%} to {high:.1%}")
+        shares = f"{percent(rate):>6}  {percent_interval({'low': low, 'high': high})}"
+        lines.append(f"{name:{width}}  {test:22}{cases:>6}{failures:>8}  {shares}")
     return "\n".join(lines)
 
 

@@ -1,6 +1,5 @@
 """Schema of conf/corpus/: the reviews and their source."""
 
-from abc import ABC, abstractmethod
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -11,7 +10,7 @@ from pipeline.config.section import Checksum, Fingerprint, Section
 LabelValues = list[bool | int | float | str] | str
 
 
-class CorpusInfo(Section, ABC):
+class CorpusInfo(Section):
     """Facts that every corpus states about itself."""
 
     name: str = Field(min_length=1)
@@ -29,11 +28,6 @@ class CorpusInfo(Section, ABC):
     def content(self) -> str | None:
         """A hash that tells its reviews from those of another corpus of the same name."""
         return self.fingerprint
-
-    @property
-    @abstractmethod
-    def has_own_test_split(self) -> bool:
-        """Tell whether the corpus brings a test split; if not, `preprocess` draws one from its reviews."""
 
 
 class PackageCorpus(CorpusInfo):
@@ -55,11 +49,6 @@ class PackageCorpus(CorpusInfo):
         """The checksum."""
         return self.checksum
 
-    @property
-    def has_own_test_split(self) -> bool:
-        """False: the package ships training reviews alone."""
-        return False
-
 
 class ArchiveCorpus(CorpusInfo):
     """The Large Movie Review Dataset's archive, or one of the same layout."""
@@ -75,11 +64,6 @@ class ArchiveCorpus(CorpusInfo):
     def content(self) -> str:
         """The checksum."""
         return self.checksum
-
-    @property
-    def has_own_test_split(self) -> bool:
-        """True: the archive has a folder of test reviews."""
-        return True
 
     @field_validator("url")
     @classmethod
@@ -118,11 +102,6 @@ class FilesCorpus(CorpusInfo):
     """Values of the label column that stand for each label; rows with any other value are left out and counted."""
     keep_columns: list[str]
     """Columns carried through to evaluation, where `evaluation.slices` can name them."""
-
-    @property
-    def has_own_test_split(self) -> bool:
-        """Tell whether the user names a file of test reviews."""
-        return self.test is not None
 
     @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from pipeline.config.composition import compose_config
-from pipeline.config.reference import Key, choices, group_meaning, keys_of, sections
+from pipeline.config.reference import Key, choices, default_choices, group_meaning, keys_of, sections
 from pipeline.runtime.paths import WORKSPACE
 
 INTRODUCTION = """\
@@ -20,7 +20,8 @@ Every group of files, and every key, that you can choose or set. This page and t
     python -m pipeline.train -m training.lr=1e-3,3e-3    # in trials beside the pipeline
     python -m pipeline.train --cfg job model=gru    # show what it comes to
 
-For good, edit the file in `conf/`, or the `defaults` of `conf/config.yaml`.
+For good, edit the file in `conf/`, or the `defaults` of `conf/config.yaml`. Edits of `params.yaml`
+are lost: `dvc repro` names the values that it takes back, `dvc exp run` cannot, because DVC rewrites the file first.
 
 "Reruns" names the stages that read a key; the stages after them run again where what they read has changed. A default
 with a choice in brackets is that choice's: the default choice does not have the key.
@@ -35,7 +36,7 @@ def page() -> str:
 def _section(name: str) -> str:
     lines = ["", f"## `{name}`", "", group_meaning(name)]
     if listed := choices(name):
-        default = _defaults().get(name)
+        default = default_choices().get(name)
         lines += ["", "| choice | |", "|---|---|"]
         lines += [
             f"| `{name}={choice.name}`{' (default)' if choice.name == default else ''} | {_cell(choice.summary)} |"
@@ -57,7 +58,7 @@ def _default(key: Key, group: str) -> str:
     """Return the value of a key, with the choice that it comes from where that is not the default."""
     if not key.allowed or ".NAME." in key.name:
         return ""
-    candidates = [f"{group}={choice.name}" for choice in choices(group)] if group in _defaults() else []
+    candidates = [f"{group}={choice.name}" for choice in choices(group)] if group in default_choices() else []
     for override in ("", *candidates):
         try:
             value: Any = _composed(override)
@@ -86,12 +87,6 @@ def stages_reading(key: str) -> list[str]:
 @cache
 def _composed(override: str) -> Mapping[str, Any]:
     return compose_config([override] if override else [])
-
-
-@cache
-def _defaults() -> dict[str, str | None]:
-    defaults = yaml.safe_load((WORKSPACE / "conf" / "config.yaml").read_text(encoding="utf-8"))["defaults"]
-    return {group: choice for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
 
 
 def _cell(text: str) -> str:

@@ -79,11 +79,19 @@ def keys_of(group: str) -> list[Key]:
 
 
 @cache
+def default_choices(conf: Path = CONF) -> Mapping[str, Any]:
+    """Return the default choice of each group in conf/config.yaml, in its order; None for no choice."""
+    defaults = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))["defaults"]
+    return {group: choice for entry in defaults if isinstance(entry, dict) for group, choice in entry.items()}
+
+
+@cache
 def groups(conf: Path = CONF) -> tuple[str, ...]:
     """List the groups in the order of the defaults, then Hydra's own."""
-    defaults = yaml.safe_load((conf / "config.yaml").read_text(encoding="utf-8"))["defaults"]
-    named = [group for entry in defaults if isinstance(entry, dict) for group in entry]
-    return (*named, *(folder.relative_to(conf).as_posix() for folder in sorted((conf / "hydra").glob("*/"))))
+    return (
+        *default_choices(conf),
+        *(folder.relative_to(conf).as_posix() for folder in sorted((conf / "hydra").glob("*/"))),
+    )
 
 
 def group_of(path: Path, conf: Path = CONF) -> str:

@@ -1,8 +1,11 @@
-"""Schema of the section `split` of conf/config.yaml."""
+"""Splits of a corpus, and the schema of the section `split` of conf/config.yaml."""
 
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Fraction, Section, Seed
+
+SPLITS = ("train", "validation", "test", "unlabelled")
+"""Splits that a corpus can have, in the order in which they are read and shown."""
 
 
 class SplitConfig(Section):

@@ -151,7 +151,7 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, ArchiveReview]]:
         with (
             translate_os_errors(path),
             open_archive(path, MAX_UNPACKED, MAX_HELD) as stream,
-            tarfile.open(fileobj=stream, mode="r:", tarinfo=_Member) as archive,  # type: ignore[call-overload]
+            tarfile.open(fileobj=stream, mode="r:", tarinfo=_Member) as archive,  # type: ignore[call-overload]  # no `write`
         ):
             for count, member in enumerate(archive, 1):
                 total += member.size

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from pipeline.config.labels import LABELS
+from pipeline.config.split import SPLITS
 from pipeline.runtime.errors import PipelineError
 
 MAX_REVIEW_BYTES = 10 * 2**20
@@ -17,8 +18,6 @@ MAX_REVIEW_BYTES = 10 * 2**20
 MAX_REVIEWS = 50_000_000
 MAX_CORPUS_BYTES = 20 * 2**30
 """Bytes of all texts together: a file of a few kilobytes may hold more rows than fit on any disk."""
-CORPUS_SPLITS = ("train", "validation", "test", "unlabelled")
-"""Files that a corpus can have, in the order they are read."""
 GROUP_COLUMN = "split_group"
 """Optional column of a labelled split: reviews of one group are held out together, or not at all."""
 LABELLED_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()})
@@ -73,7 +72,7 @@ class CanonicalWriter:
 
     def sizes(self) -> dict[str, int]:
         """Return the number of reviews of each split."""
-        return {split: self._labels[split].total() for split in CORPUS_SPLITS if split in self._labels}
+        return {split: self._labels[split].total() for split in SPLITS if split in self._labels}
 
     def require_usable(self) -> None:
         """Refuse a corpus that a model cannot be trained on, or tested on.

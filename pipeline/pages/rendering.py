@@ -18,8 +18,11 @@ Filters = Mapping[str, Callable[..., str]]
 """Functions that a template calls as filters, by name."""
 
 
-def render(template: str, filters: Filters | None = None, **values: Any) -> str:
-    """Fill in a template, such as `report.html`; a script `report.js` beside it becomes part of the page."""
+def write_page(path: Path, template: str, filters: Filters | None = None, **values: Any) -> None:
+    """Fill in a template, such as `report.html`, and write the page; a script `report.js` beside it becomes part of it.
+
+    The page is written whole or not at all.
+    """
     environment = Environment(
         loader=PackageLoader("pipeline.pages", "."),
         autoescape=True,
@@ -31,12 +34,7 @@ def render(template: str, filters: Filters | None = None, **values: Any) -> str:
     script_path = Path(__file__).with_name(template).with_suffix(".js")
     script = script_path.read_text(encoding="utf-8") if script_path.exists() else ""
     digest = b64encode(sha256(script.encode()).digest()).decode()
-    return environment.get_template(template).render(script=script, script_digest=digest, **values)
-
-
-def write_page(path: Path, template: str, filters: Filters | None = None, **values: Any) -> None:
-    """Write the page that `render` returns, whole or not at all."""
-    write_text(path, render(template, filters, **values))
+    write_text(path, environment.get_template(template).render(script=script, script_digest=digest, **values))
 
 
 def embedded_png(path: Path) -> str:

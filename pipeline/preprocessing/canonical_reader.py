@@ -9,7 +9,8 @@ import pyarrow as pa
 from pipeline.config.comparison import require_same
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
-from pipeline.corpus.canonical import CORPUS_SPLITS, GROUP_COLUMN, LABELLED_SCHEMA, UNLABELLED_SCHEMA
+from pipeline.config.split import SPLITS
+from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, UNLABELLED_SCHEMA
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_json
 from pipeline.tables.parquet import open_parquet, parquet_batches
@@ -61,7 +62,7 @@ class RowGroup:
     """Consecutive reviews of one file, not read yet, so that a worker process can be sent their place and read them."""
 
     split: str
-    """Split of the file, one of `CORPUS_SPLITS`."""
+    """Split of the file, one of `SPLITS`."""
     path: Path
     index: int
     rows: int
@@ -117,5 +118,5 @@ def _require(holds: bool, path: Path, problem: str) -> None:
 
 
 def _split_files(data: Path) -> list[tuple[str, Path]]:
-    paths = [(split, data / f"{split}.parquet") for split in CORPUS_SPLITS]
+    paths = [(split, data / f"{split}.parquet") for split in SPLITS]
     return [(split, path) for split, path in paths if path.exists()]

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,12 +54,12 @@ def _hash(data: bytes) -> int:
 class ReviewKeys:
     """Hashes, label and split of each review, to find duplicates by: 14 bytes a review, 22 if the corpus has groups."""
 
-    near: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
-    group: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
+    near: NDArray[np.uint64]
+    group: NDArray[np.uint64]
     """Key that reviews share if they are held out together; `near` itself if the corpus has no groups."""
-    exact: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
-    label: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
-    split: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    exact: NDArray[np.uint32]
+    label: NDArray[np.int8]
+    split: NDArray[np.int8]
     """Index into `PRECEDENCE`."""
 
 

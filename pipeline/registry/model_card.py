@@ -28,15 +28,14 @@ def model_card(config: Config) -> str:
     return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
 
 
-def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, str], *, test_is_drawn: bool) -> str:
     """Return the model card of a version: intended use, limits, behaviour, data, figures, and how to reproduce it.
-
-    The statements about the corpus follow from the configuration alone.
 
     Args:
         config: the configuration it was trained with.
         metrics: the content of `reports/metrics.json`.
         tags: of the version.
+        test_is_drawn: the corpus brought no test split.
 
     Source: Mitchell et al. (2019), Model Cards for Model Reporting.
     """
@@ -53,7 +52,7 @@ def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, 
         worst_slice=metrics.get("worst_slice"),
         failures=failures[:MOST_FAILURES],
         capabilities=len(capabilities),
-        test_is_drawn=not config.corpus.has_own_test_split,
+        test_is_drawn=test_is_drawn,
         code=code_version(tags),
         tags=tags,
     )

@@ -32,7 +32,7 @@ REQUIREMENTS = (
 SIGNATURE = ModelSignature(
     # Any type, for texts or null: of a column of strings MLflow itself would turn null (into the text "None"), numbers
     # and objects into strings before the model sees them.
-    inputs=Schema([ColSpec(AnyType())]),  # type: ignore[no-untyped-call]
+    inputs=Schema([ColSpec(AnyType())]),
     outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
 )
 CARD_FILE = "README.md"

@@ -155,7 +155,7 @@ def _stored_files(store: Store, location: str) -> set[str]:
         return artifacts.file_names(store, location, "artifacts/model")
     if not store.has_own_artifacts:
         raise OSError(f"{location} may be a folder of another machine")
-    folder = Path(local_file_uri_to_path(location)) / "artifacts" / "model"  # type: ignore[no-untyped-call]
+    folder = Path(local_file_uri_to_path(location)) / "artifacts" / "model"
     try:
         return {path.name for path in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):

@@ -60,15 +60,19 @@ class Code:
         lines = (f"{name} {self._read(name)[0]}\n" for name in sorted(self.closure(*modules)))
         return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
 
-    def stage_digests(self) -> dict[str, str]:
-        """Return the digest of each stage of dvc.yaml that runs a command of this package.
+    def stage_digests(self, *only: str) -> dict[str, str]:
+        """Return the digest of each stage of dvc.yaml, or of `only` these, that runs a command of this package.
 
         Raises:
             PipelineError: a stage runs a module that does not exist, or one that is not valid Python.
         """
         stages = yaml.safe_load((self.root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         commands = {name: STAGE_COMMAND.search(str(stage.get("cmd"))) for name, stage in stages.items()}
-        return {name: self.digest(command[1]) for name, command in commands.items() if command}
+        return {
+            name: self.digest(command[1])
+            for name, command in commands.items()
+            if command and (not only or name in only)
+        }
 
     def _read(self, name: str) -> tuple[str, set[str]]:
         """Return a module's canonical form and the names it imports: of modules, and of what these define."""

@@ -40,7 +40,7 @@ def application(folder: Path, limits: Limits) -> "LimitedApplication":
         PipelineError: the folder is not a model folder.
     """
     model = SentimentModel()
-    model.load_context(PythonModelContext({"model": str(folder)}, None))  # type: ignore[no-untyped-call]
+    model.load_context(PythonModelContext({"model": str(folder)}, None))
     with environment_defaults(SCORING_TIMEOUT):
         scoring: AsgiApp = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
     return LimitedApplication(scoring, limits, model.predictor.close)

@@ -43,7 +43,7 @@ def survive_lost_jobs(record_loss: RecordLoss) -> None:
             "hydra/launcher: there is no sbatch here; start the sweep on a machine that can submit jobs to SLURM"
         )
     TrialJob.record_loss = staticmethod(record_loss)
-    slurm.SlurmJob = slurm.SlurmExecutor.job_class = TrialJob  # type: ignore[misc]
+    slurm.SlurmJob = slurm.SlurmExecutor.job_class = TrialJob  # type: ignore[misc]  # a class, replaced
 
 
 def survive_requeue() -> None:
@@ -52,7 +52,7 @@ def survive_requeue() -> None:
     SLURM then ends all processes of the job, including the `scontrol requeue` that asked for it and has not returned
     yet. submitit takes that for a refusal and raises an exception in the middle of the training.
     """
-    slurm.SlurmJobEnvironment._requeue = _requeue  # type: ignore[method-assign]
+    slurm.SlurmJobEnvironment._requeue = _requeue  # type: ignore[method-assign]  # a method, replaced
 
 
 def _requeue(self: slurm.SlurmJobEnvironment, countdown: int) -> None:

@@ -61,4 +61,4 @@ def delete(store: Store, address: str, owner: str, path: str | None = None) -> N
         raise PipelineError(f"{owner}: the store reports its artifacts at {address}, which is not its own folder")
     with default_tracking_uri(store):
         repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
-        repository.delete_artifacts(path)  # type: ignore[no-untyped-call]
+        repository.delete_artifacts(path)

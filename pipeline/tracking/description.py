@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from pipeline.config.corpus import CorpusInfo
+from pipeline.config.split import SPLITS
 
 NOTE_TAG = "mlflow.note.content"
 """Tag in which MLflow keeps the description of an experiment or a run."""
@@ -30,7 +31,6 @@ EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one r
 - The model in use is the version `champion` in the model registry."""
 ACTIVITY = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
 """Beginning of the description of a run, by the stage that opened it."""
-SPLIT_ORDER = ("train", "validation", "test", "unlabelled")
 
 
 def experiment_tags() -> dict[str, str]:
@@ -50,7 +50,7 @@ def run_description(corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping
         tags: of the run; a trial has `command` among them.
         splits: number of reviews in each split.
     """
-    sizes = ", ".join(f"{rows:,} {split}" for split in SPLIT_ORDER if (rows := splits.get(split)))
+    sizes = ", ".join(f"{rows:,} {split}" for split in SPLITS if (rows := splits.get(split)))
     return "\n".join(
         [
             f"{ACTIVITY[tags['stage']]} `{tags['model']}` on **{corpus.name}**: {corpus.source}.",

@@ -137,7 +137,7 @@ def training_run(
             raise
         finally:
             if monitor:
-                monitor.finish()  # type: ignore[no-untyped-call]
+                monitor.finish()
             try:
                 run.outbox.add({"status": status, "at": _now()})
             finally:

@@ -23,7 +23,7 @@ class SystemMetrics(SystemMetricsMonitor):
     """
 
     def __init__(self, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None]) -> None:
-        super().__init__(run_id, sampling_interval=SAMPLING_SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
+        super().__init__(run_id, sampling_interval=SAMPLING_SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]  # of mlflow
         self._log_metrics = log_metrics
 
     @classmethod
@@ -33,7 +33,7 @@ class SystemMetrics(SystemMetricsMonitor):
         """Start sampling; None, with a warning, if that fails: a training matters more than its system metrics."""
         try:
             monitor = cls(run_id, uri, log_metrics)
-            monitor.start()  # type: ignore[no-untyped-call]
+            monitor.start()
         except Exception as error:
             log.warning("no system metrics: %s", error)
             return None
@@ -42,14 +42,14 @@ class SystemMetrics(SystemMetricsMonitor):
     def monitor(self) -> None:
         """Sample until `finish` is called."""
         while True:
-            self.collect_metrics()  # type: ignore[no-untyped-call]
+            self.collect_metrics()
             if self._shutdown_event.wait(self.sampling_interval):
                 return
-            self.publish_metrics(self.aggregate_metrics())  # type: ignore[no-untyped-call]
+            self.publish_metrics(self.aggregate_metrics())
 
     def publish_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log one sample of all monitors."""
         self._log_metrics({f"{self._metrics_prefix}{key}": value for key, value in metrics.items()}, self._logging_step)
         self._logging_step += 1
         for monitor in self.monitors:
-            monitor.clear_metrics()  # type: ignore[no-untyped-call]
+            monitor.clear_metrics()

@@ -71,7 +71,6 @@ def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_eac
     schema = pq.read_schema(project / "downloads" / "train.parquet")
     assert schema.equals(pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()}))
     about = description(project)
-    assert corpus(name).has_own_test_split == ("test" in about["splits"])
     assert about["splits"] == {"train": 2 * of_each_label}
     assert about["left_out"] == {}
     assert about["checksum"].startswith("sha256:d4acac55")
@@ -140,7 +139,6 @@ def test_archive_keeps_its_splits_its_unlabelled_reviews_and_ratings(project: Pa
     assert splits["test"][1]["split_group"] == "test/pos/0"
     assert splits["unlabelled"] == [{"id": "train/unsup/0_0", "text": "Somebody saw this."}]
     assert description(project)["splits"] == {"train": 2, "test": 2, "unlabelled": 1}
-    assert aclimdb(data).has_own_test_split
     assert description(project)["left_out"] == {"empty_text": 1}
     assert "downloads/corpus.json" in files_left(project)
     assert not (project / ".downloads").exists(), "a local archive is read in place"
@@ -301,10 +299,7 @@ def test_files_for_each_split_and_types_that_agree(project: Path) -> None:
         rows = [{"text": t, "label": y, "size": size} for (t, y), size in zip(pairs, sizes, strict=True)]
         (project / f"{split}.jsonl").write_bytes(encoded(rows, "jsonl"))
     named = {split: f"{split}.jsonl" for split in ("train", "validation", "test")}
-    source = corpus("files", **named, keep_columns=["size"])
-    splits = written(source, project)
-    assert source.has_own_test_split
-    assert not corpus("files", **{**named, "test": None}).has_own_test_split
+    splits = written(corpus("files", **named, keep_columns=["size"]), project)
     assert [row["id"] for row in splits["validation"]] == ["validation-1", "validation-2"]
     assert [row["size"] for name in ("train", "validation", "test") for row in splits[name]] == [
         1,

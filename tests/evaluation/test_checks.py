@@ -5,7 +5,7 @@ from pipeline.evaluation.checks import check_metrics
 from pipeline.runtime.errors import PipelineError
 
 
-def test_verdict_passes_within_bounds_and_fails_outside() -> None:
+def test_checks_pass_within_bounds_and_fail_outside() -> None:
     values = {"test": {"accuracy": 0.8, "ece": 0.06, "roc_auc": None}}
     fine = {"accurate": CheckConfig(metric="test.accuracy", min=0.8)}
     assert check_metrics(values, fine) == {

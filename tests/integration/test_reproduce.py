@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,9 +12,6 @@ import pytest
 
 from tests.conftest import Project
 from tests.support.pipeline_runs import edit, store, training_runs
-
-DROPPED = r"Exception ignored in: .*\nTraceback .*\n(?: .*\n)*(?:SystemExit|KeyboardInterrupt).*\n"
-"""Python's words when a signal comes within a callback of its garbage collector: it drops what the handler raises."""
 
 
 @pytest.fixture
@@ -110,6 +106,6 @@ def test_an_interrupted_reproduction_leaves_nothing(project: Project, number: si
         os.kill(process.pid, number)
         output = process.stderr.read()
     assert process.returncode == code, output
-    assert "Traceback" not in re.sub(DROPPED, "", output)
+    assert "Traceback" not in output
     assert temporary_files(project) == []
     assert len(training_runs(project)) == 1

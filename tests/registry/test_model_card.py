@@ -29,7 +29,7 @@ OWN = ("corpus=files", "corpus.path=tickets.csv", "corpus.source=support tickets
 
 
 def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None:
-    card = version_card(configuration(), METRICS, TAGS)
+    card = version_card(configuration(), METRICS, TAGS, test_is_drawn=True)
     for title in ("Intended use", "Limits", "Behaviour", "Data", "Reproduce it"):
         assert f"### {title}\n" in card
     assert "| accuracy | 0.9000 (0.8900 to 0.9100) | 0.8800 |" in card
@@ -43,7 +43,7 @@ def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None
 
 
 def test_a_card_claims_no_more_than_was_measured() -> None:
-    card = version_card(configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"})
+    card = version_card(configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"}, test_is_drawn=True)
     assert "| accuracy | 0.9000 |  |" in card
     assert "### Behaviour" not in card
     assert "interval" not in card
@@ -51,23 +51,10 @@ def test_a_card_claims_no_more_than_was_measured() -> None:
 
 
 def test_a_card_of_other_texts_says_nothing_of_films() -> None:
-    card = version_card(configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS)
+    card = version_card(configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS, test_is_drawn=True)
     assert "support tickets" in card
     assert "film" not in card.lower()
     assert "longer than" not in card
-
-
-@pytest.mark.parametrize(
-    ("overrides", "drawn"),
-    [
-        ((), True),
-        (("corpus=aclimdb",), False),
-        (OWN, True),
-        (("corpus=files", "corpus.train=a.csv", "corpus.test=b.csv"), False),
-    ],
-)
-def test_a_test_split_drawn_from_the_corpus_is_confessed(overrides: tuple[str, ...], drawn: bool) -> None:
-    assert ("drawn at random" in version_card(configuration(*overrides), METRICS, TAGS)) is drawn
 
 
 def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(

@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from pipeline.registry.champion import registration_lock
 from pipeline.runtime.atomic import replace, write_text
+from pipeline.runtime.paths import WORKSPACE
 from tests.conftest import Project
 from tests.support.registration import (  # noqa: F401
     aliases,
@@ -27,17 +28,14 @@ from tests.torture.checks import content, leftovers, registry_faults
 from tests.torture.killing import repro
 
 REGISTER = """
+import os
 import sys
 from pathlib import Path
 from pipeline.cli import tidy_exit
-from pipeline.config.composition import compose_config
-from pipeline.config.schema import validate
-from pipeline.register import read_verdict, register
-from pipeline.config.schema import validate
-from pipeline.register import register
+from tests.support.registration import outcome
+os.environ["MLFLOW_TRACKING_URI"] = sys.argv[2]
 with tidy_exit():
-    config = validate(compose_config(["model=bag_of_words", "model.embedding_dim=1"]))
-    register(config, Path(sys.argv[1]), read_verdict(Path(sys.argv[1])), queued=False)
+    outcome(Path(sys.argv[1]))
 """
 
 
@@ -74,9 +72,8 @@ def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path) -> None:
 def test_registering_waits_for_another_process_that_registers(store, tmp_path: Path) -> None:  # noqa: F811
     folder = workspace(tmp_path / "w", errors=0)
     with registration_lock(store):
-        command = [sys.executable, "-c", REGISTER, str(folder)]
-        environment = {**os.environ, "MLFLOW_TRACKING_URI": store.uri}
-        waiting = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-c", REGISTER, str(folder), store.uri]
+        waiting = subprocess.Popen(command, cwd=WORKSPACE, stderr=subprocess.PIPE, text=True)
         while "another process registers a model; waiting" not in (line_read := waiting.stderr.readline()):
             assert line_read, "it did not wait"
         assert versions(store) == []

@@ -147,6 +147,8 @@ def test_a_stage_has_the_digest_of_the_command_it_runs(tmp_path: Path) -> None:
     )
     assert code.stage_digests() == {"one": code.digest("pipeline.one"), "again": code.digest("pipeline.two")}
     assert len({code.digest(f"pipeline.{name}") for name in ("one", "two")}) == 2
+    (tmp_path / "pipeline" / "two.py").write_text("not Python")
+    assert Code(tmp_path).stage_digests("one") == {"one": code.digest("pipeline.one")}
 
 
 def test_a_module_that_is_missing_or_no_python_is_named(tmp_path: Path) -> None:

@@ -17,15 +17,16 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+import pipeline.register as stage
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
-from pipeline.register import read_verdict, register
 from pipeline.registry.versions import find_alias
 from pipeline.runtime.records import write_json
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration, describe_dataset
+from tests.support.commands import PATHS
 
 NUMBERS = [str(i) for i in range(10)]
 TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("good", "bad")]
@@ -108,7 +109,10 @@ def workspace(
 
 
 def outcome(folder: Path, queued: bool = False) -> dict[str, object]:
-    register(CONFIG, folder, read_verdict(folder), queued)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, path in PATHS.items():
+            patch.setattr(stage, name, folder / path, raising=False)
+        stage.register(CONFIG, stage.read_checks(), queued)
     return dict(json.loads((folder / "reports" / "registration.json").read_text()))
 
 
