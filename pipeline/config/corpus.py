@@ -1,10 +1,11 @@
 """Schema of conf/corpus/: the reviews and their source."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.config.file_format import FileFormat
 from pipeline.config.section import Checksum, Fingerprint, Section
 
 LabelValues = list[bool | int | float | str] | str
@@ -82,26 +83,34 @@ class Labels(Section):
 
 
 class FilesCorpus(CorpusInfo):
-    """The user's own CSV, TSV, JSONL or Parquet files."""
+    """The user's own CSV, TSV, JSONL, JSON or Parquet files."""
 
     kind: Literal["files"]
     """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
     path: str | None
-    """One file with all reviews, relative to the project root, to be split here; null: `train` names one."""
+    """All reviews, to be split here: a file, a folder or a pattern such as reviews/*.csv, relative to the project root;
+    null: `train` names them."""
     train: str | None
-    """File with the training split, relative to the project root; null: `path` names one file for all."""
+    """The training split, named alike; null: `path` names all reviews."""
     validation: str | None
-    """File with the validation split, beside `train`; null: drawn from the training split."""
+    """The validation split, beside `train`; null: drawn from the training split."""
     test: str | None
-    """File with the test split, beside `train`; null: drawn from the training split."""
-    text_column: str
-    """Column with the review."""
+    """The test split, beside `train`; null: drawn from the training split."""
+    format: FileFormat
+    """Format of all these files; null leaves a key to automatic detection, whose result is printed."""
+    text_column: str | Annotated[list[str], Field(min_length=1)]
+    """Column with the review, or a list of columns whose texts are joined, such as [title, body]."""
     label_column: str
     """Column with the label."""
     labels: Labels
     """Values of the label column that stand for each label; rows with any other value are left out and counted."""
     keep_columns: list[str]
     """Columns carried through to evaluation, where `evaluation.slices` can name them."""
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns with the text, one or several."""
+        return [self.text_column] if isinstance(self.text_column, str) else self.text_column
 
     @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":

@@ -74,20 +74,20 @@ def corpus_fingerprint(corpus: Corpus) -> str | None:
     files = _local_files(corpus)
     if not files:
         return None
-    lines = [f"{part} {file_digest(path, 'sha256')}\n" for part, path in files.items()]
+    lines = [f"{part} {file_digest(path, 'sha256')}\n" for part, path in files]
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _local_files(corpus: Corpus) -> dict[str, Path]:
-    """Return the user's files that a corpus reads, by their content: `archive`, or the name of a split."""
+def _local_files(corpus: Corpus) -> list[tuple[str, Path]]:
+    """Return the user's files that a corpus reads, with what they hold: `archive`, or the name of a split."""
     match corpus:
         case ArchiveCorpus():
             archive = local_archive(corpus)
-            return {} if archive is None else {"archive": archive}
+            return [] if archive is None else [("archive", archive)]
         case FilesCorpus():
-            return files_by_split(corpus)
+            return [(split, path) for split, paths in files_by_split(corpus).items() for path in paths]
         case _:
-            return {}
+            return []
 
 
 def _format_counts(counts: Mapping[str, int]) -> str:

@@ -1,5 +1,6 @@
 """Corpora in the user's own files, with any column names and any labels."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,26 +10,29 @@ from pipeline.config.corpus import FilesCorpus
 from pipeline.config.labels import LABELS
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.errors import PipelineError, listed
-from pipeline.runtime.named_files import existing_file
+from pipeline.runtime.named_files import existing_files
 from pipeline.tables.labels import label_reader, normalise_label
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import table_batches, table_form, table_schema
+from pipeline.tables.texts import joined_text, require_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
 VALUES_SHOWN = 20
 """Different label values kept for a message."""
 
+log = logging.getLogger(__name__)
 
-def files_by_split(corpus: FilesCorpus) -> dict[str, Path]:
-    """Return the file of each split that the corpus names; a single file, to be split later, is `train`.
+
+def files_by_split(corpus: FilesCorpus) -> dict[str, list[Path]]:
+    """Return the files of each split that the corpus names; those of `path`, to be split later, are `train`.
 
     Raises:
         PipelineError: a file is missing.
     """
     if corpus.path is not None:
-        return {"train": existing_file("corpus.path", corpus.path)}
+        return {"train": existing_files("corpus.path", corpus.path)}
     named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
-    return {split: existing_file(f"corpus.{split}", path) for split, path in named.items() if path is not None}
+    return {split: existing_files(f"corpus.{split}", path) for split, path in named.items() if path is not None}
 
 
 def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
@@ -42,15 +46,18 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """
     label_of = label_reader(corpus.labels)
     _require_free_names(corpus.keep_columns)
-    sources = {split: (path, _columns(corpus, path)) for split, path in files_by_split(corpus).items()}
-    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, [columns for _, columns in sources.values()])])
-    for split, (path, columns) in sources.items():
+    sources = {
+        split: {path: _columns(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
+    }
+    schemas = [columns for files in sources.values() for columns in files.values()]
+    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, schemas)])
+    for split, files in sources.items():
         row = 1
-        for batch, labels in _labelled_batches(corpus, path, columns, label_of, writer):
+        for path, batch, labels in _labelled_batches(corpus, files, label_of, writer):
             prefix = split if corpus.path is None else "row"
             ids = pa.array([f"{prefix}-{number}" for number in range(row, row + batch.num_rows)], pa.string())
             row += batch.num_rows
-            arrays = [ids, batch[corpus.text_column], labels, *(batch[name] for name in corpus.keep_columns)]
+            arrays = [ids, _texts(corpus, batch), labels, *(batch[name] for name in corpus.keep_columns)]
             try:
                 rows = pa.record_batch(arrays, schema=written)
             except pa.ArrowInvalid as error:
@@ -61,17 +68,23 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
             writer.add(split, rows.filter(labels.is_valid()))
 
 
+def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
+    if len(corpus.text_columns) == 1:
+        return batch[corpus.text_columns[0]].cast(pa.string())
+    rows = zip(*(batch[name].to_pylist() for name in corpus.text_columns), strict=True)
+    return pa.array(map(joined_text, rows), pa.string())
+
+
 def _labelled_batches(
     corpus: FilesCorpus,
-    path: Path,
-    columns: pa.Schema,
+    files: dict[Path, pa.Schema],
     label_of: Callable[[str], int | None],
     writer: CanonicalWriter,
-) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
-    """Yield the batches of a file, each with its labels (int8; null for a row to leave out)."""
+) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
+    """Yield the batches of a split's files, each with its file and its labels (int8; null for a row to leave out)."""
     values_seen: set[str] = set()
     labels_seen: set[int | None] = set()
-    for batch in table_batches(path, columns):
+    for path, batch in _batches(corpus, files):
         try:
             values = [normalise_label(value) for value in batch[corpus.label_column].to_pylist()]
         except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:  # a date that Python cannot hold
@@ -86,14 +99,25 @@ def _labelled_batches(
         labels_seen.update(labels)
         if len(values_seen) < VALUES_SHOWN:
             values_seen.update(value for value in values if value)
-        yield batch, pa.array(labels, pa.int8())
+        yield path, batch, pa.array(labels, pa.int8())
+    named = listed([str(path) for path in files], most=3) if len(files) > 1 else str(next(iter(files)))
     for label, name in enumerate(LABELS):
         if label not in labels_seen:
             shown = ", ".join(repr(value[:30]) for value in sorted(values_seen)[:VALUES_SHOWN]) or "none at all"
             raise PipelineError(
-                f"corpus.labels.{name}: no row of {path} has such a label; the values of the column "
+                f"corpus.labels.{name}: no row of {named} has such a label; the values of the column "
                 f"{corpus.label_column!r} are: {shown}"
             )
+
+
+def _batches(corpus: FilesCorpus, files: dict[Path, pa.Schema]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+    """Yield the batches of files, and say of each file what was detected and how many rows it has."""
+    for path, columns in files.items():
+        rows = 0
+        for batch in table_batches(path, columns, corpus.format, corpus.text_columns):
+            rows += batch.num_rows
+            yield path, batch
+        log.info("%s: %s, %s rows", path.name, table_form(path, corpus.format), f"{rows:,}")
 
 
 def _require_free_names(names: list[str]) -> None:
@@ -106,18 +130,15 @@ def _require_free_names(names: list[str]) -> None:
 
 def _columns(corpus: FilesCorpus, path: Path) -> pa.Schema:
     """Return the columns of a file that are read, with their types."""
-    schema = table_schema(path)
+    schema = table_schema(path, corpus.format)
     keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns")
-    keys |= {corpus.label_column: "corpus.label_column", corpus.text_column: "corpus.text_column"}
+    keys |= {corpus.label_column: "corpus.label_column", **dict.fromkeys(corpus.text_columns, "corpus.text_column")}
     for name, key in keys.items():
         if name not in schema.names:
-            raise PipelineError(f"{key}: {path} has no column {name!r}; its columns are {listed(schema.names)}")
-    text = schema.field(corpus.text_column).type
-    values = text.value_type if pa.types.is_dictionary(text) else text
-    if values not in {pa.string(), pa.large_string(), pa.null()}:
-        raise PipelineError(
-            f"corpus.text_column: {corpus.text_column!r} of {path} holds {text}, not text; name another column"
-        )
+            problem = f"{path} has no column {name!r}; its columns are {listed(schema.names)}"
+            raise PipelineError(f"{key}: {problem} (a file without a header: name them in corpus.format.columns)")
+    for name in corpus.text_columns:
+        require_text(path, schema.field(name))
     return pa.schema([schema.field(name) for name in keys])
 
 

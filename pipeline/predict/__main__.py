@@ -1,8 +1,8 @@
 """Predict whether reviews are positive.
 
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
-the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl,
-.parquet, or .txt with one text per line; all but .parquet also with .gz) and writes the same rows in the same format,
+the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl, .json,
+.parquet, or .txt with one text per line; also with .gz, .zst or .zip) and writes the same rows in the same format,
 with the columns `label` and `probability` added. The default model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
@@ -21,14 +21,17 @@ from typing import Any
 from tqdm import tqdm
 
 from pipeline.cli import Parser, tidy_exit
+from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
-from pipeline.predict.answering import answer_file, check_paths, file_format, write_lines
+from pipeline.predict.answering import answer_file, check_paths, stated_format, write_lines
+from pipeline.predict.answering import file_format as ending_of
 from pipeline.registry.model_lookup import add_model_option
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
-from pipeline.tables.lines import read_lines
+from pipeline.tables.lines import decode_line, read_lines
+from pipeline.tables.table_reader import table_form
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
 
@@ -36,37 +39,43 @@ def main(
     texts: list[str],
     source: Path | None,
     output: Path | None,
-    column: str | None,
+    columns: list[str] | None,
     model: Path | str,
     threshold: float | None,
+    file_format: FileFormat = AUTOMATIC,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command line."""
     if texts and source:
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
-    if column is not None and (source is None or file_format(source) == PLAIN):
-        raise PipelineError(f"--column {column}: lines have no columns; leave it out, or give a table with --input")
+    if columns is not None and (source is None or ending_of(source) == PLAIN):
+        raise PipelineError(f"--column {columns[0]}: lines have no columns; leave it out, or give a table with --input")
     check_paths(source, output)
     output = output and follow_link(output)
-    column = column or "text"
     predictor = load(model)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
+    answered_rows = 0
     with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
+            nonlocal answered_rows
             for answered in predictor.stream(rows):
                 progress.update()
+                answered_rows += 1
                 yield answered
 
         if source is not None:
-            answer_file(source, output, sys.stdout.buffer, column, answer)
+            answer_file(source, output, sys.stdout.buffer, columns or ["text"], answer, file_format)
         else:
             arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
-            write_lines(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
+            decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
+            write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
+    if source is not None and ending_of(source) != PLAIN:
+        print(f"{source.name}: {table_form(source, file_format)}, {answered_rows:,} rows", file=sys.stderr)
 
 
 if __name__ == "__main__":
@@ -76,7 +85,20 @@ if __name__ == "__main__":
     )
     parser.add_argument("--input", type=Path, metavar="FILE", help="file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="file to write (default: standard output)")
-    parser.add_argument("--column", help="column of the file with the texts (default: text)")
+    parser.add_argument(
+        "--column",
+        action="append",
+        dest="columns",
+        metavar="COLUMN",
+        help="column of the file with the texts (default: text); again for each further one that is joined to it",
+    )
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="format of the file, as the keys of corpus.format, where it is not detected: quoting=none encoding=cp1252",
+    )
     add_model_option(parser)
     parser.add_argument(
         "--threshold", type=float, help="smallest probability that counts as positive (default: the model's own)"
@@ -88,7 +110,8 @@ if __name__ == "__main__":
             arguments.texts,
             arguments.input,
             arguments.output,
-            arguments.column,
+            arguments.columns,
             arguments.model,
             arguments.threshold,
+            stated_format(arguments.format),
         )

@@ -1,38 +1,53 @@
 """Predictions for a file of texts: a copy with an answer to each row, streamed, and written whole or not at all."""
 
+import codecs
 import gzip
-import zlib
-from collections.abc import Iterable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import pyarrow as pa
+from pydantic import ValidationError
+
+from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.atomic import replace
-from pipeline.runtime.errors import PipelineError
-from pipeline.tables.lines import read_lines
+from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.text_answers import LINE_FORMATS, PLAIN, AnswerRows
+from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS
+from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines
+from pipeline.tables.unpacked import packing, stated_encoding, table_ending
 
-PARQUET = ".parquet"
-GZIP = ".gz"
-ENDINGS = f"{', '.join(LINE_FORMATS)} (each also with {GZIP}) or {PARQUET}"
+ENDINGS = (*TABLE_ENDINGS, PLAIN)
 
 
 def file_format(path: Path) -> str:
-    """Return the ending that tells a file's format, without `.gz`.
+    """Return the ending that tells a file's format, without that of its packing.
 
     Raises:
         PipelineError: the ending is unknown.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes[-1:] == [PARQUET]:
-        return PARQUET
-    ending = next(iter(suffixes[-2:-1] if suffixes[-1:] == [GZIP] else suffixes[-1:]), "")
-    if ending not in LINE_FORMATS:
-        raise PipelineError(
-            f"{path}: the ending {''.join(suffixes[-2:])!r} is unknown; give a file that ends in {ENDINGS}"
-        )
-    return ending
+    return table_ending(path, ENDINGS)
+
+
+def stated_format(pairs: Sequence[str]) -> FileFormat:
+    """Return the format that `--format KEY=VALUE …` states; the values of `columns` are separated by commas.
+
+    Raises:
+        PipelineError: a key or value is not one of `corpus.format`.
+    """
+    values = AUTOMATIC.model_dump()
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in values:
+            raise PipelineError(f"--format {pair}: no such key; write KEY=VALUE with a KEY of {listed(list(values))}")
+        values[key] = value.split(",") if key == "columns" else value.replace("\\t", "\t")
+    try:
+        return FileFormat.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {problem['msg']}") from None
 
 
 def check_paths(source: Path | None, output: Path | None) -> None:
@@ -45,15 +60,18 @@ def check_paths(source: Path | None, output: Path | None) -> None:
     Raises:
         PipelineError: a file is missing, an ending does not fit, or the output would replace what it should not.
     """
-    ending = PLAIN if source is None else file_format(source)
     if source is not None and not source.is_file():
-        raise PipelineError(f"{source} is no file; give one that ends in {ENDINGS}")
+        file_format(source)  # an unknown ending is said first
+        raise PipelineError(f"{source} is no file; give one that ends in {', '.join(ENDINGS)}")
+    ending = PLAIN if source is None else file_format(source)
     if output is None:
         if ending == PARQUET:
             raise PipelineError("a Parquet file cannot be written to standard output; name a file with --output")
         return
     if file_format(output) != ending:
         raise PipelineError(f"--output {output}: the format of the input is kept; use a name that ends in {ending}")
+    if ending == PARQUET and packing(output):
+        raise PipelineError(f"--output {output}: Parquet is packed inside; use a name that ends in {ending}")
     if not output.parent.is_dir():
         raise PipelineError(f"--output {output}: the folder {output.parent} does not exist; create it first")
     if output.is_dir():
@@ -62,40 +80,57 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         raise PipelineError(f"--output {output} is the input; name another file")
 
 
-def answer_file(source: Path, output: Path | None, stdout: BinaryIO, column: str, answer: AnswerRows) -> None:
+def answer_file(
+    source: Path,
+    output: Path | None,
+    stdout: BinaryIO,
+    columns: Sequence[str],
+    answer: AnswerRows,
+    file_format: FileFormat = AUTOMATIC,
+) -> None:
     """Write the rows of a file with `label` and `probability` added; the paths have passed `check_paths`.
+
+    CSV, TSV, JSON and plain text are written in the encoding that they were read in.
 
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
-    if output is not None and file_format(source) == PARQUET:
+    ending = table_ending(source, ENDINGS)
+    if output is not None and ending == PARQUET:
         with replace(output) as temporary:
-            answer_parquet(source, temporary, column, answer)
+            answer_parquet(source, temporary, columns, answer)
         return
-    with _open_lines(source) as lines:
-        write_lines(LINE_FORMATS[file_format(source)](lines, str(source), column, answer), output, stdout)
+    lines = answered_lines(source, ending, file_format, columns, answer)
+    write_lines(lines, output, stdout, stated_encoding(source, file_format.encoding))
 
 
-def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:
+def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO, encoding: str = "utf-8") -> None:
     """Write lines to a file, or to standard output if it is None."""
-    encoded = (line.encode() for line in lines)
+    encoder = codecs.getincrementalencoder(encoding)()  # only it writes the mark of UTF-16 once
+    encoded = (encoder.encode(line) for line in lines)
     if output is None:
         stdout.writelines(encoded)
         stdout.flush()
         return
-    with replace(output) as temporary, temporary.open("wb") as file:
-        if output.suffix.lower() == GZIP:
-            # without name and time, so that equal answers give equal bytes
-            with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
-                compressed.writelines(encoded)
-        else:
-            file.writelines(encoded)
+    with replace(output) as temporary, temporary.open("wb") as file, _packed(file, output) as stream:
+        stream.writelines(encoded)
 
 
 @contextmanager
-def _open_lines(path: Path) -> Iterator[Iterable[bytes]]:
-    try:
-        with gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb") as file:
-            yield read_lines(file.readline)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise PipelineError(f"{path} is damaged ({error}); download or make it again") from None
+def _packed(file: BinaryIO, output: Path) -> Iterator[Any]:
+    """Pack what is written, as the name of the output asks; without time, so that equal answers give equal bytes."""
+    match packing(output):
+        case ".gz":
+            with gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:
+                yield stream
+        case ".zst":
+            with pa.CompressedOutputStream(pa.PythonFile(file, "w"), "zstd") as stream:
+                yield stream
+        case ".zip":
+            with zipfile.ZipFile(file, "w") as archive:
+                member = zipfile.ZipInfo(output.stem)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(member, "w", force_zip64=True) as stream:
+                    yield stream
+        case _:
+            yield file

@@ -1,5 +1,6 @@
 """Files that the configuration names: the user's own, and those inside installed packages."""
 
+import glob
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -28,6 +29,36 @@ def existing_file(key: str, name: str) -> Path:
     if not exists:
         raise PipelineError(f"{key}: there is no file {path}; correct the path (relative ones start at {root})")
     return path
+
+
+def existing_files(key: str, name: str) -> list[Path]:
+    """Return the files that a user names: a file, all files in a folder, or those that fit a pattern, by name.
+
+    Hidden files are left out.
+
+    Args:
+        key: configuration key that names the files.
+        name: value of the key.
+
+    Raises:
+        PipelineError: there is no such file.
+    """
+    root = project_root()
+    try:
+        path = root / Path(name).expanduser()
+        if path.is_dir():
+            found = [(file, file.relative_to(path).parts) for file in path.rglob("*")]
+        elif not path.exists() and glob.has_magic(name):
+            found = [(file, (file.name,)) for file in Path(path.anchor).glob(str(path.relative_to(path.anchor)))]
+        else:
+            return [existing_file(key, name)]
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        return [existing_file(key, name)]
+    if files := sorted(f for f, parts in found if f.is_file() and not any(part.startswith(".") for part in parts)):
+        return files
+    raise PipelineError(f"{key}: {path} has no file; correct the path (relative ones start at {root})")
 
 
 def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:

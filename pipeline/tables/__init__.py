@@ -1,1 +1,1 @@
-"""Users' tables, in and out: CSV, TSV, JSONL, text and Parquet; columns and label values."""
+"""Users' tables, in and out: CSV, TSV, JSON, text and Parquet, read by one reader; columns and label values."""

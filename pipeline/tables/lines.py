@@ -1,7 +1,7 @@
 """Lines of users' text files: of bounded length, in UTF-8, and for JSONL each a JSON object."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ from pipeline.runtime.errors import PipelineError
 MAX_LINE_BYTES = 32 * 2**20
 """Longest line: three times the longest review, as JSON may write a character as `\\u0000`. A small compressed file
 may hold a line that fits into no memory."""
+TOO_LONG_A_LINE = f"longer than {MAX_LINE_BYTES // 2**20} MB; split it"
 
 
 def read_lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -29,13 +30,32 @@ def decode_line(line: bytes, name: str, number: int) -> str:
         PipelineError: the line is too long, holds a NUL character or is not UTF-8.
     """
     if len(line) > MAX_LINE_BYTES:
-        raise PipelineError(f"{name}, line {number}: longer than {MAX_LINE_BYTES // 2**20} MB; split it")
+        raise PipelineError(f"{name}, line {number}: {TOO_LONG_A_LINE}")
     if b"\0" in line:
         raise PipelineError(f"{name}, line {number}: holds a NUL character; convert the file to UTF-8")
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError:
         raise PipelineError(f"{name}, line {number}: not UTF-8; convert the file to UTF-8") from None
+
+
+def text_lines(pieces: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    """Yield each line of valid UTF-8 with its number, from 1.
+
+    Raises:
+        PipelineError: a line is too long; `name` names the file.
+    """
+    number, rest = 1, b""
+    for piece in pieces:
+        lines = (rest + piece).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            yield number, line.decode() + "\n"
+            number += 1
+        if len(rest) > MAX_LINE_BYTES:
+            raise PipelineError(f"{name}, line {number}: {TOO_LONG_A_LINE}")
+    if rest:
+        yield number, rest.decode()
 
 
 def parse_object(line: str, place: str) -> dict[str, Any]:

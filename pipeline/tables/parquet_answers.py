@@ -1,43 +1,50 @@
 """Predictions for Parquet files: the same columns, with their types, and the answers added."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_parquet, parquet_batches
+from pipeline.tables.table_reader import require_distinct
 from pipeline.tables.text_answers import ADDED_COLUMNS, AnswerRows, require_fitting_columns
+from pipeline.tables.texts import joined_text, require_text
+from pipeline.tables.unpacked import unpacked_file
 
 GROUP_ROWS = 16 * 1024
 """Rows held at a time, and rows of a row group of the output; its writer keeps something in memory for each group."""
 
 
-def answer_parquet(source: Path, target: Path, column: str, answer: AnswerRows) -> None:
-    """Copy a Parquet file and add the answers.
+def answer_parquet(source: Path, target: Path, columns: Sequence[str], answer: AnswerRows) -> None:
+    """Copy a Parquet file, which may be packed, and add the answers.
 
     Raises:
-        PipelineError: the file is damaged, or has no such text column.
+        PipelineError: the file is damaged, or has no such text columns.
     """
-    with open_parquet(source) as file:
+    with unpacked_file(source) as unpacked:
+        _answer_unpacked(source, unpacked, target, columns, answer)
+
+
+def _answer_unpacked(source: Path, unpacked: Path, target: Path, columns: Sequence[str], answer: AnswerRows) -> None:
+    with open_parquet(unpacked) as file:
         schema = file.schema_arrow
-    require_fitting_columns(str(source), schema.names, column)
-    _require_text(source, schema.field(column))
+    require_distinct(source, schema.names)
+    require_fitting_columns(str(source), schema.names, columns)
+    for column in columns:
+        require_text(source, schema.field(column))
     label, probability = ADDED_COLUMNS
     written = schema.append(pa.field(label, pa.string())).append(pa.field(probability, pa.float32()))
     with pq.ParquetWriter(target, written) as writer:
-        for batch in parquet_batches(source, GROUP_ROWS):
-            writer.write_batch(_answered_batch(batch, column, written, answer))
+        for batch in parquet_batches(unpacked, GROUP_ROWS):
+            writer.write_batch(_answered_batch(batch, columns, written, answer))
 
 
-def _answered_batch(batch: pa.RecordBatch, column: str, written: pa.Schema, answer: AnswerRows) -> pa.RecordBatch:
-    predictions = [prediction for _, prediction in answer((None, text or "") for text in batch[column].to_pylist())]
+def _answered_batch(
+    batch: pa.RecordBatch, columns: Sequence[str], written: pa.Schema, answer: AnswerRows
+) -> pa.RecordBatch:
+    rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
+    predictions = [prediction for _, prediction in answer((None, joined_text(row)) for row in rows)]
     labels = pa.array([label for label, _ in predictions], pa.string())
     probabilities = pa.array([probability for _, probability in predictions], pa.float32())
     return pa.record_batch([*batch.columns, labels, probabilities], schema=written)
-
-
-def _require_text(source: Path, field: pa.Field) -> None:
-    values = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if values not in {pa.string(), pa.large_string(), pa.string_view(), pa.null()}:
-        raise PipelineError(f"{source}: {field.name!r} holds {field.type}, not text; name another with --column")

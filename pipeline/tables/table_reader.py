@@ -1,103 +1,106 @@
-"""Reader of users' CSV, TSV, JSONL and Parquet files, as streams of record batches.
+"""Reader of users' tables, the only one: CSV, TSV, JSONL, JSON, Parquet, packed or not, as streams of record batches.
 
-CSV and TSV columns are text. JSONL columns get the type that fits all their values; in a mixture every value becomes
+CSV and TSV columns are text. JSON columns get the type that fits all their values; in a mixture every value becomes
 text, and what is not text is written as JSON. Parquet columns keep their types.
 """
 
-import codecs
-import csv
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import StringIO
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
 
+from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
-from pipeline.tables.lines import decode_line, parse_object, read_lines
+from pipeline.tables.delimited import MAX_COLUMNS, Delimited
+from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
 from pipeline.tables.parquet import BATCH_BYTES, open_parquet, parquet_batches
+from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
 
 BATCH_ROWS = 1024
 """Rows of a batch, unless they take more than `BATCH_BYTES`."""
-MAX_CSV_ROW = 2 * 2**20
-"""Bytes of a CSV file that are read at a time; no row may be longer."""
-MAX_COLUMNS = 10_000
+JSON_ENDINGS = (".jsonl", ".json")
+PARQUET = ".parquet"
+TABLE_ENDINGS = (*DELIMITERS, *JSON_ENDINGS, PARQUET)
 
 
-def table_schema(path: Path) -> pa.Schema:
+def table_form(path: Path, file_format: FileFormat = AUTOMATIC) -> str:
+    """Describe the format of a file for people, with what was detected: `CSV, ';', UTF-8`.
+
+    Raises:
+        PipelineError: the file cannot be read.
+    """
+    ending = table_ending(path, TABLE_ENDINGS)
+    if ending in DELIMITERS:
+        return Delimited(path, ending, file_format).form
+    if ending == PARQUET:
+        return "Parquet"
+    kind = "JSON array" if is_array(path, ending, file_format) else "JSON lines"
+    return f"{kind}, {stated_encoding(path, file_format.encoding).upper()}"
+
+
+def table_schema(path: Path, file_format: FileFormat = AUTOMATIC) -> pa.Schema:
     """Read the columns of a file and their types.
 
     Raises:
         PipelineError: the ending is unknown, the file is empty or damaged, or a column name occurs twice.
     """
-    match path.suffix.lower():
-        case ".csv" | ".tsv":
-            schema = _delimited_schema(path)
-        case ".jsonl":
-            schema = _jsonl_schema(path)
-        case ".parquet":
-            with open_parquet(path) as file:
+    ending = table_ending(path, TABLE_ENDINGS)
+    with _translate_errors(path):
+        if ending in DELIMITERS:
+            schema = pa.schema([(name, pa.string()) for name in Delimited(path, ending, file_format).columns])
+        elif ending == PARQUET:
+            with unpacked_file(path) as unpacked, open_parquet(unpacked) as file:
                 schema = file.schema_arrow.remove_metadata()
-        case suffix:
-            endings = ".csv, .tsv, .jsonl or .parquet"
-            raise PipelineError(f"{path}: the ending {suffix!r} is unknown; give a file that ends in {endings}")
+        else:
+            schema = _json_schema(path, ending, file_format)
     if not schema.names:
         raise PipelineError(f"{path} is empty; give a file with reviews")
     _require_few_columns(path, len(schema.names))
-    repeated = {name for name, times in Counter(schema.names).items() if times > 1}
-    if repeated:
-        raise PipelineError(f"{path}: the column {min(repeated)!r} occurs more than once; rename one")
+    require_distinct(path, schema.names)
     return schema
 
 
-def table_batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
+def table_batches(
+    path: Path, columns: pa.Schema, file_format: FileFormat = AUTOMATIC, texts: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
     """Read the rows of a file in batches with `columns`, which must be part of the file's `table_schema`.
+
+    In JSON, a value of the columns `texts` that is no text is an error, not converted.
 
     Raises:
         PipelineError: a row cannot be read; the message names it.
     """
-    match path.suffix.lower():
-        case ".csv" | ".tsv":
-            with _translate_text_errors(path):
-                yield from _open_delimited(path, columns)
-        case ".jsonl":
-            with _translate_text_errors(path):
-                yield from _jsonl_batches(path, columns)
-        case ".parquet":
-            for batch in parquet_batches(path, BATCH_ROWS, columns.names):
-                yield batch.select(columns.names)
+    ending = table_ending(path, TABLE_ENDINGS)
+    with _translate_errors(path):
+        if ending in DELIMITERS:
+            yield from Delimited(path, ending, file_format).batches(columns.names)
+        elif ending == PARQUET:
+            with unpacked_file(path) as unpacked:
+                for batch in parquet_batches(unpacked, BATCH_ROWS, columns.names):
+                    yield batch.select(columns.names)
+        else:
+            yield from _json_batches(path, ending, columns, file_format, texts)
 
 
-def _delimited_schema(path: Path) -> pa.Schema:
-    with _translate_text_errors(path):
-        with path.open("rb") as file:
-            if file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:
-                raise PipelineError(f"{path}: UTF-16, not UTF-8; convert the file to UTF-8")
-            file.seek(0)
-            header = StringIO(file.read(MAX_CSV_ROW).decode("latin-1"), newline="")
-        try:
-            columns = next(csv.reader(header, delimiter=DELIMITERS[path.suffix.lower()]), [])
-        except csv.Error as error:
-            raise PipelineError(f"{path}: the column names cannot be read ({error}); correct the first line") from None
-        _require_few_columns(path, len(columns))  # pyarrow kills the process if they do not fit into memory
-        with _open_delimited(path, None) as reader:
-            return pa.schema([(name, pa.string()) for name in reader.schema.names])
+def is_array(path: Path, ending: str, file_format: FileFormat) -> bool:
+    """Return True for a JSON file that holds an array, False for one with an object a line."""
+    return ending == ".json" and holds_array(path, file_format.encoding)
 
 
-def _open_delimited(path: Path, columns: pa.Schema | None) -> pacsv.CSVStreamingReader:
-    return pacsv.open_csv(
-        path,
-        # one thread, because only then does pyarrow name the number of a bad row
-        pacsv.ReadOptions(use_threads=False, block_size=MAX_CSV_ROW),
-        pacsv.ParseOptions(delimiter=DELIMITERS[path.suffix.lower()], newlines_in_values=True),
-        pacsv.ConvertOptions(column_types=columns, include_columns=columns.names) if columns else None,
-    )
+def require_distinct(path: Path, columns: list[str]) -> None:
+    """Check that no column name occurs twice.
+
+    Raises:
+        PipelineError: one does.
+    """
+    repeated = {name for name, times in Counter(columns).items() if times > 1}
+    if repeated:
+        raise PipelineError(f"{path}: the column {min(repeated)!r} occurs more than once; rename one")
 
 
 def _require_few_columns(path: Path, columns: int) -> None:
@@ -105,23 +108,13 @@ def _require_few_columns(path: Path, columns: int) -> None:
         raise PipelineError(f"{path} has {columns:,} columns; give a file of at most {MAX_COLUMNS:,}")
 
 
-def _json_rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield each row, and the number of bytes of its line."""
-    with path.open("rb") as file:
-        for number, line in enumerate(read_lines(file.readline), 1):
-            text = decode_line(line, str(path), number)
-            if text.strip():
-                yield parse_object(text, f"{path}, line {number}"), len(line)
-
-
-def _jsonl_schema(path: Path) -> pa.Schema:
+def _json_schema(path: Path, ending: str, file_format: FileFormat) -> pa.Schema:
     types: dict[str, set[type]] = defaultdict(set)
-    with _translate_text_errors(path):
-        for row, _ in _json_rows(path):
-            _require_few_columns(path, max(len(types), len(row)))
-            for name, value in row.items():
-                types[name].add(type(value))
-        return pa.schema({name: _common_type(seen - {type(None)}) for name, seen in types.items()})
+    for row in json_rows(path, file_format.encoding, is_array(path, ending, file_format)):
+        _require_few_columns(path, max(len(types), len(row.values)))
+        for name, value in row.values.items():
+            types[name].add(type(value))
+    return pa.schema({name: _common_type(seen - {type(None)}) for name, seen in types.items()})
 
 
 def _common_type(types: set[type]) -> pa.DataType:
@@ -134,43 +127,39 @@ def _common_type(types: set[type]) -> pa.DataType:
     return pa.float64() if types <= {int, float} else pa.string()
 
 
-def _jsonl_batches(path: Path, columns: pa.Schema) -> Iterator[pa.RecordBatch]:
-    rows = _json_rows(path)
+def _json_batches(
+    path: Path, ending: str, columns: pa.Schema, file_format: FileFormat, texts: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    rows = json_rows(path, file_format.encoding, is_array(path, ending, file_format))
     while batch := list(_rows_of_batch(rows)):
+        for column in texts:
+            for row in batch:
+                json_text(row, column, path)
         yield pa.record_batch([_json_column(batch, field) for field in columns], schema=columns)
 
 
-def _rows_of_batch(rows: Iterator[tuple[dict[str, Any], int]]) -> Iterator[dict[str, Any]]:
+def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:
     size = 0
-    for row, length in islice(rows, BATCH_ROWS):
+    for row in islice(rows, BATCH_ROWS):
         yield row
-        size += length
+        size += len(row.text)
         if size > BATCH_BYTES:
             return
 
 
-def _json_column(rows: Iterable[dict[str, Any]], field: pa.Field) -> pa.Array:
-    values = [row.get(field.name) for row in rows]
+def _json_column(rows: Iterable[JsonRow], field: pa.Field) -> pa.Array:
+    values = [row.values.get(field.name) for row in rows]
     if field.type == pa.string():
         values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
     return pa.array(values, field.type)
 
 
 @contextmanager
-def _translate_text_errors(path: Path) -> Iterator[None]:
-    """Turn the errors of reading CSV, TSV and JSONL into a `PipelineError` that names the file."""
+def _translate_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of converting values into a `PipelineError` that names the file."""
     try:
         yield
-    except UnicodeDecodeError:
-        raise PipelineError(f"{path}: the column names are not UTF-8; convert the file to UTF-8") from None
     except OverflowError:
         raise PipelineError(f"{path} cannot be read: a number does not fit into 64 bits; write it in quotes") from None
     except (pa.ArrowException, OSError, UnicodeEncodeError) as error:
-        problem = str(error).splitlines()[0]
-        if "Empty CSV file" in problem:
-            problem = "it has no rows"
-        elif "straddling" in problem:
-            problem = f"a row is longer than {MAX_CSV_ROW // 2**20} MB; look for a quote that is not closed"
-        elif "UTF8" in problem:
-            problem += "; convert the file to UTF-8"
-        raise PipelineError(f"{path} cannot be read: {problem[:300]}") from None
+        raise PipelineError(f"{path} cannot be read: {str(error).splitlines()[0][:300]}") from None

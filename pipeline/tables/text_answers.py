@@ -1,160 +1,137 @@
-"""Predictions for CSV, TSV, JSONL and plain text files: the same lines with the answers added, one line at a time.
+"""Predictions for CSV, TSV, JSON and plain text files: the same rows with the answers added, streamed.
 
-Users' values are passed through unchanged: those of CSV and TSV as text, a JSON object as the line it was read from.
+Users' values are passed through unchanged: those of CSV and TSV as text, a JSON object as it stands in its file.
 """
 
 import csv
-import json
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
+from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError, listed
-from pipeline.tables.csv_lines import DELIMITERS, csv_line
-from pipeline.tables.lines import MAX_LINE_BYTES, decode_line, parse_object
+from pipeline.tables.csv_lines import DELIMITERS
+from pipeline.tables.delimited import Delimited
+from pipeline.tables.json_rows import JsonRow, json_rows, json_text
+from pipeline.tables.lines import text_lines
+from pipeline.tables.table_reader import is_array, require_distinct
+from pipeline.tables.texts import joined_text
+from pipeline.tables.unpacked import read_text, stated_encoding
 
 AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, tuple[str, float]]]]
 """`Predictor.stream`: from rows with their texts to the same rows with label and probability."""
-LineFormat = Callable[[Iterable[bytes], str, str, AnswerRows], Iterator[str]]
-"""From lines, the name of their file, the name of the text column and the classifier, to the lines of the output."""
 
 PLAIN = ".txt"
 """Ending of a file with one text per line."""
 ADDED_COLUMNS = ("label", "probability")
-MAX_CSV_VALUE = 16 * 2**20
-"""Characters of a value of a CSV file; a longer one is taken for a quote that is not closed."""
 
 
-def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: AnswerRows) -> Iterator[str]:
-    """Read one text per line; write label, probability and text, separated by tabs."""
-    texts = (text.rstrip("\r\n") for text in _decoded_lines(lines, name))
-    for text, (label, probability) in answer((text, text) for text in texts):
-        yield f"{label}\t{probability:.4f}\t{text}\n"
+def answered_lines(
+    source: Path, ending: str, file_format: FileFormat, columns: Sequence[str], answer: AnswerRows
+) -> Iterator[str]:
+    """Read a file that is no Parquet, and yield the lines of the output.
 
-
-def delimited(delimiter: str, lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
-    """Read and write a file with a header; empty lines are not rows.
+    Args:
+        source: path of the file.
+        ending: ending that tells its format.
+        file_format: what the ending does not tell.
+        columns: names of the text columns; plain text has none.
+        answer: the classifier.
 
     Raises:
         PipelineError: there is no such column, a row does not fit the header, or the file is damaged.
     """
-    rows = _DelimitedRows(lines, name, delimiter)
-    try:
-        header = next(rows, [])
-        require_fitting_columns(name, header, column)
-        yield csv_line([*header, *ADDED_COLUMNS], delimiter)
-        for row, (label, probability) in answer(_rows_with_text(rows, name, header, column)):
-            yield csv_line([*row, label, _format_probability(probability)], delimiter)
-    except csv.Error as error:
-        raise PipelineError(f"{name}, line {rows.line_num}: {error}; correct the line") from None
+    if ending == PLAIN:
+        encoding = stated_encoding(source, file_format.encoding)
+        return plain_lines((line for _, line in text_lines(read_text(source, encoding), str(source))), answer)
+    if ending in DELIMITERS:
+        return _delimited_lines(source, ending, file_format, columns, answer)
+    rows = json_rows(source, file_format.encoding, is_array(source, ending, file_format))
+    objects = _json_objects(_json_texts(source, rows, columns), answer)
+    return _array_lines(objects) if is_array(source, ending, file_format) else (f"{line}\n" for line in objects)
 
 
-def json_lines(lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
-    """Read and write one JSON object per line; empty lines are not rows.
-
-    Raises:
-        PipelineError: a line is not an object, its text is not a string, or the first line has no such column.
-    """
-    for line, (label, probability) in answer(_objects(lines, name, column)):
-        members = line[: line.rindex("}")]
-        comma = "" if members.rstrip().endswith("{") else ", "
-        yield f'{members}{comma}"label": "{label}", "probability": {_format_probability(probability)}}}\n'
+def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
+    """Read one text per line; write label, probability and text, separated by tabs."""
+    texts = (line.rstrip("\r\n") for line in lines)
+    for text, (label, probability) in answer((text, text) for text in texts):
+        yield f"{label}\t{probability:.4f}\t{text}\n"
 
 
-LINE_FORMATS: dict[str, LineFormat] = {
-    **{ending: partial(delimited, delimiter) for ending, delimiter in DELIMITERS.items()},
-    ".jsonl": json_lines,
-    PLAIN: plain_lines,
-}
-
-
-def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
+def require_fitting_columns(name: str, columns: list[str], texts: Sequence[str]) -> None:
     """Check the columns of a file.
 
     Raises:
-        PipelineError: the file has no columns, does not have `column` exactly once, or already has a column with the
-            name of an added one.
+        PipelineError: the file has no columns, lacks one of `texts`, or already has a column with the name of an added
+            one.
     """
     if not columns:
-        raise PipelineError(f"{name} is empty; give a file with a column {column!r}")
-    if columns.count(column) > 1:
-        raise PipelineError(f"{name}: the column {column!r} occurs more than once; rename one")
-    if column not in columns:
-        raise PipelineError(
-            f"{name} has no column {column!r}; its columns are {listed(columns)}: name one with --column"
-        )
+        raise PipelineError(f"{name} is empty; give a file with a column {texts[0]!r}")
+    for column in texts:
+        if column not in columns:
+            raise PipelineError(
+                f"{name} has no column {column!r}; its columns are {listed(columns)}: name one with --column"
+            )
     for added in ADDED_COLUMNS:
         if added in columns:
             raise PipelineError(f"{name} already has a column {added!r}, the name of one that is added; rename it")
 
 
-def _decoded_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
-    return (decode_line(line, name, number) for number, line in enumerate(lines, 1))
+def _delimited_lines(
+    source: Path, ending: str, file_format: FileFormat, columns: Sequence[str], answer: AnswerRows
+) -> Iterator[str]:
+    table = Delimited(source, ending, file_format)
+    require_distinct(source, table.columns)
+    require_fitting_columns(str(source), table.columns, columns)
+    texts = [table.columns.index(column) for column in columns]
+    batches = ([column.to_pylist() for column in batch.columns] for batch in table.batches())
+    rows = (row for values in batches for row in zip(*values, strict=True))
+    if not file_format.columns:
+        yield _delimited_line([*table.columns, *ADDED_COLUMNS], table.delimiter, file_format)
+    for row, (label, probability) in answer((row, joined_text(row[index] for index in texts)) for row in rows):
+        yield _delimited_line([*row, label, _format_probability(probability)], table.delimiter, file_format)
 
 
-class _DelimitedRows:
-    """Rows of a CSV file, each of bounded length; a row may be many lines, as values may hold line breaks."""
-
-    def __init__(self, lines: Iterable[bytes], name: str, delimiter: str) -> None:
-        csv.field_size_limit(MAX_CSV_VALUE)
-        self._name = name
-        self._lines = _decoded_lines(lines, name)
-        self._reader = csv.reader(self._bounded_lines(), delimiter=delimiter, strict=True)
-        self._row_length = 0
-        """Characters read of the present row."""
-
-    @property
-    def line_num(self) -> int:
-        """Number of the last line read, from 1."""
-        return self._reader.line_num
-
-    def __iter__(self) -> Iterator[list[str]]:
-        return self
-
-    def __next__(self) -> list[str]:
-        self._row_length = 0
-        return next(self._reader)
-
-    def _bounded_lines(self) -> Iterator[str]:
-        for line in self._lines:
-            self._row_length += len(line)
-            if self._row_length > MAX_LINE_BYTES:
-                problem = f"a row is longer than {MAX_LINE_BYTES // 2**20} MB; look for a quote that is not closed"
-                raise PipelineError(f"{self._name}, line {self.line_num}: {problem}")
-            yield line
+def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileFormat) -> str:
+    line = StringIO()
+    unquoted = file_format.quoting == "none"
+    csv.writer(
+        line,
+        delimiter=delimiter,
+        quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_MINIMAL,
+        quotechar=None if unquoted else '"',
+        escapechar=file_format.escape,
+        doublequote=file_format.escape is None,
+        # with this terminator a lone \r or \n in a value is quoted by older Pythons, too
+        lineterminator="\r\n",
+    ).writerow(values)
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
-def _rows_with_text(rows: _DelimitedRows, name: str, header: list[str], column: str) -> Iterator[tuple[list[str], str]]:
-    index = header.index(column)
+def _json_texts(source: Path, rows: Iterable[JsonRow], columns: Sequence[str]) -> Iterator[tuple[JsonRow, str]]:
+    """Yield each JSON object with its text."""
+    known: dict[str, None] = {}  # from the second object on, a missing text is an empty one
     for row in rows:
-        if not row:
-            continue
-        if len(row) != len(header):
-            raise PipelineError(
-                f"{name}, line {rows.line_num}: {len(row)} values, the header has {len(header)}; correct the line"
-            )
-        yield row, row[index]
+        place = f"{source}, line {row.line}"
+        require_fitting_columns(place, list(known | row.values), columns)
+        known = dict.fromkeys(columns)
+        yield row, joined_text(json_text(row, column, source) for column in columns)
 
 
-def _objects(lines: Iterable[bytes], name: str, column: str) -> Iterator[tuple[str, str]]:
-    """Yield each JSON object as its line, with its text."""
-    first = True
-    for number, line in enumerate(_decoded_lines(lines, name), 1):
-        if not line.strip():
-            continue
-        place = f"{name}, line {number}"
-        row = parse_object(line, place)
-        require_fitting_columns(place, list(row if first else {column: None, **row}), column)
-        first = False
-        yield line, _json_text(row.get(column), place, column)
+def _json_objects(rows: Iterable[tuple[JsonRow, str]], answer: AnswerRows) -> Iterator[str]:
+    for row, (label, probability) in answer(rows):
+        members = row.text[: row.text.rindex("}")]
+        comma = "" if members.rstrip().endswith("{") else ", "
+        yield f'{members}{comma}"label": "{label}", "probability": {_format_probability(probability)}}}'
 
 
-def _json_text(value: object, place: str, column: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise PipelineError(f"{place}: {column!r} is {json.dumps(value):.100}, not text; name another with --column")
-    return value
+def _array_lines(objects: Iterable[str]) -> Iterator[str]:
+    before = "[\n"
+    for line in objects:
+        yield before + line
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
 def _format_probability(probability: float) -> str:

@@ -49,7 +49,7 @@ def model(compose, tmp_path_factory):
 
 
 def predict(model, source, output=None, column=None, threshold=None):
-    main([], source, output, column, str(model), threshold)
+    main([], source, output, column and [column], str(model), threshold)
 
 
 def fields(text):

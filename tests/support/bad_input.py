@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zipfile
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -80,6 +81,15 @@ def no_date(days: int) -> bytes:
     return parquet(review=["a", "b"], verdict=pa.array([days, days], pa.date32()))
 
 
+def two_files() -> bytes:
+    """Make a .zip of two files."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.csv", BOTH)
+        archive.writestr("b.csv", BOTH)
+    return buffer.getvalue()
+
+
 CONFIGURATION = [
     key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key; see the files under conf/"),
     key("unknown section", "modle", {}, "modle: unknown key"),
@@ -133,19 +143,31 @@ CORPUS = [
     reviews("home of an unknown user", None, "corpus.path: there is no file", path="~nobody-of-this-name/own.csv"),
     reviews("name too long", None, "corpus.path: there is no file", path="a" * 5000),
     reviews("unknown ending", BOTH, "ending '.xlsx' is unknown; give a file that ends in .csv", "own.xlsx"),
-    reviews("empty file", "", "own.csv cannot be read: it has no rows"),
+    reviews("empty file", "", "own.csv is empty; give a file with a header and rows"),
     reviews("header only", ROWS, "no row of .*own.csv has such a label.* are: none at all"),
-    reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "Row #4.*UTF8.*convert the file to UTF-8"),
-    reviews("header not UTF-8", b"r\xe9view,verdict\n", "column names are not UTF-8; convert"),
-    reviews("UTF-16 with its mark", BOTH.encode("utf-16"), "UTF-16, not UTF-8; convert the file"),
+    reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "line 4: not UTF-8; probably cp1252: .*, or convert"),
+    reviews("header not UTF-8", b"r\xe9view,verdict\n", "line 1: not UTF-8; .*corpus.format.encoding=.*, or convert"),
+    reviews("encoding does not fit", ROWS + "é,good\n", "not ASCII; probably utf_8", **{"format.encoding": "ascii"}),
+    reviews("unknown encoding", BOTH, "the encoding 'utf-99' is unknown; write one", **{"format.encoding": "utf-99"}),
+    reviews("stray quote", f'{ROWS}a "b" c,good\n', "line 2: a quote inside a value .*corpus.format.quoting=none"),
+    reviews("text after a quote", f'{ROWS}"a\n" b,good\n', "line 2: text follows the quote that closes the one"),
+    reviews("row in quotes", f'{ROWS}a,good\nb,bad\n"c,bad\nd",good\n' + "e,bad\n" * 9, "line 4: .* takes in the next"),
+    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* corpus.format.escape=\\ .* if"),
+    reviews("too many values", f"{ROWS}a,b,good\n", "line 2: 3 values, the header has 2; correct"),
+    reviews("lone carriage returns", BOTH.replace("\n", "\r"), "line 1: a carriage return without a line feed; put"),
+    reviews("JSON array that ends early", '[{"review": "a",\n', "line 1: not a JSON array .*; correct", "own.json"),
+    reviews("archive of two files", two_files(), "own.csv.zip holds 2 files; give a .zip with one", "own.csv.zip"),
+    reviews("archive that is none", "no zip", "own.csv.zip is damaged .*; download or make it", "own.csv.zip"),
+    reviews("folder without files", None, "corpus.path: .* has no file; correct", path="reports/*.csv"),
+    reviews("JSON text of a number", '{"review": 3, "verdict": 1}\n{"review": "a"}', "'review' is 3, not", "own.jsonl"),
     reviews("bare UTF-16", "".join(f'{{"review":"{c}"}}\n' for c in "ab").encode("utf-16-le"), "a NUL", "own.jsonl"),
     reviews("Parquet text not UTF-8", no_utf8(review=b"\xff", verdict=b"good"), "text in UTF-8", "own.parquet"),
     reviews("Parquet label not UTF-8", no_utf8(review=b"a", verdict=b"\xff"), "text in UTF-8", "own.parquet"),
     reviews("date out of range", no_date(2**30), "a value of 'verdict' cannot be read .*; write", "own.parquet"),
-    reviews("NUL bytes", BOTH + "a\0b,good\n", "review row-3 of the train split holds a NUL character"),
+    reviews("NUL bytes", BOTH + "a\0b,good\n", "line 4: holds a NUL character; convert the file"),
     reviews("duplicate column", "review,review,verdict\n", "the column 'review' occurs more than once; rename one"),
-    reviews("row too short", BOTH + "odd\n", "Row #4: Expected 2 columns, got 1: odd"),
-    reviews("unclosed quote", f'{ROWS}"a,good\n' + "b,bad\n" * 10**6, "a quote that is not closed"),
+    reviews("row too short", BOTH + "odd\n", "line 4: 1 values, the header has 2; correct the line"),
+    reviews("unclosed quote", f'{ROWS}"a,good\n' + "b,bad\n" * 10**6, "line 2: a quote that is not closed opens here"),
     reviews("line of 100 MB", ROWS + "x" * 10**8 + ",good\n", "longer than|quote that is not closed"),
     reviews("review of 12 MB", f'{{"review": "{"a " * 6 * 2**20}", "verdict": "good"}}', "than 10 MB", "own.jsonl"),
     reviews("JSON line of 70 MB", " " * 70 * 2**20, "line 1: longer than 32 MB; split it", "own.jsonl"),
@@ -182,11 +204,11 @@ PREDICTING = [
     texts("missing input column", "id,review\n", "has no column 'text'; its columns are 'id', 'review': name one with"),
     texts("output column in the input", "text,label\nx,y\n", "already has a column 'label', .*; rename it"),
     texts("duplicate input column", "text,text\nx,y\n", "the column 'text' occurs more than once; rename one"),
-    texts("empty input", "", "in.csv is empty; give a file with a column 'text'"),
+    texts("empty input", "", "in.csv is empty; give a file with a header and rows"),
     texts("input row too short", "text,n\ngood,1\n\nbad\n", "line 4: 1 values, the header has 2; correct the line"),
-    texts("unclosed quote in input", 'text,n\n"good,1\n', "line 2: unexpected end of data; correct the line"),
-    texts("lone carriage return", "text,n\nfine,1\rpoor,2\n", "line 2: new-line character"),
-    texts("input not UTF-8", b"text\n\xff\n", "line 2: not UTF-8; convert the file"),
+    texts("unclosed quote in input", 'text,n\n"good,1\n', "line 2: a quote that is not closed opens here"),
+    texts("lone carriage return", "text,n\nfine,1\rpoor,2\n", "line 2: a carriage return without a line feed; put"),
+    texts("input not UTF-8", b"text\n\xff\n", "line 2: not UTF-8; .*, or convert the file"),
     texts("UTF-16 input", "text\ngood\n".encode("utf-16-le"), "line 1: holds a NUL character; convert the file"),
     texts("bomb of one line", gzip.compress(b"x" * 80 * 2**20, 1), "line 1: longer than 32 MB; split", "in.txt.gz"),
     texts("input not JSON", '{"text": "x"}\n{"text"', "line 2: not JSON .*; correct the line", "in.jsonl"),
@@ -200,7 +222,7 @@ PREDICTING = [
     texts("input of numbers", parquet(text=[1]), "'text' holds int64, not text; name another", "in.parquet"),
     texts("input Parquet not UTF-8", no_utf8(text=b"\xff"), "in.parquet is damaged .*UTF8", "in.parquet"),
     texts("unknown input ending", "", "the ending '.xlsx' is unknown; give a file that ends", "in.xlsx"),
-    texts("unknown double ending", "", "the ending '.parquet.gz' is unknown", "in.parquet.gz"),
+    texts("packed Parquet for the answers", "", "Parquet is packed inside; use a name that", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
     asked("column of plain lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
     asked("invalid threshold", "--threshold: invalid float value: 'half'; --help", "--threshold", "half", "x"),

@@ -154,7 +154,7 @@ def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
 
 def predict(path: Path) -> None:
     with Path("/dev/null").open("wb") as nowhere:
-        answer_file(path, None, nowhere, "text", answer)
+        answer_file(path, None, nowhere, ["text"], answer)
 
 
 def read_pairs(path: Path) -> None:
@@ -164,7 +164,7 @@ def read_pairs(path: Path) -> None:
 
 
 def predict_parquet(path: Path) -> None:
-    answer_parquet(path, path.with_name("answers.parquet"), "text", answer)
+    answer_parquet(path, path.with_name("answers.parquet"), ["text"], answer)
 
 
 def read_groups(path: Path) -> None:

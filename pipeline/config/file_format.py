@@ -1,0 +1,42 @@
+"""Schema of the format of users' tables: what their ending does not tell."""
+
+import codecs
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from pipeline.config.section import Section
+
+Character = Field(pattern=r"^[^\r\n\x00]$")
+
+
+class FileFormat(Section):
+    """Format of a user's table; null leaves a key to automatic detection, whose result is printed."""
+
+    delimiter: str | None = Character
+    """Character between the values of CSV and TSV; null: found from the first rows."""
+    quoting: Literal["standard", "none"] | None
+    """Quotes of CSV and TSV: `standard` (RFC 4180: a value in quotes may hold the delimiter, line breaks and doubled
+    quotes) or `none` (quotes are part of the text); null: standard, but refused where rows seem lost in quotes."""
+    escape: str | None = Character
+    """Character of CSV and TSV before a quote, delimiter or itself that is part of a value, as '\\'; null: none."""
+    encoding: str | None
+    """Encoding of CSV, TSV and JSON, such as cp1252; null: UTF-8, or UTF-16 if the file begins with its mark."""
+    columns: list[str] | None = Field(min_length=1)
+    """Column names of CSV, TSV and XLSX files that have no header; null: the first row holds them."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_of_text(cls, encoding: str | None) -> str | None:
+        if encoding is not None:
+            try:
+                known = codecs.lookup(encoding)
+            except (LookupError, ValueError):
+                raise ValueError(f"the encoding {encoding!r} is unknown; write one such as utf-8 or cp1252") from None
+            if not getattr(known, "_is_text_encoding", True):
+                raise ValueError(f"{encoding!r} is no encoding of text; write one such as utf-8 or cp1252")
+        return encoding
+
+
+AUTOMATIC = FileFormat(delimiter=None, quoting=None, escape=None, encoding=None, columns=None)
+"""Everything is detected."""

@@ -1,0 +1,224 @@
+"""Users' files as bytes: unpacked from .gz, .zst or .zip, and as text in UTF-8, in pieces of bounded size."""
+
+import codecs
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+import pyarrow as pa
+from charset_normalizer import from_bytes
+
+from pipeline.runtime.errors import PipelineError, refusal
+
+CHUNK_BYTES = 2 * 2**20
+"""Bytes that are read at a time."""
+LINE_FEED = b"\n"
+PACKINGS = (".gz", ".zst", ".zip")
+MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+LIKELY_ENCODINGS = ["utf_8", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "gb18030", "big5"]
+LIKELY_ENCODINGS += ["cp932", "cp949", "mac_roman"]
+SAMPLE_BYTES = 64 * 2**10
+"""Bytes by which an encoding is guessed for a message."""
+MAX_COPY_BYTES = 2**30
+COPY_PROPORTION = 20
+"""Packed Parquet may take `MAX_COPY_BYTES` bytes on the disk, or this many times its own size."""
+
+
+def packing(path: Path) -> str:
+    """Return `.gz`, `.zst` or `.zip`, or an empty text if a file is not packed."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in PACKINGS else ""
+
+
+def table_ending(path: Path, endings: Iterable[str]) -> str:
+    """Return the ending that tells a file's format, whatever it is packed in.
+
+    That of `reviews.zip` is the ending of the file in it.
+
+    Raises:
+        PipelineError: the ending is unknown, or the .zip is damaged or holds no file or several.
+    """
+    endings = tuple(endings)
+    name = Path(path.stem) if packing(path) else path
+    if packing(path) == ".zip" and name.suffix.lower() not in endings and path.is_file():
+        with _translate_packing_errors(path), _open_packed(path) as stream:
+            name = Path(str(stream.name))
+    if name.suffix.lower() in endings:
+        return name.suffix.lower()
+    known = f"{', '.join(endings)}, or one of these followed by {', '.join(PACKINGS)}"
+    shown = path.suffix if name is path else f"{name.suffix}{path.suffix}"
+    raise PipelineError(f"{path}: the ending {shown!r} is unknown; give a file that ends in {known}")
+
+
+def read_chunks(path: Path) -> Iterator[bytes]:
+    """Read a file, unpacked, in pieces of `CHUNK_BYTES` bytes.
+
+    Raises:
+        PipelineError: the file is damaged, or a .zip holds no file or several.
+    """
+    with _translate_packing_errors(path), _open_packed(path) as stream:
+        while chunk := stream.read(CHUNK_BYTES):
+            yield chunk
+
+
+@contextmanager
+def _translate_packing_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    # a RuntimeError: the .zip has a password
+    except (
+        EOFError,
+        zlib.error,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        OSError,
+        pa.ArrowException,
+    ) as e:
+        if refusal(e):
+            raise
+        problem = str(e).splitlines()[0]
+        raise PipelineError(f"{path} is damaged ({problem}); download or make it again") from None
+
+
+@contextmanager
+def _open_packed(path: Path) -> Iterator[IO[bytes]]:
+    match packing(path):
+        case ".gz":
+            with gzip.open(path) as packed, io.BufferedReader(packed, CHUNK_BYTES) as stream:
+                yield stream
+        case ".zst":
+            with pa.input_stream(str(path), compression="zstd") as packed, io.BufferedReader(packed) as stream:
+                yield stream
+        case ".zip":
+            with zipfile.ZipFile(path) as archive:
+                members = [
+                    member
+                    for member in archive.infolist()
+                    if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+                ]
+                if len(members) != 1:
+                    raise PipelineError(f"{path} holds {len(members)} files; give a .zip with one, or unpack it")
+                with archive.open(members[0]) as stream:
+                    yield stream
+        case _:
+            with path.open("rb") as stream:
+                yield stream
+
+
+@contextmanager
+def unpacked_file(path: Path) -> Iterator[Path]:
+    """Give the path of a file that is not packed: the file itself, or a temporary copy for formats read out of order.
+
+    Raises:
+        PipelineError: the file is damaged, or unpacks to far more than it should.
+    """
+    if not packing(path):
+        yield path
+        return
+    most = max(MAX_COPY_BYTES, COPY_PROPORTION * path.stat().st_size)
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "unpacked"
+        with copy.open("wb") as file:
+            for chunk in read_chunks(path):
+                if file.tell() + len(chunk) > most:
+                    raise PipelineError(f"{path} unpacks to more than {most // 2**20:,} MB; unpack it yourself")
+                file.write(chunk)
+        try:
+            yield copy
+        except PipelineError as error:
+            raise PipelineError(str(error).replace(str(copy), str(path))) from None
+
+
+def stated_encoding(path: Path, encoding: str | None) -> str:
+    """Return the encoding of a text file: the one given, the one its mark tells, or UTF-8.
+
+    Raises:
+        PipelineError: the file is damaged.
+    """
+    with _translate_packing_errors(path), _open_packed(path) as stream:
+        start = stream.read(len(codecs.BOM_UTF32_LE))
+    marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
+    return codecs.lookup(marked if encoding is None else encoding).name
+
+
+def read_text(path: Path, encoding: str) -> Iterator[bytes]:
+    """Read a text file in pieces of valid UTF-8, without its byte order mark.
+
+    Args:
+        path: path of the file.
+        encoding: encoding of the file, as `stated_encoding` returns it.
+
+    Raises:
+        PipelineError: a byte does not fit the encoding, or a character is NUL; the message names the line.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    held = b""
+    for done, chunk in enumerate(_with_end(read_chunks(path))):
+        try:
+            if encoding == "utf-8" and chunk.isascii() and chunk and not held:
+                piece = chunk
+            elif encoding == "utf-8":
+                decoder.decode(chunk, final=not chunk)
+                # the bytes themselves, but for a character that the next piece completes
+                piece, held = held + chunk, decoder.getstate()[0]
+                piece = piece[: len(piece) - len(held)]
+            else:
+                piece = decoder.decode(chunk, final=not chunk).encode()
+        except UnicodeDecodeError as error:
+            line = _line(path, encoding, done, error.object[: error.start])
+            raise PipelineError(f"{line}: {_wrong_encoding(encoding, error.object, error.start)}") from None
+        except UnicodeEncodeError:
+            line = _line(path, encoding, done, b"")
+            raise PipelineError(f"{line}: not {encoding.upper()}; state {option('encoding')}") from None
+        if b"\0" in piece:
+            line = _line(path, encoding, done, piece[: piece.index(b"\0")])
+            problem = "holds a NUL character; convert the file to UTF-8, or state its encoding"
+            raise PipelineError(f"{line}: {problem}: {option('encoding')}")
+        if not done:
+            piece = piece.removeprefix(codecs.BOM_UTF8)
+        if piece:
+            yield piece
+
+
+def _line(path: Path, encoding: str, chunks: int, rest: bytes) -> str:
+    """Name the line at the end of a number of chunks and a rest."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    before = sum(decoder.decode(chunk).count("\n") for chunk in islice(read_chunks(path), chunks))
+    return f"{path}, line {1 + before + rest.count(LINE_FEED)}"
+
+
+def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Add an empty piece that says that there are no more."""
+    yield from chunks
+    yield b""
+
+
+def _wrong_encoding(encoding: str, data: bytes, place: int) -> str:
+    # whole lines around the place: a sample of whole words
+    start = data.rfind(LINE_FEED, 0, max(0, place - SAMPLE_BYTES // 2)) + 1
+    guess = from_bytes(data[start : place + SAMPLE_BYTES], cp_isolation=LIKELY_ENCODINGS).best()
+    likely = f"state its encoding: {option('encoding')}"
+    if guess:
+        # of those that read the sample alike, the most common
+        best = min(guess.could_be_from_charset, key=LIKELY_ENCODINGS.index)
+        likely = f"probably {best}: set {option('encoding', best)}"
+    return f"not {encoding.upper()}; {likely}, or convert the file to UTF-8"
+
+
+def option(key: str, value: str = "…") -> str:
+    """Name a key of the format in a message, for the configuration and for the command line."""
+    return f"corpus.format.{key}={value} (predict: --format {key}={value})"

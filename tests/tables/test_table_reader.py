@@ -1,0 +1,295 @@
+"""Users' tables: every row is read, alike by training and predictions, or an error names the place."""
+
+import csv
+import gzip
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config.composition import compose_config
+from pipeline.config.corpus import FilesCorpus
+from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.corpus.source import corpus_fingerprint, write_corpus
+from pipeline.inference.predictor import Prediction
+from pipeline.predict.answering import answer_file, stated_format
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables.table_reader import table_batches, table_form, table_schema
+from pipeline.tables.texts import SEPARATOR
+
+FORMATS = {"csv": ",", "tsv": "\t", "semicolon.csv": ";", "unquoted.tsv": "\t", "escaped.csv": ","}
+ENDINGS = (*FORMATS, "jsonl", "json", "parquet")
+
+
+def stated(**keys: Any) -> FileFormat:
+    return AUTOMATIC.model_copy(update=keys)
+
+
+def packed(data: bytes, packing: str) -> bytes:
+    match packing:
+        case ".gz":
+            return gzip.compress(data)
+        case ".zst":
+            return bytes(pa.compress(data, "zstd", asbytes=True))
+        case ".zip":
+            buffer = io.BytesIO()
+            with zipfile.ZipFile(buffer, "w") as archive:
+                archive.writestr("reviews/a", data)
+            return buffer.getvalue()
+        case _:
+            return data
+
+
+def made(rows: list[tuple[str, str]], ending: str, line_end: str) -> tuple[bytes, FileFormat]:
+    """Write a table as other programs do, with what its ending does not tell."""
+    table = [{"text": text, "label": label} for text, label in rows]
+    if ending == "parquet":
+        buffer = io.BytesIO()
+        pq.write_table(pa.table({"text": [t for t, _ in rows], "label": [v for _, v in rows]}), buffer)
+        return buffer.getvalue(), AUTOMATIC
+    if ending == "json":
+        return json.dumps(table, indent=1).encode(), AUTOMATIC
+    if ending == "jsonl":
+        return "".join(json.dumps(row) + line_end for row in table).encode(), AUTOMATIC
+    escaped, unquoted = ending == "escaped.csv", ending == "unquoted.tsv"
+    text = io.StringIO()
+    writer = csv.writer(
+        text,
+        delimiter=FORMATS[ending],
+        lineterminator=line_end,
+        quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_NONNUMERIC if escaped else csv.QUOTE_MINIMAL,
+        quotechar=None if unquoted else '"',
+        escapechar="\\" if escaped else None,
+        doublequote=not escaped,
+    )
+    writer.writerows([["text", "label"], *rows])
+    keys: dict[str, Any] = {"escape": "\\"} if escaped else {"quoting": "none"} if unquoted else {"quoting": "standard"}
+    return text.getvalue().encode(), stated(**keys)
+
+
+def texts_seen(path: Path, file_format: FileFormat) -> list[str]:
+    """Return the texts that predictions are made for."""
+    seen: list[str] = []
+
+    def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, tuple[str, float]]]:
+        for row, text in rows:
+            seen.append(text)
+            yield row, Prediction("positive", 0.5)
+
+    output = path.with_name(f"out.{path.name.removesuffix('.gz').removesuffix('.zst').removesuffix('.zip')}")
+    answer_file(path, output, io.BytesIO(), ["text"], answer, file_format)
+    if file_format.columns:
+        file_format = file_format.model_copy(update={"columns": [*file_format.columns, "label", "probability"]})
+    answered = table_schema(output, file_format)
+    assert sum(batch.num_rows for batch in table_batches(output, answered, file_format)) == len(seen)
+    return seen
+
+
+def corpus(path: str, file_format: FileFormat = AUTOMATIC, **keys: Any) -> FilesCorpus:
+    values = compose_config(["corpus=files"])["corpus"]
+    return FilesCorpus.model_validate(values | {"path": path, "format": file_format.model_dump(), **keys})
+
+
+def read(root: Path) -> tuple[list[str], dict[str, int]]:
+    rows = pq.read_table(root / "downloads" / "train.parquet").to_pylist()
+    left_out = json.loads((root / "downloads" / "corpus.json").read_text())["left_out"]
+    return [row["text"] for row in rows], left_out
+
+
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
+PIECES = st.sampled_from(['"', '""', "\\", '\\"', ",", ";", "\t", "'", "\n", "\r\n", "pos", "neg", " ", "a film"])
+TEXTS = st.lists(PIECES | st.text(CHARACTERS, max_size=8), min_size=1, max_size=6).map("".join)
+ROWS = st.lists(st.tuples(TEXTS, st.sampled_from(["pos", "neg", "", "odd"])), max_size=30)
+
+
+def fit(text: str, ending: str) -> str:
+    """Leave out what a format cannot hold."""
+    if ending == "unquoted.tsv":
+        return re.sub(r"[\t\r\n]", " ", text)
+    # a csv writer leaves a lone carriage return alone outside quotes
+    return text.replace("\r\n", "\n").replace("\r", " ") if ending in FORMATS else text
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(st.sampled_from(ENDINGS), st.sampled_from(["", ".gz", ".zst", ".zip"]), st.sampled_from(["\n", "\r\n"]), ROWS)
+def test_every_row_is_used_or_counted_and_predictions_read_the_same_texts(
+    ending: str, packing: str, line_end: str, rows: list[tuple[str, str]]
+) -> None:
+    rows = [("fine", "pos"), ("poor", "neg"), *((fit(text, ending), label) for text, label in rows)]
+    data, file_format = made(rows, ending, line_end)
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        path = root / f"a.{ending}{packing}"
+        path.write_bytes(packed(data, packing))
+        write_corpus(corpus(str(path), file_format), root / "downloads")
+        used, left_out = read(root)
+        asked = root / f"b.{ending}{packing}"
+        if ending == "parquet":
+            table = pq.read_table(io.BytesIO(data)).rename_columns(["text", "value"])
+            pq.write_table(table, asked)
+            asked.write_bytes(packed(asked.read_bytes(), packing))
+        else:
+            # in JSON the label of every row
+            times = -1 if ending.startswith("json") else 1
+            asked.write_bytes(packed(data.replace(b"label", b"value", times), packing))
+        seen = texts_seen(asked, file_format)
+    assert seen == [text for text, _ in rows]
+    assert used == [text for text, label in rows if label in {"pos", "neg"} and text.strip()]
+    assert len(used) + sum(left_out.values()) == len(rows)
+
+
+def rows_of(path: Path, **keys: Any) -> list[dict[str, Any]]:
+    batches = table_batches(path, table_schema(path, stated(**keys)), stated(**keys))
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ('text,label\na,pos\n"b,neg\nc,pos\n', "line 3: a quote that is not closed opens here"),
+        ('text,label\na,pos\n"b,neg\n"c",pos\n', "line 3: text follows the quote that closes the one which opens here"),
+        ('text,label\na "b" c,pos\n', "line 2: a quote inside a value that is not in quotes"),
+        ('text,label\n"a\nb",pos\n\n"c" d,neg\n', "line 5: text follows"),
+        ('text,label\na,pos\nb,neg\n"c,pos\nd,neg\ne",pos\n' + "f,pos\n" * 9, "line 4: a quote that opens here"),
+        ("text,label\na,pos\nb\n", "line 3: 1 values, the header has 2"),
+        ("text,label\na,pos,9\n", "line 2: 3 values, the header has 2"),
+        ("text,label\na,pos\rb,neg\n", "line 2: a carriage return without a line feed"),
+        ('text,label\n"a \\"b\\"",pos\n', r"line 2: .* set corpus.format.escape=\\ \(predict: --format escape=\\\)"),
+        ('te"xt,label\n', "line 1: a quote inside a value"),
+        ("text,label\n" + "a,pos\n" * 10**6 + '"b,neg\n', "line 1000002: a quote that is not closed opens here"),
+    ],
+)  # fmt: skip
+def test_no_row_is_lost_without_the_line_where_the_fault_begins(data: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(data, newline="")
+    with pytest.raises(PipelineError, match=f"a.csv, {message}"):
+        rows_of(path)
+    path.write_text(data.replace("label", "value"), newline="")
+    with pytest.raises(PipelineError, match=f"a.csv, {message}"):
+        texts_seen(path, AUTOMATIC)
+
+
+def test_a_value_in_quotes_may_span_lines_and_a_stated_format_is_not_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"a, b\nc, d",pos\n' + "e,pos\nf,neg\n" * 9)
+    assert rows_of(path)[0] == {"text": "a, b\nc, d", "label": "pos"}
+    path.write_text('text,label\n"a,pos\nb",neg\n' + "e,pos\nf,neg\n" * 9)
+    assert rows_of(path, quoting="standard")[0] == {"text": "a,pos\nb", "label": "neg"}
+
+
+@pytest.mark.parametrize(
+    ("line", "keys", "text"),
+    [
+        ('"a \\"good\\" film"', {"escape": "\\"}, 'a "good" film'),
+        ('"Fine, he said', {"quoting": "none"}, '"Fine, he said'),
+    ],
+)
+def test_quotes_as_people_write_them_cost_no_row(line: str, keys: dict[str, str], text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("id\ttext\tlabel\n" + "".join(f"{n}\t{line}\tpos\n" for n in range(50)))
+    with pytest.raises(PipelineError, match=f"line 2: .*{next(iter(keys))}="):
+        rows_of(path)
+    assert [row["text"] for row in rows_of(path, **keys)] == [text] * 50
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "form"),
+    [
+        ("a.csv", b"text;label\nso, so;pos\n", "CSV, ';', UTF-8"),
+        ("a.csv", b"text,label\na;b;c,pos\n", "CSV, ',', UTF-8"),
+        ("a.csv", b"text\tlabel\na,b\tpos\n", "CSV, tab, UTF-8"),
+        ("a.tsv", b"text\tlabel\na|b,c\tpos\n", "TSV, tab, UTF-8"),
+        ("a.csv", "text;label\nschön;pos\n".encode("utf-16"), "CSV, ';', UTF-16"),
+        ("a.csv", b"text\na, b\n", "CSV, ',', UTF-8"),
+        ("a.json", b' [{"text": "a"}]', "JSON array, UTF-8"),
+        ("a.json", b'{"text": "a"}\n', "JSON lines, UTF-8"),
+    ],
+)
+def test_the_format_is_detected_and_said(name: str, data: bytes, form: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(data)
+    assert table_form(tmp_path / name) == form
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Der Film ist schön, aber die Länge ermüdet; größer wäre das Vergnügen für weniger Gerede gewesen."),
+        ("cp1251", "Прекрасный фильм, я смотрел его с большим удовольствием и советую всем своим друзьям."),  # noqa: RUF001
+    ],
+)
+def test_the_likely_encoding_is_named_and_can_be_stated(encoding: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"text;label\nfine;pos\n{text.replace(';', ',')};pos\n".encode(encoding))
+    with pytest.raises(PipelineError, match=f"line 3: not UTF-8; probably {encoding}: set corpus.format.encoding="):
+        rows_of(path)
+    assert rows_of(path, encoding=encoding)[1]["text"] == text.replace(";", ",")
+
+
+def test_a_file_without_a_header_gets_the_names_that_are_stated(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("fine,pos\npoor,neg\n")
+    expected = [{"text": "fine", "label": "pos"}, {"text": "poor", "label": "neg"}]
+    assert rows_of(tmp_path / "a.csv", columns=["text", "label"]) == expected
+    assert texts_seen(tmp_path / "a.csv", stated(columns=["text", "value"])) == ["fine", "poor"]
+    assert (tmp_path / "out.a.csv").read_text().splitlines()[0] == "fine,pos,positive,0.500000"
+
+
+def test_answers_keep_encoding_quotes_and_packing(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.zip"
+    path.write_bytes(packed('text\tn\n"schön" sagt er\t1\n'.encode("cp1252"), ".zip"))
+    file_format = stated_format(["quoting=none", "encoding=cp1252"])
+    output = tmp_path / "b.tsv.zip"
+    answer_file(
+        path, output, io.BytesIO(), ["text"], lambda rows: ((r, ("positive", 0.5)) for r, _ in rows), file_format
+    )
+    with zipfile.ZipFile(output) as archive:
+        written = archive.read("b.tsv").decode("cp1252")
+    assert written == 'text\tn\tlabel\tprobability\n"schön" sagt er\t1\tpositive\t0.500000\n'
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        (["quotes=none"], "no such key; write KEY=VALUE"),
+        (["quoting=some"], "quoting=some: "),
+        (["delimiter=;;"], ";;: "),
+    ],
+)
+def test_a_format_that_there_is_not_is_refused(pairs: list[str], message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        stated_format(pairs)
+
+
+def test_folders_patterns_and_several_text_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    reviews = tmp_path / "reviews"
+    reviews.mkdir()
+    (reviews / "a.csv").write_text("title;body;label\nGood;Very good;pos\n;Fine;pos\n;;pos\n")
+    (reviews / "b.jsonl.gz").write_bytes(gzip.compress(b'{"title": "Bad", "body": null, "label": 0}\n'))
+    (reviews / ".hidden").write_text("no table")
+    caplog.set_level("INFO")
+    for path in (str(reviews), str(reviews / "*.*")):
+        source = corpus(path, text_column=["title", "body"])
+        write_corpus(source, tmp_path / "downloads")
+        texts, left_out = read(tmp_path)
+        assert texts == [f"Good {SEPARATOR} Very good", f" {SEPARATOR} Fine", f"Bad {SEPARATOR} "]
+        assert left_out == {"empty_text": 1}
+    assert "a.csv: CSV, ';', UTF-8, 3 rows" in caplog.messages
+    before = corpus_fingerprint(source)
+    (reviews / "c.csv").write_text("title,body,label\n")
+    assert corpus_fingerprint(source) != before
+
+
+def test_views_of_strings_are_texts_in_training_as_in_predictions(tmp_path: Path) -> None:
+    columns = {"text": pa.array(["a", "b"], pa.string_view()), "value": ["pos", "neg"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    write_corpus(corpus(str(tmp_path / "a.parquet"), label_column="value"), tmp_path / "downloads")
+    assert read(tmp_path)[0] == texts_seen(tmp_path / "a.parquet", AUTOMATIC) == ["a", "b"]
