@@ -1,7 +1,5 @@
 """Every configuration a user can choose."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from pipeline.config.reference import configuration_help
 from pipeline.config.schema import Config, validate
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from tests.conftest import Project
 
 CONF = WORKSPACE / "conf"
 GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
@@ -61,13 +60,7 @@ COMMANDS = sorted(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
-    found = subprocess.run(
-        [sys.executable, "-m", f"pipeline.{command}", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=WORKSPACE,
-    )
+    found = Project(WORKSPACE).run("python", "-m", f"pipeline.{command}", "--help")
     assert found.stdout.startswith("usage:")
     assert len(found.stdout.splitlines()) > 5
     assert (configuration_help() in found.stdout) == (command in {"compose", "train"})
