@@ -79,7 +79,8 @@ def ask(address: str, environment: str, python: str, *arguments: str) -> None:
         socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
         code = int(connection.recv(100))
     if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
+        if -code in (signal.SIGINT, signal.SIGPIPE):  # those for which Python has a handler
+            signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     os._exit(code)
 
