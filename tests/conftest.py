@@ -69,7 +69,7 @@ class Project:
 
     def start(self, *command: str, stderr: int = subprocess.STDOUT, **environment: str) -> "subprocess.Popen[str]":
         """Start a command as `run` does. It gets no signals."""
-        first = [commands()] if command[0] in ("python", "dvc") else []
+        first = [commands()] if command[0] in ("python", "dvc") and sys.platform == "linux" else []
         path = os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.Popen(
             command,

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import Project
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the tests do without it")
+
 TOLD = """
 import json, os, signal, sys
 import psutil
