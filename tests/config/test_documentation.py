@@ -57,7 +57,7 @@ def test_no_key_is_shown_that_compose_fills_in() -> None:
         ("corpus.kind", "archive, files or package", ""),
         ("corpus.path", "text or null", "kind=files"),
         ("corpus.checksum", "text", "kind=archive or package"),
-        ("corpus.labels.negative", "list or text", "kind=files"),
+        ("corpus.labels.NAME", "list or text", "kind=files"),
         ("model.cell", "lstm, gru or rnn", "network=sentiment_rnn"),
         ("model.pooling", "list, each last, mean or max", "network=sentiment_rnn"),
         ("model.wide", "", "network=sentiment_rnn"),

@@ -15,6 +15,9 @@ LABEL = ("bad", "good")
 ROWS = "review,verdict\n"
 ODD = {"odd": {"metric": "test.accuracy", "min": 0.9, "max": 0.1}}
 BOTH = ROWS + "fine,good\npoor,bad\n"
+LONG = "a " * 6 * 2**20
+BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
+NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 
 class Case(NamedTuple):
@@ -89,6 +92,10 @@ CONFIGURATION = [
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
     key("unknown choice", "text.truncate", "middle", "text.truncate: .*'head', 'tail' or 'head_tail'.*'middle'"),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
+    key(
+        "third class", "corpus.labels", {"neutral": [1]}, "corpus.labels: 'neutral' is not a class: the pipeline class"
+    ),
+    key("no positive class", "corpus.labels", {"negative": [0]}, "corpus.labels: no values for 'positive'; name the v"),
     key("unknown network", "model.network", "transformer", "model: .*'transformer'"),
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),
@@ -134,12 +141,12 @@ CORPUS = [
     reviews("name too long", None, "corpus.path: there is no file", path="a" * 5000),
     reviews("unknown ending", BOTH, "ending '.xlsx' is unknown; give a file that ends in .csv", "own.xlsx"),
     reviews("empty file", "", "own.csv cannot be read: it has no rows"),
-    reviews("header only", ROWS, "no row of .*own.csv has such a label.* are: none at all"),
+    reviews("header only", ROWS, "corpus.label_column: .*'verdict' of .*own.csv holds no label at all; add reviews"),
     reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "Row #4.*UTF8.*convert the file to UTF-8"),
     reviews("header not UTF-8", b"r\xe9view,verdict\n", "column names are not UTF-8; convert"),
     reviews("UTF-16 with its mark", BOTH.encode("utf-16"), "UTF-16, not UTF-8; convert the file"),
     reviews("bare UTF-16", "".join(f'{{"review":"{c}"}}\n' for c in "ab").encode("utf-16-le"), "a NUL", "own.jsonl"),
-    reviews("Parquet text not UTF-8", no_utf8(review=b"\xff", verdict=b"good"), "text in UTF-8", "own.parquet"),
+    reviews("Parquet text not UTF-8", parquet(review=NO_UTF8, verdict=LABEL), "text in UTF-8", "own.parquet"),
     reviews("Parquet label not UTF-8", no_utf8(review=b"a", verdict=b"\xff"), "text in UTF-8", "own.parquet"),
     reviews("date out of range", no_date(2**30), "a value of 'verdict' cannot be read .*; write", "own.parquet"),
     reviews("NUL bytes", BOTH + "a\0b,good\n", "review row-3 of the train split holds a NUL character"),
@@ -147,22 +154,28 @@ CORPUS = [
     reviews("row too short", BOTH + "odd\n", "Row #4: Expected 2 columns, got 1: odd"),
     reviews("unclosed quote", f'{ROWS}"a,good\n' + "b,bad\n" * 10**6, "a quote that is not closed"),
     reviews("line of 100 MB", ROWS + "x" * 10**8 + ",good\n", "longer than|quote that is not closed"),
-    reviews("review of 12 MB", f'{{"review": "{"a " * 6 * 2**20}", "verdict": "good"}}', "than 10 MB", "own.jsonl"),
+    reviews("review of 12 MB", f'{{"review": "{LONG}", "verdict": "good"}}{BAD_LINE}', "than 10 MB", "own.jsonl"),
     reviews("JSON line of 70 MB", " " * 70 * 2**20, "line 1: longer than 32 MB; split it", "own.jsonl"),
     reviews("not JSON", '{"review": "a", "verdict": "good"}\n{"re', "line 2: not JSON .*; correct", "own.jsonl"),
     reviews("not a JSON object", '["a", 0]\n', "line 1: not a JSON object; write", "own.jsonl"),
     reviews("deeply nested JSON", '{"review":' + "[" * 100_000, "line 1: not JSON", "own.jsonl"),
     reviews("number too large", f'{{"review": "a", "verdict": {2**70}}}', "64 bits; write it in quotes", "own.jsonl"),
-    reviews("lone surrogate", '{"review": "\\ud800", "verdict": "good"}', "surrogates not allowed", "own.jsonl"),
+    reviews("lone surrogate", '{"review": "\\ud800", "verdict": "good"}' + BAD_LINE, "surrogates not", "own.jsonl"),
     reviews("not Parquet", BOTH, "own.parquet is damaged .Parquet magic bytes not found", "own.parquet"),
     reviews("text column of numbers", parquet(review=[1], verdict=["good"]), "holds int64, not text", "own.parquet"),
     reviews("no text column", "text,verdict\na,good\n", "text_column: .* no column 'review'; its columns are 'text'"),
     reviews("no label column", "review,stars\na,1\n", "corpus.label_column: .* has no column 'verdict'"),
     reviews("missing column to keep", BOTH, "corpus.keep_columns: .* has no column 'film'", keep_columns=["film"]),
     reviews("reserved kept column", BOTH, "'label' is a column of the pipeline's own; rename", keep_columns=["label"]),
-    reviews("unknown label values", f"{ROWS}a,1\nb,0\n", "labels.negative: no row .* are: '0', '1'"),
-    reviews("one label only", f"{ROWS}a,good\nb,good\n", "labels.negative: no row .* are: 'good'"),
-    reviews("ambiguous label", f"{ROWS}a,1\n", "fits .* both", labels={"negative": "<=1", "positive": [1]}),
+    reviews("labels in doubt", f"{ROWS}a,0\nb,1\nc,2\n", r"not set, .*0 \(1 row\), .*: \[0\], .*=\[1\]'", labels=None),
+    reviews("too many labels", ROWS + "".join(f"a,v{n}\n" for n in range(1500)), "holds more than 1,000", labels=None),
+    reviews("label of 600 characters", f"{ROWS}a,{'v' * 600}\n", "label_column: .* 600 characters; name", labels=None),
+    reviews("label of no class", BOTH + "c,fair\n", r"no class names 'fair' \(1 row\) .*-S 'corpus.ignore"),
+    reviews("missing label", BOTH + "c,\n", r"no class names a missing label \(1 row\) .*ignore_labels=\[null\]'"),
+    reviews("missing label as a class", BOTH, "negative: a missing", labels={"negative": [None], "positive": []}),
+    reviews("one label only", f"{ROWS}a,good\nb,good\n", r"labels.negative: no row .* holds 'good' \(2 rows\)"),
+    reviews("label named twice", BOTH, "'1' is named by .*negative", labels={"negative": "<=1", "positive": [1]}),
+    reviews("label ignored and named", BOTH, "'bad' is named by .*negative", ignore_labels=["bad"]),
     reviews("invalid comparison", BOTH, "'bad' is not a comparison", labels={"negative": "bad", "positive": ["good"]}),
     reviews("text null", '{"review": null, "verdict": "good"}\n{"verdict": "bad"}', "no negative", "own.jsonl"),
     reviews("text blank", f'{ROWS}" ",good\n" ",bad\n', "the corpus has no negative review for its train split"),
