@@ -23,8 +23,8 @@ def config(**changes):
 
 def test_vocabulary_holds_the_most_frequent_words_ties_in_alphabetical_order():
     counts = Counter({"film": 5, "bad": 2, "ace": 2, "rare": 1})
-    assert Vocabulary.build(counts, config(min_frequency=2)).words == [*SPECIALS, "film", "ace", "bad"]
-    assert Vocabulary.build(counts, config(max_vocabulary=2)).words == [*SPECIALS, "film", "ace"]
+    assert Vocabulary.build(counts, config(min_frequency=2), 3).words == [*SPECIALS, "film", "ace", "bad"]
+    assert Vocabulary.build(counts, config(max_vocabulary=2), 3).words == [*SPECIALS, "film", "ace"]
 
 
 def test_vocabulary_survives_saving(tmp_path):
