@@ -211,13 +211,8 @@ def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
 
 def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
     trial = ["python", "-m", "pipeline.train", "training.epochs=12"]
-    both = [
-        subprocess.Popen(
-            [*trial, f"hydra.run.dir=trials/{name}"], cwd=copy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for name in "ab"
-    ]
-    output = [process.communicate()[0].decode() for process in both]
+    both = [copy.start(*trial, f"hydra.run.dir=trials/{name}") for name in "ab"]
+    output = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], output
     assert sum("another process runs the same training; waiting" in text for text in output) == 1
     first, second = ((copy.root / "trials" / name / "model" / "model.safetensors").read_bytes() for name in "ab")
