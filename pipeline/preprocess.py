@@ -5,6 +5,8 @@ training split alone, and looks up its words in text.vectors if that is set. Wri
 reports/data.json.
 """
 
+import logging
+
 from pipeline.config.schema import Config
 from pipeline.preprocessing.canonical_reader import (
     count_rows,
@@ -23,6 +25,8 @@ from pipeline.runtime.paths import DATA, DATASET, REPORTS
 from pipeline.runtime.records import write_json
 from pipeline.runtime.worker_pool import available_cores, worker_pool
 from pipeline.stage import Inputs, run_stage
+
+log = logging.getLogger(__name__)
 
 SMALL_CORPUS = 5_000
 """Number of reviews up to which starting worker processes takes longer than the work."""
@@ -45,6 +49,9 @@ def main(config: Config, inputs: Inputs) -> None:
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         unknown_share = splits["validation"]["unknown_word_share"]
         require_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
+        log.info(
+            "vocabulary: %d words; %.1f %% of the validation words are unknown", len(vocabulary), 100 * unknown_share
+        )
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
