@@ -5,8 +5,6 @@ training split alone, and looks up its words in text.vectors if that is set. Wri
 reports/data.json.
 """
 
-import logging
-
 from pipeline.config.schema import Config
 from pipeline.preprocessing.canonical_reader import (
     count_rows,
@@ -14,7 +12,7 @@ from pipeline.preprocessing.canonical_reader import (
     require_downloaded_for,
     row_groups,
 )
-from pipeline.preprocessing.coverage import require_coverage
+from pipeline.preprocessing.coverage import check_coverage
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.scanning import scan
@@ -25,8 +23,6 @@ from pipeline.runtime.paths import DATA, DATASET, REPORTS
 from pipeline.runtime.records import write_json
 from pipeline.runtime.worker_pool import available_cores, worker_pool
 from pipeline.stage import Inputs, run_stage
-
-log = logging.getLogger(__name__)
 
 SMALL_CORPUS = 5_000
 """Number of reviews up to which starting worker processes takes longer than the work."""
@@ -48,10 +44,7 @@ def main(config: Config, inputs: Inputs) -> None:
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
         unknown_share = splits["validation"]["unknown_word_share"]
-        require_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
-        log.info(
-            "vocabulary: %d words; %.1f %% of the validation words are unknown", len(vocabulary), 100 * unknown_share
-        )
+        check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
