@@ -41,6 +41,6 @@ def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, va
     log.info("vocabulary: %d words; %.1f %% of the validation words are unknown", vocabulary, 100 * unknown_share)
     if unknown_share > config.max_unknown_share:
         raise PipelineError(
-            f"validation: {unknown_share:.0%} of the words are unknown to the vocabulary, {vocabulary:,} words from the "
-            f"training reviews, more than text.max_unknown_share={config.max_unknown_share}; {advice}"
+            f"validation: {unknown_share:.0%} of the words are unknown to the vocabulary, {vocabulary:,} words of "
+            f"the training reviews, more than text.max_unknown_share={config.max_unknown_share}; {advice}"
         )
