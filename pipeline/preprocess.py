@@ -14,6 +14,7 @@ from pipeline.preprocessing.canonical_reader import (
     require_downloaded_for,
     row_groups,
 )
+from pipeline.preprocessing.coverage import check_coverage
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.scanning import scan
@@ -48,6 +49,8 @@ def main(config: Config, inputs: Inputs) -> None:
         reviews = select(row_groups(DATA), keys.split, keep)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
+        unknown_share = splits["validation"]["unknown_word_share"]
+        check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)

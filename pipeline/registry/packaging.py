@@ -24,6 +24,7 @@ REQUIREMENTS = (
     "pandas",
     "pyarrow",
     "pydantic",
+    "regex",
     "safetensors",
     "torch",
     "torchtext",

@@ -24,7 +24,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.tables.text_answers import LINE_FORMATS
-from pipeline.text.cleaning import clean
+from pipeline.text.cleaning import prepare
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
 from tests.conftest import configuration
@@ -55,7 +55,7 @@ def written(name: str, data: bytes, folder: str) -> Path:
 
 @given(TEXT)
 def test_words_of_the_vocabulary_come_back_from_their_ids(text):
-    tokens = Tokenizer("basic_english")(clean(text))
+    tokens = Tokenizer("basic_english")(prepare(text, TEXT_CONFIG))
     vocabulary = Vocabulary([*SPECIALS, *sorted(set(tokens) - set(SPECIALS))])
     ids = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": None}), vocabulary).encode(text)
     assert [vocabulary.words[i] if i != UNKNOWN else "?" for i in ids] == [
@@ -66,7 +66,7 @@ def test_words_of_the_vocabulary_come_back_from_their_ids(text):
 
 @given(TEXT, st.integers(1, 8), st.sampled_from(["head", "tail", "head_tail"]))
 def test_a_cut_keeps_words_of_the_review_in_their_order(text, limit, way):
-    tokens = Tokenizer("basic_english")(clean(text))
+    tokens = Tokenizer("basic_english")(prepare(text, TEXT_CONFIG))
     vocabulary = Vocabulary([*SPECIALS, *sorted(set(tokens) - set(SPECIALS))])
     whole = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": None}), vocabulary).encode(text).tolist()
     cut = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": limit, "truncate": way}), vocabulary).encode(text)
