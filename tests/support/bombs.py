@@ -160,7 +160,7 @@ def predict(path: Path) -> None:
 def read_pairs(path: Path) -> None:
     from pipeline.evaluation.contrast_pairs import _read_pairs  # its imports take seconds, and memory
 
-    _read_pairs(path)
+    _read_pairs(path, {"negative": 0, "positive": 1}.get)
 
 
 def predict_parquet(path: Path) -> None:
