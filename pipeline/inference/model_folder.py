@@ -45,6 +45,8 @@ class CorpusOrigin(Record):
 
     name: str | None = None
     content: str | None = None
+    text_column: str | None = None
+    """Column of the user's files that held the texts."""
 
 
 class DatasetOrigin(Record):
@@ -80,8 +82,12 @@ class ModelInfo(Section):
     @property
     def trained_on(self) -> tuple[Any, Any, Any]:
         """Corpus, its content and its split: models that share them were trained on the same reviews."""
-        origin = Origin.model_validate(self.model_extra)
-        return origin.corpus.name, origin.corpus.content, origin.dataset.split
+        return self.corpus.name, self.corpus.content, Origin.model_validate(self.model_extra).dataset.split
+
+    @property
+    def corpus(self) -> CorpusOrigin:
+        """Corpus that the model was trained on; its fields are None where the folder does not tell."""
+        return Origin.model_validate(self.model_extra).corpus
 
     @model_validator(mode="after")
     def _has_a_valid_origin(self) -> "ModelInfo":
