@@ -17,8 +17,6 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from pipeline.inference.predictor import Predictor, text_or_empty
 from pipeline.runtime.errors import PipelineError, listed
 
-COLUMN = "text"
-"""Column of the texts in a table, unless the model was trained on another one."""
 OUTPUT = "output"
 """Parameter of `predict`, and key of the model's configuration (`model_config`), which holds its default."""
 TABLE = "table"
@@ -37,12 +35,6 @@ class SentimentModel(PythonModel):
         """Read the model folder."""
         self.predictor = Predictor.load(context.artifacts["model"], batch_size=SLICE)
         self._output = (context.model_config or {}).get(OUTPUT, TABLE)
-
-    @property
-    def text_columns(self) -> tuple[str, ...]:
-        """Columns of a table that hold the texts, the first that is there before the others."""
-        remembered = self.predictor.info.corpus.text_column
-        return tuple(dict.fromkeys(name for name in (remembered, COLUMN) if name is not None))
 
     # MLflow warns of a type hint that it cannot make a schema from, unless it is a DataFrame.
     def predict(  # type: ignore[override]  # mlflow allows it
@@ -66,7 +58,7 @@ class SentimentModel(PythonModel):
         output = (params or {}).get(OUTPUT) or self._output
         if output not in OUTPUTS:
             raise _refusal(f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
-        given = _as_series(model_input, self.text_columns)
+        given = _as_series(model_input, self.predictor.info.text_columns)
         try:
             texts = [text_or_empty(value, f"item {row}") for row, value in enumerate(map(_unwrapped, given))]
         except PipelineError as error:

@@ -12,7 +12,8 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
-from pipeline.inference.pyfunc import COLUMN, SentimentModel
+from pipeline.inference.model_folder import TEXT_COLUMN
+from pipeline.inference.pyfunc import SentimentModel
 from pipeline.registry.packaging import SIGNATURE
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_body, check_size, check_type
@@ -43,7 +44,7 @@ def application(folder: Path, limits: Limits) -> "LimitedApplication":
     model.load_context(PythonModelContext({"model": str(folder)}, None))
     with environment_defaults(SCORING_TIMEOUT):
         scoring: AsgiApp = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
-    return LimitedApplication(scoring, limits, model.predictor.close, model.text_columns)
+    return LimitedApplication(scoring, limits, model.predictor.close, model.predictor.info.text_columns)
 
 
 class LimitedApplication:
@@ -57,7 +58,7 @@ class LimitedApplication:
     """
 
     def __init__(
-        self, scoring: AsgiApp, limits: Limits, close: Callable[[], None], text_columns: Sequence[str] = (COLUMN,)
+        self, scoring: AsgiApp, limits: Limits, close: Callable[[], None], text_columns: Sequence[str] = (TEXT_COLUMN,)
     ) -> None:
         self._scoring, self._limits, self._close, self._text_columns = scoring, limits, close, text_columns
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from email.message import Message
 from typing import Any
 
-from pipeline.inference.pyfunc import COLUMN, OUTPUT
+from pipeline.inference.model_folder import TEXT_COLUMN
+from pipeline.inference.pyfunc import OUTPUT
 from pipeline.serve.limits import Limits
 
 LISTS = ("inputs", "instances", "dataframe_records")
@@ -49,7 +50,7 @@ def check_size(size: int, limits: Limits) -> None:
         raise Refusal(413, f"the body is larger than {limits.body} bytes; send its texts in several requests")
 
 
-def check_body(body: bytes, limits: Limits, text_columns: Sequence[str] = (COLUMN,)) -> None:
+def check_body(body: bytes, limits: Limits, text_columns: Sequence[str] = (TEXT_COLUMN,)) -> None:
     """Refuse a body that would break the parser, is not JSON, or does not give each text once.
 
     JSON that does not follow the protocol is left to MLflow to refuse.

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,8 +49,8 @@ def model(compose, tmp_path_factory):
     return folder
 
 
-def predict(model, source, output=None, column=None, threshold=None):
-    main([], source, output, column, str(model), threshold)
+def predict(model, source, output=None, column=None, threshold=None, prefix=None):
+    main([], source, output, column, str(model), threshold, prefix)
 
 
 def fields(text):
@@ -131,6 +132,80 @@ def test_an_empty_parquet_file_keeps_its_columns(model, tmp_path):
     pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
     predict(model, tmp_path / "a.parquet", tmp_path / "b.parquet")
     assert pq.read_table(tmp_path / "b.parquet").column_names == ["text", "label", "probability"]
+
+
+LABELLED = {"text": ["good film", "bad film"], "label": ["pos", "neg"]}
+
+
+def write_table(path, columns):
+    """Write a CSV, JSONL or Parquet file."""
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(columns))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_table(path):
+    """Read a CSV, JSONL or Parquet file as rows."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    lines = path.read_text().splitlines()
+    return [json.loads(line) for line in lines] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("prefix", "own", "added"),
+    [
+        (None, "label", ["predicted_label", "predicted_probability"]),
+        (None, "probability", ["predicted_label", "predicted_probability"]),
+        (None, "stars", ["label", "probability"]),
+        ('model "2" ', "label", ['model "2" label', 'model "2" probability']),
+    ],
+)
+def test_a_file_keeps_its_own_label_and_the_added_columns_are_named(
+    model, tmp_path, caplog, ending, prefix, own, added
+):
+    caplog.set_level("INFO")
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": LABELLED["text"], own: LABELLED["label"]})
+    predict(model, source, output, prefix=prefix)
+    written_rows = read_table(output)
+    expected = load(model)(LABELLED["text"])
+    assert [list(row) for row in written_rows] == [["text", own, *added]] * 2
+    assert [row[own] for row in written_rows] == LABELLED["label"]
+    assert [row[added[0]] for row in written_rows] == [answer.label for answer in expected]
+    said = [message for message in caplog.messages if "of its own; the answers are in" in message]
+    assert len(said) == (1 if added[0] == "predicted_label" else 0)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(("prefix", "own"), [(None, "predicted_probability"), ("my_", "my_label"), ("", "label")])
+def test_no_column_of_the_file_is_replaced_by_an_added_one(model, tmp_path, ending, prefix, own):
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {**LABELLED, own: ["x", "y"]})
+    with pytest.raises(PipelineError, match=f"already has a column '{own}', the name of one that is added; .*--prefix"):
+        predict(model, source, output, prefix=prefix)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_the_file_that_a_model_was_trained_on_needs_no_option(model, tmp_path, ending):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"corpus": {"text_column": "opinion"}}))
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": ["bad", "bad"], "opinion": LABELLED["text"], "label": LABELLED["label"]})
+    predict(folder, source, output)
+    assert [row["predicted_label"] for row in read_table(output)] == [
+        answer.label for answer in load(model)(LABELLED["text"])
+    ]
 
 
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
