@@ -13,6 +13,7 @@ these names). The default model is the one the pipeline trains, artifacts/model.
 More: docs/predict.md
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -25,7 +26,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, file_format, write_lines
-from pipeline.registry.model_lookup import add_model_option
+from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
@@ -56,6 +57,7 @@ def main(
     check_paths(source, output)
     output = output and follow_link(output)
     predictor = load(model)
+    logging.info("model: %s", describe_model(model, predictor.info))
     columns = WantedColumns(predictor.info.text_columns if column is None else (column,), prefix)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal

@@ -270,7 +270,8 @@ def test_a_reader_that_has_enough_is_no_error_and_a_pipe_gets_no_progress(model,
     shell = 'set -o pipefail; "$@" | head -1'
     command = ["bash", "-c", shell, "-", *PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
     completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
-    assert (completed.returncode, completed.stderr, len(completed.stdout.splitlines())) == (141, "", 1)
+    assert (completed.returncode, len(completed.stdout.splitlines())) == (141, 1)
+    assert completed.stderr == f"model: {model}, trained on an unknown corpus, answers negative or positive\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
@@ -279,7 +280,7 @@ def test_a_full_disk_is_said_in_one_line(model, tmp_path):
     command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
     with Path("/dev/full").open("wb") as full:
         completed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
-    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1)
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 2)  # the first line names the model
     assert "the output: no space left; make room there" in completed.stderr
 
 
@@ -332,10 +333,14 @@ def test_models_are_fetched_from_mlflow(trained, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_the_champion_answers_as_the_model_it_is(trained):
+def test_the_champion_answers_as_the_model_it_is_and_both_are_named(trained):
     local, champion = (
-        trained.run("python", "-m", "pipeline.predict", *model, "a small wonder").stdout
+        trained.run("python", "-m", "pipeline.predict", *model, "a small wonder")
         for model in ((), ("--model", "models:/sentiment@champion"))
     )
-    assert champion == local
-    assert champion.endswith("\ta small wonder\n")
+    assert champion.stdout == local.stdout
+    assert champion.stdout.endswith("\ta small wonder\n")
+    assert local.stderr.endswith("model: artifacts/model, trained on files, answers negative or positive\n")
+    assert champion.stderr.endswith(
+        "model: sentiment version 1 (champion), trained on files, answers negative or positive\n"
+    )
