@@ -67,7 +67,11 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
         PipelineError: there is no dataset, it was made with another section than an override asks for, or a value does
             not fit.
     """
-    info = read_dataset_info(DATASET)
+    try:
+        info = read_dataset_info(DATASET)
+    except PipelineError:
+        validated(composed)  # a mistake in the overrides is said first
+        raise
     made: dict[str, Any] = {"corpus": info.corpus.config, "split": info.split, "text": info.text}
     asked = {section_of(str(override)) for override in hydra_config.overrides.task}
     plain = _without_overrides(hydra_config)
