@@ -3,7 +3,8 @@
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
 the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl,
 .parquet, or .txt with one text per line; all but .parquet also with .gz) and writes the same rows in the same format,
-with the columns `label` and `probability` added. The default model is the one the pipeline trains, artifacts/model.
+with the columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of
+these names). The default model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv
@@ -12,6 +13,7 @@ with the columns `label` and `probability` added. The default model is the one t
 More: docs/predict.md
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,10 +26,11 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, file_format, write_lines
-from pipeline.registry.model_lookup import add_model_option
+from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import read_lines
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
@@ -39,18 +42,23 @@ def main(
     column: str | None,
     model: Path | str,
     threshold: float | None,
+    prefix: str | None = None,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command line."""
     if texts and source:
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
-    if column is not None and (source is None or file_format(source) == PLAIN):
-        raise PipelineError(f"--column {column}: lines have no columns; leave it out, or give a table with --input")
+    for option, value in (("column", column), ("prefix", prefix)):
+        if value is not None and (source is None or file_format(source) == PLAIN):
+            raise PipelineError(
+                f"--{option} {value}: lines have no columns; leave it out, or give a table with --input"
+            )
     check_paths(source, output)
     output = output and follow_link(output)
-    column = column or "text"
     predictor = load(model)
+    logging.info("model: %s", describe_model(model, predictor.info))
+    columns = WantedColumns(predictor.info.text_columns if column is None else (column,), prefix)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
@@ -62,11 +70,11 @@ def main(
                 yield answered
 
         if source is not None:
-            answer_file(source, output, sys.stdout.buffer, column, answer)
+            answer_file(source, output, sys.stdout.buffer, columns, answer)
         else:
             arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
-            write_lines(plain_lines(lines, "standard input", column, answer), output, sys.stdout.buffer)
+            write_lines(plain_lines(lines, "standard input", columns, answer), output, sys.stdout.buffer)
 
 
 if __name__ == "__main__":
@@ -76,7 +84,12 @@ if __name__ == "__main__":
     )
     parser.add_argument("--input", type=Path, metavar="FILE", help="file of reviews")
     parser.add_argument("--output", type=Path, metavar="FILE", help="file to write (default: standard output)")
-    parser.add_argument("--column", help="column of the file with the texts (default: text)")
+    parser.add_argument("--column", help="column of the file with the texts (default: as in training, or else text)")
+    parser.add_argument(
+        "--prefix",
+        help="beginning of the names of the added columns, as in PREFIXlabel (default: none, or predicted_ for a file "
+        "that has columns of these names)",
+    )
     add_model_option(parser)
     parser.add_argument(
         "--threshold", type=float, help="smallest probability that counts as positive (default: the model's own)"
@@ -91,4 +104,5 @@ if __name__ == "__main__":
             arguments.column,
             arguments.model,
             arguments.threshold,
+            arguments.prefix,
         )

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import read_lines
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.text_answers import LINE_FORMATS, PLAIN, AnswerRows
@@ -62,18 +63,20 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         raise PipelineError(f"--output {output} is the input; name another file")
 
 
-def answer_file(source: Path, output: Path | None, stdout: BinaryIO, column: str, answer: AnswerRows) -> None:
-    """Write the rows of a file with `label` and `probability` added; the paths have passed `check_paths`.
+def answer_file(
+    source: Path, output: Path | None, stdout: BinaryIO, columns: WantedColumns, answer: AnswerRows
+) -> None:
+    """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
     if output is not None and file_format(source) == PARQUET:
         with replace(output) as temporary:
-            answer_parquet(source, temporary, column, answer)
+            answer_parquet(source, temporary, columns, answer)
         return
     with _open_lines(source) as lines:
-        write_lines(LINE_FORMATS[file_format(source)](lines, str(source), column, answer), output, stdout)
+        write_lines(LINE_FORMATS[file_format(source)](lines, str(source), columns, answer), output, stdout)
 
 
 def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO) -> None:

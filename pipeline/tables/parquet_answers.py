@@ -6,14 +6,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet import open_parquet, parquet_batches
-from pipeline.tables.text_answers import ADDED_COLUMNS, AnswerRows, require_fitting_columns
+from pipeline.tables.text_answers import AnswerRows
 
 GROUP_ROWS = 16 * 1024
 """Rows held at a time, and rows of a row group of the output; its writer keeps something in memory for each group."""
 
 
-def answer_parquet(source: Path, target: Path, column: str, answer: AnswerRows) -> None:
+def answer_parquet(source: Path, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
     """Copy a Parquet file and add the answers.
 
     Raises:
@@ -21,13 +22,13 @@ def answer_parquet(source: Path, target: Path, column: str, answer: AnswerRows) 
     """
     with open_parquet(source) as file:
         schema = file.schema_arrow
-    require_fitting_columns(str(source), schema.names, column)
-    _require_text(source, schema.field(column))
-    label, probability = ADDED_COLUMNS
+    chosen = columns.of_file(str(source), schema.names)
+    _require_text(source, schema.field(chosen.text))
+    label, probability = chosen.added
     written = schema.append(pa.field(label, pa.string())).append(pa.field(probability, pa.float32()))
     with pq.ParquetWriter(target, written) as writer:
         for batch in parquet_batches(source, GROUP_ROWS):
-            writer.write_batch(_answered_batch(batch, column, written, answer))
+            writer.write_batch(_answered_batch(batch, chosen.text, written, answer))
 
 
 def _answered_batch(batch: pa.RecordBatch, column: str, written: pa.Schema, answer: AnswerRows) -> pa.RecordBatch:

@@ -9,30 +9,32 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from pipeline.runtime.errors import PipelineError, listed
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import FileColumns, WantedColumns, require_free
 from pipeline.tables.csv_lines import DELIMITERS, csv_line
 from pipeline.tables.lines import MAX_LINE_BYTES, decode_line, parse_object
 
 AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, tuple[str, float]]]]
 """`Predictor.stream`: from rows with their texts to the same rows with label and probability."""
-LineFormat = Callable[[Iterable[bytes], str, str, AnswerRows], Iterator[str]]
-"""From lines, the name of their file, the name of the text column and the classifier, to the lines of the output."""
+LineFormat = Callable[[Iterable[bytes], str, WantedColumns, AnswerRows], Iterator[str]]
+"""From lines, the name of their file, the columns and the classifier, to the lines of the output."""
 
 PLAIN = ".txt"
 """Ending of a file with one text per line."""
-ADDED_COLUMNS = ("label", "probability")
 MAX_CSV_VALUE = 16 * 2**20
 """Characters of a value of a CSV file; a longer one is taken for a quote that is not closed."""
 
 
-def plain_lines(lines: Iterable[bytes], name: str, _column: str, answer: AnswerRows) -> Iterator[str]:
+def plain_lines(lines: Iterable[bytes], name: str, _columns: WantedColumns, answer: AnswerRows) -> Iterator[str]:
     """Read one text per line; write label, probability and text, separated by tabs."""
     texts = (text.rstrip("\r\n") for text in _decoded_lines(lines, name))
     for text, (label, probability) in answer((text, text) for text in texts):
         yield f"{label}\t{probability:.4f}\t{text}\n"
 
 
-def delimited(delimiter: str, lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
+def delimited(
+    delimiter: str, lines: Iterable[bytes], name: str, columns: WantedColumns, answer: AnswerRows
+) -> Iterator[str]:
     """Read and write a file with a header; empty lines are not rows.
 
     Raises:
@@ -41,24 +43,25 @@ def delimited(delimiter: str, lines: Iterable[bytes], name: str, column: str, an
     rows = _DelimitedRows(lines, name, delimiter)
     try:
         header = next(rows, [])
-        require_fitting_columns(name, header, column)
-        yield csv_line([*header, *ADDED_COLUMNS], delimiter)
-        for row, (label, probability) in answer(_rows_with_text(rows, name, header, column)):
+        chosen = columns.of_file(name, header)
+        yield csv_line([*header, *chosen.added], delimiter)
+        for row, (label, probability) in answer(_rows_with_text(rows, name, header, chosen.text)):
             yield csv_line([*row, label, _format_probability(probability)], delimiter)
     except csv.Error as error:
         raise PipelineError(f"{name}, line {rows.line_num}: {error}; correct the line") from None
 
 
-def json_lines(lines: Iterable[bytes], name: str, column: str, answer: AnswerRows) -> Iterator[str]:
-    """Read and write one JSON object per line; empty lines are not rows.
+def json_lines(lines: Iterable[bytes], name: str, columns: WantedColumns, answer: AnswerRows) -> Iterator[str]:
+    """Read and write one JSON object per line; empty lines are not rows. The first one decides about the columns.
 
     Raises:
         PipelineError: a line is not an object, its text is not a string, or the first line has no such column.
     """
-    for line, (label, probability) in answer(_objects(lines, name, column)):
+    for (line, chosen), (label, probability) in answer(_objects(lines, name, columns)):
         members = line[: line.rindex("}")]
         comma = "" if members.rstrip().endswith("{") else ", "
-        yield f'{members}{comma}"label": "{label}", "probability": {_format_probability(probability)}}}\n'
+        names = [json.dumps(added, ensure_ascii=False) for added in chosen.added]
+        yield f'{members}{comma}{names[0]}: "{label}", {names[1]}: {_format_probability(probability)}}}\n'
 
 
 LINE_FORMATS: dict[str, LineFormat] = {
@@ -66,26 +69,6 @@ LINE_FORMATS: dict[str, LineFormat] = {
     ".jsonl": json_lines,
     PLAIN: plain_lines,
 }
-
-
-def require_fitting_columns(name: str, columns: list[str], column: str) -> None:
-    """Check the columns of a file.
-
-    Raises:
-        PipelineError: the file has no columns, does not have `column` exactly once, or already has a column with the
-            name of an added one.
-    """
-    if not columns:
-        raise PipelineError(f"{name} is empty; give a file with a column {column!r}")
-    if columns.count(column) > 1:
-        raise PipelineError(f"{name}: the column {column!r} occurs more than once; rename one")
-    if column not in columns:
-        raise PipelineError(
-            f"{name} has no column {column!r}; its columns are {listed(columns)}: name one with --column"
-        )
-    for added in ADDED_COLUMNS:
-        if added in columns:
-            raise PipelineError(f"{name} already has a column {added!r}, the name of one that is added; rename it")
 
 
 def _decoded_lines(lines: Iterable[bytes], name: str) -> Iterator[str]:
@@ -136,17 +119,20 @@ def _rows_with_text(rows: _DelimitedRows, name: str, header: list[str], column: 
         yield row, row[index]
 
 
-def _objects(lines: Iterable[bytes], name: str, column: str) -> Iterator[tuple[str, str]]:
-    """Yield each JSON object as its line, with its text."""
-    first = True
+def _objects(
+    lines: Iterable[bytes], name: str, columns: WantedColumns
+) -> Iterator[tuple[tuple[str, FileColumns], str]]:
+    """Yield each JSON object as its line and the columns, with its text."""
+    chosen: FileColumns | None = None
     for number, line in enumerate(_decoded_lines(lines, name), 1):
         if not line.strip():
             continue
         place = f"{name}, line {number}"
         row = parse_object(line, place)
-        require_fitting_columns(place, list(row if first else {column: None, **row}), column)
-        first = False
-        yield line, _json_text(row.get(column), place, column)
+        if chosen is None:
+            chosen = columns.of_file(place, list(row))
+        require_free(place, list(row), chosen)
+        yield (line, chosen), _json_text(row.get(chosen.text), place, chosen.text)
 
 
 def _json_text(value: object, place: str, column: str) -> str:

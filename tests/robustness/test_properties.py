@@ -21,6 +21,7 @@ from pipeline.inference.predictor import Prediction
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key
 from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.tables.text_answers import LINE_FORMATS
@@ -135,7 +136,7 @@ def answers(rows):
 @given(rows=st.lists(st.builds(dict, text=VALUE, note=VALUE), min_size=1, max_size=20))
 def test_rows_to_predict_are_handed_on_as_written(ending, rows):
     lines = io.BytesIO(encoded(rows, ending))
-    text = "".join(LINE_FORMATS[f".{ending}"](lines, "a", "text", answers))
+    text = "".join(LINE_FORMATS[f".{ending}"](lines, "a", WantedColumns(["text"]), answers))
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", text.encode(), folder)
         rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
@@ -172,9 +173,9 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    answer_parquet(path, path.with_name("b"), "text", answers)
+                    answer_parquet(path, path.with_name("b"), WantedColumns(["text"]), answers)
                 else:
-                    list(LINE_FORMATS[f".{ending}"](path.open("rb"), "a", "text", answers))
+                    list(LINE_FORMATS[f".{ending}"](path.open("rb"), "a", WantedColumns(["text"]), answers))
             except PipelineError as error:
                 assert "a" in str(error)
 

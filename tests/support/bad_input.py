@@ -193,7 +193,7 @@ CORPUS = [
 PREDICTING = [
     texts("missing input", None, "in.csv is no file; give one that ends in .csv"),
     texts("missing input column", "id,review\n", "has no column 'text'; its columns are 'id', 'review': name one with"),
-    texts("output column in the input", "text,label\nx,y\n", "already has a column 'label', .*; rename it"),
+    texts("output columns", "text,label,predicted_label\n", "already has a column 'predicted_label', .* with --prefix"),
     texts("duplicate input column", "text,text\nx,y\n", "the column 'text' occurs more than once; rename one"),
     texts("empty input", "", "in.csv is empty; give a file with a column 'text'"),
     texts("input row too short", "text,n\ngood,1\n\nbad\n", "line 4: 1 values, the header has 2; correct the line"),
@@ -216,6 +216,7 @@ PREDICTING = [
     texts("unknown double ending", "", "the ending '.parquet.gz' is unknown", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
     asked("column of plain lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
+    asked("prefix of plain lines", "--prefix my_: lines have no columns; leave it out", "--prefix", "my_", "x"),
     asked("invalid threshold", "--threshold: invalid float value: 'half'; --help", "--threshold", "half", "x"),
     asked("threshold of 2", "--threshold 2.0 is no probability; give", *MODEL, "--threshold", "2", "x"),
     asked("unknown argument", "unrecognized arguments: --modle", *MODEL, "--modle", "x"),
