@@ -31,7 +31,7 @@ test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal
 
 integration: setup ## Run the slow tests and those that need Debian packages (a test whose package is missing says so)
-	python -m pytest tests/integration -rs --numprocesses auto --dist loadfile
+	python -m pytest tests/integration -rs --numprocesses auto --dist worksteal
 
 torture: setup ## Kill the pipeline at random moments, see that nothing is lost (KILLS=100): docs/faults.md
 	python -m tests.torture --kills $(KILLS)

@@ -109,7 +109,7 @@ def main(config: Config, inputs: Inputs) -> None:
     speed = collect_speed(run.model_dump(), scored.reviews_per_second, scored.baseline_seconds)
     write_json(REPORTS / "speed.json", speed)
     write_reports(findings, scored.baseline)
-    print(format_report(metrics, tables["slices"], findings.checks))
+    print(format_report(metrics, tables["slices"], findings.checks, data.left_out if data else {}))
     log_to_mlflow(findings, store, run.run_id)
 
 

@@ -5,6 +5,8 @@ training split alone, and looks up its words in text.vectors if that is set. Wri
 reports/data.json.
 """
 
+import logging
+
 from pipeline.config.schema import Config
 from pipeline.preprocessing.canonical_reader import (
     count_rows,
@@ -12,19 +14,24 @@ from pipeline.preprocessing.canonical_reader import (
     require_downloaded_for,
     row_groups,
 )
+from pipeline.preprocessing.coverage import check_coverage
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.scanning import scan
 from pipeline.preprocessing.splitting import hold_out, require_both_labels, select
 from pipeline.preprocessing.word_vectors import add_vectors
+from pipeline.report.formatting import counts
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.paths import DATA, DATASET, REPORTS
 from pipeline.runtime.records import write_json
 from pipeline.runtime.worker_pool import available_cores, worker_pool
 from pipeline.stage import Inputs, run_stage
+from pipeline.text.dataset import DatasetRecord
 
 SMALL_CORPUS = 5_000
 """Number of reviews up to which starting worker processes takes longer than the work."""
+
+log = logging.getLogger(__name__)
 
 
 def main(config: Config, inputs: Inputs) -> None:
@@ -42,6 +49,8 @@ def main(config: Config, inputs: Inputs) -> None:
         reviews = select(row_groups(DATA), keys.split, keep)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
+        unknown_share = splits["validation"]["unknown_word_share"]
+        check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
@@ -54,8 +63,10 @@ def main(config: Config, inputs: Inputs) -> None:
             "splits": {name: summary["reviews"] for name, summary in splits.items()},
         }
         write_json(folder / "dataset.json", description)
+        record = DatasetRecord.model_validate(description)
         inputs.require_unchanged()
-    write_json(REPORTS / "data.json", report)
+    write_json(REPORTS / "data.json", {**report, "left_out": record.left_out})
+    log.info("%s: %s; left out: %s", corpus.name, counts(record.splits), counts(record.left_out) or "nothing")
 
 
 if __name__ == "__main__":

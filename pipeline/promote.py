@@ -95,8 +95,9 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
     without_effect = ("experiment", *WITHOUT_EFFECT)
     defaults = {group: choice for group, choice in default_choices(CONF).items() if group not in without_effect}
-    recorded = run.tags.get(CHOICES_TAG)
-    choices = json.loads(recorded) if recorded else _guess_choices(wanted, defaults)
+    choices = json.loads(run.tags.get(CHOICES_TAG, "{}"))
+    if not choices.keys() >= defaults.keys():
+        choices = _guess_choices(wanted, defaults) | choices
     chosen = {group: choices[group] for group in defaults if choices.get(group, defaults[group]) != defaults[group]}
     body: dict[str, Any] = {"defaults": [{f"override /{group}": choice} for group, choice in chosen.items()]}
     body = (body if chosen else {}) | difference(wanted, _compose_choices(chosen))
@@ -121,8 +122,8 @@ def difference(wanted: Mapping[str, Any], present: Mapping[str, Any]) -> dict[st
 def _guess_choices(wanted: Mapping[str, Any], defaults: Mapping[str, str]) -> dict[str, str]:
     """Take the first choice of each group, the default before others, that has the keys of the run's configuration.
 
-    DVC composes conf/ itself and drops Hydra's record of the choices, so its runs have none. A wrong guess still gives
-    the run's configuration, with more single values.
+    DVC composes conf/ itself and drops Hydra's record of the choices, so its runs have none; nor has a trial of what
+    it took from the dataset. A wrong guess still gives the run's configuration, with more single values.
     """
     choices = dict(defaults)
     for group, default in defaults.items():

@@ -131,8 +131,10 @@ def _candidate(config: Config, store: Store) -> Candidate:
     run_id = run.info.run_id if run else _stand_in(config, store, training.run_id, tags, test_metrics)
     tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     tags |= {key: f"{value:.6g}" for key, value in test_metrics.items()}
-    test_is_drawn = "test" not in read_dataset_info(DATASET).corpus.splits
-    return Candidate(MODEL, run_id, tags, version_card(config, metrics, tags, test_is_drawn=test_is_drawn))
+    dataset = read_dataset_info(DATASET)
+    drawn = "test" not in dataset.corpus.splits
+    card = version_card(config, metrics, tags, test_is_drawn=drawn, left_out=dataset.left_out)
+    return Candidate(MODEL, run_id, tags, card)
 
 
 def _stand_in(

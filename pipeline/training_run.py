@@ -71,7 +71,7 @@ def train_in_run(
         logging.getLogger().setLevel(logging.WARNING)
         return train(checkpoints, log_metrics=ignore_metrics)
     tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
-    tags[NOTE_TAG] = run_description(config.corpus, tags, dataset.splits)
+    tags[NOTE_TAG] = run_description(config.corpus, tags, dataset.splits, dataset.left_out)
     with _open_run(config, name, tags, checkpoints) as run:
         run.log_params(flatten({**values, "hardware": hardware.summary()}))
         describe(run)

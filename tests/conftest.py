@@ -26,6 +26,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.site_cache import keep_in_project
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.support.fork_server import commands
 
 torch.set_num_threads(1)
 
@@ -56,20 +57,28 @@ class Project:
     root: Path
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in it; `python` and `dvc` are those of this environment."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        found = subprocess.run(
+        """Run a command in it; `python` and `dvc` are those of this environment: see `fork_server`."""
+        with self.start(*command, stderr=subprocess.PIPE, **environment) as process:
+            try:
+                found = process.communicate(timeout=600)
+            finally:
+                process.kill()
+        if check and process.returncode:
+            raise AssertionError(f"{' '.join(command)} failed:\n{found[0]}\n{found[1]}")
+        return subprocess.CompletedProcess(command, process.returncode, *found)
+
+    def start(self, *command: str, stderr: int = subprocess.STDOUT, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command as `run` does. It gets no signals."""
+        first = [commands()] if command[0] in ("python", "dvc") and sys.platform == "linux" else []
+        path = os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]])
+        return subprocess.Popen(
             command,
             cwd=self.root,
             env={**os.environ, "PATH": path, **environment},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
-            check=False,
-            timeout=600,
         )
-        if check and found.returncode:
-            raise AssertionError(f"{' '.join(command)} failed:\n{found.stdout}\n{found.stderr}")
-        return found
 
     def copy_to(self, root: Path) -> "Project":
         """Copy it, links and MLflow store along, for a test that changes it."""

@@ -178,6 +178,43 @@ def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("overrides", "command"),
+    [
+        (("text.max_tokens=7,8",), "-S text.max_tokens=7,8"),
+        (("corpus=files,aclimdb", "text/vectors=none,file"), "-S corpus=files,aclimdb -S text/vectors=none,file"),
+        (("sweep=tpe", "split.test=interval(0.1,0.2)"), "-S 'split.test=VALUE,…'"),
+    ],
+)
+def test_a_search_that_changes_the_dataset_is_refused_before_the_first_trial(trained, overrides, command):
+    result = trained.run("python", "-m", "pipeline.train", "-m", *overrides, check=False)
+    assert result.returncode == 1
+    assert f"for each value instead: dvc exp run --queue {command}, then dvc queue start" in result.stderr
+    assert "HYDRA" not in result.stdout and "Traceback" not in result.stderr
+
+
+def test_a_fixed_text_that_the_dataset_was_not_made_with_is_refused_before_the_first_trial(trained):
+    overrides = ("-m", "text.max_tokens=7", "model.embedding_dim=4,8")
+    result = trained.run("python", "-m", "pipeline.train", *overrides, check=False)
+    assert result.returncode == 1
+    assert "error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with 400; trials" in result.stderr
+    assert "HYDRA" not in result.stdout
+
+
+def test_a_sweep_takes_corpus_and_text_from_the_dataset_and_its_winner_can_be_promoted(copy):
+    """The dataset was made with an experiment, so conf/ has another corpus."""
+    edit(copy, "conf/config.yaml", "- experiment: tiny", "- experiment: null")
+    said = "as artifacts/dataset was prepared with, not as in conf/; its corpus is files"
+    overrides = ("training=smoke", "model=bag_of_words", "trainer=cpu", "model.embedding_dim=4")
+    swept = copy.run("python", "-m", "pipeline.train", "-m", *overrides[:-1], "model.embedding_dim=4,5")
+    assert said in swept.stdout
+    single = copy.run("python", "-m", "pipeline.train", *overrides)
+    assert said in single.stdout + single.stderr
+    copy.run("python", "-m", "pipeline.promote", "command", "--name", "won")
+    promoted = yaml.safe_load((copy.root / "conf" / "experiment" / "won.yaml").read_text())
+    assert {"override /corpus": "files"} in promoted["defaults"]
+
+
 def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
     edit(copy, "conf/experiment/tiny.yaml", "epochs: 2", "epochs: 6")
     undisturbed = Project(copy.root.with_name("undisturbed"))
@@ -211,13 +248,8 @@ def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
 
 def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
     trial = ["python", "-m", "pipeline.train", "training.epochs=12"]
-    both = [
-        subprocess.Popen(
-            [*trial, f"hydra.run.dir=trials/{name}"], cwd=copy.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for name in "ab"
-    ]
-    output = [process.communicate()[0].decode() for process in both]
+    both = [copy.start(*trial, f"hydra.run.dir=trials/{name}") for name in "ab"]
+    output = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], output
     assert sum("another process runs the same training; waiting" in text for text in output) == 1
     first, second = ((copy.root / "trials" / name / "model" / "model.safetensors").read_bytes() for name in "ab")

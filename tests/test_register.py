@@ -326,3 +326,35 @@ def test_the_champion_answers_elsewhere_without_pickle(tmp_path: Path, monkeypat
     assert all(0 <= answer["probability"] <= 1 for answer in json.loads(answers))
     assert json.loads(single)[0]["label"] == "positive"
     assert all(str(tmp_path) in file for file in ast.literal_eval(code))  # the registered code, not this checkout's
+
+
+EVALUATE = """
+import mlflow, pandas as pd
+mlflow.set_experiment(experiment_id=mlflow.create_experiment("evaluation", "artifacts"))
+champion = "models:/sentiment@champion"
+table = pd.DataFrame({"country": ["de", "fr", "de", "de"], "text": ["a bad one", "a film", "a good one", None]})
+some = table[table["country"] == "de"].copy()
+some[["label", "probability"]] = mlflow.pyfunc.load_model(champion).predict(some)
+print(some["label"][:2].to_dict())
+labelled = pd.DataFrame({"text": ["good", "bad", "good", "bad"], "n": 1, "stars": ["positive", "negative"] * 2})
+print(mlflow.models.evaluate(champion, labelled, targets="stars", model_type="classifier",
+                             model_config={"output": "label"}).metrics["accuracy_score"])
+model = mlflow.pyfunc.load_model(champion)
+print(model.predict("good", params={"output": "label"}).tolist(), model.predict("good").columns.tolist())
+"""
+
+
+@pytest.mark.usefixtures("store")
+def test_the_champion_answers_rows_by_their_index_and_can_be_evaluated_by_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcome(workspace(tmp_path / "w", errors=0))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/store/mlflow.db")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    done = subprocess.run([sys.executable, "-c", EVALUATE], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-3:] == [
+        "{0: 'negative', 2: 'positive'}",
+        "1.0",
+        "['positive'] ['label', 'probability']",
+    ]

@@ -1,14 +1,22 @@
 """Schema of conf/corpus/: the reviews and their source."""
 
-from typing import Annotated, Literal
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.file_format import FileFormat
+from pipeline.config.labels import LABELS
 from pipeline.config.section import Checksum, Fingerprint, Section
 
-LabelValues = list[bool | int | float | str] | str
+LabelValues = list[bool | int | float | str | None] | str
+"""Values of a label column: a list, or comparisons with numbers."""
+ClassValues = Annotated[
+    LabelValues, Field(description="Values that mean the class of this name: a list, or a comparison such as '<=4'.")
+]
 
 
 class CorpusInfo(Section):
@@ -73,15 +81,6 @@ class ArchiveCorpus(CorpusInfo):
         return url
 
 
-class Labels(Section):
-    """Values of the label column that stand for each label."""
-
-    negative: LabelValues
-    """Values that mean a negative review: a list, or a comparison such as '<=4'."""
-    positive: LabelValues
-    """Values that mean a positive review: a list, or a comparison such as '>=7'."""
-
-
 class FilesCorpus(CorpusInfo):
     """The user's own CSV, TSV, JSONL, JSON or Parquet files."""
 
@@ -102,8 +101,10 @@ class FilesCorpus(CorpusInfo):
     """Column with the review, or a list of columns whose texts are joined, such as [title, body]."""
     label_column: str
     """Column with the label."""
-    labels: Labels
-    """Values of the label column that stand for each label; rows with any other value are left out and counted."""
+    labels: dict[str, ClassValues] | None
+    """Classes and the values that mean them; null: read from neg and pos, negative and positive, or 0 and 1 alone."""
+    ignore_labels: LabelValues
+    """Values whose rows are left out and counted: a list, or a comparison; null in the list is a missing label."""
     keep_columns: list[str]
     """Columns carried through to evaluation, where `evaluation.slices` can name them."""
 
@@ -111,6 +112,30 @@ class FilesCorpus(CorpusInfo):
     def text_columns(self) -> list[str]:
         """The columns with the text, one or several."""
         return [self.text_column] if isinstance(self.text_column, str) else self.text_column
+
+    @property
+    def content(self) -> str | None:
+        """A hash over the files and the way they are read: another format or other labels make another corpus."""
+        if self.fingerprint is None:
+            return None
+        reading = [self.format.model_dump(), self.text_columns, self.label_column, self.labels, self.ignore_labels]
+        return "sha256:" + hashlib.sha256(f"{self.fingerprint} {json.dumps(reading)}".encode()).hexdigest()
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _in_their_order(cls, labels: Any) -> Any:
+        if not isinstance(labels, Mapping):
+            return labels
+        named = {str(name): values for name, values in labels.items()}
+        classes = " and ".join(LABELS)
+        if unknown := [name for name in named if name not in LABELS]:
+            raise ValueError(
+                f"{unknown[0]!r} is not a class: the pipeline classifies two classes so far, {classes}; name only "
+                "these, and leave rows of others out with corpus.ignore_labels"
+            )
+        if lacking := [name for name in LABELS if name not in named]:
+            raise ValueError(f"no values for {lacking[0]!r}; name the values of both classes, {classes}")
+        return {name: named[name] for name in LABELS}
 
     @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":

@@ -41,12 +41,17 @@ Vectors = FileVectors | PackageVectors
 class TextConfig(Section):
     """From a review to token ids."""
 
-    tokenizer: Literal["basic_english"]
-    """Tokenizer of torchtext."""
+    normalise: bool = False  # for models saved before there was this key
+    """Bring typographic punctuation, HTML, Unicode, smileys and symbols into one spelling before tokenising."""
+    tokenizer: Literal["basic_english", "unicode_words", "characters"]
+    """Tokenizer: torchtext's for English, one for every language that parts words, or one token a character."""
     max_vocabulary: Count | None
     """Size of the vocabulary: so many of the most frequent words; null: all."""
-    min_frequency: Count
-    """Times a word must occur in the training split to be in the vocabulary; a rarer word is unknown."""
+    min_frequency: Count | None
+    """Times a word must occur in the training split to be in the vocabulary; a rarer word is unknown; null: 1 for less
+    than 2,000 training reviews, 2 for less than 10,000, else 5."""
+    max_unknown_share: float = Field(default=1.0, ge=0, le=1)  # for models saved before there was this key
+    """Largest share of the words of the validation split that may be unknown; more stops the run."""
     max_tokens: Count | None
     """Tokens of a review that are read; longer reviews are cut; null: no limit."""
     truncate: Literal["head", "tail", "head_tail"]

@@ -4,21 +4,20 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.config.corpus import FilesCorpus
-from pipeline.config.labels import LABELS
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, CanonicalWriter
+from pipeline.corpus.label_census import distinct_labels, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
-from pipeline.tables.labels import label_reader, normalise_label
-from pipeline.tables.table_reader import table_batches, table_form, table_schema
-from pipeline.tables.texts import joined_text, require_text
+from pipeline.tables.labels import IGNORED, normalise_label
+from pipeline.tables.table_reader import require_text, table_batches, table_form, table_schema
+from pipeline.text.joining import joined_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
-VALUES_SHOWN = 20
-"""Different label values kept for a message."""
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +37,20 @@ def files_by_split(corpus: FilesCorpus) -> dict[str, list[Path]]:
 def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """Add the rows of the user's files with ids `<split>-<row>`, or `row-<row>` for a single file to be split later.
 
-    Rows count from 1, without the header. A row is left out and counted if it has no label (`no_label`) or one that is
-    neither negative nor positive (`between_labels`).
+    Rows count from 1, without the header. A row is left out and counted if `corpus.ignore_labels` names its label
+    (`ignored_labels`), or that it has none (`no_label`).
 
     Raises:
-        PipelineError: a file, a column or `corpus.labels` does not fit, or a file has no row with one of the labels.
+        PipelineError: a file, a column, `corpus.labels` or `corpus.ignore_labels` does not fit, or a split has no row
+            of a class.
     """
-    label_of = label_reader(corpus.labels)
     _require_free_names(corpus.keep_columns)
     sources = {
         split: {path: _columns(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
     }
     schemas = [columns for files in sources.values() for columns in files.values()]
     written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, schemas)])
+    label_of = settle_labels(corpus, list(sources.values()))
     for split, files in sources.items():
         row = 1
         for path, batch, labels in _labelled_batches(corpus, files, label_of, writer):
@@ -82,32 +82,17 @@ def _labelled_batches(
     writer: CanonicalWriter,
 ) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
     """Yield the batches of a split's files, each with its file and its labels (int8; null for a row to leave out)."""
-    values_seen: set[str] = set()
-    labels_seen: set[int | None] = set()
     for path, batch in _batches(corpus, files):
-        try:
-            values = [normalise_label(value) for value in batch[corpus.label_column].to_pylist()]
-        except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:  # a date that Python cannot hold
-            raise PipelineError(
-                f"corpus.label_column: {path}: a value of {corpus.label_column!r} cannot be read "
-                f"({str(error).splitlines()[0]}); write the labels as text"
-            ) from None
-        labels = [label_of(value) if value else None for value in values]
-        no_label = values.count("")
+        distinct, indices = distinct_labels(corpus, path, batch)
+        values = [normalise_label(value) for value in distinct]
+        numbers = [label_of(value) for value in values]
+        if None in numbers:  # the census found a class for each
+            raise PipelineError(f"{path} was changed while it was read; run the command again")
+        labels = np.array(numbers, np.int8)[indices]
+        no_label = int(np.array([not value for value in values])[indices].sum())
         writer.count_left_out("no_label", no_label)
-        writer.count_left_out("between_labels", labels.count(None) - no_label)
-        labels_seen.update(labels)
-        if len(values_seen) < VALUES_SHOWN:
-            values_seen.update(value for value in values if value)
-        yield path, batch, pa.array(labels, pa.int8())
-    named = listed([str(path) for path in files], most=3) if len(files) > 1 else str(next(iter(files)))
-    for label, name in enumerate(LABELS):
-        if label not in labels_seen:
-            shown = ", ".join(repr(value[:30]) for value in sorted(values_seen)[:VALUES_SHOWN]) or "none at all"
-            raise PipelineError(
-                f"corpus.labels.{name}: no row of {named} has such a label; the values of the column "
-                f"{corpus.label_column!r} are: {shown}"
-            )
+        writer.count_left_out("ignored_labels", int((labels == IGNORED).sum()) - no_label)
+        yield path, batch, pa.array(labels, pa.int8(), mask=labels == IGNORED)
 
 
 def _batches(corpus: FilesCorpus, files: dict[Path, pa.Schema]) -> Iterator[tuple[Path, pa.RecordBatch]]:

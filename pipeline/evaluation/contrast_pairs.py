@@ -5,6 +5,7 @@ understands what it reads classifies both reviews of a pair correctly.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config.corpus import Labels
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
@@ -24,11 +24,16 @@ from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
 from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.text.cleaning import clean
+from pipeline.text.dataset import read_dataset_info
 
 MAX_CHARACTERS = 2**28
 """Most characters of all pairs together, which are held in memory."""
 PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
-LABEL_SPELLINGS = Labels(negative=["negative", "neg", 0], positive=["positive", "pos", 1])
+NAMED_LABELS = {
+    name: number for number, names in enumerate((["negative", "neg"], ["positive", "pos"])) for name in names
+}
+NUMBERED_LABELS = {"0": 0, "false": 0, "1": 1, "true": 1}
+"""Labels that are accepted, too, where the corpus does not say what its own values mean."""
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +57,7 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
     if config.path is None:
         return []
     path = existing_file("evaluation.contrast_pairs.path", config.path)
-    pairs = _read_pairs(path)
+    pairs = _read_pairs(path, _label_reader_like(dataset))
     trained_on = {near_key(text) for text in stream_texts(dataset, "train")}
     seen = sum(any(near_key(clean(text)) in trained_on for text in (pair.original, pair.edited)) for pair in pairs)
     if seen and not config.allow_seen:
@@ -89,11 +94,24 @@ def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[Metr
     return metrics, table
 
 
-def _read_pairs(path: Path) -> list[ContrastPair]:
+def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
+    """Return the reader of labels that agrees with the corpus of the dataset: its values mean the same in the pairs."""
+    stated = read_dataset_info(dataset).corpus.config.get("labels")
+    if stated is None:
+        return {**NAMED_LABELS, **NUMBERED_LABELS}.get
+    of_corpus = label_reader(stated, [])
+
+    def read(value: str) -> int | None:
+        label = of_corpus(value)
+        return NAMED_LABELS.get(value) if label is None else label
+
+    return read
+
+
+def _read_pairs(path: Path, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
     schema = table_schema(path)
     if lacking := [name for name in PAIR_COLUMNS if name not in schema.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
-    label_of = label_reader(LABEL_SPELLINGS)
     batches = table_batches(path, pa.schema([schema.field(name) for name in PAIR_COLUMNS]))
     rows, characters = [], 0
     for row in (row for batch in batches for row in batch.to_pylist()):
@@ -106,14 +124,20 @@ def _read_pairs(path: Path) -> list[ContrastPair]:
     return [_pair(row, f"{path}, pair {number}", label_of) for number, row in enumerate(rows, 1)]
 
 
-def _pair(row: dict[str, Any], place: str, label_of: Any) -> ContrastPair:
-    labels = [label_of(normalise_label(row[name])) for name in ("original_label", "edited_label")]
-    for name, label in zip(("original_label", "edited_label"), labels, strict=True):
-        if label is None:
-            raise PipelineError(f"{place}: {name} is {row[name]!r}; write positive or negative")
-    if labels[0] == labels[1]:
+def _pair(row: dict[str, Any], place: str, label_of: Callable[[str], int | None]) -> ContrastPair:
+    original_label, edited_label = (
+        _pair_label(row, name, place, label_of) for name in ("original_label", "edited_label")
+    )
+    if original_label == edited_label:
         raise PipelineError(f"{place}: both labels are {row['original_label']!r}; the labels of a pair are opposites")
     for name in ("original", "edited"):
         if not isinstance(row[name], str) or not row[name].strip():
             raise PipelineError(f"{place}: {name} is empty; add the text, or leave the pair out")
-    return ContrastPair(row["original"], row["edited"], labels[0])
+    return ContrastPair(row["original"], row["edited"], original_label)
+
+
+def _pair_label(row: dict[str, Any], name: str, place: str, label_of: Callable[[str], int | None]) -> int:
+    label = label_of(normalise_label(row[name]))
+    if label is None:
+        raise PipelineError(f"{place}: {name} is {row[name]!r}; write positive or negative")
+    return label

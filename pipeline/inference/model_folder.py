@@ -28,6 +28,8 @@ from pipeline.text.vocabulary import Vocabulary
 FORMAT_VERSION = 2
 TRAINED_WITH = ("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer")
 """Sections of the configuration that are stored with a model."""
+TEXT_COLUMN = "text"
+"""Column of the texts in a table, unless the model was trained on another one."""
 RETRAIN = (
     "another command changed files of the pipeline while it ran; make them again with "
     "`dvc repro --single-item --force train`, then `dvc repro`"
@@ -45,6 +47,8 @@ class CorpusOrigin(Record):
 
     name: str | None = None
     content: str | None = None
+    text_column: str | list[str] | None = None
+    """Column of the user's files that held the texts, or several whose texts were joined."""
 
 
 class DatasetOrigin(Record):
@@ -80,8 +84,22 @@ class ModelInfo(Section):
     @property
     def trained_on(self) -> tuple[Any, Any, Any]:
         """Corpus, its content and its split: models that share them were trained on the same reviews."""
-        origin = Origin.model_validate(self.model_extra)
-        return origin.corpus.name, origin.corpus.content, origin.dataset.split
+        return self.corpus.name, self.corpus.content, Origin.model_validate(self.model_extra).dataset.split
+
+    @property
+    def corpus(self) -> CorpusOrigin:
+        """Corpus that the model was trained on; its fields are None where the folder does not tell."""
+        return Origin.model_validate(self.model_extra).corpus
+
+    @property
+    def text_columns(self) -> tuple[tuple[str, ...], ...]:
+        """Columns of a table that may hold the texts, one or several that are joined.
+
+        Those that the model was trained on come before `TEXT_COLUMN`.
+        """
+        remembered = self.corpus.text_column
+        trained_on = (remembered,) if isinstance(remembered, str) else tuple(remembered or ())
+        return tuple(dict.fromkeys(columns for columns in (trained_on, (TEXT_COLUMN,)) if columns))
 
     @model_validator(mode="after")
     def _has_a_valid_origin(self) -> "ModelInfo":

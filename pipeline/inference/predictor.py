@@ -1,8 +1,8 @@
 """Predictions of a trained model: texts in, labels and probabilities out."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from pipeline.inference.model_folder import ModelInfo, load_model
 from pipeline.inference.scoring import BATCH_SIZE, score
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
@@ -82,16 +83,34 @@ class Predictor:
         """Stop predicting; a thread that still waits gets a `concurrent.futures.CancelledError`."""
         self._threads.close()
 
-    def __call__(self, texts: Iterable[str]) -> list[Prediction]:
-        """Return the prediction for each text, in the order of the texts."""
+    def __call__(self, texts: Iterable[str | None]) -> list[Prediction]:
+        """Return the prediction for each text, in the order of the texts.
+
+        Args:
+            texts: a list, or anything else that yields texts in order, such as a column of a DataFrame. None, NaN and
+                `pandas.NA` count as empty texts. A single text belongs in a list, as in scikit-learn.
+
+        Raises:
+            PipelineError: `texts` is a text, a mapping, a set or a table, whose items are not the texts; or an item is
+                not a text.
+        """
+        _require_sequence(texts, "texts", "model([text])", "model(table['text'])")
         return [prediction for _, prediction in self.stream((None, text) for text in texts)]
 
-    def probabilities(self, texts: Iterable[str]) -> NDArray[np.float32]:
-        """Return the calibrated probability [n] that each text is positive, in the order of the texts."""
+    def probabilities(self, texts: Iterable[str | None]) -> NDArray[np.float32]:
+        """Return the calibrated probability [n] that each text is positive; texts and errors as when called."""
         return np.array([prediction.probability for prediction in self(texts)], dtype=np.float32)
 
-    def stream(self, rows: Iterable[tuple[Companion, str]]) -> Iterator[tuple[Companion, Prediction]]:
-        """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory."""
+    def stream(self, rows: Iterable[tuple[Companion, str | None]]) -> Iterator[tuple[Companion, Prediction]]:
+        """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory.
+
+        Args:
+            rows: pairs of any object and a text; None, NaN and `pandas.NA` count as empty texts.
+
+        Raises:
+            PipelineError: `rows` does not yield such pairs.
+        """
+        _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
             probabilities = self._score([text for _, text in chunk])
             labels = self.labels(probabilities)
@@ -108,9 +127,45 @@ class Predictor:
         return self.info.calibration.probabilities(logits)
 
 
-def _chunks(rows: Iterable[tuple[Companion, str]]) -> Iterator[list[tuple[Companion, str]]]:
+def text_or_empty(value: object, place: str) -> str:
+    """Return a text, and the empty text for a missing one: None, NaN or `pandas.NA`.
+
+    Args:
+        value: a value that should be a text.
+        place: names it in an error, such as `item 3`.
+
+    Raises:
+        PipelineError: it is anything else.
+    """
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    import pandas as pd  # here, because it is slow to import, and only tables of pandas have such values
+
+    missing: Any = pd.isna(cast("Any", value))
+    if missing is True:  # of several values, it is an array
+        return ""
+    raise PipelineError(f"{place} is {value!r:.100}, not a text; give a text in quotes, or None for none")
+
+
+def _require_sequence(given: object, name: str, for_one: str, for_table: str) -> None:
+    """Refuse what can be iterated over without yielding the texts, or yields them in no order."""
+    if isinstance(given, str | bytes):
+        raise PipelineError(f"{name}: a single text, whose items are its characters; give a list: {for_one}")
+    if isinstance(given, Mapping) or hasattr(given, "columns"):  # the tables of pandas, polars and pyarrow
+        kind = type(given).__name__
+        raise PipelineError(f"{name}: a {kind}, whose items are not the texts; give its texts: {for_table}")
+    if isinstance(given, set | frozenset):
+        raise PipelineError(f"{name}: a set has no order in which to answer; give a list")
+
+
+def _chunks(rows: Iterable[tuple[Companion, str | None]]) -> Iterator[list[tuple[Companion, str]]]:
     chunk, characters = [], 0
-    for companion, text in rows:
+    for number, row in enumerate(rows):
+        if isinstance(row, str):  # one of two characters would pass for a pair
+            raise PipelineError(f"row {number} is {row!r:.100}, not a pair; give pairs of any object and a text")
+        companion, text = row[0], text_or_empty(row[1], f"item {number}")
         chunk.append((companion, text))
         characters += len(text)
         if len(chunk) == CHUNK_SIZE or characters > CHUNK_CHARACTERS:

@@ -1,24 +1,32 @@
 """The registered model as an MLflow pyfunc, from code ("models from code"), so that nothing is unpickled.
 
-Its artifact `model` is a model folder. It takes texts in the first column and returns `label` and `probability`.
+Its artifact `model` is a model folder. It takes texts, or a table with a column of texts, and returns a table with
+`label` and `probability`, or with the parameter `output` one of the two columns.
 """
 
-import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import Predictor, text_or_empty
+from pipeline.runtime.errors import PipelineError, listed
+from pipeline.text.joining import joined_text
 
-COLUMN = "text"
-UNNAMED = 0
-"""Name that pandas gives to the column of a plain list."""
+OUTPUT = "output"
+"""Parameter of `predict`, and key of the model's configuration (`model_config`), which holds its default."""
+TABLE = "table"
+OUTPUTS = (TABLE, "label", "probability")
 SLICE = 8
 """Texts that are computed before the next request has its turn. Fewer make a text slower; more, up to 64, do not
 make it faster."""
+
+Answers = pd.DataFrame | pd.Series
 
 
 class SentimentModel(PythonModel):
@@ -27,29 +35,91 @@ class SentimentModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
         self.predictor = Predictor.load(context.artifacts["model"], batch_size=SLICE)
+        self._output = (context.model_config or {}).get(OUTPUT, TABLE)
 
-    def predict(self, model_input: pd.DataFrame) -> pd.DataFrame:  # type: ignore[override]  # mlflow allows it
+    # MLflow warns of a type hint that it cannot make a schema from, unless it is a DataFrame.
+    def predict(  # type: ignore[override]  # mlflow allows it
+        self, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> Answers:
         """Classify texts of any length; a missing text counts as empty.
 
+        Args:
+            model_input: a text; a list, an array or a Series of texts; or a table, that is, a DataFrame, a list of
+                rows, or a mapping of columns. The texts of a table are in the columns that the model was trained on,
+                joined if there are several, or else in `text`, or else in the only column.
+            params: `output`: `table`, `label` or `probability`.
+
         Returns:
-            a row for each text, in order: `label` (`positive` or `negative`) and `probability` of `positive`.
+            a row for each text, in order and with the index of the input. `table` has the columns `label` (`positive`
+            or `negative`) and `probability` of `positive`; the other outputs are one of these columns.
 
         Raises:
-            MlflowException: the input is not texts; a server then answers with status 400 and the reason.
+            MlflowException: the input is not texts, or not clear; a server then answers with status 400 and the reason.
         """
-        name = model_input.columns[0]
-        if name not in (UNNAMED, COLUMN):
-            raise _refusal(f"the first column is {name!r}; give the texts alone, in a column named {COLUMN!r}")
-        texts = [_text(row, value) for row, value in enumerate(model_input[name])]
-        return pd.DataFrame(self.predictor(texts), columns=["label", "probability"])
+        output = (params or {}).get(OUTPUT) or self._output
+        if output not in OUTPUTS:
+            raise _refusal(f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
+        given = _as_columns(model_input, self.predictor.info.text_columns)
+        try:
+            texts = [
+                joined_text([text_or_empty(_unwrapped(value), f"item {row}") for value in values])
+                for row, values in enumerate(given.itertuples(index=False, name=None))
+            ]
+        except PipelineError as error:
+            raise _refusal(str(error)) from None
+        table = pd.DataFrame(self.predictor(texts), columns=list(OUTPUTS[1:]), index=given.index)
+        return table if output == TABLE else table[output]
 
 
-def _text(row: int, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    raise _refusal(f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
+def _as_columns(given: Any, text_columns: Sequence[Sequence[str]]) -> pd.DataFrame:
+    """Return the texts of an input in one or several columns, with its index."""
+    given = _unwrapped(given)
+    if given is None or isinstance(given, str):
+        return pd.Series([given], dtype=object).to_frame()
+    if isinstance(given, pd.Series):
+        return given.to_frame()
+    if isinstance(given, list | tuple | np.ndarray | pd.Index | pd.api.extensions.ExtensionArray):
+        given = _table(list(given))
+    elif isinstance(given, Mapping):
+        several = [pd.api.types.is_list_like(value) for value in given.values()]
+        if any(several) and not all(several):  # pandas would repeat a single value
+            raise _refusal("some columns have one value, others a list; give a list in each")
+        given = _table(given if any(several) else [given])
+    if not isinstance(given, pd.DataFrame):
+        raise _refusal(f"a {type(given).__name__} is given; give a list of texts, a Series or a DataFrame")
+    if given.empty and given.columns.empty:
+        return pd.Series([], dtype=object).to_frame()
+    return given.iloc[:, _choose_columns(list(given.columns), text_columns)]
+
+
+def _table(values: Any) -> pd.DataFrame:
+    try:
+        return pd.DataFrame(values, dtype=object)
+    except ValueError as error:
+        raise _refusal(f"the input is no table ({error}); give a list of texts") from None
+
+
+def _choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return the places of the columns with the texts."""
+    chosen = next((names for names in text_columns if all(name in columns for name in names)), None)
+    if chosen is None and len(columns) == 1:
+        return [0]
+    if chosen is None:
+        names = listed([str(name) for name in columns], most=5)
+        lacking = next(name for name in text_columns[0] if name not in columns)
+        raise _refusal(
+            f"the input has {len(columns)} columns ({names}), none of them named {lacking!r}; "
+            f"give one text a row, or name the column of the texts {lacking!r}"
+        )
+    for name in chosen:
+        if columns.count(name) > 1:
+            raise _refusal(f"{columns.count(name)} columns are named {name!r}; give the texts in one")
+    return [columns.index(name) for name in chosen]
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return the value of an array without dimensions, which MLflow makes of a single value in JSON."""
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _refusal(problem: str) -> MlflowException:

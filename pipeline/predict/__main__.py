@@ -3,7 +3,8 @@
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
 the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl, .json,
 .parquet, or .txt with one text per line; also with .gz, .zst or .zip) and writes the same rows in the same format,
-with the columns `label` and `probability` added. The default model is the one the pipeline trains, artifacts/model.
+with the columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of
+these names). The default model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv
@@ -12,6 +13,7 @@ with the columns `label` and `probability` added. The default model is the one t
 More: docs/predict.md
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -26,10 +28,11 @@ from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, stated_format, write_lines
 from pipeline.predict.answering import file_format as ending_of
-from pipeline.registry.model_lookup import add_model_option
+from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
 from pipeline.tables.table_reader import table_form
 from pipeline.tables.text_answers import PLAIN, plain_lines
@@ -42,6 +45,7 @@ def main(
     columns: list[str] | None,
     model: Path | str,
     threshold: float | None,
+    prefix: str | None = None,
     file_format: FileFormat = AUTOMATIC,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command line."""
@@ -49,11 +53,16 @@ def main(
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
-    if columns is not None and (source is None or ending_of(source) == PLAIN):
-        raise PipelineError(f"--column {columns[0]}: lines have no columns; leave it out, or give a table with --input")
+    for option, value in (("column", columns and columns[0]), ("prefix", prefix)):
+        if value is not None and (source is None or ending_of(source) == PLAIN):
+            raise PipelineError(
+                f"--{option} {value}: lines have no columns; leave it out, or give a table with --input"
+            )
     check_paths(source, output)
     output = output and follow_link(output)
     predictor = load(model)
+    logging.info("model: %s", describe_model(model, predictor.info))
+    wanted = WantedColumns(predictor.info.text_columns if columns is None else [columns], prefix)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
@@ -68,7 +77,7 @@ def main(
                 yield answered
 
         if source is not None:
-            answer_file(source, output, sys.stdout.buffer, columns or ["text"], answer, file_format)
+            answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
         else:
             arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
@@ -90,7 +99,13 @@ if __name__ == "__main__":
         action="append",
         dest="columns",
         metavar="COLUMN",
-        help="column of the file with the texts (default: text); again for each further one that is joined to it",
+        help="column of the file with the texts (default: as in training, or else text); again for each further one "
+        "that is joined to it",
+    )
+    parser.add_argument(
+        "--prefix",
+        help="beginning of the names of the added columns, as in PREFIXlabel (default: none, or predicted_ for a file "
+        "that has columns of these names)",
     )
     parser.add_argument(
         "--format",
@@ -113,5 +128,6 @@ if __name__ == "__main__":
             arguments.columns,
             arguments.model,
             arguments.threshold,
+            arguments.prefix,
             stated_format(arguments.format),
         )

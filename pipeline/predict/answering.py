@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError, listed
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines
@@ -84,11 +85,11 @@ def answer_file(
     source: Path,
     output: Path | None,
     stdout: BinaryIO,
-    columns: Sequence[str],
+    columns: WantedColumns,
     answer: AnswerRows,
     file_format: FileFormat = AUTOMATIC,
 ) -> None:
-    """Write the rows of a file with `label` and `probability` added; the paths have passed `check_paths`.
+    """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
     CSV, TSV, JSON and plain text are written in the encoding that they were read in.
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.worker_pool import OrderedMap
-from pipeline.text.cleaning import clean
+from pipeline.text.cleaning import clean, prepare
 from pipeline.text.dataset import SplitWriter
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary, truncate
@@ -92,7 +92,8 @@ def encode_corpus(
                 if "label" in part.rows.schema.names:
                     positive[part.split] += int(part.rows.column("label").to_numpy().sum())
 
-        vocabulary = Vocabulary.build(Counter({word: counts[i] for word, i in ids.items() if counts[i]}), config)
+        occurrences = Counter({word: counts[i] for word, i in ids.items() if counts[i]})
+        vocabulary = Vocabulary.build(occurrences, config, lengths["train"].total())
         vocabulary.save(folder / "vocab.json")
         final = vocabulary.ids(ids)
         digest = hashlib.sha256(json.dumps(vocabulary.words).encode())
@@ -114,7 +115,8 @@ def tokenize_batch(reviews: RowsBySplit, config: TextConfig) -> TokenizedBatch:
     """Clean and tokenise reviews."""
     splits = list(reviews)
     texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in splits]
-    tokens = Tokenizer(config.tokenizer).batch(list(chain.from_iterable(texts)), empty=SPECIALS[UNKNOWN])
+    prepared = [prepare(text, config) for text in chain.from_iterable(texts)]
+    tokens = Tokenizer(config.tokenizer).batch(prepared, empty=SPECIALS[UNKNOWN])
     words = tokens.flatten().dictionary_encode()
     ids = words.indices.to_numpy()
     tokenized = (ids[start:end] for start, end in pairwise(tokens.offsets.to_pylist()))

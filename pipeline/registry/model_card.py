@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.config.schema import Config
-from pipeline.report.formatting import count, number, percent, readable
+from pipeline.report.formatting import count, counts, number, percent, readable
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table
 from pipeline.tracking.provenance import model_kind
@@ -28,7 +28,14 @@ def model_card(config: Config) -> str:
     return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
 
 
-def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, str], *, test_is_drawn: bool) -> str:
+def version_card(
+    config: Config,
+    metrics: Mapping[str, Any],
+    tags: Mapping[str, str],
+    *,
+    test_is_drawn: bool,
+    left_out: Mapping[str, int],
+) -> str:
     """Return the model card of a version: intended use, limits, behaviour, data, figures, and how to reproduce it.
 
     Args:
@@ -36,6 +43,7 @@ def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, 
         metrics: the content of `reports/metrics.json`.
         tags: of the version.
         test_is_drawn: the corpus brought no test split.
+        left_out: number of rows of the corpus in no split, by reason.
 
     Source: Mitchell et al. (2019), Model Cards for Model Reporting.
     """
@@ -53,6 +61,7 @@ def version_card(config: Config, metrics: Mapping[str, Any], tags: Mapping[str, 
         failures=failures[:MOST_FAILURES],
         capabilities=len(capabilities),
         test_is_drawn=test_is_drawn,
+        left_out=counts(left_out) or "none",
         code=code_version(tags),
         tags=tags,
     )

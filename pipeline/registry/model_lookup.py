@@ -6,13 +6,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
+from pipeline.config.labels import LABELS
 from pipeline.config.params import load_params
 from pipeline.config.tracking import TrackingConfig
+from pipeline.inference.model_folder import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import MODEL
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
+VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
 
@@ -33,6 +40,54 @@ def add_model_option(parser: ArgumentParser) -> None:
     """Add the option `--model`, whose values are those of `model_folder`."""
     names = "a folder, an MLflow URI such as models:/NAME@ALIAS, a run id (default: artifacts/model)"
     parser.add_argument("--model", default=MODEL, help=names)
+
+
+def describe_model(model: Path | str, info: ModelInfo) -> str:
+    """Say in one line which model answers: where it is, its version and aliases, its corpus and its classes.
+
+    Args:
+        model: as for `model_folder`.
+        info: its `config.json`.
+
+    Raises:
+        PipelineError: the store cannot be used, or has no such model any more.
+    """
+    path, here = Path(model), Path.cwd()
+    parts = [str(path.relative_to(here) if path.is_relative_to(here) else path)]
+    if named := VERSION_URI.fullmatch(str(model)):
+        version = find_registered(load_params().tracking, named["name"], named["version"] or named["alias"])
+        aliases = ", ".join(version.aliases) or "no alias"
+        parts = [f"{named['name']} version {version.version} ({aliases})"]
+    return ", ".join(
+        [*parts, f"trained on {info.corpus.name or 'an unknown corpus'}", f"answers {' or '.join(LABELS)}"]
+    )
+
+
+def find_registered(config: TrackingConfig, name: str, which: str | None = None) -> "ModelVersion":
+    """Return a registered version.
+
+    Args:
+        config: names the store.
+        name: of the registered model.
+        which: number or alias of the version; None for the newest.
+
+    Raises:
+        PipelineError: the store cannot be used, or has no such version.
+    """
+    from mlflow.exceptions import MlflowException  # here, as in `fetch_model`
+
+    from pipeline.tracking.errors import reason
+    from pipeline.tracking.store import connect
+
+    store = connect(config)
+    try:
+        if which is None:
+            which = str(max(int(found.version) for found in store.client.search_model_versions(f"name = '{name}'")))
+        if which.isdecimal():
+            return store.client.get_model_version(name, which)
+        return store.client.get_model_version_by_alias(name, which)
+    except MlflowException as error:
+        raise PipelineError(f"models:/{name}: {store.name} has no {which}: {reason(error)}") from None
 
 
 @contextmanager

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import mlflow.pyfunc
 from mlflow.models import Model, ModelSignature
-from mlflow.types import ColSpec, Schema
-from mlflow.types.schema import AnyType
+from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from pipeline.inference import pyfunc
 from pipeline.runtime.atomic import write_text
@@ -24,17 +23,20 @@ REQUIREMENTS = (
     "pandas",
     "pyarrow",
     "pydantic",
+    "regex",
     "safetensors",
     "torch",
     "torchtext",
 )
 """Packages that the registered model imports; it requires the versions it was made with."""
 SIGNATURE = ModelSignature(
-    # Any type, for texts or null: of a column of strings MLflow itself would turn null (into the text "None"), numbers
-    # and objects into strings before the model sees them.
-    inputs=Schema([ColSpec(AnyType())]),
+    # Without a schema of the inputs, MLflow passes them on as they are. With one, it would drop all columns of a table
+    # but the first, or those that the schema does not name, before the model can find or refuse them.
     outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
+    params=ParamSchema([ParamSpec(pyfunc.OUTPUT, "string", default=None)]),
 )
+MODEL_CONFIG = {pyfunc.OUTPUT: pyfunc.TABLE}
+"""Configuration that a caller of `mlflow.pyfunc.load_model` may change."""
 CARD_FILE = "README.md"
 """Name of the model card, beside the model's weights."""
 INPUT_EXAMPLE = [
@@ -75,6 +77,7 @@ def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
         artifacts={"model": str(folder)},
         code_paths=[str(_copy_served_code(scratch / "code"))],
         signature=SIGNATURE,
+        model_config=MODEL_CONFIG,
         input_example=INPUT_EXAMPLE,
         pip_requirements=requirements(),
         mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),

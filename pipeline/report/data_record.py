@@ -39,3 +39,5 @@ class DataRecord(Record):
     vocabulary: int
     splits: dict[str, SplitSummary]
     duplicates: DuplicateCounts
+    left_out: dict[str, int]
+    """Rows of the corpus that are in no split, by reason."""

@@ -21,6 +21,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def counts(values: Mapping[str, int]) -> str:
+    """Format numbers of rows by what they are: `18,000 train, 2 ignored labels`; empty where there is none."""
+    return ", ".join(f"{count(rows)} {readable(name)}" for name, rows in values.items())
+
+
 def interval(bounds: Mapping[str, Any] | None, form: Callable[[float | None], str] = number) -> str:
     """Format the values `low` and `high` of an interval; empty where there is none or it is undefined."""
     if bounds is None or bounds["low"] is None:

@@ -6,19 +6,22 @@ from typing import Any
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.slices import worst_part
-from pipeline.report.formatting import bound, count, number, outcome, percent, readable
+from pipeline.report.formatting import bound, count, counts, number, outcome, percent, readable
 
 FAILURES_SHOWN = 3
 """Capabilities named: those that fail most."""
 
 
-def format_report(metrics: Mapping[str, Any], slices: Columns, checks: Mapping[str, Any]) -> str:
-    """Format the metrics of model and baseline, the worst part, contrast pairs, behaviour and the checks.
+def format_report(
+    metrics: Mapping[str, Any], slices: Columns, checks: Mapping[str, Any], left_out: Mapping[str, int]
+) -> str:
+    """Format the metrics of model and baseline, the worst part, contrast pairs, behaviour, the checks, left-out rows.
 
     Args:
         metrics: the content of `reports/metrics.json`.
         slices: from `slice_table`.
         checks: from `check_metrics`.
+        left_out: number of rows of the corpus in no split, by reason.
     """
     systems = {"model": metrics["test"]} | ({"baseline": metrics["baseline"]} if "baseline" in metrics else {})
     title = f"{count(metrics['test']['reviews'])} test reviews"
@@ -35,6 +38,8 @@ def format_report(metrics: Mapping[str, Any], slices: Columns, checks: Mapping[s
         rates = sorted(((values["failure_rate"], name) for name, values in behaviour.items()), reverse=True)
         most = ", ".join(f"{name} {percent(rate)}" for rate, name in rates[:FAILURES_SHOWN])
         lines.append(f"behaviour: {len(rates)} capabilities, most failures in {most}")
+    if left_out:
+        lines.append(f"left out of the corpus: {counts(left_out)}")
     lines.append(f"checks: {outcome(checks['passed'])}")
     for check in checks["checks"]:
         bounds = ", ".join(f"{side} {bound(check[side])}" for side in ("min", "max") if check[side] is not None)

@@ -13,7 +13,8 @@ from argparse import ArgumentTypeError
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.params import load_params
-from pipeline.registry.model_lookup import model_folder
+from pipeline.inference.model_folder import read_model_info
+from pipeline.registry.model_lookup import describe_model, model_folder
 from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits
 
@@ -39,12 +40,17 @@ def main(model: str | None, port: int, limits: Limits) -> None:
         import uvicorn  # takes seconds, with mlflow and torch, so mistakes of the user are reported before
 
         from pipeline.serve.application import application
+        from pipeline.serve.champion_notes import champion_notes, require_champion
 
-        name = model or f"models:/{load_params().registry.model_name}@champion"
+        name = model or require_champion(load_params())
         with model_folder(name) as folder:
             served = application(folder, limits)
+            info = read_model_info(folder / "config.json")
         logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-        logging.info("%s is served at http://%s:%d/invocations; docs/serve.md shows how to query it", name, HOST, port)
+        logging.info("model: %s", describe_model(name, info))
+        for note in champion_notes(load_params(), info) if model is None else ():
+            logging.info("note: %s", note)
+        logging.info("it is served at http://%s:%d/invocations; docs/serve.md shows how to query it", HOST, port)
         config = uvicorn.Config(served, log_config=None, timeout_graceful_shutdown=SHUTDOWN_SECONDS, backlog=BACKLOG)
         uvicorn.Server(config).run([listener])
 

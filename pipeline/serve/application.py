@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
+from pipeline.inference.model_folder import TEXT_COLUMN
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.registry.packaging import SIGNATURE
 from pipeline.serve.limits import Limits
@@ -43,7 +44,7 @@ def application(folder: Path, limits: Limits) -> "LimitedApplication":
     model.load_context(PythonModelContext({"model": str(folder)}, None))
     with environment_defaults(SCORING_TIMEOUT):
         scoring: AsgiApp = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
-    return LimitedApplication(scoring, limits, model.predictor.close)
+    return LimitedApplication(scoring, limits, model.predictor.close, model.predictor.info.text_columns)
 
 
 class LimitedApplication:
@@ -53,10 +54,17 @@ class LimitedApplication:
         scoring: gets the accepted requests, with the body in one piece.
         limits: limits of a request.
         close: called at shutdown; it must make running computations end soon.
+        text_columns: as for `check_body`.
     """
 
-    def __init__(self, scoring: AsgiApp, limits: Limits, close: Callable[[], None]) -> None:
-        self._scoring, self._limits, self._close = scoring, limits, close
+    def __init__(
+        self,
+        scoring: AsgiApp,
+        limits: Limits,
+        close: Callable[[], None],
+        text_columns: Sequence[Sequence[str]] = ((TEXT_COLUMN,),),
+    ) -> None:
+        self._scoring, self._limits, self._close, self._text_columns = scoring, limits, close, text_columns
 
     async def __call__(self, scope: Message, receive: AsgiReceive, send: AsgiSend) -> None:
         """Serve a connection; the signature is that of ASGI."""
@@ -88,9 +96,9 @@ class LimitedApplication:
         if body is None:
             return
         if len(body) <= INLINE_BODY_BYTES:
-            check_body(body, self._limits)
+            check_body(body, self._limits, self._text_columns)
         else:
-            await asyncio.to_thread(check_body, body, self._limits)
+            await asyncio.to_thread(check_body, body, self._limits, self._text_columns)
         others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         scope["headers"] = [*others, (b"content-type", b"application/json")]  # MLflow accepts only lower case
         pieces = [{"type": "http.request", "body": body, "more_body": False}]

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from email.message import Message
 from typing import Any
 
-from pipeline.inference.pyfunc import COLUMN
+from pipeline.inference.model_folder import TEXT_COLUMN
+from pipeline.inference.pyfunc import OUTPUT
 from pipeline.serve.limits import Limits
 
 LISTS = ("inputs", "instances", "dataframe_records")
@@ -49,10 +50,16 @@ def check_size(size: int, limits: Limits) -> None:
         raise Refusal(413, f"the body is larger than {limits.body} bytes; send its texts in several requests")
 
 
-def check_body(body: bytes, limits: Limits) -> None:
+def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]] = ((TEXT_COLUMN,),)) -> None:
     """Refuse a body that would break the parser, is not JSON, or does not give each text once.
 
     JSON that does not follow the protocol is left to MLflow to refuse.
+
+    Args:
+        body: the body of a request.
+        limits: limits of a request.
+        text_columns: columns that may hold the texts of a table, one or several that are joined; the first that are
+            all there are taken.
 
     Raises:
         Refusal: 400 or 413; the reason names the item.
@@ -67,11 +74,14 @@ def check_body(body: bytes, limits: Limits) -> None:
         for key in CHAT_KEYS:
             if key in payload:
                 raise Refusal(400, f"the key {key!r} is for language models; give the texts under 'inputs'")
+        if "params" in payload and (not isinstance(params := payload["params"], dict) or params.keys() - {OUTPUT}):
+            raise Refusal(400, f"the 'params' are {params!r:.100}; the only parameter is {OUTPUT!r}")
         for key in LISTS:
-            items = payload.get(key)
-            _check_items([items] if isinstance(items, str) else items, limits, named=False)
+            if key in payload:
+                items = payload[key]
+                _check_items([items] if isinstance(items, str) else items, limits, text_columns, named=False)
         if isinstance(payload.get(TABLE_KEY), dict):
-            _check_table(payload[TABLE_KEY], limits)
+            _check_table(payload[TABLE_KEY], limits, text_columns)
 
 
 def _check_structure(outside: str, limits: Limits) -> None:
@@ -87,7 +97,7 @@ def _check_structure(outside: str, limits: Limits) -> None:
             raise Refusal(400, f"brackets are nested more than {limits.nesting} deep; give a plain list of texts")
 
 
-def _check_table(table: dict[str, Any], limits: Limits) -> None:
+def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
     columns = table.get("columns")
     columns = columns if isinstance(columns, list) else []
     named = isinstance(next(iter(columns), None), str)
@@ -98,28 +108,44 @@ def _check_table(table: dict[str, Any], limits: Limits) -> None:
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
-    _check_items(data, limits, named)
+    _check_items(data, limits, text_columns, named)
 
 
-def _check_items(items: Any, limits: Limits, named: bool) -> None:
+def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str]], named: bool) -> None:
     """Check the items that get a prediction each; `named` if the values of an item that is a list have column names."""
-    if not isinstance(items, list):
-        return
+    if not isinstance(items, list):  # the model would also accept columns
+        raise Refusal(400, f"{items!r:.100} is given, not a list; give a plain list of texts")
     if len(items) > limits.texts:
         raise Refusal(
             413, f"{len(items)} texts, but at most {limits.texts} are accepted; send them in several requests"
         )
-    has_column = any(isinstance(item, dict) and COLUMN in item for item in items)
+    present = {name for item in items if isinstance(item, dict) for name in item}
+    columns = next((names for names in text_columns if present.issuperset(names)), ())
     for row, item in enumerate(items):
-        if isinstance(item, list) and len(item) != 1 and not named:  # MLflow would drop all but the first
+        if isinstance(item, list) and len(item) != 1 and not named:
             raise Refusal(400, f"item {row} is a list of {len(item)}; give a plain list of texts, one text an item")
-        if has_column and isinstance(item, dict) and COLUMN not in item:
-            raise Refusal(400, f"item {row} has no {COLUMN!r}, as others have; give one in each, or null for none")
+        for column in columns:
+            if isinstance(item, dict) and column not in item:
+                raise Refusal(400, f"item {row} has no {column!r}, as others have; give one in each, or null for none")
+        _check_text(row, item, columns, named)
         longest = max((len(value) for value in _item_values(item) if isinstance(value, str)), default=0)
         if longest > limits.characters:
             raise Refusal(
                 413, f"item {row} has {longest} characters, but at most {limits.characters} are accepted; shorten it"
             )
+
+
+def _check_text(row: int, item: Any, columns: Sequence[str], named: bool) -> None:
+    """Refuse an item whose text is not one: beside texts, MLflow would turn it into a text."""
+    if isinstance(item, dict):
+        values = [item[column] for column in columns]  # of no columns, the model knows which one it reads
+    elif isinstance(item, list):
+        values = [] if named else item
+    else:
+        values = [item]
+    for value in values:
+        if not isinstance(value, str | None):
+            raise Refusal(400, f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
 
 
 def _item_values(item: Any) -> Iterable[Any]:

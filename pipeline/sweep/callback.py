@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -14,7 +15,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config.composition import validated
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
@@ -23,6 +23,7 @@ from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.parent_run import open_sweep
+from pipeline.sweep.prepared_dataset import describe_taken, require_same_dataset, trial_config
 from pipeline.sweep.search_space import SearchSpace, parse_space, short_keys
 from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.slurm import survive_lost_jobs
@@ -46,6 +47,8 @@ RANGES = {
 """Smallest and largest values of settings."""
 NOT_IN_KEY = ("params", "n_trials", "max_batch_size")
 """Settings of a sweeper that do not identify a sweep: `params` counts as parsed, and a sweep may get more trials."""
+
+log = logging.getLogger(__name__)
 
 
 class SweepRun(Callback):
@@ -75,8 +78,11 @@ def _open_session(composed: DictConfig) -> None:
     overrides = [str(override) for override in hydra_config.overrides.task]
     space = parse_space(hydra_config.sweeper.get("params"), overrides, GlobalHydra.instance().config_loader())
     sweeper = hydra_config.sweeper
+    require_same_dataset(space.searched)
     require_possible(space, sweeper, hydra_config.launcher)
-    config = validated(composed)
+    config, taken = trial_config(composed, hydra_config)
+    if taken:
+        log.info(describe_taken(config, taken))
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))

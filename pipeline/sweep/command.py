@@ -1,6 +1,6 @@
 """Trials, that is, trainings outside of DVC: `python -m pipeline.train` with Hydra overrides."""
 
-import json
+import logging
 import os
 import shlex
 import sys
@@ -14,12 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from pipeline.cli import tidy_exit
-from pipeline.config.composition import translate_hydra_errors, validated
+from pipeline.config.composition import translate_hydra_errors
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, project_root
 from pipeline.runtime.worker_pool import translate_worker_deaths
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import freeze_conf
+from pipeline.sweep.prepared_dataset import choices_tag, describe_taken, trial_config
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
@@ -29,6 +30,8 @@ from pipeline.training.inputs import trained_on
 
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
+
+log = logging.getLogger(__name__)
 
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
@@ -64,8 +67,6 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
     hydra_config = HydraConfig.get()
     output, choices = Path(hydra_config.runtime.output_dir), hydra_config.runtime.choices
     tags = {group: str(choices[group]) for group in ("experiment", "sweep") if choices.get(group)}
-    groups = {group: name for group, name in choices.items() if not group.startswith("hydra/")}
-    tags[CHOICES_TAG] = json.dumps(groups, default=list)  # more than one experiment is a list
     tags["command"] = shlex.join(["python", "-m", "pipeline.train", *hydra_config.overrides.task])
     train_here = partial(train, artifacts=output, reports=output)
     if hydra_config.mode is RunMode.MULTIRUN:
@@ -73,5 +74,8 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
     with tidy_exit():
         if distributed.rank() == 0:  # the other processes have no folder
             require_separate("hydra.run.dir", output)
-        config = validated(composed)
+        config, taken = trial_config(composed, hydra_config)
+        if taken and distributed.rank() == 0:
+            log.info(describe_taken(config, taken))
+        tags[CHOICES_TAG] = choices_tag(choices, taken)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

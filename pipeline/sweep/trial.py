@@ -10,7 +10,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
-from pipeline.config.composition import validated
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
@@ -18,11 +17,12 @@ from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.parent_run import FOLDER_TAG, TrialRun, child_tags, find_trials, latest_trials, record_failure
+from pipeline.sweep.prepared_dataset import choices_tag, trial_config
 from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session, present_session
 from pipeline.sweep.slurm import survive_requeue
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.tracking.provenance import config_hash
+from pipeline.tracking.provenance import CHOICES_TAG, config_hash
 from pipeline.tracking.store import Store, connect
 
 LONGEST_NAME = 100
@@ -102,7 +102,8 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         tags = {**tags, **trial.tags, FOLDER_TAG: folder.as_posix()}
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
-            config = validated(composed)
+            config, taken = trial_config(composed, hydra_config)
+            tags = tags | {CHOICES_TAG: choices_tag(hydra_config.runtime.choices, taken)}
             inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)

@@ -1,71 +1,90 @@
-"""Labels of users' files: from a value of the label column to negative, positive or neither."""
+"""Labels of users' files: from a value of a label column to the class that the user has said it means."""
 
 import math
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 
-from pipeline.config.corpus import Labels, LabelValues
-from pipeline.config.labels import NEGATIVE, POSITIVE
+from pipeline.config.corpus import LabelValues
 from pipeline.runtime.errors import PipelineError
 
-_COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*")
+IGNORED = -1
+"""Number of no class: rows with such a label are left out."""
+
+_COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*,?")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 # every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
 def normalise_label(value: object) -> str:
-    """Return the form in which label values are compared; empty if there is no label (null, NaN, blank).
+    """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    Letter case, surrounding space and type do not matter: `Pos` equals `pos`, the text `"1.0"` equals the number 1;
-    true, `yes` and `on` equal 1, and false, `no` and `off` equal 0.
+    Letter case, surrounding space and type do not matter: `Pos` equals `pos`, the text `"1.0"` equals the number 1.
     """
     text = "" if value is None else str(value).strip().casefold()
-    text = _TRUTH.get(text, text)
-    number = _finite_number(text)
+    number = finite_number(text)
     if number is None:
         return "" if text == "nan" else text
     return str(int(number)) if number.is_integer() else repr(number)
 
 
-def label_reader(labels: Labels) -> Callable[[str], int | None]:
-    """Return a function from a normalised value to 0 (negative), 1 (positive) or None (neither).
-
-    Raises:
-        PipelineError: a side is neither a list nor a comparison; raised by the function: a value fits both sides.
-    """
-    negative, positive = _side("negative", labels.negative), _side("positive", labels.positive)
-
-    def read(value: str) -> int | None:
-        if negative(value) and positive(value):
-            raise PipelineError(f"the label {value!r} fits corpus.labels.negative and .positive both; make them differ")
-        if negative(value):
-            return NEGATIVE
-        return POSITIVE if positive(value) else None
-
-    return read
-
-
-def _side(name: str, values: LabelValues) -> Callable[[str], bool]:
-    if isinstance(values, list):
-        return frozenset(normalise_label(value) for value in values).__contains__
-    comparison = _COMPARISON.fullmatch(values)
-    if comparison is None:
-        problem = f"{values!r} is not a comparison such as '<=4'"
-        raise PipelineError(f"corpus.labels.{name}: {problem}; write values as a list, [{values}]")
-    compare, bound = _OPERATORS[comparison[1]], float(comparison[2])
-
-    def fits(value: str) -> bool:
-        number = _finite_number(value)
-        return number is not None and bool(compare(number, bound))
-
-    return fits
-
-
-def _finite_number(text: str) -> float | None:
+def finite_number(text: str) -> float | None:
+    """Return the number that a text is; None if it is none, or infinite."""
     try:
         number = float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
+
+
+def label_reader(classes: Mapping[str, LabelValues], ignored: LabelValues) -> Callable[[str], int | None]:
+    """Return a function from a normalised value to the number of its class, `IGNORED`, or None if nothing names it.
+
+    `true`, `yes` and `on` equal 1 there, and `false`, `no` and `off` equal 0.
+
+    Args:
+        classes: values of each class by its name, in the order of their numbers.
+        ignored: values of no class.
+
+    Raises:
+        PipelineError: values are neither a list nor comparisons, or name one value twice, or a class names missing
+            labels; raised by the function: two comparisons fit the value.
+    """
+    named = {f"corpus.labels.{name}": values for name, values in classes.items()} | {"corpus.ignore_labels": ignored}
+    fitting = {key: _matcher(key, values) for key, values in named.items()}
+    numbers = {**{key: number for number, key in enumerate(list(named)[:-1])}, "corpus.ignore_labels": IGNORED}
+
+    @lru_cache(maxsize=1024)
+    def read(value: str) -> int | None:
+        keys = [key for key, fits in fitting.items() if fits(_TRUTH.get(value, value))]
+        if len(keys) > 1:
+            shown = repr(value) if value else "a missing label"
+            raise PipelineError(f"{keys[1]}: {shown} is named by {keys[0]}, too; leave it to one of the two")
+        return numbers[keys[0]] if keys else None
+
+    for key, values in named.items():
+        for value in map(normalise_label, values if isinstance(values, list) else []):
+            if not value and key != "corpus.ignore_labels":
+                problem = "a missing label means no class"
+                raise PipelineError(f"{key}: {problem}; name it in corpus.ignore_labels, as null")
+            read(value)
+    return read
+
+
+def _matcher(key: str, values: LabelValues) -> Callable[[str], bool]:
+    """Return a function that tells whether normalised values, truth values as numbers, are among these."""
+    if isinstance(values, list):
+        texts = map(normalise_label, values)
+        return frozenset(_TRUTH.get(text, text) for text in texts).__contains__
+    if not re.fullmatch(f"(?:{_COMPARISON.pattern})+", values):
+        problem = f"{values!r} is not a comparison such as '<=4' or '>=4 <7'"
+        raise PipelineError(f"{key}: {problem}; write values as a list, [{values}]")
+    comparisons = [(_OPERATORS[sign], float(bound)) for sign, bound in _COMPARISON.findall(values)]
+
+    def fits(value: str) -> bool:
+        number = finite_number(value)
+        return number is not None and all(compare(number, bound) for compare, bound in comparisons)
+
+    return fits

@@ -6,17 +6,18 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet import open_parquet, parquet_batches
-from pipeline.tables.table_reader import require_distinct
-from pipeline.tables.text_answers import ADDED_COLUMNS, AnswerRows, require_fitting_columns
-from pipeline.tables.texts import joined_text, require_text
+from pipeline.tables.table_reader import require_distinct, require_text
+from pipeline.tables.text_answers import AnswerRows
 from pipeline.tables.unpacked import unpacked_file
+from pipeline.text.joining import joined_text
 
 GROUP_ROWS = 16 * 1024
 """Rows held at a time, and rows of a row group of the output; its writer keeps something in memory for each group."""
 
 
-def answer_parquet(source: Path, target: Path, columns: Sequence[str], answer: AnswerRows) -> None:
+def answer_parquet(source: Path, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
     """Copy a Parquet file, which may be packed, and add the answers.
 
     Raises:
@@ -26,24 +27,24 @@ def answer_parquet(source: Path, target: Path, columns: Sequence[str], answer: A
         _answer_unpacked(source, unpacked, target, columns, answer)
 
 
-def _answer_unpacked(source: Path, unpacked: Path, target: Path, columns: Sequence[str], answer: AnswerRows) -> None:
+def _answer_unpacked(source: Path, unpacked: Path, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
     with open_parquet(unpacked) as file:
         schema = file.schema_arrow
     require_distinct(source, schema.names)
-    require_fitting_columns(str(source), schema.names, columns)
-    for column in columns:
-        require_text(source, schema.field(column))
-    label, probability = ADDED_COLUMNS
+    chosen = columns.of_file(str(source), schema.names)
+    for text in chosen.texts:
+        require_text(source, schema.field(text))
+    label, probability = chosen.added
     written = schema.append(pa.field(label, pa.string())).append(pa.field(probability, pa.float32()))
     with pq.ParquetWriter(target, written) as writer:
         for batch in parquet_batches(unpacked, GROUP_ROWS):
-            writer.write_batch(_answered_batch(batch, columns, written, answer))
+            writer.write_batch(_answered_batch(batch, chosen.texts, written, answer))
 
 
 def _answered_batch(
-    batch: pa.RecordBatch, columns: Sequence[str], written: pa.Schema, answer: AnswerRows
+    batch: pa.RecordBatch, texts: Sequence[str], written: pa.Schema, answer: AnswerRows
 ) -> pa.RecordBatch:
-    rows = zip(*(batch[column].to_pylist() for column in columns), strict=True)
+    rows = zip(*(batch[column].to_pylist() for column in texts), strict=True)
     predictions = [prediction for _, prediction in answer((None, joined_text(row)) for row in rows)]
     labels = pa.array([label for label, _ in predictions], pa.string())
     probabilities = pa.array([probability for _, probability in predictions], pa.float32())

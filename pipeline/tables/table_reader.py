@@ -103,6 +103,17 @@ def require_distinct(path: Path, columns: list[str]) -> None:
         raise PipelineError(f"{path}: the column {min(repeated)!r} occurs more than once; rename one")
 
 
+def require_text(path: Path, column: pa.Field) -> None:
+    """Check that a column holds text.
+
+    Raises:
+        PipelineError: it does not.
+    """
+    values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if values not in {pa.string(), pa.large_string(), pa.string_view(), pa.null()}:
+        raise PipelineError(f"{path}: {column.name!r} holds {column.type}, not text; name another column")
+
+
 def _require_few_columns(path: Path, columns: int) -> None:
     if columns > MAX_COLUMNS:
         raise PipelineError(f"{path} has {columns:,} columns; give a file of at most {MAX_COLUMNS:,}")

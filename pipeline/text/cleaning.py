@@ -1,6 +1,9 @@
-"""Cleaning of a review, before any other step."""
+"""Cleaning of a review, before any other step; and the text that its tokens are taken from."""
 
 import re
+
+from pipeline.config.text import TextConfig
+from pipeline.text.normalisation import normalise
 
 # possessive quantifiers: with backtracking, a `<` before n spaces without a `br` would take n² steps
 _BREAK = re.compile(r"<\s*+(?:/\s*+)?+br\s*+(?:/\s*+)?+>", re.IGNORECASE)
@@ -9,3 +12,9 @@ _BREAK = re.compile(r"<\s*+(?:/\s*+)?+br\s*+(?:/\s*+)?+>", re.IGNORECASE)
 def clean(text: str) -> str:
     """Replace HTML line breaks with spaces, and strip spaces at either end."""
     return _BREAK.sub(" ", text).strip()
+
+
+def prepare(text: str, config: TextConfig) -> str:
+    """Return the text that the tokenizer reads: cleaned, and normalised where that is configured."""
+    cleaned = clean(text)
+    return normalise(cleaned) if config.normalise else cleaned

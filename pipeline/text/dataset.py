@@ -96,6 +96,12 @@ class DatasetRecord(Record):
     splits: dict[str, int]
     """Number of reviews of each split."""
 
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Number of rows of the corpus that are in no split, by reason."""
+        duplicates = sum(self.corpus.splits.values()) - sum(self.splits.values())
+        return self.corpus.left_out | ({"duplicates": duplicates} if duplicates else {})
+
 
 def read_split(folder: Path, name: str) -> EncodedSplit:
     """Memory-map one split of a dataset folder.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import regex
 
 _BASIC_ENGLISH = (
     *(("'", " '  "), ('"', ""), (".", " . "), ("<br />", " "), (",", " , "), ("(", " ( "), (")", " ) ")),
@@ -24,7 +25,21 @@ def basic_english(text: str) -> str:
     return text
 
 
-_SPACED = {"basic_english": basic_english}
+_WORD_OR_SYMBOL = regex.compile(r"<(?:url|user)>|[\p{L}\p{M}\p{N}]++(?:'[\p{L}\p{M}]++)*+|[^\s\p{L}\p{M}\p{N}]")
+_CHARACTER = regex.compile(r"<(?:url|user)>|[^\s]\p{M}*+")
+
+
+def unicode_words(text: str) -> str:
+    """Separate words of any script, and symbols; accents stay, and so does an apostrophe within a word."""
+    return " ".join(_WORD_OR_SYMBOL.findall(text.lower()))
+
+
+def characters(text: str) -> str:
+    """Separate characters, each with its combining marks, for scripts that do not part words by spaces."""
+    return " ".join(_CHARACTER.findall(text.lower()))
+
+
+_SPACED = {"basic_english": basic_english, "unicode_words": unicode_words, "characters": characters}
 
 
 class Tokenizer:

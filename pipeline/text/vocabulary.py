@@ -13,7 +13,7 @@ from torchtext.vocab import Vocab
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_bounded, write_json
-from pipeline.text.cleaning import clean
+from pipeline.text.cleaning import prepare
 from pipeline.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
@@ -29,9 +29,16 @@ class Vocabulary:
         self._ids = {word: index for index, word in enumerate(self.words) if word not in SPECIALS}
 
     @classmethod
-    def build(cls, counts: Counter[str], config: TextConfig) -> "Vocabulary":
-        """Build the vocabulary of the most frequent words, with torchtext; ties are in alphabetical order."""
-        return cls(Vocab(counts, config.max_vocabulary, config.min_frequency, specials=SPECIALS).itos)
+    def build(cls, counts: Counter[str], config: TextConfig, reviews: int) -> "Vocabulary":
+        """Build the vocabulary of the most frequent words, with torchtext; ties are in alphabetical order.
+
+        Args:
+            counts: occurrences of each word in the training split.
+            config: its limits of the vocabulary are used.
+            reviews: number of reviews in the training split.
+        """
+        min_frequency = config.min_frequency or default_min_frequency(reviews)
+        return cls(Vocab(counts, config.max_vocabulary, min_frequency, specials=SPECIALS).itos)
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -78,6 +85,11 @@ class Vocabulary:
         return np.asarray(table.vectors)
 
 
+def default_min_frequency(reviews: int) -> int:
+    """Return the smallest word frequency for a number of training reviews: of few reviews, rare words matter too."""
+    return 1 if reviews < 2_000 else 2 if reviews < 10_000 else 5
+
+
 class Encoder:
     """Encoder of reviews as the token ids that a network reads, by the text configuration it was trained with."""
 
@@ -88,7 +100,8 @@ class Encoder:
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the token ids [n] of a text; n is at least 1, as a text without words is one unknown word."""
-        return truncate(self._vocabulary.ids(self._tokenize(clean(text)) or [SPECIALS[UNKNOWN]]), self._config)
+        tokens = self._tokenize(prepare(text, self._config)) or [SPECIALS[UNKNOWN]]
+        return truncate(self._vocabulary.ids(tokens), self._config)
 
 
 def _encodable(words: Iterable[str]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from pipeline.config.corpus import CorpusInfo
 from pipeline.config.split import SPLITS
+from pipeline.report.formatting import counts
 
 NOTE_TAG = "mlflow.note.content"
 """Tag in which MLflow keeps the description of an experiment or a run."""
@@ -42,15 +43,18 @@ def experiment_tags() -> dict[str, str]:
     }
 
 
-def run_description(corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping[str, int]) -> str:
+def run_description(
+    corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping[str, int], left_out: Mapping[str, int]
+) -> str:
     """Return what a run trains, on which reviews, and how to reproduce it, as Markdown.
 
     Args:
         corpus: section of the configuration.
         tags: of the run; a trial has `command` among them.
         splits: number of reviews in each split.
+        left_out: number of rows in none of them, by reason.
     """
-    sizes = ", ".join(f"{rows:,} {split}" for split in SPLITS if (rows := splits.get(split)))
+    sizes = counts({split: rows for split in SPLITS if (rows := splits.get(split))})
     return "\n".join(
         [
             f"{ACTIVITY[tags['stage']]} `{tags['model']}` on **{corpus.name}**: {corpus.source}.",
@@ -58,6 +62,7 @@ def run_description(corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping
             f"- made by: {_command(tags)}; every choice is under Parameters",
             f"- code: {code_version(tags)}",
             f"- data: md5 `{tags['data.md5']}`; reviews: {sizes}",
+            f"- rows left out: {counts(left_out) or 'none'}",
         ]
     )
 

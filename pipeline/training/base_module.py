@@ -53,7 +53,7 @@ class BaseModule(pl.LightningModule):
         """Log the mean over this process's part of a batch as the mean over the whole batch."""
         self.log(name, value.detach() * batch.weight, sync_dist=True, **options)
 
-    def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]
+    def configure_gradient_clipping(self, _optimizer: Optimizer, *_: Any, **__: Any) -> None:  # type: ignore[override]  # a hook
         """Clip the norm of the gradient to `gradient_clip`, and log the norm before clipping."""
         norm = torch.nn.utils.clip_grad_norm_(self.parameters(), self.config.gradient_clip or math.inf)
         self.log("train/grad_norm", norm)

@@ -112,4 +112,4 @@ def gather(value: Value) -> list[Value]:
 
 def decided_by_rank_0(decide: Callable[[], Value]) -> Value:
     """Return, in every process, what `decide` returns in the process of rank 0."""
-    return gather(decide() if rank() == 0 else None)[0]  # type: ignore[return-value]
+    return gather(decide() if rank() == 0 else None)[0]  # type: ignore[return-value]  # None is not at 0

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from torch.distributed import TCPStore  # type: ignore[attr-defined]
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in its stubs
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
@@ -160,7 +160,7 @@ class _ForwardingHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, in a form that can be pickled."""
 
     def __init__(self, send: SendMessage) -> None:
-        super().__init__(queue=None)  # type: ignore[arg-type]
+        super().__init__(queue=None)  # type: ignore[arg-type]  # records go to the store
         self._send = send
 
     def enqueue(self, record: logging.LogRecord) -> None:

@@ -117,7 +117,7 @@ def _process_settings(hardware: Hardware) -> dict[str, Any]:
 class _AtomicCheckpoints(TorchCheckpointIO):
     """Writes checkpoints whole or not at all; Lightning's own, when killed, leaves copies in the temporary folder."""
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002  # Lightning fixes them
         """Write the checkpoint beside its final path, then rename it."""
         with replace(Path(path)) as temporary:
             torch.save(checkpoint, temporary)

@@ -1,7 +1,5 @@
 """Every key is explained: in the schema, and from there in conf/, docs/configuration.md and `--help`."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from pipeline.config.page import stages_reading
 from pipeline.config.reference import all_keys, choices, configuration_help, groups, keys_of, sections
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE
+from tests.conftest import Project
 
 FILES = sorted(CONF.rglob("*.yaml"))
 
@@ -58,7 +57,7 @@ def test_no_key_is_shown_that_compose_fills_in() -> None:
         ("corpus.kind", "archive, files or package", ""),
         ("corpus.path", "text or null", "kind=files"),
         ("corpus.checksum", "text", "kind=archive or package"),
-        ("corpus.labels.negative", "list or text", "kind=files"),
+        ("corpus.labels.NAME", "list or text", "kind=files"),
         ("model.cell", "lstm, gru or rnn", "network=sentiment_rnn"),
         ("model.pooling", "list, each last, mean or max", "network=sentiment_rnn"),
         ("model.wide", "", "network=sentiment_rnn"),
@@ -153,6 +152,5 @@ def test_the_help_lists_groups_with_their_choices_and_keys_with_their_meanings()
 
 
 def test_hydra_shows_the_configuration_that_overrides_lead_to() -> None:
-    command = [sys.executable, "-m", "pipeline.train", "--cfg", "job", "model=gru"]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=WORKSPACE).stdout
+    shown = Project(WORKSPACE).run("python", "-m", "pipeline.train", "--cfg", "job", "model=gru").stdout
     assert "  cell: gru\n" in shown

@@ -238,7 +238,10 @@ ROWS: list[dict[str, Any]] = [
     {"opinion": "No stars given", "stars": None, "shop": "c"},
     {"opinion": "Fine", "stars": 7, "shop": ""},
 ]
-STARS = {"text_column": "opinion", "label_column": "stars", "labels": {"negative": "<=4", "positive": ">=7"}}
+STARS = {
+    **{"text_column": "opinion", "label_column": "stars"},
+    **{"labels": {"negative": "<=4", "positive": ">=7"}, "ignore_labels": [5, None]},
+}
 
 
 def delimited(rows: list[dict[str, Any]], delimiter: str) -> bytes:
@@ -272,7 +275,7 @@ def test_star_ratings_in_every_format(ending: str, project: Path) -> None:
         {"id": "row-3", "text": "Dreadful", "label": 0, "shop": "b", "stars": stars(1)},
         {"id": "row-7", "text": "Fine", "label": 1, "shop": "", "stars": stars(7)},
     ]
-    assert description(project)["left_out"] == {"between_labels": 1, "empty_text": 2, "no_label": 1}
+    assert description(project)["left_out"] == {"empty_text": 2, "ignored_labels": 1, "no_label": 1}
     assert description(project)["splits"] == {"train": 3}
 
 
@@ -324,22 +327,24 @@ def test_kept_values_that_fit_no_type_of_all_files_are_named(project: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("negative", "positive", "values", "expected"),
+    ("negative", "positive", "ignored", "values", "expected"),
     [
-        (["neg", 0], ["pos", 1], ["neg", "0", " POS ", "1.0", "Neg"], [0, 0, 1, 1, 0]),
-        (["neg", 0], ["pos", 1], [0, 1, 1.0, False, True], [0, 1, 1, 0, 1]),
-        ([False], [True], ["no", "yes", "FALSE", "true"], [0, 1, 0, 1]),
-        ("<2.5", "==5", [2, 2.5, "5.0", "five", 1], [0, 1, 0]),
-        ("< 3", ["excellent"], [1, "Excellent", 3], [0, 1]),
+        (["neg", 0], ["pos", 1], [], ["neg", "0", " POS ", "1.0", "Neg"], [0, 0, 1, 1, 0]),
+        (["neg", 0], ["pos", 1], [], [0, 1, 1.0, False, True], [0, 1, 1, 0, 1]),
+        ([False], [True], [], ["no", "yes", "FALSE", "true"], [0, 1, 0, 1]),
+        ("<2.5", "==5", [2.5, "Five"], [2, 2.5, "5.0", "five", 1], [0, 1, 0]),
+        ("< 3", ["excellent"], "==3", [1, "Excellent", 3], [0, 1]),
+        ("<-1", ">=4, <= 5", ">5", [-2, 4.5, 5, 6], [0, 1, 1]),
     ],
 )
 def test_labels_by_value_or_comparison(
-    negative: Any, positive: Any, values: list[Any], expected: list[int], project: Path
+    negative: Any, positive: Any, ignored: Any, values: list[Any], expected: list[int], project: Path
 ) -> None:
     (project / "r.jsonl").write_bytes(encoded([{"text": "Well.", "label": value} for value in values], "jsonl"))
-    source = corpus("files", path="r.jsonl", labels={"negative": negative, "positive": positive})
+    labels = {"negative": negative, "positive": positive}
+    source = corpus("files", path="r.jsonl", labels=labels, ignore_labels=ignored)
     assert [row["label"] for row in written(source, project)["train"]] == expected
-    assert description(project)["left_out"].get("between_labels", 0) == len(values) - len(expected)
+    assert description(project)["left_out"].get("ignored_labels", 0) == len(values) - len(expected)
 
 
 GOOD = b"text,label\ngood,1\nbad,0\n"

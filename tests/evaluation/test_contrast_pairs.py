@@ -1,4 +1,5 @@
 import csv
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -87,6 +88,26 @@ def test_pairs_with_a_review_of_the_training_split_are_refused_unless_allowed(pr
 def test_a_pair_that_is_none_is_named(project: Path, row: tuple[str, ...], message: str) -> None:
     write(project, [*PAIRS, row])
     with pytest.raises(PipelineError, match=message):
+        load_pairs(config(), project / "dataset")
+
+
+def state_labels(project: Path, labels: dict[str, list[object]]) -> None:
+    path = project / "dataset" / "dataset.json"
+    values = json.loads(path.read_text())
+    values["corpus"]["config"] = {"labels": labels}
+    path.write_text(json.dumps(values))
+
+
+def test_labels_mean_in_the_pairs_what_they_mean_in_the_corpus(project: Path) -> None:
+    state_labels(project, {"negative": [1], "positive": [0, "good"]})
+    write(project, [("a", "b", "0", "1"), ("a", "b", "neg", "Good"), ("a", "b", "positive", "negative")])
+    assert [pair.original_label for pair in load_pairs(config(), project / "dataset")] == [1, 0, 1]
+
+
+@pytest.mark.parametrize("label", ["yes", "2", "no"])
+def test_labels_of_the_pairs_are_not_guessed(project: Path, label: str) -> None:
+    write(project, [("a", "b", label, "neg")])
+    with pytest.raises(PipelineError, match=f"pair 1: original_label is '{label}'; write positive or negative"):
         load_pairs(config(), project / "dataset")
 
 

@@ -4,11 +4,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 
 from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.predict import load
+from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
 TEXTS = ["A good film.", "", "the plot <br /> not good! " * 30, "zebra", "Bad, bad film"]
@@ -33,6 +36,57 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(saved):
     np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), len(many)), atol=1e-5)
     assert [text for text, _ in predictor.stream((text, text) for text in many)] == many
     assert len(predictor.probabilities([])) == 0
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["bad", None, float("nan"), pd.NA, pd.NaT, np.float32("nan")],
+        pd.Series(["bad", *[None] * 5], dtype="string"),
+        np.array(["bad", *[None] * 5]),
+    ],
+    ids=["list", "series", "array"],
+)
+def test_missing_texts_are_empty(saved, texts):
+    model = load(saved[0])
+    expected = model(["bad", *[""] * 5])
+    assert model(texts) == expected
+    assert model(text for text in texts) == expected
+
+
+TABLE = pd.DataFrame({"text": ["bad", "good"], "id": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("an awful mess", r"a single text, .*give a list: model\(\[text\]\)"),
+        (b"an awful mess", "a single text"),
+        (TABLE, r"a DataFrame, .*model\(table\['text'\]\)"),
+        (pa.Table.from_pandas(TABLE), "a Table, whose items are not the texts"),
+        ({"text": "an awful mess"}, "a dict, whose items are not the texts"),
+        ({"good", "bad"}, "a set has no order"),
+        (["good", 1], "item 1 is 1, not a text"),
+        ([b"good"], "item 0 is b'good', not a text"),
+        (TABLE["id"], "item 0 is 1, not a text"),
+        (np.array([["good", "bad"]]), "item 0 is array"),
+    ],
+)
+def test_what_does_not_yield_texts_is_refused(saved, given, message):
+    model = load(saved[0])
+    for call in (model, model.probabilities):
+        with pytest.raises(PipelineError, match=message) as caught:
+            call(given)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    ["ab", {"id": "text"}, pd.DataFrame({"id": [1], "ab": ["good"]}), ["ab", "cd"], [(1, 2)], pd.Series(["ab"])],
+)
+def test_what_does_not_yield_pairs_of_an_object_and_a_text_is_refused(saved, rows):
+    with pytest.raises(PipelineError):
+        list(load(saved[0]).stream(rows))
 
 
 def test_labels_follow_the_threshold(saved):

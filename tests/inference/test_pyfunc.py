@@ -1,20 +1,24 @@
 """The registered model, as MLflow calls it."""
 
-from types import SimpleNamespace
+import json
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.model import PythonModelContext
 
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.predict import load
+from pipeline.text.joining import SEPARATOR
 
 
 @pytest.fixture
 def registered(saved):
     """The registered model with its model folder loaded."""
     model = SentimentModel()
-    model.load_context(SimpleNamespace(artifacts={"model": str(saved[0])}))
+    model.load_context(PythonModelContext({"model": str(saved[0])}, None))
     return model
 
 
@@ -26,11 +30,96 @@ def test_the_registered_model_takes_missing_texts_for_empty(saved, registered):
         assert list(answers.itertuples(index=False, name=None)) == expected
 
 
+ROWS = {"country": ["de", "fr", "de"], "text": ["A good film.", "bad", None]}
+TABLE = pd.DataFrame(ROWS, index=[7, 3, 3])
+
+
 @pytest.mark.parametrize(
-    ("column", "texts", "message"),
-    [("text", ["good", 3], "item 1 is 3, not a text"), ("id", ["7"], "the first column is 'id'.*'text'")],
+    "given",
+    [
+        *(TABLE, TABLE[["text"]], TABLE["text"], TABLE[["text"]].rename(columns={"text": "review"})),
+        *(TABLE["text"].astype("category"), TABLE["text"].astype("string"), TABLE["text"].to_numpy()),
+        *(TABLE["text"].array, TABLE["text"].tolist(), [[text] for text in ROWS["text"]]),
+        *(TABLE.to_dict("records"), TABLE.to_dict("list")),
+    ],
+    ids=str,
 )
-def test_the_registered_model_refuses_what_is_no_text(registered, column, texts, message):
+def test_the_texts_of_each_input_are_found_and_its_index_is_kept(saved, registered, given):
+    answers = registered.predict(given)
+    expected = load(saved[0])(["A good film.", "bad", ""])
+    assert list(answers.itertuples(index=False, name=None)) == expected
+    kept = isinstance(given, pd.DataFrame | pd.Series)
+    assert list(answers.index) == ([7, 3, 3] if kept else [0, 1, 2])
+
+
+def test_one_text_is_one_text_and_no_text_is_no_answer(saved, registered):
+    expected = load(saved[0])(["A good film."])
+    for given in ("A good film.", {"text": "A good film."}, np.array("A good film.")):
+        assert list(registered.predict(given).itertuples(index=False, name=None)) == expected
+    for none in ([], pd.DataFrame(), TABLE[:0], pd.Series([], dtype=object)):
+        assert len(registered.predict(none)) == 0
+
+
+def test_one_column_of_the_answers_can_be_asked_for_at_each_call_or_once(saved, registered):
+    both = registered.predict(TABLE)
+    for column in ("label", "probability"):
+        pd.testing.assert_series_equal(registered.predict(TABLE, {"output": column}), both[column])
+        configured = SentimentModel()
+        configured.load_context(PythonModelContext({"model": str(saved[0])}, {"output": column}))
+        pd.testing.assert_series_equal(configured.predict(TABLE, {"output": None}), both[column])
+    with pytest.raises(MlflowException, match="'output' is 'class'; it may be table, label, probability"):
+        registered.predict(TABLE, {"output": "class"})
+
+
+def test_a_table_is_read_by_the_column_that_the_model_was_trained_on(saved, tmp_path):
+    folder = shutil.copytree(saved[0], tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["corpus"]["text_column"] = "opinion"
+    (folder / "config.json").write_text(json.dumps(config))
+    model = SentimentModel()
+    model.load_context(PythonModelContext({"model": str(folder)}, None))
+    table = pd.DataFrame({"text": ["bad", "bad"], "opinion": ["A good film.", "not good"]})
+    expected = load(folder)(["A good film.", "not good"])
+    assert list(model.predict(table).itertuples(index=False, name=None)) == expected
+    assert len(model.predict(table[["text"]])) == 2
+    with pytest.raises(MlflowException, match="2 columns \\('a', 'b'\\), none of them named 'opinion'"):
+        model.predict(pd.DataFrame({"a": ["x"], "b": ["y"]}))
+
+
+def test_a_table_is_read_by_all_columns_that_the_model_was_trained_on(saved, tmp_path):
+    folder = shutil.copytree(saved[0], tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["corpus"]["text_column"] = ["title", "body"]
+    (folder / "config.json").write_text(json.dumps(config))
+    model = SentimentModel()
+    model.load_context(PythonModelContext({"model": str(folder)}, None))
+    table = pd.DataFrame({"body": ["long", None], "n": [1, 2], "title": ["A good film.", "bad"]}, index=[7, 9])
+    answers = model.predict(table)
+    expected = load(folder)([f"A good film. {SEPARATOR} long", f"bad {SEPARATOR} "])
+    assert list(answers.itertuples(index=False, name=None)) == expected
+    assert list(answers.index) == [7, 9]
+    with pytest.raises(MlflowException, match="2 columns \\('n', 'title'\\), none of them named 'body'"):
+        model.predict(table[["n", "title"]])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (pd.DataFrame({"text": ["good", 3]}), "item 1 is 3, not a text"),
+        ([["good"], [["bad"]]], r"item 1 is \['bad'\], not a text"),
+        (["good", ["bad", "bad"]], "item 1 is .*, not a text"),
+        ([["good", "bad"], ["long", "plot"]], "2 columns .*give one text a row"),
+        (np.array([["good", "bad"]]), "2 columns .*give one text a row"),
+        (np.array([[["good", "bad"]]]), "the input is no table"),
+        (pd.DataFrame({"title": ["good"], "body": ["bad"]}), "2 columns .*name the column of the texts 'text'"),
+        (pd.DataFrame([["good", "bad"]], columns=["text", "text"]), "2 columns are named 'text'"),
+        ({"text": "good", "n": [1, 2]}, "some columns have one value, others a list"),
+        ({"text": ["good"], "n": [1, 2]}, "the input is no table"),
+        (3, "a int is given; give a list of texts"),
+        ({"good", "bad"}, "a set is given"),
+    ],
+)
+def test_what_is_no_text_or_not_clear_is_refused(registered, given, message):
     with pytest.raises(MlflowException, match=message) as caught:
-        registered.predict(pd.DataFrame({column: texts}))
+        registered.predict(given)
     assert caught.value.get_http_status_code() == 400

@@ -54,7 +54,7 @@ def ask(server: str, body: Any) -> tuple[int, Any]:
         {"inputs": UNUSUAL},
         {"instances": UNUSUAL},
         {"dataframe_split": {"columns": ["text"], "data": [[text] for text in UNUSUAL]}},
-        {"dataframe_records": [{"text": text, "stars": 3} for text in UNUSUAL]},
+        {"dataframe_records": [{"stars": 3, "text": text} for text in UNUSUAL]},
     ],
     ids=lambda body: next(iter(body)),
 )
@@ -74,18 +74,19 @@ def test_unusual_texts_are_answered_as_predict_answers_them(server: str, model: 
     [
         ({"inputs": ["good", 3]}, "item 1 is 3, not a text; write it in quotes, or null for none"),
         ({"inputs": [True]}, "item 0 is True, not a text"),
-        ({"dataframe_records": [{"review": "good"}]}, "the first column is 'review'; give the texts alone"),
-        ({"dataframe_records": [{"id": "7", "text": "good"}]}, "the first column is 'id'"),
+        (
+            {"dataframe_records": [{"id": "7", "body": "good"}]},
+            "2 columns ('id', 'body'), none of them named",
+        ),
         ({"dataframe_records": [{"text": {"a": 1}}]}, "item 0 is {'a': 1}, not a text"),
-        ({"inputs": []}, "missing inputs"),
         ({"inputs": [["a", "b"], ["c", "d"]]}, "item 0 is a list of 2; give a plain list of texts"),
-        ({"inputs": None}, "Failed to parse input data"),
+        ({"inputs": None}, "None is given, not a list"),
         ({"texts": ["good"]}, "exactly one of the input fields"),
         (["good"], "Received a list"),
         ("good", "valid JSON"),
         ("", "valid JSON"),
         (b'{"inputs": ["\xff"]}', "valid JSON"),
-        ('{"inputs": ["\\ud800"]}', "surrogates not allowed"),
+        ('{"dataframe_records": [{"text": "\\ud800"}]}', "surrogates not allowed"),
     ],
 )
 def test_a_request_without_texts_gets_status_400_and_the_reason(server: str, body: Any, message: str) -> None:

@@ -1,9 +1,7 @@
 """The pipeline against the server of docs/team-server.md: PostgreSQL, proxied artifacts, passwords."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +31,8 @@ class Team:
     server: MLflowServer
     project: Project
 
-    def start(self, user: dict[str, str], *command: str) -> subprocess.Popen[str]:
-        here = {"MLFLOW_TRACKING_URI": self.server.uri, "PYTHONPATH": str(self.project.root)}
-        return subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=self.project.root,
-            env={**os.environ, **user, **here},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    def start(self, user: dict[str, str], *command: str) -> "subprocess.Popen[str]":
+        return self.project.start("python", "-m", *command, MLFLOW_TRACKING_URI=self.server.uri, **user)
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,6 @@
 """Two commands at once in one project: each succeeds or gives the reason for refusing, and nothing is damaged."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,18 +39,7 @@ def at_once(project: Project, *commands: tuple[str, ...]) -> list[tuple[int, str
 
 def all_at_once(commands: Sequence[tuple[Project, tuple[str, ...]]], **environment: str) -> list[tuple[int, str]]:
     """Start commands in several projects at the same moment; return the exit code and the output of each."""
-    binaries = Path(sys.executable).parent
-    started = [
-        subprocess.Popen(
-            [str(binaries / command[0]), *command[1:]],
-            cwd=project.root,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for project, command in commands
-    ]
+    started = [project.start(*command, **environment) for project, command in commands]
     printed = [process.communicate(timeout=600)[0] for process in started]
     return [(process.returncode, text) for process, text in zip(started, printed, strict=True)]
 

@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from pipeline.predict.answering import file_format
 from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.text.joining import SEPARATOR
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
 
@@ -48,8 +50,8 @@ def model(compose, tmp_path_factory):
     return folder
 
 
-def predict(model, source, output=None, column=None, threshold=None):
-    main([], source, output, column and [column], str(model), threshold)
+def predict(model, source, output=None, column=None, threshold=None, prefix=None):
+    main([], source, output, column and [column], str(model), threshold, prefix)
 
 
 def fields(text):
@@ -133,6 +135,97 @@ def test_an_empty_parquet_file_keeps_its_columns(model, tmp_path):
     assert pq.read_table(tmp_path / "b.parquet").column_names == ["text", "label", "probability"]
 
 
+LABELLED = {"text": ["good film", "bad film"], "label": ["pos", "neg"]}
+
+
+def write_table(path, columns):
+    """Write a CSV, JSONL or Parquet file."""
+    rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    if path.suffix == ".parquet":
+        pq.write_table(pa.table(columns), path)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(columns))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_table(path):
+    """Read a CSV, JSONL or Parquet file as rows."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    lines = path.read_text().splitlines()
+    return [json.loads(line) for line in lines] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(
+    ("prefix", "own", "added"),
+    [
+        (None, "label", ["predicted_label", "predicted_probability"]),
+        (None, "probability", ["predicted_label", "predicted_probability"]),
+        (None, "stars", ["label", "probability"]),
+        ('model "2" ', "label", ['model "2" label', 'model "2" probability']),
+    ],
+)
+def test_a_file_keeps_its_own_label_and_the_added_columns_are_named(
+    model, tmp_path, caplog, ending, prefix, own, added
+):
+    caplog.set_level("INFO")
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": LABELLED["text"], own: LABELLED["label"]})
+    predict(model, source, output, prefix=prefix)
+    written_rows = read_table(output)
+    expected = load(model)(LABELLED["text"])
+    assert [list(row) for row in written_rows] == [["text", own, *added]] * 2
+    assert [row[own] for row in written_rows] == LABELLED["label"]
+    assert [row[added[0]] for row in written_rows] == [answer.label for answer in expected]
+    said = [message for message in caplog.messages if "of its own; the answers are in" in message]
+    assert len(said) == (1 if added[0] == "predicted_label" else 0)
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize(("prefix", "own"), [(None, "predicted_probability"), ("my_", "my_label"), ("", "label")])
+def test_no_column_of_the_file_is_replaced_by_an_added_one(model, tmp_path, ending, prefix, own):
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {**LABELLED, own: ["x", "y"]})
+    with pytest.raises(PipelineError, match=f"already has a column '{own}', the name of one that is added; .*--prefix"):
+        predict(model, source, output, prefix=prefix)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_the_file_that_a_model_was_trained_on_needs_no_option(model, tmp_path, ending):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"corpus": {"text_column": "opinion"}}))
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": ["bad", "bad"], "opinion": LABELLED["text"], "label": LABELLED["label"]})
+    predict(folder, source, output)
+    assert [row["predicted_label"] for row in read_table(output)] == [
+        answer.label for answer in load(model)(LABELLED["text"])
+    ]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_model_of_several_text_columns_finds_and_joins_them(model, tmp_path, ending):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"corpus": {"text_column": ["title", "body"]}}))
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": ["x", "y"], "body": ["bad", ""], "title": ["A good film", "bad plot"]})
+    expected = load(model)([f"A good film {SEPARATOR} bad", f"bad plot {SEPARATOR} "])
+    for columns in (None, ["title", "body"]):
+        main([], source, output, columns, str(folder), None)
+        got = [float(row["probability"]) for row in read_table(output)]
+        np.testing.assert_allclose(got, [answer.probability for answer in expected], atol=1e-6)
+    write_table(source, {"title": ["x"], "note": ["y"]})
+    with pytest.raises(PipelineError, match="has no column 'body' or 'text'; its columns are 'title', 'note'"):
+        predict(folder, source, output)
+
+
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
     (tmp_path / "a.txt").write_bytes(b"good film\r\nbad  film\n")
     predict(model, tmp_path / "a.txt")
@@ -195,7 +288,8 @@ def test_a_reader_that_has_enough_is_no_error_and_a_pipe_gets_no_progress(model,
     shell = 'set -o pipefail; "$@" | head -1'
     command = ["bash", "-c", shell, "-", *PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
     completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
-    assert (completed.returncode, completed.stderr, len(completed.stdout.splitlines())) == (141, "", 1)
+    assert (completed.returncode, len(completed.stdout.splitlines())) == (141, 1)
+    assert completed.stderr == f"model: {model}, trained on an unknown corpus, answers negative or positive\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
@@ -204,7 +298,7 @@ def test_a_full_disk_is_said_in_one_line(model, tmp_path):
     command = [*PREDICT, "--model", str(model), "--input", str(tmp_path / "a.txt")]
     with Path("/dev/full").open("wb") as full:
         completed = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=WORKSPACE)
-    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 1)
+    assert (completed.returncode, len(completed.stderr.splitlines())) == (1, 2)  # the first line names the model
     assert "the output: no space left; make room there" in completed.stderr
 
 
@@ -257,10 +351,14 @@ def test_models_are_fetched_from_mlflow(trained, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_the_champion_answers_as_the_model_it_is(trained):
+def test_the_champion_answers_as_the_model_it_is_and_both_are_named(trained):
     local, champion = (
-        trained.run("python", "-m", "pipeline.predict", *model, "a small wonder").stdout
+        trained.run("python", "-m", "pipeline.predict", *model, "a small wonder")
         for model in ((), ("--model", "models:/sentiment@champion"))
     )
-    assert champion == local
-    assert champion.endswith("\ta small wonder\n")
+    assert champion.stdout == local.stdout
+    assert champion.stdout.endswith("\ta small wonder\n")
+    assert local.stderr.endswith("model: artifacts/model, trained on files, answers negative or positive\n")
+    assert champion.stderr.endswith(
+        "model: sentiment version 1 (champion), trained on files, answers negative or positive\n"
+    )

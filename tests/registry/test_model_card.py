@@ -25,11 +25,12 @@ METRICS = {
     "worst_slice": {"accuracy": 0.7, "reviews": 60},
 }
 TAGS = {"git.commit": "abc123", "git.dirty": "false", "data.md5": "456.dir"}
+LEFT_OUT = {"ignored_labels": 1200, "duplicates": 3}
 OWN = ("corpus=files", "corpus.path=tickets.csv", "corpus.source=support tickets")
 
 
 def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None:
-    card = version_card(configuration(), METRICS, TAGS, test_is_drawn=True)
+    card = version_card(configuration(), METRICS, TAGS, test_is_drawn=True, left_out=LEFT_OUT)
     for title in ("Intended use", "Limits", "Behaviour", "Data", "Reproduce it"):
         assert f"### {title}\n" in card
     assert "| accuracy | 0.9000 (0.8900 to 0.9100) | 0.8800 |" in card
@@ -38,20 +39,26 @@ def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None
     assert "both right in 50.0%" in card
     assert "MIT (the package); the reviews belong to their authors" in card
     assert "Maas" in card
+    assert "rows left out: 1,200 ignored labels, 3 duplicates" in card
     assert "`abc123`" in card
     assert len(card) < 5000
 
 
 def test_a_card_claims_no_more_than_was_measured() -> None:
-    card = version_card(configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"}, test_is_drawn=True)
+    card = version_card(
+        configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"}, test_is_drawn=True, left_out={}
+    )
     assert "| accuracy | 0.9000 |  |" in card
     assert "### Behaviour" not in card
     assert "interval" not in card
+    assert "rows left out: none" in card
     assert "with changes that were not committed" in card
 
 
 def test_a_card_of_other_texts_says_nothing_of_films() -> None:
-    card = version_card(configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS, test_is_drawn=True)
+    card = version_card(
+        configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS, test_is_drawn=True, left_out=LEFT_OUT
+    )
     assert "support tickets" in card
     assert "film" not in card.lower()
     assert "longer than" not in card

@@ -48,10 +48,11 @@ def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None
     assert values["test"]["accuracy"] == np.mean(correct)
     assert values["slices"]["length"]["up_to_3"] == np.mean(correct[test.words <= 3])
     checks = check_metrics(values, {"a": CheckConfig(metric="test.accuracy", min=0.999)})
-    table = format_report(values, slices(test), checks)
+    table = format_report(values, slices(test), checks, {"ignored_labels": 1200, "no_label": 3})
     assert f"{values['test']['accuracy']:.4f}" in table
     assert f"{values['baseline']['accuracy']:.4f}" in table
     assert "checks: FAILED" in table
+    assert "left out of the corpus: 1,200 ignored labels, 3 no label" in table
 
 
 def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> None:

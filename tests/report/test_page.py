@@ -57,6 +57,7 @@ DATA = {
         **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
         **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
     },
+    "left_out": {"ignored_labels": 1200, "duplicates": 3},
 }
 
 
@@ -161,6 +162,11 @@ def test_a_failed_check_is_in_the_headline(findings: Findings, tmp_path: Path) -
     failed = replace(findings, checks={"passed": False, "checks": [check]})
     assert read(tmp_path, failed).headline[-1] == "It may not be registered: too low failed."
     assert read(tmp_path, findings).headline[-1] == "It passed every check."
+
+
+def test_what_was_left_out_of_the_data_is_counted(findings: Findings, tmp_path: Path) -> None:
+    shown = " ".join(read(tmp_path, findings).sections["data"].split())
+    assert "Left out reasonrows ignored labels1,200 duplicates3" in shown
 
 
 def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_path: Path) -> None:

@@ -3,8 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,6 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from pipeline.runtime.paths import WORKSPACE
+from tests.conftest import Project
 from tests.support.bad_input import CASES, MODEL, Case
 from tests.support.commands import SmallProject, params, prepared, project
 
@@ -92,8 +91,7 @@ def test_the_page_lists_every_case_and_what_is_said():
     ],
 )
 def test_a_command_of_its_own_says_the_same(arguments, message):
-    command = [sys.executable, "-m", *arguments]
-    completed = subprocess.run(command, capture_output=True, text=True, check=False, cwd=WORKSPACE)
+    completed = Project(WORKSPACE).run("python", "-m", *arguments, check=False)
     assert completed.returncode == 1
     assert re.fullmatch(f"{message}.*\n", completed.stderr)
 

@@ -22,10 +22,11 @@ from pipeline.inference.predictor import Prediction
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key
 from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.tables.text_answers import answered_lines
-from pipeline.text.cleaning import clean
+from pipeline.text.cleaning import prepare
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
 from tests.conftest import configuration
@@ -56,7 +57,7 @@ def written(name: str, data: bytes, folder: str) -> Path:
 
 @given(TEXT)
 def test_words_of_the_vocabulary_come_back_from_their_ids(text):
-    tokens = Tokenizer("basic_english")(clean(text))
+    tokens = Tokenizer("basic_english")(prepare(text, TEXT_CONFIG))
     vocabulary = Vocabulary([*SPECIALS, *sorted(set(tokens) - set(SPECIALS))])
     ids = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": None}), vocabulary).encode(text)
     assert [vocabulary.words[i] if i != UNKNOWN else "?" for i in ids] == [
@@ -67,7 +68,7 @@ def test_words_of_the_vocabulary_come_back_from_their_ids(text):
 
 @given(TEXT, st.integers(1, 8), st.sampled_from(["head", "tail", "head_tail"]))
 def test_a_cut_keeps_words_of_the_review_in_their_order(text, limit, way):
-    tokens = Tokenizer("basic_english")(clean(text))
+    tokens = Tokenizer("basic_english")(prepare(text, TEXT_CONFIG))
     vocabulary = Vocabulary([*SPECIALS, *sorted(set(tokens) - set(SPECIALS))])
     whole = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": None}), vocabulary).encode(text).tolist()
     cut = Encoder(TEXT_CONFIG.model_copy(update={"max_tokens": limit, "truncate": way}), vocabulary).encode(text)
@@ -137,7 +138,7 @@ def answers(rows):
 def test_rows_to_predict_are_handed_on_as_written(ending, rows):
     with TemporaryDirectory() as folder:
         source = written(f"in.{ending}", encoded(rows, ending), folder)
-        text = "".join(answered_lines(source, f".{ending}", AUTOMATIC, ["text"], answers))
+        text = "".join(answered_lines(source, f".{ending}", AUTOMATIC, WantedColumns([["text"]]), answers))
         path = written(f"a.{ending}", text.encode(), folder)
         rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
     assert [{"text": row["text"], "note": row["note"]} for row in rows_read] == rows
@@ -173,9 +174,9 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    answer_parquet(path, path.with_name("b"), ["text"], answers)
+                    answer_parquet(path, path.with_name("b"), WantedColumns([["text"]]), answers)
                 else:
-                    list(answered_lines(path, f".{ending}", AUTOMATIC, ["text"], answers))
+                    list(answered_lines(path, f".{ending}", AUTOMATIC, WantedColumns([["text"]]), answers))
             except PipelineError as error:
                 assert "a" in str(error)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline.predict import load
 from pipeline.serve.application import LimitedApplication, application
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_type
+from pipeline.text.joining import SEPARATOR
 from tests.support.commands import prepared
 
 __all__ = ["prepared"]  # a fixture
@@ -130,6 +132,16 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
         (b'{"inputs": ["\\', "not valid JSON in UTF-8"),
         (json.dumps(TWO).encode("utf-16"), "not valid JSON in UTF-8: 'utf-8' codec"),
         (json.dumps(TWO).encode("utf-32-le"), "not valid JSON in UTF-8"),
+        ({"inputs": ["good", 3]}, "item 1 is 3, not a text"),
+        ({"instances": [{"text": "good"}, {"text": 3}]}, "item 1 is 3, not a text"),
+        ({"inputs": {"text": ["a", "b"]}}, "is given, not a list; give a plain list of texts"),
+        (
+            {"dataframe_records": [{"title": "a", "body": "b"}]},
+            "2 columns ('title', 'body'), none of them named 'text'",
+        ),
+        (form([["a", "b"]], columns=["title", "body"]), "2 columns ('title', 'body'), none of them named 'text'"),
+        ({"inputs": ["a"], "params": {"outptu": "label"}}, "the only parameter is 'output'"),
+        ({"inputs": ["a"], "params": {"output": "class"}}, "'output' is 'class'; it may be table, label, probability"),
         ([1], "Received a list"),
         ({"inputs": ["a"], "instances": ["b"]}, "exactly one of the input fields"),
     ],
@@ -172,6 +184,45 @@ def test_the_content_of_strings_is_not_counted(served):
 def test_a_table_with_an_index_is_accepted(served):
     status, answer = ask(served, encoded(form([["a"], ["b"]], index=[7, 9])))
     assert (status, len(answer["predictions"])) == (200, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        form([[1, "a delight"], [2, "a bore"]], columns=["id", "text"]),
+        {"dataframe_records": [{"id": 1, "text": "a delight"}, {"id": 2, "text": "a bore"}]},
+        {"instances": [{"review": "a delight"}, {"review": "a bore"}]},
+        {"inputs": [["a delight"], ["a bore"]]},
+    ],
+)
+def test_the_texts_of_a_table_are_found(served, body):
+    assert ask(served, encoded(body)) == ask(served, encoded(TWO))
+    status, answer = ask(served, encoded(body | {"params": {"output": "label"}}))
+    assert (status, [set(row) for row in answer["predictions"]]) == (200, [{"label"}, {"label"}])
+
+
+def test_each_row_needs_the_column_that_the_model_was_trained_on(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["corpus"] = {"text_column": "opinion"}
+    (folder / "config.json").write_text(json.dumps(config))
+    status, answer = ask(application(folder, LIMITS), encoded({"instances": [{"opinion": "a"}, {"opinon": "b"}]}))
+    assert (status, answer["message"][:25]) == (400, "item 1 has no 'opinion', ")
+
+
+def test_each_row_needs_all_columns_that_the_model_was_trained_on(model, tmp_path):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["corpus"] = {"text_column": ["title", "body"]}
+    (folder / "config.json").write_text(json.dumps(config))
+    served = application(folder, LIMITS)
+    rows = [{"title": "a delight", "body": None}, {"body": "b"}]
+    status, answer = ask(served, encoded({"instances": rows}))
+    assert (status, answer["message"][:23]) == (400, "item 1 has no 'title', ")
+    status, answer = ask(served, encoded({"instances": [rows[0], {"title": 3, "body": "b"}]}))
+    assert (status, answer["message"][:24]) == (400, "item 1 is 3, not a text;")
+    joined = ask(served, encoded({"inputs": [f"a delight {SEPARATOR} "]}))
+    assert ask(served, encoded({"instances": rows[:1]})) == joined
 
 
 def test_a_body_that_does_not_arrive_in_time_is_refused(served):

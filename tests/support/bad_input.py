@@ -16,6 +16,9 @@ LABEL = ("bad", "good")
 ROWS = "review,verdict\n"
 ODD = {"odd": {"metric": "test.accuracy", "min": 0.9, "max": 0.1}}
 BOTH = ROWS + "fine,good\npoor,bad\n"
+LONG = "a " * 6 * 2**20
+BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
+NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 
 class Case(NamedTuple):
@@ -99,6 +102,10 @@ CONFIGURATION = [
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
     key("unknown choice", "text.truncate", "middle", "text.truncate: .*'head', 'tail' or 'head_tail'.*'middle'"),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
+    key(
+        "third class", "corpus.labels", {"neutral": [1]}, "corpus.labels: 'neutral' is not a class: the pipeline class"
+    ),
+    key("no positive class", "corpus.labels", {"negative": [0]}, "corpus.labels: no values for 'positive'; name the v"),
     key("unknown network", "model.network", "transformer", "model: .*'transformer'"),
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),
@@ -144,7 +151,7 @@ CORPUS = [
     reviews("name too long", None, "corpus.path: there is no file", path="a" * 5000),
     reviews("unknown ending", BOTH, "ending '.xlsx' is unknown; give a file that ends in .csv", "own.xlsx"),
     reviews("empty file", "", "own.csv is empty; give a file with a header and rows"),
-    reviews("header only", ROWS, "no row of .*own.csv has such a label.* are: none at all"),
+    reviews("header only", ROWS, "corpus.label_column: .*'verdict' of .*own.csv holds no label at all; add reviews"),
     reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "line 4: not UTF-8; probably cp1252: .*, or convert"),
     reviews("header not UTF-8", b"r\xe9view,verdict\n", "line 1: not UTF-8; .*corpus.format.encoding=.*, or convert"),
     reviews("encoding does not fit", ROWS + "é,good\n", "not ASCII; probably utf_8", **{"format.encoding": "ascii"}),
@@ -159,9 +166,9 @@ CORPUS = [
     reviews("archive of two files", two_files(), "own.csv.zip holds 2 files; give a .zip with one", "own.csv.zip"),
     reviews("archive that is none", "no zip", "own.csv.zip is damaged .*; download or make it", "own.csv.zip"),
     reviews("folder without files", None, "corpus.path: .* has no file; correct", path="reports/*.csv"),
-    reviews("JSON text of a number", '{"review": 3, "verdict": 1}\n{"review": "a"}', "'review' is 3, not", "own.jsonl"),
+    reviews("JSON text of a number", '{"review": 3, "verdict": "good"}' + BAD_LINE, "'review' is 3, not", "own.jsonl"),
     reviews("bare UTF-16", "".join(f'{{"review":"{c}"}}\n' for c in "ab").encode("utf-16-le"), "a NUL", "own.jsonl"),
-    reviews("Parquet text not UTF-8", no_utf8(review=b"\xff", verdict=b"good"), "text in UTF-8", "own.parquet"),
+    reviews("Parquet text not UTF-8", parquet(review=NO_UTF8, verdict=LABEL), "text in UTF-8", "own.parquet"),
     reviews("Parquet label not UTF-8", no_utf8(review=b"a", verdict=b"\xff"), "text in UTF-8", "own.parquet"),
     reviews("date out of range", no_date(2**30), "a value of 'verdict' cannot be read .*; write", "own.parquet"),
     reviews("NUL bytes", BOTH + "a\0b,good\n", "line 4: holds a NUL character; convert the file"),
@@ -169,22 +176,28 @@ CORPUS = [
     reviews("row too short", BOTH + "odd\n", "line 4: 1 values, the header has 2; correct the line"),
     reviews("unclosed quote", f'{ROWS}"a,good\n' + "b,bad\n" * 10**6, "line 2: a quote that is not closed opens here"),
     reviews("line of 100 MB", ROWS + "x" * 10**8 + ",good\n", "longer than|quote that is not closed"),
-    reviews("review of 12 MB", f'{{"review": "{"a " * 6 * 2**20}", "verdict": "good"}}', "than 10 MB", "own.jsonl"),
+    reviews("review of 12 MB", f'{{"review": "{LONG}", "verdict": "good"}}{BAD_LINE}', "than 10 MB", "own.jsonl"),
     reviews("JSON line of 70 MB", " " * 70 * 2**20, "line 1: longer than 32 MB; split it", "own.jsonl"),
     reviews("not JSON", '{"review": "a", "verdict": "good"}\n{"re', "line 2: not JSON .*; correct", "own.jsonl"),
     reviews("not a JSON object", '["a", 0]\n', "line 1: not a JSON object; write", "own.jsonl"),
     reviews("deeply nested JSON", '{"review":' + "[" * 100_000, "line 1: not JSON", "own.jsonl"),
     reviews("number too large", f'{{"review": "a", "verdict": {2**70}}}', "64 bits; write it in quotes", "own.jsonl"),
-    reviews("lone surrogate", '{"review": "\\ud800", "verdict": "good"}', "surrogates not allowed", "own.jsonl"),
+    reviews("lone surrogate", '{"review": "\\ud800", "verdict": "good"}' + BAD_LINE, "surrogates not", "own.jsonl"),
     reviews("not Parquet", BOTH, "own.parquet is damaged .Parquet magic bytes not found", "own.parquet"),
     reviews("text column of numbers", parquet(review=[1], verdict=["good"]), "holds int64, not text", "own.parquet"),
     reviews("no text column", "text,verdict\na,good\n", "text_column: .* no column 'review'; its columns are 'text'"),
     reviews("no label column", "review,stars\na,1\n", "corpus.label_column: .* has no column 'verdict'"),
     reviews("missing column to keep", BOTH, "corpus.keep_columns: .* has no column 'film'", keep_columns=["film"]),
     reviews("reserved kept column", BOTH, "'label' is a column of the pipeline's own; rename", keep_columns=["label"]),
-    reviews("unknown label values", f"{ROWS}a,1\nb,0\n", "labels.negative: no row .* are: '0', '1'"),
-    reviews("one label only", f"{ROWS}a,good\nb,good\n", "labels.negative: no row .* are: 'good'"),
-    reviews("ambiguous label", f"{ROWS}a,1\n", "fits .* both", labels={"negative": "<=1", "positive": [1]}),
+    reviews("labels in doubt", f"{ROWS}a,0\nb,1\nc,2\n", r"not set, .*0 \(1 row\), .*: \[0\], .*=\[1\]'", labels=None),
+    reviews("too many labels", ROWS + "".join(f"a,v{n}\n" for n in range(1500)), "holds more than 1,000", labels=None),
+    reviews("label of 600 characters", f"{ROWS}a,{'v' * 600}\n", "label_column: .* 600 characters; name", labels=None),
+    reviews("label of no class", BOTH + "c,fair\n", r"no class names 'fair' \(1 row\) .*-S 'corpus.ignore"),
+    reviews("missing label", BOTH + "c,\n", r"no class names a missing label \(1 row\) .*ignore_labels=\[null\]'"),
+    reviews("missing label as a class", BOTH, "negative: a missing", labels={"negative": [None], "positive": []}),
+    reviews("one label only", f"{ROWS}a,good\nb,good\n", r"labels.negative: no row .* holds 'good' \(2 rows\)"),
+    reviews("label named twice", BOTH, "'1' is named by .*negative", labels={"negative": "<=1", "positive": [1]}),
+    reviews("label ignored and named", BOTH, "'bad' is named by .*negative", ignore_labels=["bad"]),
     reviews("invalid comparison", BOTH, "'bad' is not a comparison", labels={"negative": "bad", "positive": ["good"]}),
     reviews("text null", '{"review": null, "verdict": "good"}\n{"verdict": "bad"}', "no negative", "own.jsonl"),
     reviews("text blank", f'{ROWS}" ",good\n" ",bad\n', "the corpus has no negative review for its train split"),
@@ -202,7 +215,7 @@ CORPUS = [
 PREDICTING = [
     texts("missing input", None, "in.csv is no file; give one that ends in .csv"),
     texts("missing input column", "id,review\n", "has no column 'text'; its columns are 'id', 'review': name one with"),
-    texts("output column in the input", "text,label\nx,y\n", "already has a column 'label', .*; rename it"),
+    texts("output columns", "text,label,predicted_label\n", "already has a column 'predicted_label', .* with --prefix"),
     texts("duplicate input column", "text,text\nx,y\n", "the column 'text' occurs more than once; rename one"),
     texts("empty input", "", "in.csv is empty; give a file with a header and rows"),
     texts("input row too short", "text,n\ngood,1\n\nbad\n", "line 4: 1 values, the header has 2; correct the line"),
@@ -225,6 +238,7 @@ PREDICTING = [
     texts("packed Parquet for the answers", "", "Parquet is packed inside; use a name that", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
     asked("column of plain lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
+    asked("prefix of plain lines", "--prefix my_: lines have no columns; leave it out", "--prefix", "my_", "x"),
     asked("invalid threshold", "--threshold: invalid float value: 'half'; --help", "--threshold", "half", "x"),
     asked("threshold of 2", "--threshold 2.0 is no probability; give", *MODEL, "--threshold", "2", "x"),
     asked("unknown argument", "unrecognized arguments: --modle", *MODEL, "--modle", "x"),

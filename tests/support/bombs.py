@@ -31,6 +31,7 @@ from pipeline.predict.answering import answer_file
 from pipeline.preprocessing.canonical_reader import row_groups
 from pipeline.preprocessing.vector_file import file_dimension
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import table_batches, table_schema
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
@@ -154,17 +155,17 @@ def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
 
 def predict(path: Path) -> None:
     with Path("/dev/null").open("wb") as nowhere:
-        answer_file(path, None, nowhere, ["text"], answer)
+        answer_file(path, None, nowhere, WantedColumns([["text"]]), answer)
 
 
 def read_pairs(path: Path) -> None:
     from pipeline.evaluation.contrast_pairs import _read_pairs  # its imports take seconds, and memory
 
-    _read_pairs(path)
+    _read_pairs(path, {"negative": 0, "positive": 1}.get)
 
 
 def predict_parquet(path: Path) -> None:
-    answer_parquet(path, path.with_name("answers.parquet"), ["text"], answer)
+    answer_parquet(path, path.with_name("answers.parquet"), WantedColumns([["text"]]), answer)
 
 
 def read_groups(path: Path) -> None:

@@ -29,7 +29,7 @@ TINY = [
 ]
 FILES = [
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
-    *("corpus.labels.negative=[bad]", "corpus.labels.positive=[good]"),
+    "corpus.labels={negative:[bad],positive:[good]}",
 ]
 ALL_PASS = {"registry.checks": {"accuracy": {"metric": "test.accuracy", "min": 0.0}}}
 PATHS = {name: path.relative_to(paths.WORKSPACE) for name, path in vars(paths).items() if isinstance(path, Path)}

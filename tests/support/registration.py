@@ -25,7 +25,7 @@ from pipeline.registry.versions import find_alias
 from pipeline.runtime.records import write_json
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.tracking.store import Store, connect
-from tests.conftest import configuration, describe_dataset
+from tests.conftest import configuration, describe_dataset, made_once
 from tests.support.commands import PATHS
 
 NUMBERS = [str(i) for i in range(10)]
@@ -37,24 +37,28 @@ METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88
 CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables without a row: creating them takes seconds, copying them none."""
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_registered_models()
-    return path
+
+    def create(folder: Path) -> None:
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_registered_models()
+
+    return made_once(tmp_path_factory, "tables", create) / "mlflow.db"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def misleading(tmp_path_factory: pytest.TempPathFactory, fresh_database: Path) -> Path:
     """A folder with a store in which versions 1 to 3 of the same model are registered; each is always wrong."""
-    folder = tmp_path_factory.mktemp("misleading")
-    shutil.copy(fresh_database, folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DVC_ROOT", str(folder))
-        for number in range(3):
-            assert outcome(workspace(folder / str(number), errors=0, certainty=-5.0 - number))["registered"]
-    return folder
+
+    def register_wrong_ones(folder: Path) -> None:
+        shutil.copy(fresh_database, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DVC_ROOT", str(folder))
+            for number in range(3):
+                assert outcome(workspace(folder / str(number), errors=0, certainty=-5.0 - number))["registered"]
+
+    return made_once(tmp_path_factory, "misleading", register_wrong_ones)
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import requests
 
+from pipeline.ui import UI_ENVIRONMENT
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -75,4 +77,6 @@ class MLflowServer:
 
 
 def _environment() -> Mapping[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    """Without settings of the caller, and without workers for jobs, which take longer to start than the server."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
+    return environment | UI_ENVIRONMENT

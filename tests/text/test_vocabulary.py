@@ -23,8 +23,16 @@ def config(**changes):
 
 def test_vocabulary_holds_the_most_frequent_words_ties_in_alphabetical_order():
     counts = Counter({"film": 5, "bad": 2, "ace": 2, "rare": 1})
-    assert Vocabulary.build(counts, config(min_frequency=2)).words == [*SPECIALS, "film", "ace", "bad"]
-    assert Vocabulary.build(counts, config(max_vocabulary=2)).words == [*SPECIALS, "film", "ace"]
+    assert Vocabulary.build(counts, config(min_frequency=2), 3).words == [*SPECIALS, "film", "ace", "bad"]
+    assert Vocabulary.build(counts, config(max_vocabulary=2), 3).words == [*SPECIALS, "film", "ace"]
+
+
+@pytest.mark.parametrize(("reviews", "frequency"), [(1_999, 1), (2_000, 2), (9_999, 2), (10_000, 5)])
+def test_rare_words_of_few_reviews_are_kept(reviews, frequency):
+    counts = Counter({str(count): count for count in range(1, 8)})
+    words = Vocabulary.build(counts, config(min_frequency=None), reviews).words[len(SPECIALS) :]
+    assert min(map(int, words)) == frequency
+    assert Vocabulary.build(counts, config(min_frequency=7), reviews).words[len(SPECIALS) :] == ["7"]
 
 
 def test_vocabulary_survives_saving(tmp_path):

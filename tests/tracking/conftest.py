@@ -13,6 +13,7 @@ from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.run import Run
 from pipeline.tracking.store import Store, connect
+from tests.conftest import made_once
 
 OPEN_AND_LOG = """
 import sys
@@ -32,7 +33,10 @@ def tracking(uri: str | None = None, experiment: str = "reviews") -> TrackingCon
 @pytest.fixture(scope="session")
 def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project root in whose fresh store four processes have each made a run at the same moment."""
-    root = tmp_path_factory.mktemp("a project")
+    return made_once(tmp_path_factory, "a project", _log_at_once)
+
+
+def _log_at_once(root: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
     environment |= {"DVC_ROOT": str(root), "PYTHONPATH": str(WORKSPACE)}
     command = [sys.executable, "-c", OPEN_AND_LOG]
@@ -43,7 +47,6 @@ def shared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for process in processes:
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-    return root
 
 
 @pytest.fixture

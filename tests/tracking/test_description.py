@@ -26,8 +26,11 @@ def test_an_experiment_is_described_once(store: Store) -> None:
 def test_a_run_says_what_it_trains_and_how_it_is_made_again(more: dict[str, str], made_by: str) -> None:
     made_from = {"git.commit": "abc", "git.dirty": "true", "data.md5": "123", "model": "gru"}
     tags = {"stage": "train", **made_from, **more}
-    description = run_description(configuration().corpus, tags, {"test": 2000, "train": 18000})
+    description = run_description(
+        configuration().corpus, tags, {"test": 2000, "train": 18000}, {"ignored_labels": 1200}
+    )
     for words in ("`gru` on **movie_reviews**", "commit `abc`, with changes that were not committed", "md5 `123`"):
         assert words in description
     assert "18,000 train, 2,000 test" in description
+    assert "rows left out: 1,200 ignored labels" in description
     assert f"made by: {made_by}" in description

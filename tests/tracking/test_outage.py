@@ -1,9 +1,7 @@
 """A real MLflow server that goes away while a training runs."""
 
 import math
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,15 +34,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MLflowServer]:
 def start_training(project: Project, server: MLflowServer, output: Path, *overrides: str) -> subprocess.Popen[str]:
     environment = {"MLFLOW_TRACKING_URI": server.uri, "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "1"}
     tracking = ["tracking.system_metrics=true", f"tracking.experiment={output.parent.name}"]
-    command = ["-m", "pipeline.train", *tracking, f"hydra.run.dir={output}", *overrides]
-    return subprocess.Popen(
-        [sys.executable, *command],
-        cwd=project.root,
-        env={**os.environ, **environment, "PYTHONPATH": str(project.root)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    command = ["python", "-m", "pipeline.train", *tracking, f"hydra.run.dir={output}", *overrides]
+    return project.start(*command, **environment)
 
 
 def read_until(training: subprocess.Popen[str], text: str) -> None:

@@ -12,16 +12,30 @@ from pipeline.text.dataset import read_split
 from tests.support.training import TINY, train, weights
 
 
-def test_the_network_learns_and_the_best_epoch_is_kept(config, dataset, tmp_path):
-    training = train(config, dataset, tmp_path)
+@pytest.fixture(scope="module")
+def unbroken(config, dataset, tmp_path_factory):
+    """A training, its folder of checkpoints, and the points that it logged; nothing of it must be changed."""
+    folder, points = tmp_path_factory.mktemp("unbroken"), []
+    log = lambda metrics, step: points.extend((name, step) for name in metrics)  # noqa: E731
+    return train(config, dataset, folder, log), folder, points
+
+
+@pytest.fixture
+def checkpoints(unbroken, tmp_path):
+    """A copy of its checkpoints, to change."""
+    return shutil.copytree(unbroken[1], tmp_path / "checkpoints")
+
+
+def test_the_network_learns_and_the_best_epoch_is_kept(unbroken):
+    training, _, _ = unbroken
     assert [row["epoch"] for row in training.curve] == [1, 2, 3]
     assert training.curve[-1]["train_loss"] < training.curve[0]["train_loss"] - 0.005
     assert training.curve[-1]["val_loss"] < training.curve[0]["val_loss"]
     assert not training.network.training
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config, dataset, tmp_path):
-    first, second = (train(config, dataset, tmp_path / name) for name in "ab")
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(unbroken, config, dataset, tmp_path):
+    first, second = unbroken[0], train(config, dataset, tmp_path / "b")
     np.testing.assert_equal(weights(first), weights(second))
     assert first.curve == second.curve
     other = train(config.model_copy(update={"seed": 2}), dataset, tmp_path / "c")
@@ -29,8 +43,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(config, da
 
 
 @pytest.mark.parametrize("stop_at", [5, 20, 40])  # in the first, the second and the third epoch of 14 steps
-def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(config, dataset, tmp_path, stop_at):
-    unbroken = train(config, dataset, tmp_path / "unbroken")
+def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(unbroken, config, dataset, tmp_path, stop_at):
+    whole, _, _ = unbroken
 
     def interrupt(_metrics, step):
         if step >= stop_at - 1:
@@ -41,30 +55,27 @@ def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(config, datase
     steps = []
     resumed = train(config, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step))
     assert min(steps) >= (stop_at - 1) // 14 * 14, "finished epochs were trained again"
-    np.testing.assert_equal(weights(resumed), weights(unbroken))
-    assert resumed.curve == unbroken.curve
+    np.testing.assert_equal(weights(resumed), weights(whole))
+    assert resumed.curve == whole.curve
 
 
-def test_a_finished_training_is_not_trained_again(config, dataset, tmp_path):
-    first = train(config, dataset, tmp_path)
-    logged = []
-    again = train(config, dataset, tmp_path, lambda metrics, _step: logged.extend(metrics))
+def test_a_finished_training_is_not_trained_again(unbroken, checkpoints, config, dataset):
+    first, logged = unbroken[0], []
+    again = train(config, dataset, checkpoints, lambda metrics, _step: logged.extend(metrics))
     assert "train/loss" not in logged
     np.testing.assert_equal(weights(again), weights(first))
     assert again.curve == first.curve
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
-def test_a_damaged_checkpoint_is_removed_and_training_starts_over(config, dataset, tmp_path, name):
-    first = train(config, dataset, tmp_path)
-    whole = (tmp_path / name).read_bytes()
-    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
-    np.testing.assert_equal(weights(train(config, dataset, tmp_path)), weights(first))
+def test_a_damaged_checkpoint_is_removed_and_training_starts_over(unbroken, checkpoints, config, dataset, name):
+    whole = (checkpoints / name).read_bytes()
+    (checkpoints / name).write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_equal(weights(train(config, dataset, checkpoints)), weights(unbroken[0]))
 
 
-def test_points_are_logged_once_each_with_rate_gradient_and_validation(config, dataset, tmp_path):
-    points = []
-    train(config, dataset, tmp_path, lambda metrics, step: points.extend((name, step) for name in metrics))
+def test_points_are_logged_once_each_with_rate_gradient_and_validation(unbroken):
+    _, _, points = unbroken
     assert len(points) == len(set(points))
     assert {name for name, _ in points} == {
         *("train/loss", "train/accuracy", "train/lr", "train/grad_norm"),
@@ -85,8 +96,8 @@ def test_max_reviews_takes_half_of_each_label(compose, dataset, tmp_path):
     assert max(seen) <= 2
 
 
-def test_the_wide_path_counts_the_training_reviews_and_no_other(config, dataset, tmp_path):
-    trained = train(config, dataset, tmp_path).network
+def test_the_wide_path_counts_the_training_reviews_and_no_other(unbroken, config, dataset):
+    trained = unbroken[0].network
     counted = NgramLogOdds(config.model.wide.orders, config.model.wide.bits)
     split = read_split(dataset, "train")
     counted.count(list(split), split.labels)
@@ -94,11 +105,11 @@ def test_the_wide_path_counts_the_training_reviews_and_no_other(config, dataset,
 
 
 @pytest.mark.parametrize("part", ["adversarial_weight", "virtual_weight"])
-def test_adversarial_training_is_reproducible_and_changes_the_weights(part, compose, config, dataset, tmp_path):
+def test_adversarial_training_is_reproducible_and_changes_the_weights(part, unbroken, compose, dataset, tmp_path):
     perturbed = compose(*TINY, f"training.{part}=1.0")
     first, second = (train(perturbed, dataset, tmp_path / name) for name in "ab")
     np.testing.assert_equal(weights(first), weights(second))
-    plain = train(config, dataset, tmp_path / "plain")
+    plain, _, _ = unbroken
     assert not np.array_equal(weights(first)["deep.lstm.weight_hh_l0"], weights(plain)["deep.lstm.weight_hh_l0"])
 
 

@@ -1,11 +1,6 @@
 """The text of a row: that of its text column, or of several, joined."""
 
 from collections.abc import Iterable
-from pathlib import Path
-
-import pyarrow as pa
-
-from pipeline.runtime.errors import PipelineError
 
 SEPARATOR = "\u241e"
 """Token between the texts of two columns: the symbol for a record separator, which no review holds."""
@@ -20,14 +15,3 @@ def joined_text(values: Iterable[str | None]) -> str:
     if len(texts) == 1:
         return texts[0]
     return f" {SEPARATOR} ".join(texts) if any(text.strip() for text in texts) else ""
-
-
-def require_text(path: Path, column: pa.Field) -> None:
-    """Check that a column holds text.
-
-    Raises:
-        PipelineError: it does not.
-    """
-    values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if values not in {pa.string(), pa.large_string(), pa.string_view(), pa.null()}:
-        raise PipelineError(f"{path}: {column.name!r} holds {column.type}, not text; name another column")

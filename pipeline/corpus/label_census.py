@@ -1,0 +1,251 @@
+"""Census of the labels in the user's files: all their values are read and counted before any row is.
+
+It settles which class each value means: as stated in the configuration, or where the values leave no doubt.
+"""
+
+import json
+import logging
+import re
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.config.corpus import FilesCorpus, LabelValues
+from pipeline.config.labels import LABELS
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
+from pipeline.tables.table_reader import table_batches
+
+MOST_VALUES = 1000
+"""Different values that are kept in memory; a column with more that no class names holds no labels."""
+VALUES_SHOWN = 10
+FILES_SHOWN = 3
+VALUE_LENGTH = 30
+"""Characters of a value that a message shows."""
+LONGEST_VALUE = 500
+"""Characters of the longest value that is kept in memory; a longer one is a review rather than a label."""
+MOST_LISTED = 3
+"""Different numbers that an example lists; more are compared."""
+NAMES = (("neg", "pos"), ("negative", "positive"))
+"""Names of the classes that leave no doubt."""
+TRUTH = {"false": "0", "true": "1"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Census:
+    """Labels of the files of one split, or of several together."""
+
+    rows: Counter[int | None] = field(default_factory=Counter)
+    """Rows by number of class, `IGNORED` or None where nothing names the value."""
+    values: Counter[str] = field(default_factory=Counter)
+    """Rows by normalised value, of the first `MOST_VALUES` named ones and of all others."""
+    spelled: dict[str, str] = field(default_factory=dict)
+    """The first spelling of each value."""
+
+    def __add__(self, other: "Census") -> "Census":
+        return Census(self.rows + other.rows, self.values + other.values, {**other.spelled, **self.spelled})
+
+    def shown(self, values: Iterable[str]) -> str:
+        """List values with their rows, the most frequent first."""
+        by_rows = sorted(values, key=lambda value: (-self.values[value], value))
+        named = [f"{self._short(value)} ({_rows(self.values[value])})" for value in by_rows[:VALUES_SHOWN]]
+        more = len(by_rows) - len(named)
+        return ", ".join(named) + (f" and {more:,} more" if more else "")
+
+    def _short(self, value: str) -> str:
+        text = self.spelled[value]
+        short = text if len(text) <= VALUE_LENGTH else text[:VALUE_LENGTH] + "…"
+        if not value:
+            return "a missing label"
+        return short if finite_number(value) is not None else repr(short)
+
+
+def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, pa.Schema]]) -> Callable[[str], int | None]:
+    """Read the label columns, and return the function from a normalised value to the number of its class or `IGNORED`.
+
+    Args:
+        corpus: section of the configuration.
+        splits: the files of each split, with columns that have the label column among them.
+
+    Raises:
+        PipelineError: the labels are not stated and leave doubt, a value is named twice or by nothing, or a split has
+            no row of a class.
+    """
+    stated = label_reader(corpus.labels or {}, corpus.ignore_labels)
+    column = f"the column {corpus.label_column!r} of {_named([path for files in splits for path in files])}"
+    by_split = [_count(corpus, files, stated, column) for files in splits]
+    total = sum(by_split, Census())
+    if not total.values.keys() - {""}:
+        raise PipelineError(f"corpus.label_column: {column} holds no label at all; add reviews, or name another column")
+    classes = corpus.labels
+    if classes is None:
+        classes = _unmistakable({value: stated(value) == IGNORED for value in total.values if value})
+        if classes is None:
+            raise _doubt(total, column)
+    label_of = label_reader(classes, corpus.ignore_labels)
+    if unnamed := [value for value in total.values if label_of(value) is None]:
+        left_out = [value for value in total.values if label_of(value) in {None, IGNORED}]
+        remedy = "" if unnamed == [""] else "add them to a class, or "
+        raise PipelineError(
+            f"corpus.labels: no class names {total.shown(unnamed)} in {column}; {remedy}leave their rows out with "
+            f"{_ignoring(total, left_out)}"
+        )
+    for files, census in zip(splits, by_split, strict=True):
+        for number, name in enumerate(classes):
+            if not (census.rows[number] or any(label_of(value) == number for value in census.values)):
+                raise PipelineError(
+                    f"corpus.labels.{name}: no row of {_named(list(files))} has such a label; its column "
+                    f"{corpus.label_column!r} holds {census.shown(census.values)}"
+                )
+    log.info("labels: %s", "; ".join(_rows_by_class(classes, total, label_of)))
+    return label_of
+
+
+def distinct_labels(corpus: FilesCorpus, path: Path, batch: pa.RecordBatch) -> tuple[list[object], NDArray[np.int64]]:
+    """Return the different values of the label column of a batch, and the index of each row's value [n].
+
+    Raises:
+        PipelineError: a value cannot be read, such as a date that Python cannot hold.
+    """
+    column = batch[corpus.label_column]
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        encoded = column.dictionary_encode(null_encoding="encode")
+        return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+    except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:
+        raise PipelineError(
+            f"corpus.label_column: {path}: a value of {corpus.label_column!r} cannot be read "
+            f"({str(error).splitlines()[0]}); write the labels as text"
+        ) from None
+
+
+def _count(
+    corpus: FilesCorpus, files: Mapping[Path, pa.Schema], stated: Callable[[str], int | None], column: str
+) -> Census:
+    census, unnamed = Census(), 0
+    for path, batch in _label_batches(corpus, files):
+        distinct, indices = distinct_labels(corpus, path, batch)
+        for original, rows in zip(distinct, np.bincount(indices, minlength=len(distinct)).tolist(), strict=True):
+            value = normalise_label(original)
+            number = stated(value)
+            census.rows[number] += rows
+            if number is None and len(value) > LONGEST_VALUE:
+                problem = f"holds a value of {len(value):,} characters"
+                raise PipelineError(f"corpus.label_column: {column} {problem}; name the column with the labels")
+            if number is None or len(census.values) < MOST_VALUES or value in census.values:
+                unnamed += number is None and value not in census.values
+                census.values[value] += rows
+                census.spelled.setdefault(value, " ".join(str(original).split())[:LONGEST_VALUE])
+        if unnamed > MOST_VALUES:
+            raise PipelineError(
+                f"corpus.label_column: {column} holds more than {MOST_VALUES:,} different values that no class names, "
+                f"such as {census.shown(list(census.values)[:3])}; name the column with the labels, or ranges of its "
+                "numbers, as in -S \"corpus.labels={negative: '<=4', positive: '>4'}\""
+            )
+    return census
+
+
+def _label_batches(corpus: FilesCorpus, files: Mapping[Path, pa.Schema]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+    for path, columns in files.items():
+        for batch in table_batches(path, pa.schema([columns.field(corpus.label_column)]), corpus.format):
+            yield path, batch
+
+
+def _unmistakable(values: Mapping[str, bool]) -> dict[str, LabelValues] | None:
+    """Return the values of each class where they leave no doubt, else None.
+
+    Args:
+        values: values of the column, and whether each is to be ignored. 0 and 1 are sure only without any other: beside
+            an ignored 2, 1 may be neutral.
+    """
+    kept = {value for value, ignored in values.items() if not ignored}
+    for names in NAMES:
+        if kept == set(names):
+            return {label: [name] for label, name in zip(LABELS, names, strict=True)}
+    if {TRUTH.get(value, value) for value in values} == set(TRUTH.values()) and len(kept) == len(values):
+        return {label: [number] for label, number in zip(LABELS, TRUTH.values(), strict=True)}
+    return None
+
+
+def _doubt(census: Census, column: str) -> PipelineError:
+    values = [value for value in census.values if value]
+    shown = census.shown(census.values)
+    if len(values) == 1:
+        return PipelineError(f"corpus.labels: {column} holds one label only, {shown}; add rows of another class")
+    problem = f"corpus.labels: not set, and the values of {column} do not say which are {' and which '.join(LABELS)}"
+    if not (overrides := _example_overrides(census, values)):
+        return PipelineError(f"{problem}: {shown}; set it, or name the column with the labels in corpus.label_column")
+    return PipelineError(f"{problem}: {shown}; set it, for example with {' '.join(overrides)}")
+
+
+def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
+    """Return overrides that state the labels, to be corrected by the user; none if the values look like no labels."""
+    numbers = {value: number for value in values if (number := finite_number(value)) is not None}
+    numeric = len(numbers) == len(values)
+    ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
+    if not numeric and (len(values) > VALUES_SHOWN or any(len(value) > VALUE_LENGTH for value in values)):
+        return []
+    half = max(1, len(ordered) // 2) if numeric else 1
+    sides = [ordered[:half], ordered[-half:]]
+    alike = [[value for value in ordered if value.startswith(name)] for name in NAMES[0]]
+    if all(alike):
+        sides = alike
+    texts = [_listed(census, side) for side in sides]
+    if numeric and len(ordered) > MOST_LISTED:
+        texts = [f"'<={sides[0][-1]}'", f"'>={sides[1][0]}'"]
+    override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in zip(LABELS, texts, strict=True))}}}"
+    ignored = [value for value in [*ordered, ""] if value in census.values and value not in {*sides[0], *sides[1]}]
+    return [f"-S {_shell_quoted(override)}", *([_ignoring(census, ignored)] if ignored else [])]
+
+
+def _ignoring(census: Census, values: Sequence[str]) -> str:
+    """Return the override that leaves values out; for many of them, the key alone."""
+    if len(values) > 2 * VALUES_SHOWN:
+        return "corpus.ignore_labels, a list or a comparison such as '>4 <7'"
+    return f"-S {_shell_quoted(f'corpus.ignore_labels={_listed(census, sorted(values))}')}"
+
+
+def _listed(census: Census, values: Iterable[str]) -> str:
+    """Return values as a list in the syntax of Hydra's overrides."""
+    return f"[{', '.join(_literal(value, census.spelled[value]) for value in values)}]"
+
+
+def _literal(value: str, spelling: str) -> str:
+    if not value:
+        return "null"
+    if finite_number(value) is not None:
+        return value
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", spelling) and value not in {"true", "false", "null", "nan", "inf"}
+    return spelling if plain else json.dumps(spelling, ensure_ascii=False)
+
+
+def _shell_quoted(override: str) -> str:
+    """Quote for the shell, in double quotes where the override itself has single ones."""
+    return f'"{override}"' if "'" in override and not re.search(r'["$`\\!]', override) else shlex.quote(override)
+
+
+def _rows_by_class(
+    classes: Mapping[str, LabelValues], census: Census, label_of: Callable[[str], int | None]
+) -> Iterable[str]:
+    for number, name in [*enumerate(classes), (IGNORED, "left out")]:
+        if values := [value for value in census.values if label_of(value) == number]:
+            yield f"{name}: {census.shown(values)}"
+
+
+def _named(paths: Sequence[Path]) -> str:
+    """Name files for a message; of many, the first ones."""
+    more = len(paths) - FILES_SHOWN
+    return ", ".join(map(str, paths[:FILES_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("s" if count != 1 else "")

@@ -1,0 +1,46 @@
+"""Coverage: how well tokenizer and vocabulary suit the held-out reviews."""
+
+import logging
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import regex
+
+from pipeline.config.text import TextConfig
+from pipeline.runtime.errors import PipelineError
+
+SAMPLE = 1000
+"""Reviews that tell the script of a corpus."""
+UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+"""Letters of scripts that do not separate words by spaces."""
+
+log = logging.getLogger(__name__)
+
+
+def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, validation: Path) -> None:
+    """Refuse a vocabulary that knows too few words of the validation split, and warn of an unsuitable tokenizer.
+
+    Args:
+        unknown_share: share of the words of the validation split that are unknown.
+        config: its `max_unknown_share` and `tokenizer` are used.
+        vocabulary: number of words in the vocabulary.
+        validation: folder of the encoded validation split.
+
+    Raises:
+        PipelineError: too many words are unknown; the message names the setting to change.
+    """
+    rows = pq.read_table(validation / "rows.parquet", columns=["text"]).slice(0, SAMPLE)
+    letters = "".join(character for text in rows["text"].to_pylist() for character in text if character.isalpha())
+    if config.tokenizer != "characters" and len(UNSPACED.findall(letters)) > len(letters) / 3:
+        advice = "the reviews are in a script without spaces between words: set text.tokenizer=characters"
+        log.warning("%s", advice)
+    elif config.tokenizer == "basic_english" and not letters.isascii():
+        advice = "the reviews are not in plain English: set text.tokenizer=unicode_words, or lower text.min_frequency"
+    else:
+        advice = "lower text.min_frequency, raise text.max_vocabulary, or add training reviews"
+    log.info("vocabulary: %d words; %.1f %% of the validation words are unknown", vocabulary, 100 * unknown_share)
+    if unknown_share > config.max_unknown_share:
+        raise PipelineError(
+            f"validation: {unknown_share:.0%} of the words are unknown to the vocabulary, {vocabulary:,} words of "
+            f"the training reviews, more than text.max_unknown_share={config.max_unknown_share}; {advice}"
+        )

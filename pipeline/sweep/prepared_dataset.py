@@ -1,0 +1,119 @@
+"""The configuration of trials: they share the prepared dataset, and take its corpus, split and text from there."""
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from pipeline.config.comparison import flatten, require_same
+from pipeline.config.composition import compose_config, translate_hydra_errors, validated
+from pipeline.config.schema import Config
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.paths import DATASET
+from pipeline.text.dataset import read_dataset_info
+
+SECTIONS = ("corpus", "split", "text")
+"""Sections of the configuration that the prepared dataset was made with."""
+REMEDY = (
+    "trials share the prepared dataset: leave it out to train on that one, or give all overrides to `dvc exp run -S …`"
+)
+
+
+def section_of(key: str) -> str:
+    """Return the section of a key or group of an override, such as `text` of `+text.max_tokens` and `text/vectors`."""
+    return key.lstrip("+~").replace("/", ".").partition(".")[0]
+
+
+def require_same_dataset(searched: Mapping[str, Override]) -> None:
+    """Refuse a search over what the prepared dataset was made with.
+
+    Args:
+        searched: overrides that stand for several values, by key.
+
+    Raises:
+        PipelineError: the search has such a key; the message has the command to use instead.
+    """
+    lines = {key: str(override.input_line) for key, override in searched.items() if section_of(key) in SECTIONS}
+    if lines:
+        # DVC cannot draw from a range
+        values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
+        command = " ".join(f"-S {shlex.quote(value)}" for value in values)
+        raise PipelineError(
+            f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
+            f"each value instead: dvc exp run --queue {command}, then dvc queue start"
+        )
+
+
+def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> tuple[Config, list[str]]:
+    """Return the configuration of a trial, with the prepared dataset's corpus, split and text.
+
+    A section that an override or the chosen experiment changes stays as it is, and must be the dataset's.
+
+    Args:
+        composed: the configuration as Hydra composed it.
+        hydra_config: its section `hydra`.
+
+    Returns:
+        The configuration; the sections that were taken from the dataset because they differ from conf/.
+
+    Raises:
+        PipelineError: there is no dataset, it was made with another section than an override asks for, or a value does
+            not fit.
+    """
+    try:
+        info = read_dataset_info(DATASET)
+    except PipelineError:
+        validated(composed)  # a mistake in the overrides is said first
+        raise
+    made: dict[str, Any] = {"corpus": info.corpus.config, "split": info.split, "text": info.text}
+    asked = {section_of(str(override)) for override in hydra_config.overrides.task}
+    plain = _without_overrides(hydra_config)
+    taken = []
+    composed = composed.copy()
+    for section in SECTIONS:
+        values = _resolved_section(composed, section)
+        if section in asked or values != plain[section] or _flat(plain[section]) == _flat(made[section]):
+            continue
+        taken.append(section)
+        with open_dict(composed):
+            composed[section] = made[section]
+    config = validated(composed)
+    require_same(config.model_dump(include=set(SECTIONS)), made, DATASET.relative_to(DATASET.parents[1]), REMEDY)
+    return config, taken
+
+
+def describe_taken(config: Config, taken: list[str]) -> str:
+    """Say which sections were taken from the dataset."""
+    sections = " and ".join(taken)
+    return f"{sections} as artifacts/dataset was prepared with, not as in conf/; its corpus is {config.corpus.name}"
+
+
+def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
+    """Return the choices of groups as a tag of a run, without Hydra's own and those of sections that were `taken`."""
+    kept = {group: name for group, name in choices.items() if section_of(group) not in ("hydra", *taken)}
+    return json.dumps(kept, default=list)  # more than one experiment is a list
+
+
+def _without_overrides(hydra_config: DictConfig | HydraConf) -> dict[str, Any]:
+    """Return the sections as conf/ has them."""
+    if GlobalHydra.instance().is_initialized():  # Hydra composes nothing beside the configuration of its command
+        composed = GlobalHydra.instance().config_loader().load_configuration("config", [], RunMode.RUN)
+        return {section: _resolved_section(composed, section) for section in SECTIONS}
+    conf = next(source.path for source in hydra_config.runtime.config_sources if source.provider == "main")
+    return compose_config([], Path(conf))
+
+
+def _resolved_section(composed: DictConfig, section: str) -> Any:
+    with translate_hydra_errors():
+        return OmegaConf.to_container(composed[section], resolve=True)
+
+
+def _flat(values: Any) -> dict[str, Any]:
+    return {key: value for key, value in flatten(values).items() if not key.endswith("fingerprint")}

@@ -1,0 +1,85 @@
+"""Columns of a file that gets predictions: those with the texts, and the names of those that are added."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.runtime.errors import PipelineError, listed
+
+PREFIX = "predicted_"
+"""Prefix of the added columns where the file has columns of their names."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileColumns:
+    """Columns of one file."""
+
+    texts: Sequence[str]
+    """One or several, whose texts are joined."""
+    label: str
+    """Name of the added column with the label; `probability` likewise."""
+    probability: str
+
+    @property
+    def added(self) -> tuple[str, str]:
+        """Names of the added columns, in their order."""
+        return self.label, self.probability
+
+
+@dataclass(frozen=True)
+class WantedColumns:
+    """Columns as the user asks for them."""
+
+    texts: Sequence[Sequence[str]]
+    """Columns that may hold the texts, one or several that are joined; the first that are all there are taken."""
+    prefix: str | None = None
+    """Prefix of the added columns; None for none, or `PREFIX` where the file has a column of such a name."""
+
+    def of_file(self, name: str, columns: Sequence[str]) -> FileColumns:
+        """Choose the columns of a file, and log the names of the added ones where they are not the usual ones.
+
+        Args:
+            name: of the file, for messages.
+            columns: its columns, all of different names.
+
+        Raises:
+            PipelineError: the file has no columns or lacks a text column, or already has a column with the name of an
+                added one.
+        """
+        if not columns:
+            raise PipelineError(f"{name} is empty; give a file with a column {self.texts[0][0]!r}")
+        texts = next((choice for choice in self.texts if set(choice) <= set(columns)), None)
+        if texts is None:
+            lacking = (next(column for column in choice if column not in columns) for choice in self.texts)
+            wanted = " or ".join(map(repr, lacking))
+            raise PipelineError(
+                f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
+            )
+        usual = FileColumns(texts, "label", "probability")
+        own = [column for column in usual.added if column in columns]
+        prefix = self.prefix if self.prefix is not None else PREFIX if own else ""
+        chosen = FileColumns(texts, *(prefix + column for column in usual.added))
+        require_free(name, columns, chosen)
+        if own and self.prefix is None:
+            log.info(
+                "%s has a column %r of its own; the answers are in %s (--prefix names them)",
+                name,
+                own[0],
+                " and ".join(map(repr, chosen.added)),
+            )
+        return chosen
+
+
+def require_free(name: str, columns: Sequence[str], chosen: FileColumns) -> None:
+    """Refuse a file, or a row of one, that already has a column with the name of an added one.
+
+    Raises:
+        PipelineError: it has one.
+    """
+    for added in chosen.added:
+        if added in columns:
+            raise PipelineError(
+                f"{name} already has a column {added!r}, the name of one that is added; name those with --prefix"
+            )

@@ -1,0 +1,210 @@
+"""Labels of the user's own files: stated, or read where their values leave no doubt; never guessed."""
+
+import itertools
+import json
+import logging
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config.composition import compose_config
+from pipeline.config.schema import validate
+from pipeline.corpus import label_census
+from pipeline.corpus.source import write_corpus
+from pipeline.runtime.errors import PipelineError
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Root of a project for one test."""
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+def write_reviews(path: Path, labels: list[Any]) -> None:
+    rows = [{"text": f"Review {number}.", "label": label} for number, label in enumerate(labels, 1)]
+    match path.suffix:
+        case ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        case ".csv":
+            cells = ["" if label is None else str(label).replace('"', '""') for label in labels]
+            path.write_text("text,label\n" + "".join(f'Review {n},"{cell}"\n' for n, cell in enumerate(cells, 1)))
+        case _:
+            pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def labels_of(project: Path, labels: list[Any], *overrides: str, ending: str = "jsonl") -> list[int]:
+    """Labels of the rows that are used, in order, with these overrides of the configuration."""
+    write_reviews(project / f"r.{ending}", labels)
+    return labels_read(project, f"corpus.path=r.{ending}", *overrides)
+
+
+def labels_read(project: Path, *overrides: str) -> list[int]:
+    write_corpus(validate(compose_config(["corpus=files", *overrides])).corpus, project / "downloads")
+    labels: list[int] = pq.read_table(project / "downloads" / "train.parquet")["label"].to_pylist()
+    return labels
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "labels", [["neg", "pos"], [" Negative", "POSITIVE "], [0, 1], [0.0, 1.0], ["0", "1.0"], [False, True]]
+)
+def test_values_that_leave_no_doubt_need_no_configuration(labels: list[Any], ending: str, project: Path) -> None:
+    assert labels_of(project, labels * 3, ending=ending) == [0, 1] * 3
+
+
+DOUBTFUL = [
+    ([0, 1, 2], "0 (2 rows), 1 (2 rows), 2 (2 rows)"),
+    ([-1, 0, 1], "-1 (2 rows), 0 (2 rows), 1 (2 rows)"),
+    ([0, 1, 2, 3, 4], "0 (2 rows), 1 (2 rows), 2 (2 rows), 3 (2 rows), 4 (2 rows)"),
+    ([1, 2], "1 (2 rows), 2 (2 rows)"),
+    ([1, 2, 3, 4, 5, None], "5 (2 rows)"),
+    ([1.5, 2.5, 3.5, 4.5], "1.5 (2 rows)"),
+    (["no", "yes"], "'no' (2 rows), 'yes' (2 rows)"),
+    (["Positive", "Negative", "Neutral"], "'Negative' (2 rows), 'Neutral' (2 rows), 'Positive' (2 rows)"),
+    (["neg", "positive"], "'neg' (2 rows), 'positive' (2 rows)"),
+    (["neg", "negative", "pos"], "'neg' (2 rows), 'negative' (2 rows), 'pos' (2 rows)"),
+    (["won't buy", "would 'buy', again"], '"won\'t buy" (2 rows)'),
+    (["null", "true", 'a "b"'], "'null' (2 rows)"),
+    ([0, 1, "neutral"], "'neutral' (2 rows)"),
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(("labels", "shown"), DOUBTFUL, ids=lambda value: str(value)[:30])
+def test_values_in_doubt_are_listed_with_overrides_that_work(
+    labels: list[Any], shown: str, ending: str, project: Path
+) -> None:
+    with pytest.raises(
+        PipelineError, match=r"^corpus.labels: not set, and .* which are negative and which pos"
+    ) as told:
+        labels_of(project, labels * 2, ending=ending)
+    assert shown in str(told.value)
+    assert "\n" not in str(told.value)
+    assert not (project / "downloads").exists()
+    words = shlex.split(str(told.value).partition("for example with ")[2])
+    assert words[::2] == ["-S"] * (len(words) // 2)
+    read = labels_of(project, labels * 2, *words[1::2], ending=ending)
+    assert {*read} == {0, 1}
+    left_out = json.loads((project / "downloads" / "corpus.json").read_text())["left_out"]
+    assert len(read) + sum(left_out.values()) == 2 * len(labels)
+
+
+STATED = "corpus.labels={negative: [0], positive: [2]}"
+
+
+def test_a_value_that_no_class_names_stops_the_run_unless_it_is_ignored(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = [0, 1, 2, None] * 2
+    with pytest.raises(PipelineError, match=r"no class names a missing label \(2 rows\), 1") as told:
+        labels_of(project, labels, STATED, "corpus.ignore_labels=[7]")
+    (advised,) = re.findall("-S '(.*)'", str(told.value))
+    with caplog.at_level(logging.INFO):
+        assert labels_of(project, labels, STATED, advised) == [0, 1] * 2
+    assert json.loads((project / "downloads" / "corpus.json").read_text())["left_out"] == {
+        "ignored_labels": 2,
+        "no_label": 2,
+    }
+    assert (
+        "labels: negative: 0 (2 rows); positive: 2 (2 rows); left out: a missing label (2 rows), 1 (2 rows)"
+        in caplog.text
+    )
+    assert "left out: 2 no_label, 2 ignored_labels" in caplog.text
+
+
+def test_missing_labels_of_any_kind_stop_the_run(project: Path) -> None:
+    for missing, ending in itertools.product([None, "", "  ", float("nan")], ["csv", "jsonl", "parquet"]):
+        labels = [0.0, 1.0, missing] if isinstance(missing, float) else ["0", "1", missing]
+        with pytest.raises(PipelineError, match=r"names a missing label \(1 row\) .*ignore_labels=\[null\]'$"):
+            labels_of(project, labels, ending=ending)
+        assert labels_of(project, labels, "corpus.ignore_labels=[null]", ending=ending) == [0, 1]
+
+
+def test_0_and_1_beside_an_ignored_number_stay_in_doubt_but_names_do_not(project: Path) -> None:
+    with pytest.raises(PipelineError, match="not set"):
+        labels_of(project, [0, 1, 2], "corpus.ignore_labels=[2]")
+    assert labels_of(project, ["neg", "pos", "neutral"], "corpus.ignore_labels=[Neutral]") == [0, 1]
+
+
+def test_the_values_of_all_files_decide_together(project: Path) -> None:
+    for split, labels in {"train": [0, 1], "test": [0, 1, 2]}.items():
+        write_reviews(project / f"{split}.csv", labels)
+    with pytest.raises(PipelineError, match=r"train.csv, .*test.csv .* 0 \(2 rows\), 1 \(2 rows\), 2 \(1 row\)"):
+        labels_read(project, "corpus.train=train.csv", "corpus.test=test.csv")
+    write_reviews(project / "test.csv", [1])
+    with pytest.raises(PipelineError, match=r"labels.negative: no row of .*test.csv .* 'label' holds 1 \(1 row\)$"):
+        labels_read(project, "corpus.train=train.csv", "corpus.test=test.csv")
+
+
+def test_a_split_of_several_files_needs_both_classes_and_no_single_file_does(project: Path) -> None:
+    for folder, labels in {"train": [0, 1], "test": [1, 1]}.items():
+        (project / folder).mkdir()
+        for number, label in enumerate(labels):
+            write_reviews(project / folder / f"{number}.csv", [label])
+    assert labels_read(project, "corpus.path=train") == [0, 1]
+    with pytest.raises(
+        PipelineError, match=r"negative: no row of .*test/0.csv, .*test/1.csv has .* holds 1 \(2 rows\)$"
+    ):
+        labels_read(project, "corpus.train=train", "corpus.test=test")
+
+
+def test_of_many_files_a_message_names_the_first(project: Path) -> None:
+    for number in range(5):
+        write_reviews(project / f"{number}.csv", [number])
+    with pytest.raises(PipelineError, match=r"of .*0.csv, .*1.csv, \S*2.csv and 2 more do not say which"):
+        labels_read(project, "corpus.path='*.csv'")
+
+
+def test_the_census_reads_as_the_format_says(project: Path) -> None:
+    (project / "r.tsv").write_bytes('"gut" sagt er\tnegativ\nschön\tpositiv\n'.encode("cp1252"))
+    read = labels_read(
+        project,
+        "corpus.path=r.tsv",
+        "corpus.format={quoting: none, encoding: cp1252, columns: [text, label]}",
+        "corpus.labels={negative: [negativ], positive: [positiv]}",
+    )
+    assert read == [0, 1]
+
+
+def test_labels_may_be_views_of_strings(project: Path) -> None:
+    columns = {"text": ["a", "b"], "label": pa.array(["neg", "pos"], pa.string_view())}
+    pq.write_table(pa.table(columns), project / "r.parquet")
+    assert labels_read(project, "corpus.path=r.parquet") == [0, 1]
+
+
+def test_a_rare_value_at_the_end_of_a_long_file_is_seen(project: Path) -> None:
+    with pytest.raises(PipelineError, match=r"0 \(2,500 rows\), 1 \(2,500 rows\), 2 \(1 row\)"):
+        labels_of(project, [*[0, 1] * 2500, 2], ending="csv")
+
+
+def test_a_few_thousand_values_are_fine_where_comparisons_name_them(project: Path) -> None:
+    scores = [number / 1000 for number in range(3000)]
+    labels = "corpus.labels={negative: '<1', positive: '>=2'}"
+    assert labels_of(project, scores, labels, "corpus.ignore_labels='>=1 <2'") == [0] * 1000 + [1] * 1000
+    with pytest.raises(PipelineError, match=r"names 1\.0 .* and 990 more"):
+        labels_of(project, scores, labels)
+
+
+def test_no_more_values_are_kept_than_a_column_of_labels_has(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_census, "MOST_VALUES", 50)
+    with pytest.raises(PipelineError, match=r"holds more than 50 different values .*; name the column with the labels"):
+        labels_of(project, [f"review {number}" for number in range(60)])
+    assert labels_of(project, list(range(100)), "corpus.labels={negative: '<70', positive: '>=70'}")[69:71] == [0, 1]
+
+
+def test_other_labels_make_another_corpus_of_the_same_file() -> None:
+    def content(*overrides: str) -> str | None:
+        values = compose_config(["corpus=files", "corpus.path=r.csv", *overrides])
+        values["corpus"]["fingerprint"] = "sha256:1"
+        return validate(values).corpus.content
+
+    different = ["", STATED, "corpus.ignore_labels=[1]", "corpus.label_column=stars", "corpus.text_column=title"]
+    different += ["corpus.text_column=[title, body]", "corpus.format.encoding=cp1252"]
+    assert len({content(*filter(None, [override])) for override in different}) == len(different)
+    assert content(STATED) == content("corpus.labels={positive: [2], negative: [0]}")
