@@ -23,7 +23,7 @@ class FileFormat(Section):
     encoding: str | None
     """Encoding of CSV, TSV and JSON, such as cp1252; null: UTF-8, or UTF-16 if the file begins with its mark."""
     columns: list[str] | None = Field(min_length=1)
-    """Column names of CSV, TSV and XLSX files that have no header; null: the first row holds them."""
+    """Column names of CSV and TSV files that have no header; null: the first row holds them."""
 
     @field_validator("encoding")
     @classmethod

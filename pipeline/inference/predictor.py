@@ -44,7 +44,7 @@ class Predictor:
     Args:
         network: in evaluation mode.
         vocabulary: that of the network.
-        info: `model.json` of the model.
+        info: `config.json` of the model folder.
         batch_size: most texts that are computed at once.
         device: device to compute on.
     """

@@ -49,9 +49,10 @@ def answered_lines(
         return plain_lines((line for _, line in text_lines(read_text(source, encoding), str(source))), answer)
     if ending in DELIMITERS:
         return _delimited_lines(source, ending, file_format, columns, answer)
-    rows = json_rows(source, file_format.encoding, is_array(source, ending, file_format))
+    array = is_array(source, ending, file_format)
+    rows = json_rows(source, file_format.encoding, array)
     objects = _json_objects(_json_texts(source, rows, columns), answer)
-    return _array_lines(objects) if is_array(source, ending, file_format) else (f"{line}\n" for line in objects)
+    return _array_lines(objects) if array else (f"{line}\n" for line in objects)
 
 
 def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
