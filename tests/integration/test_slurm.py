@@ -61,13 +61,13 @@ def by_epochs(project: Project) -> dict[int, StoredRun]:
 
 
 def job_in_training(project: Project, epochs: int, sweeping: "subprocess.Popen[bytes]") -> str:
-    """Wait until a trial has finished its first epochs; return its job."""
+    """Wait until a trial has a checkpoint of its own (its metrics come first); return its job."""
 
     def trains() -> bool:
         assert sweeping.poll() is None, lines(project)
         checkpoints = list(project.root.glob(".checkpoints/*/last.ckpt"))
         run = by_epochs(project).get(epochs) if checkpoints else None
-        return run is not None and "val/loss" in run.data.metrics
+        return run is not None and run.info.run_id in {(path.parent / "run_id").read_text() for path in checkpoints}
 
     wait_until(trains, f"the trial of {epochs} epochs")
     return by_epochs(project)[epochs].data.tags["slurm.job"]
