@@ -18,7 +18,7 @@ from pipeline.preprocessing.coverage import check_coverage
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.scanning import scan
-from pipeline.preprocessing.splitting import hold_out, require_both_labels, select
+from pipeline.preprocessing.splitting import hold_out, require_all_classes, select
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.report.formatting import counts
 from pipeline.runtime.atomic import replace
@@ -43,12 +43,12 @@ def main(config: Config, inputs: Inputs) -> None:
         replace(DATASET) as folder,
     ):
         keys = scan(DATA, mapping)
-        hold_out(keys, config.split)
+        hold_out(keys, config.split, corpus.classes)
         keep, duplicates = find_duplicates(keys)
-        require_both_labels(keys, keep)
+        require_all_classes(keys, keep, corpus.classes)
         reviews = select(row_groups(DATA), keys.split, keep)
         del keys
-        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping)
+        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes)
         unknown_share = splits["validation"]["unknown_word_share"]
         check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}

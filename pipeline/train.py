@@ -22,7 +22,6 @@ Hydra's own options work too: --cfg job shows the configuration that overrides l
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -112,7 +111,9 @@ def train(
 
 def _model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> dict[str, Any]:
     return {
-        **asdict(trained.calibration),
+        "classes": dataset.corpus.classes,
+        "ordered": dataset.corpus.ordered,
+        **{"threshold": None, **trained.calibration.summary()},
         **config.model_dump(include=set(TRAINED_WITH)),
         "corpus": {
             **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),

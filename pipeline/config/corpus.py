@@ -14,6 +14,8 @@ from pipeline.config.section import Checksum, Fingerprint, Section
 
 LabelValues = list[bool | int | float | str | None] | str
 """Values of a label column: a list, or comparisons with numbers."""
+MOST_CLASSES = 100
+LONGEST_CLASS_NAME = 60
 ClassValues = Annotated[
     LabelValues, Field(description="Values that mean the class of this name: a list, or a comparison such as '<=4'.")
 ]
@@ -37,6 +39,16 @@ class CorpusInfo(Section):
     def content(self) -> str | None:
         """A hash that tells its reviews from those of another corpus of the same name."""
         return self.fingerprint
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by number."""
+        return LABELS
+
+    @property
+    def in_order(self) -> bool:
+        """True if the order of the classes means something."""
+        return False
 
 
 class PackageCorpus(CorpusInfo):
@@ -102,7 +114,10 @@ class FilesCorpus(CorpusInfo):
     label_column: str
     """Column with the label."""
     labels: dict[str, ClassValues] | None
-    """Classes and the values that mean them; null: read from neg and pos, negative and positive, or 0 and 1 alone."""
+    """Two or more classes and the values that mean them; null: read from neg and pos, negative and positive, or 0 and 1
+    alone."""
+    ordered: bool
+    """The order of the classes means something, as that of stars: a near miss is better than a far one."""
     ignore_labels: LabelValues
     """Values whose rows are left out and counted: a list, or a comparison; null in the list is a missing label."""
     keep_columns: list[str]
@@ -121,21 +136,34 @@ class FilesCorpus(CorpusInfo):
         reading = [self.format.model_dump(), self.text_columns, self.label_column, self.labels, self.ignore_labels]
         return "sha256:" + hashlib.sha256(f"{self.fingerprint} {json.dumps(reading)}".encode()).hexdigest()
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by number."""
+        return LABELS if self.labels is None else tuple(self.labels)
+
+    @property
+    def in_order(self) -> bool:
+        """True if there are more than two classes whose order means something; of two, either order is the same."""
+        return self.ordered and len(self.classes) > 2
+
     @field_validator("labels", mode="before")
     @classmethod
     def _in_their_order(cls, labels: Any) -> Any:
         if not isinstance(labels, Mapping):
             return labels
-        named = {str(name): values for name, values in labels.items()}
-        classes = " and ".join(LABELS)
-        if unknown := [name for name in named if name not in LABELS]:
-            raise ValueError(
-                f"{unknown[0]!r} is not a class: the pipeline classifies two classes so far, {classes}; name only "
-                "these, and leave rows of others out with corpus.ignore_labels"
-            )
-        if lacking := [name for name in LABELS if name not in named]:
-            raise ValueError(f"no values for {lacking[0]!r}; name the values of both classes, {classes}")
-        return {name: named[name] for name in LABELS}
+        named = {str(name).strip(): values for name, values in labels.items()}
+        if len(named) < len(labels):
+            raise ValueError("two classes have the same name; give each its own")
+        if not 2 <= len(named) <= MOST_CLASSES:
+            classes = f"{len(named)} " + ("class is named" if len(named) == 1 else "classes are named")
+            raise ValueError(f"{classes}; name from 2 to {MOST_CLASSES}, each with its values")
+        for name in named:
+            if not name.isprintable() or not 0 < len(name) <= LONGEST_CLASS_NAME:
+                raise ValueError(
+                    f"{name[:LONGEST_CLASS_NAME]!r} is no name of a class; use 1 to {LONGEST_CLASS_NAME} characters"
+                )
+        # of the usual two, positive is the second, whatever their order in the file
+        return {name: named[name] for name in LABELS} if set(named) == set(LABELS) else named
 
     @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":

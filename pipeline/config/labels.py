@@ -1,5 +1,5 @@
-"""Labels of a review."""
+"""Classes that a review can be of."""
 
 NEGATIVE, POSITIVE = 0, 1
 LABELS = ("negative", "positive")
-"""Names of the labels, by number."""
+"""Names of the classes of sentiment, by number: those of every corpus that does not name its own."""

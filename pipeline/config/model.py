@@ -25,8 +25,8 @@ class SentimentRNNConfig(Section):
 
     network: Literal["sentiment_rnn"]
     """Class of the network, fixed by the chosen file; it decides which other keys there are."""
-    output_size: Literal[1]
-    """Outputs of the network: the log-odds of a positive review. An argument of the article's class, fixed here."""
+    output_size: Literal[1] | None
+    """Outputs of the network: 1, the log-odds of a positive review, as in the article; null: as the classes need."""
     embedding_dim: Size
     """Numbers in a word vector."""
     hidden_dim: Size

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpus import Corpus, FilesCorpus
 from pipeline.config.evaluation import SLICES, EvaluationConfig
-from pipeline.config.model import Model
+from pipeline.config.model import Model, SentimentRNNConfig
 from pipeline.config.pretraining import Pretraining
 from pipeline.config.pseudo_labels import PseudoLabelsConfig
 from pipeline.config.registry import RegistryConfig
@@ -64,6 +64,16 @@ class Config(Section):
     """MLflow tracking."""
     sweep: SweepConfig
     """Handling of a sweep's trials that have ended; it changes no result: docs/sweep.md."""
+
+    @model_validator(mode="after")
+    def _model_has_an_output_for_each_class(self) -> "Config":
+        classes = len(self.corpus.classes)
+        if isinstance(self.model, SentimentRNNConfig) and self.model.output_size == 1 and classes > 2:
+            raise ValueError(
+                f"model.output_size: is 1, as in the article's network, for two classes, but corpus.labels names "
+                f"{classes}; choose model=sentiment_rnn, or set model.output_size=null"
+            )
+        return self
 
     @model_validator(mode="after")
     def _slices_are_there(self) -> "Config":

@@ -1,6 +1,7 @@
 """Canonical form of a corpus, the only form that later stages read: a Parquet file per split."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -9,7 +10,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from pipeline.config.labels import LABELS
 from pipeline.config.split import SPLITS
 from pipeline.runtime.errors import PipelineError
 
@@ -28,12 +28,16 @@ class CanonicalWriter:
     """Writer of a corpus in canonical form, batch by batch into a folder; it holds one batch at a time.
 
     Use it as a context manager. Equal batches in equal order give equal bytes.
+
+    Args:
+        folder: gets the files.
+        classes: names of the classes, by number.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self.left_out: Counter[str] = Counter()
         """Rows that did not become reviews, by reason; only reasons that occurred."""
-        self._folder = folder
+        self._folder, self._classes = folder, classes
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = self._bytes = 0
@@ -78,10 +82,10 @@ class CanonicalWriter:
         """Refuse a corpus that a model cannot be trained on, or tested on.
 
         Raises:
-            PipelineError: there is no training split, or a labelled split lacks one of the labels.
+            PipelineError: there is no training split, or a labelled split has no review of a class.
         """
         for split in ("train", *(s for s in self._labels if s not in {"train", "unlabelled"})):
-            for label, name in enumerate(LABELS):
+            for label, name in enumerate(self._classes):
                 if not self._labels.get(split, Counter())[label]:
                     raise PipelineError(f"the corpus has no {name} review for its {split} split; correct the corpus")
 

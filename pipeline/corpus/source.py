@@ -5,6 +5,7 @@ here that needs one.
 """
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -36,7 +37,7 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
     """
     with replace(downloads) as folder:
         folder.mkdir()
-        with CanonicalWriter(folder) as writer:
+        with CanonicalWriter(folder, corpus.classes) as writer:
             match corpus:
                 case PackageCorpus():
                     add_package(corpus, writer)
@@ -53,6 +54,8 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
             "citation": corpus.citation,
             "checksum": config.get("checksum"),
             "config": config,
+            "classes": corpus.classes,
+            "ordered": corpus.in_order,
             "splits": writer.sizes(),
             "left_out": dict(sorted(writer.left_out.items())),
         }
@@ -64,9 +67,9 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
 
 
 def corpus_fingerprint(corpus: Corpus) -> str | None:
-    """Return one `sha256:…` over the contents of all local files that a corpus reads; None if it reads none.
+    """Return one `sha256:…` over all local files that a corpus reads and the order of its classes; None without files.
 
-    DVC notices by it that a file was edited.
+    DVC notices by it that a file was edited, or the order changed.
 
     Raises:
         PipelineError: a file is missing, or a URL is of a kind that cannot be read.
@@ -75,6 +78,8 @@ def corpus_fingerprint(corpus: Corpus) -> str | None:
     if not files:
         return None
     lines = [f"{part} {file_digest(path, 'sha256')}\n" for part, path in files]
+    if isinstance(corpus, FilesCorpus) and corpus.labels is not None:
+        lines.append(f"classes {json.dumps(corpus.classes)}\n")  # DVC compares them without their order
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
 """Score a split of the dataset from its texts, as a user would, and keep the predictions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.inference.scoring import choose_classes
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_parquet
@@ -28,16 +29,20 @@ class Classifier(Protocol):
     """A `Predictor`, or anything else that classifies texts."""
 
     @property
-    def threshold(self) -> float:
-        """Smallest probability that counts as positive."""
+    def classes(self) -> Sequence[str]:
+        """Names of the classes, by number."""
+
+    @property
+    def threshold(self) -> float | None:
+        """Smallest probability that is labelled with the second of two classes; None for more classes."""
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
-        """Return the calibrated probability `[n]` that each text is positive, in the order of the texts."""
+        """Return the calibrated probability of each class `[n, classes]` for the texts, in their order."""
 
 
 @dataclass(frozen=True)
 class ScoredSplit:
-    """A split with a classifier's answers, all `[n]` and in the dataset's order."""
+    """A split with a classifier's answers, all in the dataset's order; arrays are `[n]` unless they say otherwise."""
 
     split: str
     rows: pa.Table
@@ -45,13 +50,17 @@ class ScoredSplit:
     labels: NDArray[np.int8]
     words: NDArray[np.int64]
     """Length of each review: words between white space, of the whole text."""
+    classes: Sequence[str]
+    """Names of the classes, by number."""
     probabilities: NDArray[np.float32]
-    threshold: float
+    """Of each class `[n, classes]`."""
+    threshold: float | None
+    """As of `Classifier`."""
 
     @property
     def predicted(self) -> NDArray[np.int8]:
-        """Predicted labels."""
-        return (self.probabilities >= self.threshold).astype(np.int8)
+        """Numbers of the predicted classes."""
+        return choose_classes(self.probabilities, self.threshold)
 
 
 def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
@@ -91,6 +100,7 @@ def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSpli
         rows=table.drop_columns(["text"]),
         labels=table["label"].to_numpy(),
         words=np.array([len(text.split()) for text in texts]),
+        classes=classifier.classes,
         probabilities=probabilities,
         threshold=classifier.threshold,
     )

@@ -1,72 +1,83 @@
-"""Calibration on the validation split after training: temperature scaling with a bias, and the threshold."""
+"""Calibration on the validation split after training: scaling of the outputs, and the threshold of two classes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
+from torch import Tensor
 
 from pipeline.inference.scoring import Calibration
+from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.runtime.errors import PipelineError
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
+OPTIONS = {"ftol": 1e-14, "gtol": 1e-9}
+"""Tolerances of the optimiser, which the few weights of these convex losses reach in no time."""
 
 
-def calibrate(logits: ArrayLike, labels: ArrayLike) -> Calibration:
-    """Fit temperature and bias, which minimise the log loss, and choose the threshold.
+def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LOGISTIC) -> Calibration:
+    """Fit temperatures and biases, which minimise the log loss, and choose the threshold of two classes.
 
-    The temperature corrects too much or too little confidence (temperature scaling, Guo et al. 2017, section 4.2). The
-    bias corrects a leaning to one label; together they are Platt scaling (Platt 1999).
+    A temperature corrects too much or too little confidence (temperature scaling, Guo et al. 2017, section 4.2). A bias
+    corrects a leaning to a class; of two classes the two are Platt scaling (Platt 1999), of more, with one of each a
+    class, vector scaling (Guo et al.). Classes in an order share one temperature and one bias.
 
     Args:
-        logits: log-odds of the validation reviews `[n]`.
-        labels: 0 or 1, `[n]`.
+        outputs: of the network for the validation reviews `[n, outputs]`.
+        labels: numbers of their classes, `[n]`.
+        likelihood: that of the network.
 
     Returns:
-        the calibration. Its temperature is between 0.05 and 20, and above 1 for an overconfident model.
+        the calibration. Its temperatures are between 0.05 and 20, and above 1 for an overconfident model.
 
     Raises:
-        PipelineError: there are no reviews, or a logit is not finite.
+        PipelineError: there are no reviews, or an output is not finite.
     """
-    z = np.asarray(logits, dtype=np.float64)
-    (weight,), bias = fit_weights(z[:, None], labels)
-    temperature = float(np.clip(1 / weight if weight else np.inf, *TEMPERATURE_BOUNDS))
-    scale = Calibration(temperature, bias, threshold=0.5)
-    return replace(scale, threshold=choose_threshold(scale.probabilities(z), labels))
+    z, y = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
+    if likelihood.columns == 1:
+        (weight,), bias = fit_weights(z[:, :, None], y, likelihood)
+        weights = np.array([weight])
+    else:
+        _require_finite(z)
+        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, z.shape[1], y, likelihood)
+    with np.errstate(divide="ignore"):
+        temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
+    scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), threshold=None)
+    if likelihood.classes > 2:
+        return scale
+    return replace(scale, threshold=choose_threshold(scale.probabilities(z)[:, 1], y))
 
 
-def fit_weights(paths: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], float]:
-    """Fit a weight for each path and a bias such that the weighted sum of the log-odds has the lowest log loss.
+def fit_weights(
+    paths: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LOGISTIC
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit a weight for each path and biases such that the weighted sum of the outputs has the lowest log loss.
 
-    This is logistic regression, whose convex loss has one minimum. The labels are smoothed as in Platt (1999):
-    (n₊ + 1) / (n₊ + 2) stands for 1 and 1 / (n₋ + 2) for 0. Otherwise a validation split without a single error would
-    lead to infinite confidence; on thousands of reviews the smoothing is negligible.
+    This is logistic regression, or its form for more classes, whose convex loss has one minimum. The labels are
+    smoothed as in Platt (1999): of n reviews of a class among K classes, (n + 1) / (n + K) stands for 1 and 1 / (n + K)
+    for 0. Otherwise a validation split without a single error would lead to infinite confidence; on thousands of
+    reviews the smoothing is negligible.
 
     Args:
-        paths: log-odds `[n, paths]`.
-        labels: 0 or 1, `[n]`.
+        paths: outputs `[n, outputs, paths]`.
+        labels: numbers of classes, `[n]`.
+        likelihood: that of the network.
 
     Returns:
-        weights [paths], none of them negative; the bias.
+        weights [paths], none of them negative; a bias for each column of the likelihood [columns].
 
     Raises:
         PipelineError: there are no reviews, or a value is not finite.
     """
     z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
     _require_finite(z)
-    targets = _smoothed(y)
-    z = np.column_stack([z, np.ones(len(z))])
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scaled = z @ weights
-        gradient = z.T @ (expit(scaled) - targets) / len(y)
-        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
-
-    start = np.append(np.ones(z.shape[1] - 1), 0.0)
-    bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * (len(start) - 1) + [(None, None)]
-    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9})
-    return optimum.x[:-1], float(optimum.x[-1])
+    if likelihood.classes == 2:
+        return _fit_two_classes(z[:, 0], y)
+    return _fit(lambda weights: torch.from_numpy(z) @ weights, z.shape[2], y, likelihood)
 
 
 def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
@@ -106,9 +117,51 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
     return float(best_cuts[np.argmin(np.abs(best_cuts - 0.5))])
 
 
-def _smoothed(labels: NDArray[np.generic]) -> NDArray[np.float64]:
-    positives = np.count_nonzero(labels)
-    return np.where(labels == 1, (positives + 1) / (positives + 2), 1 / (len(labels) - positives + 2))
+def _fit_two_classes(
+    paths: NDArray[np.float64], labels: NDArray[np.generic]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    targets = _smoothed(labels, 2)[:, 1]
+    z = np.column_stack([paths, np.ones(len(paths))])
+
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        scaled = z @ weights
+        gradient = z.T @ (expit(scaled) - targets) / len(labels)
+        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
+
+    return _minimum(loss, z.shape[1] - 1, 1)
+
+
+def _fit(
+    weigh: Callable[[Tensor], Tensor], weights: int, labels: NDArray[np.generic], likelihood: Likelihood
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit weights and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    targets = torch.from_numpy(_smoothed(labels, likelihood.classes))
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        variables = torch.from_numpy(values).requires_grad_()
+        outputs = weigh(variables[:weights]) + variables[weights:]
+        mean = -(targets * likelihood.log_probabilities(outputs)).sum(1).mean()
+        (gradient,) = torch.autograd.grad(mean, variables)
+        return float(mean), gradient.numpy()
+
+    with torch.enable_grad(), torch.inference_mode(False):
+        return _minimum(loss, weights, likelihood.columns)
+
+
+def _minimum(
+    loss: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]], weights: int, biases: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    start = np.append(np.ones(weights), np.zeros(biases))
+    bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * weights + [(None, None)] * biases
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
+    return optimum.x[:weights], optimum.x[weights:]
+
+
+def _smoothed(labels: NDArray[np.generic], classes: int) -> NDArray[np.float64]:
+    """Return the smoothed targets [n, classes] of labels [n]."""
+    reviews = np.bincount(labels.astype(np.int64), minlength=classes)[:, None]
+    targets: NDArray[np.float64] = (reviews * np.eye(classes) + 1) / (reviews + classes)
+    return targets[labels.astype(np.int64)]
 
 
 def _require_finite(values: NDArray[np.floating]) -> None:

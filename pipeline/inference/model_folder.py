@@ -6,18 +6,20 @@ config.json         format version, calibration, and the configuration of the tr
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 from torch import nn
 
 from pipeline.config.comparison import require_same
+from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
 from pipeline.config.schema import Config
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.build import Network, build_network, parameter_lower_bound
+from pipeline.networks.likelihood import Likelihood, build_likelihood
 from pipeline.networks.weights import read_weights, write_weights
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.checksum import folder_digest
@@ -34,6 +36,11 @@ RETRAIN = (
     "another command changed files of the pipeline while it ran; make them again with "
     "`dvc repro --single-item --force train`, then `dvc repro`"
 )
+
+
+Number = TypeVar("Number")
+Numbers = Annotated[list[Number], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
+"""A number for each column of the likelihood; models of two classes may have it without a list."""
 
 
 class FormatRecord(Record):
@@ -70,16 +77,25 @@ class ModelInfo(Section):
     model_config = ConfigDict(extra="allow")
 
     format: int
-    temperature: float = Field(gt=0)
-    bias: float
-    threshold: float = Field(ge=0, le=1)
+    classes: tuple[str, ...] = Field(LABELS, min_length=2)
+    """Names of the classes, by number."""
+    ordered: bool = False
+    """The order of the classes means something."""
+    temperature: Numbers[PositiveFloat]
+    bias: Numbers[float]
+    threshold: float | None = Field(ge=0, le=1)
     text: TextConfig
     model: Model = Field(discriminator="network")
 
     @property
+    def likelihood(self) -> Likelihood:
+        """Meaning of the network's outputs."""
+        return build_likelihood(len(self.classes), self.ordered)
+
+    @property
     def calibration(self) -> Calibration:
-        """Calibration of the network's log-odds."""
-        return Calibration(self.temperature, self.bias, self.threshold)
+        """Calibration of the network's outputs."""
+        return Calibration(self.likelihood, self.temperature, self.bias, self.threshold)
 
     @property
     def trained_on(self) -> tuple[Any, Any, Any]:
@@ -100,6 +116,13 @@ class ModelInfo(Section):
         remembered = self.corpus.text_column
         trained_on = (remembered,) if isinstance(remembered, str) else tuple(remembered or ())
         return tuple(dict.fromkeys(columns for columns in (trained_on, (TEXT_COLUMN,)) if columns))
+
+    @model_validator(mode="after")
+    def _calibration_fits_the_classes(self) -> "ModelInfo":
+        columns = self.likelihood.columns
+        if {len(self.temperature), len(self.bias)} != {columns} or (self.threshold is None) != (len(self.classes) > 2):
+            raise ValueError(f"'temperature', 'bias' and 'threshold' do not fit {len(self.classes)} classes")
+        return self
 
     @model_validator(mode="after")
     def _has_a_valid_origin(self) -> "ModelInfo":
@@ -176,9 +199,9 @@ def load_model(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     if sum(weight.numel() for weight in weights.values()) < parameter_lower_bound(info.model, len(vocabulary)):
         raise mismatch
     try:
-        network = build_network(info.model, len(vocabulary))
+        network = build_network(info.model, len(vocabulary), info.likelihood)
         network.load_state_dict(weights)
-    except RuntimeError:
+    except (RuntimeError, PipelineError):
         raise mismatch from None
     return network.eval(), vocabulary, info
 

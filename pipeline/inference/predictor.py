@@ -1,6 +1,6 @@
 """Predictions of a trained model: texts in, labels and probabilities out."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.inference.model_folder import ModelInfo, load_model
-from pipeline.inference.scoring import BATCH_SIZE, score
+from pipeline.inference.scoring import BATCH_SIZE, choose_classes, score
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.errors import PipelineError
@@ -29,9 +29,11 @@ class Prediction(NamedTuple):
     """Label and probability that a model gives to a text."""
 
     label: str
-    """`positive` or `negative`."""
+    """Name of a class, such as `positive`."""
     probability: float
-    """Calibrated probability of `positive`."""
+    """Calibrated probability: of two classes that of the second, such as `positive`; of more that of the label."""
+    probabilities: Sequence[float]
+    """Calibrated probability of each class."""
 
 
 class Predictor:
@@ -58,7 +60,7 @@ class Predictor:
         device: torch.device = CPU,
     ) -> None:
         self.info = info
-        self.threshold = info.threshold
+        self.classes, self.threshold = info.classes, info.threshold
         self._network = network.to(device)
         self._encoder = Encoder(info.text, vocabulary)
         self._batch_size = batch_size
@@ -98,8 +100,9 @@ class Predictor:
         return [prediction for _, prediction in self.stream((None, text) for text in texts)]
 
     def probabilities(self, texts: Iterable[str | None]) -> NDArray[np.float32]:
-        """Return the calibrated probability [n] that each text is positive; texts and errors as when called."""
-        return np.array([prediction.probability for prediction in self(texts)], dtype=np.float32)
+        """Return the calibrated probability of each class [n, classes] for texts; texts and errors as when called."""
+        rows = [prediction.probabilities for prediction in self(texts)]
+        return np.array(rows, dtype=np.float32).reshape(-1, len(self.classes))
 
     def stream(self, rows: Iterable[tuple[Companion, str | None]]) -> Iterator[tuple[Companion, Prediction]]:
         """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory.
@@ -113,13 +116,9 @@ class Predictor:
         _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
             probabilities = self._score([text for _, text in chunk])
-            labels = self.labels(probabilities)
-            for (companion, _), label, probability in zip(chunk, labels, probabilities.tolist(), strict=True):
-                yield companion, Prediction(label, probability)
-
-    def labels(self, probabilities: NDArray[np.float32]) -> list[str]:
-        """Return `positive` or `negative` for each probability, by the threshold chosen on the validation split."""
-        return ["positive" if probability >= self.threshold else "negative" for probability in probabilities]
+            chosen = choose_classes(probabilities, self.threshold).tolist()
+            for (companion, _), number, row in zip(chunk, chosen, probabilities.tolist(), strict=True):
+                yield companion, Prediction(self.classes[number], row[1 if len(row) == 2 else number], row)
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
         encoded = [self._encoder.encode(text) for text in texts]

@@ -1,16 +1,17 @@
-"""Scoring: the log-odds that a trained network gives to encoded reviews, and their calibration."""
+"""Scoring: the outputs that a trained network gives to encoded reviews, and their calibration."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.networks.build import Network, path_logits
+from pipeline.networks.build import Network, deep_part, path_logits
+from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
 
 BATCH_SIZE = 64
@@ -20,23 +21,44 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Platt scaling of a model's log-odds, and its threshold; fitted by `pipeline.inference.calibration`."""
+    """Scaling of a model's outputs, and its threshold; fitted by `pipeline.inference.calibration`."""
 
-    temperature: float
-    """Divisor of the log-odds."""
-    bias: float
-    """Added to the quotient."""
-    threshold: float
-    """Smallest probability that is labelled positive."""
+    likelihood: Likelihood
+    temperature: Sequence[float]
+    """Divisor of each output; one for all outputs of classes in an order."""
+    bias: Sequence[float]
+    """Added to the quotients."""
+    threshold: float | None
+    """Smallest probability that is labelled with the second of two classes; None for more classes."""
 
-    def log_odds(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the calibrated log-odds [n] for the log-odds [n] of a network."""
-        return (logits / self.temperature + self.bias).astype(np.float32)
+    def summary(self) -> dict[str, Any]:
+        """Return the fitted values by name."""
+        values = {"temperature": self.temperature, "bias": self.bias, "threshold": self.threshold}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the calibrated probabilities of "positive" [n] for the log-odds [n] of a network."""
-        probabilities: NDArray[np.float32] = torch.sigmoid(torch.from_numpy(self.log_odds(logits))).numpy()
-        return probabilities
+    def outputs(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the calibrated outputs [n, outputs] for those of a network."""
+        return (outputs / np.array(self.temperature, outputs.dtype) + np.array(self.bias, outputs.dtype)).astype(
+            np.float32
+        )
+
+    def probabilities(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the calibrated probability of each class [n, classes] for the outputs [n, outputs] of a network."""
+        calibrated = torch.from_numpy(self.outputs(outputs))
+        probabilities: NDArray[np.float32] = self.likelihood.probabilities(calibrated).numpy()
+        return np.stack([1 - probabilities, probabilities], axis=1) if probabilities.ndim == 1 else probabilities
+
+
+def choose_classes(probabilities: NDArray[np.float32], threshold: float | None) -> NDArray[np.int8]:
+    """Return the number of the class [n] that each row of probabilities [n, classes] is labelled with.
+
+    Args:
+        probabilities: calibrated.
+        threshold: of the second of two classes; None labels with the most probable class.
+    """
+    if threshold is None:
+        return probabilities.argmax(axis=1).astype(np.int8)
+    return (probabilities[:, 1] >= threshold).astype(np.int8)
 
 
 class BatchMap(Protocol):
@@ -55,7 +77,7 @@ def score(
     batch_map: BatchMap = map,
     batch_size: int = BATCH_SIZE,
 ) -> NDArray[np.float32]:
-    """Return the log-odds [n] that each review is positive, in the order of the reviews.
+    """Return the outputs [n, outputs] of the network for each review, in the order of the reviews.
 
     Args:
         network: in evaluation mode, on any device.
@@ -68,13 +90,15 @@ def score(
     def logits(ids: Tensor, lengths: Tensor | None) -> Tensor:
         return network.logits(ids, None, lengths)[0]
 
+    if not reviews:
+        return np.empty((0, deep_part(network).likelihood.outputs), np.float32)
     return _in_batches(logits, _device(network), reviews, fixed_length, batch_map, batch_size)
 
 
 def score_paths(
     network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
 ) -> NDArray[np.float32]:
-    """Return the log-odds [n, paths] that each path of the network gives to each review; see `score`."""
+    """Return the outputs [n, outputs, paths] that each path of the network gives to each review; see `score`."""
     return _in_batches(partial(path_logits, network), _device(network), reviews, fixed_length)
 
 
@@ -97,8 +121,6 @@ def _in_batches(
         outputs = compute(ids.to(device), None if lengths is None else lengths.to(device))
         return outputs.cpu().numpy()
 
-    if not reviews:
-        return np.empty(0, np.float32)
     order = np.argsort([-len(review) for review in reviews], kind="stable")
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     sorted_outputs = np.concatenate(list(batch_map(compute_rows, batches)))

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.likelihood import LOGISTIC, Likelihood
+
 
 class BagOfWords(nn.Module):
     """Mean of the word vectors, a linear layer, a sigmoid (after Iyyer et al. 2015, section 2).
@@ -12,30 +14,35 @@ class BagOfWords(nn.Module):
         embedding_dim: numbers in a word vector.
         word_dropout: share of words left out of the mean in training.
         output_dropout: dropout before the linear layer.
+        likelihood: meaning of the outputs; by default that of two classes.
     """
 
     def __init__(
-        self, vocab_size: int, embedding_dim: int, *, word_dropout: float = 0.0, output_dropout: float = 0.0
+        self,
+        vocab_size: int,
+        embedding_dim: int,
+        *,
+        word_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        likelihood: Likelihood = LOGISTIC,
     ) -> None:
         super().__init__()
         self.word_dropout = word_dropout
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(output_dropout)
-        self.fc = nn.Linear(embedding_dim, 1)
+        self.fc = nn.Linear(embedding_dim, likelihood.columns)
+        self.likelihood, self.thresholds = likelihood, likelihood.thresholds()
         # as in SentimentRNN's orthogonal initialisation: torch's word vectors are ten times as large, and training
         # changes them too little to matter
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
-        """Return the probability [batch] that each review of x [batch, time] is positive.
-
-        `hidden` is there so that the signature is that of `SentimentRNN`.
-        """
+        """Return probabilities for x [batch, time], as `SentimentRNN.forward` does; `hidden` is there for its signature."""
         logits, hidden = self.logits(x, hidden, lengths)
-        return torch.sigmoid(logits), hidden
+        return self.likelihood.probabilities(logits), hidden
 
     def logits(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
-        """Return log-odds [batch]: what `forward` returns, before the sigmoid."""
+        """Return the outputs [batch, outputs]: what `forward` returns, before the sigmoid."""
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
         counted = torch.arange(x.shape[1], device=x.device) < lengths[:, None]  # [batch, time]
@@ -43,4 +50,5 @@ class BagOfWords(nn.Module):
             counted &= torch.rand(x.shape, device=x.device) >= self.word_dropout
         vectors = self.embedding(x) * counted[:, :, None]  # [batch, time, embedding]
         mean = vectors.sum(1) / counted.sum(1, keepdim=True).clamp(min=1)  # [batch, embedding]
-        return self.fc(self.dropout(mean)).squeeze(1), hidden
+        outputs: Tensor = self.thresholds(self.fc(self.dropout(mean)))
+        return outputs, hidden

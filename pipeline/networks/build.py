@@ -4,6 +4,7 @@ from torch import Tensor
 
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.networks.bag_of_words import BagOfWords
+from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -11,18 +12,23 @@ from pipeline.networks.wide_and_deep import WideAndDeep
 Network = SentimentRNN | WideAndDeep | BagOfWords
 
 
-def build_network(config: Model, vocab_size: int) -> Network:
-    """Build the network that the configuration describes, with random initial weights."""
+def build_network(config: Model, vocab_size: int, likelihood: Likelihood = LOGISTIC) -> Network:
+    """Build the network that the configuration describes, with random initial weights.
+
+    Raises:
+        PipelineError: the network is the article's, which has one output, and there are more than two classes.
+    """
     if isinstance(config, BagOfWordsConfig):
         return BagOfWords(
             vocab_size,
             config.embedding_dim,
             word_dropout=config.word_dropout,
             output_dropout=config.output_dropout,
+            likelihood=likelihood,
         )
     deep = SentimentRNN(
         vocab_size,
-        config.output_size,
+        config.output_size or likelihood.columns,
         config.embedding_dim,
         config.hidden_dim,
         config.n_layers,
@@ -34,8 +40,11 @@ def build_network(config: Model, vocab_size: int) -> Network:
         embedding_dropout=config.embedding_dropout,
         output_dropout=config.output_dropout,
         initialisation=config.initialisation,
+        likelihood=likelihood,
     )
-    return deep if config.wide is None else WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits))
+    if config.wide is None:
+        return deep
+    return WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits, likelihood))
 
 
 def parameter_lower_bound(config: Model, vocab_size: int) -> int:
@@ -55,13 +64,13 @@ def deep_part(network: Network) -> SentimentRNN | BagOfWords:
 
 
 def path_logits(network: Network, x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return the log-odds [batch, paths] that each path of a network gives to token ids x [batch, time].
+    """Return the outputs [batch, outputs, paths] that each path of a network gives to token ids x [batch, time].
 
     Every network but `WideAndDeep` has one path.
     """
     if isinstance(network, WideAndDeep):
         return network.paths(x, None, lengths)[0]
-    return network.logits(x, None, lengths)[0].float()[:, None]
+    return network.logits(x, None, lengths)[0].float()[:, :, None]
 
 
 def fixed_length(config: Model) -> int | None:

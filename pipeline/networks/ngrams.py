@@ -1,5 +1,6 @@
-"""Wide path: log-odds from the n-grams that a review contains."""
+"""Wide path: outputs from the n-grams that a review contains."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,11 +9,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.padding import pad
 
 PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
 COUNTING_BATCH = 256
+MIN_BITS = 10
+MOST_WEIGHTS = 2**23
+"""Most buckets of all columns together: 32 MB of weights."""
 
 
 class NgramLogOdds(nn.Module):
@@ -20,27 +25,33 @@ class NgramLogOdds(nn.Module):
 
     Each n-gram contributes its naive Bayes log-count ratio times a trained weight; the sum is divided by the square
     root of the number of n-grams. N-grams are hashed into buckets, so that no list of them is needed (Weinberger et
-    al. 2009); n-grams in one bucket share a weight.
+    al. 2009); n-grams in one bucket share a weight. With several columns, each has ratios and weights of its own.
 
     Args:
         orders: longest n-gram, in words.
-        bits: hash buckets, as a power of two: 2**bits.
+        bits: hash buckets, as a power of two: 2**bits; fewer where all columns together would exceed `MOST_WEIGHTS`.
+        likelihood: meaning of the outputs; by default that of two classes.
     """
 
     ratio: Tensor
 
-    def __init__(self, orders: int, bits: int) -> None:
+    def __init__(self, orders: int, bits: int, likelihood: Likelihood = LOGISTIC) -> None:
         super().__init__()
-        self.orders, self.buckets = orders, 2**bits
-        self.weight = nn.Parameter(torch.zeros(self.buckets, 1))
-        self.register_buffer("ratio", torch.zeros(self.buckets, 1))
+        self.orders = orders
+        self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MOST_WEIGHTS / likelihood.columns))))
+        self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
+        self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
+        self._memberships, self.thresholds = likelihood.memberships(), likelihood.thresholds()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """Return log-odds [batch] of token ids x [batch, time], padded on the right; lengths [batch]."""
+        """Return outputs [batch, outputs] for token ids x [batch, time], padded on the right; lengths [batch]."""
         buckets, present = self.features(x, lengths)  # [batch, slots]
-        values = embedding(buckets, self.weight) * embedding(buckets, self.ratio)
-        counted = present.sum(1)
-        return (values.squeeze(2) * present).sum(1) / counted.clamp(min=1).sqrt()
+        values = embedding(buckets, self.weight) * embedding(buckets, self.ratio)  # [batch, slots, columns]
+        counted = present.sum(1, keepdim=True)
+        outputs: Tensor = self.thresholds(
+            (values.transpose(1, 2) * present[:, None]).sum(2) / counted.clamp(min=1).sqrt()
+        )
+        return outputs
 
     def features(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Return the bucket of every n-gram [batch, slots], and whether it counts: padding and repetitions do not."""
@@ -70,22 +81,27 @@ class NgramLogOdds(nn.Module):
     def count(self, reviews: Sequence[NDArray[np.int32]], labels: NDArray[np.int8]) -> None:
         """Set the log-count ratios from the training reviews.
 
-        The ratio of an n-gram is log((p + 1) / |p + 1|) - log((q + 1) / |q + 1|), where p and q count the positive and
-        the negative reviews that contain it. A bucket without an n-gram of a training review keeps 0.
+        The ratio of an n-gram is log((p + 1) / |p + 1|) - log((q + 1) / |q + 1|), where p and q count the reviews that
+        contain it and belong to the column, or do not; of two classes, the positive and the negative ones. A bucket
+        without an n-gram of a training review keeps 0.
 
         Args:
             reviews: token ids of each review.
-            labels: 0 or 1 for each review [n].
+            labels: number of the class of each review [n].
         """
-        counts = torch.zeros(2, self.buckets, dtype=torch.float64)
+        classes = self._memberships.shape[1]
+        counts = torch.zeros(classes, self.buckets, dtype=torch.float64)
         for start in range(0, len(reviews), COUNTING_BATCH):
             ids, lengths = pad(reviews[start : start + COUNTING_BATCH], None)
             assert lengths is not None
             buckets, present = self.features(ids, lengths)
-            for label in (0, 1):
+            for label in range(classes):
                 rows = torch.from_numpy(labels[start : start + COUNTING_BATCH] == label)
                 filled = buckets[rows][present[rows]]
                 counts[label] += torch.bincount(filled, minlength=self.buckets)
-        smoothed = counts + 1
-        ratio = (smoothed / smoothed.sum(1, keepdim=True)).log()
-        self.ratio.copy_(((ratio[1] - ratio[0]) * (counts.sum(0) > 0))[:, None])
+        shares = torch.from_numpy(self._memberships)
+        counted_for, counted_against = (
+            (smoothed / smoothed.sum(1, keepdim=True)).log()
+            for smoothed in (shares @ counts + 1, (1 - shares) @ counts + 1)
+        )
+        self.ratio.copy_(((counted_for - counted_against) * (counts.sum(0) > 0)).T)

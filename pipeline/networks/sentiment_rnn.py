@@ -1,4 +1,4 @@
-"""Recurrent network: the article's `SentimentRNN`, with other cells, a second direction and pooling as options."""
+"""Recurrent network: the article's `SentimentRNN`; other cells, a second direction, pooling and classes as options."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.pooling import pool
 from pipeline.runtime.errors import PipelineError
 
@@ -22,6 +23,8 @@ Hidden = Tensor | tuple[Tensor, Tensor]
 class SentimentRNN(nn.Module):
     """Embedding, recurrent layers, pooling, dropout, a linear layer, a sigmoid: the probability of a positive review.
 
+    With more than one output, a softmax over as many classes takes the place of the sigmoid.
+
     The defaults are the article's network: one direction, the hidden state of the last step, dropout 0.3 before the
     linear layer. Weights of the article's class load unchanged: the names in the state are `embedding`, `lstm`
     (whatever the cell) and `fc`.
@@ -31,7 +34,7 @@ class SentimentRNN(nn.Module):
 
     Args:
         vocab_size: number of token ids.
-        output_size: must be 1, the probability of "positive".
+        output_size: columns of the likelihood: 1 for two classes, as in the article, or several in an order; else one each.
         embedding_dim: numbers in a word vector.
         hidden_dim: units of a recurrent layer, in each direction.
         n_layers: recurrent layers.
@@ -46,9 +49,10 @@ class SentimentRNN(nn.Module):
         initialisation: `torch` keeps torch's own; `orthogonal` draws small word vectors, makes the recurrent weights
             orthogonal (Saxe et al. 2014) and opens the forget gates (bias 1; Jozefowicz et al. 2015, section 5).
         unknown_index: token id of the unknown word.
+        likelihood: meaning of the outputs; by default that of two classes.
 
     Raises:
-        PipelineError: `output_size` is not 1.
+        PipelineError: `output_size` does not fit the likelihood.
     """
 
     def __init__(
@@ -68,13 +72,15 @@ class SentimentRNN(nn.Module):
         output_dropout: float = 0.3,
         initialisation: str = "torch",
         unknown_index: int = 1,
+        likelihood: Likelihood = LOGISTIC,
     ) -> None:
         super().__init__()
-        if output_size != 1:
+        if output_size != likelihood.columns:
             raise PipelineError(
-                f"model.output_size: must be 1, got {output_size}; the network ends in one sigmoid, the probability of "
-                "a positive review, and two classes need no second output"
+                f"model.output_size: must be {likelihood.columns}, got {output_size}, for {likelihood.classes} classes; "
+                "the network of the article ends in one sigmoid, the probability of the second of two"
             )
+        self.likelihood = likelihood
         self.hidden_dim, self.n_layers = hidden_dim, n_layers
         self.pooling = tuple(pooling)
         self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
@@ -89,7 +95,8 @@ class SentimentRNN(nn.Module):
         self.lstm = recurrent()
         self.lstm_backward = recurrent() if bidirectional else None
         self.dropout = nn.Dropout(output_dropout)
-        self.fc = nn.Linear(hidden_dim * (2 if bidirectional else 1) * len(self.pooling), 1)
+        self.fc = nn.Linear(hidden_dim * (2 if bidirectional else 1) * len(self.pooling), output_size)
+        self.thresholds = likelihood.thresholds()
         if initialisation == "orthogonal":
             self._initialise_orthogonal()
 
@@ -100,7 +107,7 @@ class SentimentRNN(nn.Module):
         return (zeros, zeros.clone()) if isinstance(self.lstm, nn.LSTM) else zeros
 
     def forward(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Return the probability that each review is positive, and the hidden states after the last column.
+        """Return the probability that each review is positive, or of each class; and the hidden states at the end.
 
         Args:
             x: token ids [batch, time]; padded on the right where `lengths` is given.
@@ -109,13 +116,13 @@ class SentimentRNN(nn.Module):
                 step, padding too, as in the article.
 
         Returns:
-            probability [batch], hidden states as `init_hidden` returns them.
+            probability [batch], or with several outputs [batch, outputs]; hidden states as `init_hidden` returns them.
         """
         logits, hidden = self.logits(x, hidden, lengths)
-        return torch.sigmoid(logits), hidden
+        return self.likelihood.probabilities(logits), hidden
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Return log-odds [batch] and hidden states: what `forward` returns, before the sigmoid."""
+        """Return the outputs [batch, outputs] and hidden states: what `forward` returns, before the sigmoid."""
         return self.read(self.embed(x), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:
@@ -144,7 +151,8 @@ class SentimentRNN(nn.Module):
             hidden = _join_directions(forward_hidden, backward_hidden)
             # "last" is the last step of each direction; the other poolings do not depend on the order of steps
             pooled = torch.cat([pool(one, self.pooling, lengths) for one in (states, backward_states)], dim=1)
-        return self.fc(self.dropout(pooled)).squeeze(1), hidden  # [batch]
+        outputs: Tensor = self.thresholds(self.fc(self.dropout(pooled)))
+        return outputs, hidden
 
     def _initialise_orthogonal(self) -> None:
         nn.init.normal_(self.embedding.weight, std=0.1)

@@ -8,7 +8,7 @@ from pipeline.networks.sentiment_rnn import Hidden, SentimentRNN
 
 
 class WideAndDeep(nn.Module):
-    """Weighted sum of the log-odds of a recurrent network and of n-grams (Cheng et al. 2016).
+    """Weighted sum of the outputs of a recurrent network and of n-grams (Cheng et al. 2016).
 
     In training each path has a loss of its own. With a loss on their sum alone, the n-grams would fit the training
     reviews within an epoch and leave the recurrent network nothing to learn. The weights of the two paths are fitted
@@ -29,16 +29,16 @@ class WideAndDeep(nn.Module):
     def forward(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """Return probabilities and hidden states as `SentimentRNN.forward` does."""
         logits, hidden = self.logits(x, hidden, lengths)
-        return torch.sigmoid(logits), hidden
+        return self.deep.likelihood.probabilities(logits), hidden
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Return log-odds and hidden states as `SentimentRNN.logits` does."""
+        """Return outputs and hidden states as `SentimentRNN.logits` does."""
         paths, hidden = self.paths(x, hidden, lengths)
         return paths @ self.path_weights, hidden
 
     def paths(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
-        """Return the log-odds [batch, 2] of the deep and the wide path, unweighted, and the hidden states."""
+        """Return the outputs [batch, outputs, 2] of the deep and the wide path, unweighted, and the hidden states."""
         deep, hidden = self.deep.logits(x, hidden, lengths)
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
-        return torch.stack([deep.float(), self.wide(x, lengths)], dim=1), hidden
+        return torch.stack([deep.float(), self.wide(x, lengths)], dim=2), hidden

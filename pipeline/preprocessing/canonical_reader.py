@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.config.comparison import require_same
-from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.config.split import SPLITS
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, UNLABELLED_SCHEMA
@@ -66,6 +65,8 @@ class RowGroup:
     path: Path
     index: int
     rows: int
+    classes: int
+    """Number of classes, whose numbers the labels are."""
 
     def read(self) -> pa.RecordBatch:
         """Read the reviews.
@@ -85,17 +86,18 @@ class RowGroup:
             _require(rows[name].null_count == 0, self.path, f"its column {name!r} lacks a value")
         if "label" in columns.names:
             labels = set(rows["label"].unique().to_pylist())
-            _require(labels <= set(range(len(LABELS))), self.path, "a label is neither 0 nor 1")
+            _require(labels <= set(range(self.classes)), self.path, f"a label is none of 0 to {self.classes - 1}")
         return rows
 
 
 def row_groups(data: Path) -> Iterator[RowGroup]:
     """Yield all row groups, file by file and in order; a group was written at once, a few megabytes at most."""
+    classes = len(read_corpus_record(data).classes)
     for split, path in _split_files(data):
         with open_parquet(path, CORPUS_REMEDY) as file:
             _require_columns(split, path, file.schema_arrow)
             sizes = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
-        yield from (RowGroup(split, path, index, rows) for index, rows in enumerate(sizes) if rows)
+        yield from (RowGroup(split, path, index, rows, classes) for index, rows in enumerate(sizes) if rows)
 
 
 def _expected_columns(split: str, columns: pa.Schema) -> pa.Schema:

@@ -72,7 +72,7 @@ def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]
     Returns:
         True for each review to keep [n]; and a report. It counts repeats (all reviews of a group but the first in that
         order), exact and near-exact ones, within a split and across two; reviews dropped from each split; and groups
-        whose members have both labels.
+        whose members have different labels.
     """
     order = np.lexsort((keys.split, keys.near))  # stable: within a split the earlier review comes first
     near = keys.near[order]
@@ -89,9 +89,11 @@ def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]
     keep = np.ones(len(keys.split), dtype=np.bool_)
     keep[dropped] = False
 
-    # one bit for each label that occurs in a group, collected at its first review; unlabelled reviews set none
-    bits = np.where(keys.label == NO_LABEL, 0, 1 << np.maximum(keys.label, 0)).astype(np.int8)
-    np.bitwise_or.at(bits, leader, bits[repeat])
+    # the lowest and the highest label of a group, collected at its first review; unlabelled reviews have none
+    lowest = np.where(keys.label == NO_LABEL, np.iinfo(np.int8).max, keys.label)
+    highest = keys.label.copy()
+    np.minimum.at(lowest, leader, lowest[repeat])
+    np.maximum.at(highest, leader, highest[repeat])
     exact = keys.exact[repeat] == keys.exact[leader]
     pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)
     np.add.at(pairs, (keys.split[leader], keys.split[repeat]), 1)
@@ -108,5 +110,5 @@ def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]
             if pairs[i, j]
         },
         "dropped": {name: int(counts[i]) for i, name in enumerate(PRECEDENCE) if counts[i]},
-        "label_conflicts": int((bits == 0b11).sum()),
+        "label_conflicts": int((lowest < highest).sum()),
     }

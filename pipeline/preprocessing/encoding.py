@@ -8,7 +8,7 @@ import hashlib
 import json
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -57,7 +57,7 @@ class TokenizedBatch:
 
 
 def encode_corpus(
-    folder: Path, config: TextConfig, reviews: Iterable[RowsBySplit], mapping: OrderedMap
+    folder: Path, config: TextConfig, reviews: Iterable[RowsBySplit], mapping: OrderedMap, classes: Sequence[str]
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
     """Tokenise reviews, build the vocabulary from the training split, and write it and all splits into `folder`.
 
@@ -66,16 +66,17 @@ def encode_corpus(
         config: tokenizer, vocabulary and length limits.
         reviews: batches of about a thousand reviews, which the worker that tokenises them also reads.
         mapping: `map`, or the map of a `worker_pool`.
+        classes: names of the labels, by number.
 
     Returns:
-        the vocabulary; a summary of each split (reviews, label balance, lengths in tokens, number of truncated reviews,
+        the vocabulary; a summary of each split (reviews, reviews of each class, lengths in tokens, number of truncated reviews,
         share of unknown words); and a digest of vocabulary and arrays.
     """
     ids = defaultdict[str, int](count().__next__)
     counts = array("q")
     lengths: dict[str, Counter[int]] = {}
     cut: Counter[str] = Counter()
-    positive: Counter[str] = Counter()
+    labels: dict[str, NDArray[np.int64]] = {}
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
         for batch in mapping(partial(tokenize_batch, config=config), reviews):
@@ -86,11 +87,12 @@ def encode_corpus(
                 if part.split not in writers:
                     writers[part.split] = stack.enter_context(SplitWriter(folder / part.split))
                     lengths[part.split] = Counter()
+                    labels[part.split] = np.zeros(len(classes), np.int64)
                 writers[part.split].add(part.rows, provisional[part.ids], part.lengths)
                 lengths[part.split].update(part.full_lengths.tolist())
                 cut[part.split] += int((part.full_lengths > part.lengths).sum())
                 if "label" in part.rows.schema.names:
-                    positive[part.split] += int(part.rows.column("label").to_numpy().sum())
+                    labels[part.split] += np.bincount(part.rows.column("label").to_numpy(), minlength=len(classes))
 
         occurrences = Counter({word: counts[i] for word, i in ids.items() if counts[i]})
         vocabulary = Vocabulary.build(occurrences, config, lengths["train"].total())
@@ -103,7 +105,11 @@ def encode_corpus(
             size = lengths[split].total()
             summaries[split] = {
                 "reviews": size,
-                **({} if split == "unlabelled" else _label_balance(positive[split], size)),
+                **(
+                    {}
+                    if split == "unlabelled"
+                    else {"classes": dict(zip(classes, labels[split].tolist(), strict=True))}
+                ),
                 "tokens": _length_percentiles(lengths[split]),
                 "cut": cut[split],
                 "unknown_word_share": round(unknown_share, 5),
@@ -147,7 +153,3 @@ def _length_percentiles(lengths: Counter[int]) -> dict[str, int]:
     )  # from 0; between two reviews, the longer one
     indices = np.searchsorted(ends, ranks, side="right")
     return {f"p{p}": values[index] for p, index in zip(LENGTH_PERCENTILES, indices, strict=True)}
-
-
-def _label_balance(positive: int, reviews: int) -> dict[str, float]:
-    return {"positive": positive, "positive_share": round(positive / reviews, 4)}

@@ -1,6 +1,6 @@
 """Held-out splits: drawn from the training reviews of a corpus that does not bring its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,26 +8,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import RecordBatch
 
-from pipeline.config.labels import LABELS
 from pipeline.config.split import SplitConfig
 from pipeline.preprocessing.canonical_reader import RowGroup
 from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 
-def hold_out(keys: ReviewKeys, config: SplitConfig) -> None:
+def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> None:
     """Move reviews of the training split to the test and validation splits if these have none, in `keys.split`.
 
     Within each label, reviews are ranked by a seeded hash of their group, or of their `near_key` if the corpus has no
     groups; the lowest go to test, the next to validation. So the splits are stratified and do not depend on the order
-    of the rows, and groups, or duplicates, stay together.
+    of the rows, and groups, or duplicates, stay together. `classes` are the names of the labels, by number.
 
     Raises:
         PipelineError: a split would hold no review of a label.
     """
     brought = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
     train = keys.split == PRECEDENCE.index("train")
-    for label, name in enumerate(LABELS):
+    for label, name in enumerate(classes):
         rows = np.flatnonzero(train & (keys.label == label))
         rank = _mix(keys.group[rows], config.seed)
         order = np.argsort(rank, kind="stable")
@@ -48,15 +47,15 @@ def hold_out(keys: ReviewKeys, config: SplitConfig) -> None:
             raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
 
 
-def require_both_labels(keys: ReviewKeys, keep: NDArray[np.bool_]) -> None:
+def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequence[str]) -> None:
     """Refuse a corpus of which too little is left once duplicates are dropped.
 
     Raises:
-        PipelineError: a split holds no review of a label any more.
+        PipelineError: a split holds no review of a class any more.
     """
     for split in ("train", "validation", "test"):
         members = keys.split == PRECEDENCE.index(split)
-        for label, name in enumerate(LABELS):
+        for label, name in enumerate(classes):
             if not (members & keep & (keys.label == label)).any():
                 raise PipelineError(
                     f"the {split} split holds no {name} review once its {int((members & ~keep).sum())} duplicates of "

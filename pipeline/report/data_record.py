@@ -14,7 +14,8 @@ class SplitSummary(Record):
     """Summary of a split."""
 
     reviews: int
-    positive_share: float | None = None
+    classes: dict[str, int] | None = None
+    """Number of reviews of each class; None for unlabelled ones."""
     tokens: TokenPercentiles
     cut: int
     unknown_word_share: float

@@ -76,6 +76,10 @@ class CorpusRecord(Record):
     checksum: str | None
     config: dict[str, Any]
     """Section `corpus` of the configuration it was downloaded with."""
+    classes: list[str]
+    """Names of the classes, by number."""
+    ordered: bool
+    """The order of the classes means something."""
     splits: dict[str, int]
     """Number of reviews of each split, before duplicates are dropped."""
     left_out: dict[str, int]
@@ -118,7 +122,7 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     if name == "unlabelled":
         return EncodedSplit(ids.array, offsets.array, np.empty(0, np.int8))
     labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), DATASET_REMEDY)
-    labels.require_within(0, 1)
+    labels.require_within(0, len(read_dataset_info(folder).corpus.classes) - 1)
     return EncodedSplit(ids.array, offsets.array, labels.array)
 
 

@@ -4,14 +4,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
 from pipeline.networks.build import Network, deep_part, path_logits
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
-from pipeline.training.adversarial import kl_divergence, running_word_scale, steepest_direction
+from pipeline.training.adversarial import Perturbations, kl_divergence, running_word_scale
 from pipeline.training.base_module import BaseModule
 from pipeline.training.distributed import gather
 
@@ -37,7 +36,7 @@ class LabelledBatch(NamedTuple):
 
     reviews: ReviewBatch
     labels: Tensor
-    """0.0 or 1.0 [batch]."""
+    """Numbers of their classes [batch]."""
     unlabelled: ReviewBatch | None = None
 
     @property
@@ -52,7 +51,7 @@ class LabelledBatch(NamedTuple):
 
 
 class ClassifierModule(BaseModule):
-    """Binary cross-entropy on log-odds, with adversarial and virtual adversarial losses where configured.
+    """Cross-entropy of the classes, with adversarial and virtual adversarial losses where configured.
 
     Logs `train/accuracy` by step, and `val/loss`, `val/calibrated_loss` and `val/accuracy` by epoch. The latter two are
     computed with fitted weights and bias (`fit_weights`), as the model will be used. The best epoch is the one with the
@@ -64,6 +63,7 @@ class ClassifierModule(BaseModule):
 
     def __init__(self, network: Network, config: TrainingConfig, seed: int) -> None:
         super().__init__(network, config, seed)
+        self.likelihood = deep_part(network).likelihood
         self._validation: list[tuple[Tensor, Tensor]] = []
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -81,48 +81,46 @@ class ClassifierModule(BaseModule):
             logits, loss = self._adversarial_losses(deep, batch)
         else:
             logits = deep.logits(reviews.ids, None, reviews.lengths)[0].float()
-            loss = binary_cross_entropy_with_logits(logits, labels)
+            loss = self.likelihood.loss(logits, labels)
         if isinstance(network, WideAndDeep):
             assert reviews.lengths is not None
             wide = network.wide(reviews.ids, reviews.lengths)
-            logits, loss = logits + wide, loss + binary_cross_entropy_with_logits(wide, labels)
-        self.log_mean("train/accuracy", _accuracy(logits, labels), batch)
-        return loss, binary_cross_entropy_with_logits(logits, labels)
+            logits, loss = logits + wide, loss + self.likelihood.loss(wide, labels)
+        self.log_mean("train/accuracy", self._accuracy(logits, labels), batch)
+        return loss, self.likelihood.loss(logits, labels)
 
     def _adversarial_losses(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
-        """Return the log-odds [batch] of the labelled reviews, and their loss including that of perturbed reviews."""
+        """Return the outputs for the labelled reviews, and their loss including that of perturbed reviews."""
         labels, config = batch.labels, self.config
-        vectors, logits, direction = self._perturbation(deep, batch.reviews)
-        loss = binary_cross_entropy_with_logits(logits, labels)
+        vectors, outputs, perturbations = self._perturbations(deep, batch.reviews)
+        loss = self.likelihood.loss(outputs, labels)
         if config.adversarial_weight:
-            adversarial = (1 - 2 * labels)[:, None, None] * direction
-            perturbed = _log_odds(deep, vectors + config.perturbation_norm * adversarial, batch.reviews)
-            loss = loss + config.adversarial_weight * binary_cross_entropy_with_logits(perturbed, labels)
+            adversarial = perturbations.adversarial(labels)
+            perturbed = _outputs(deep, vectors + config.perturbation_norm * adversarial, batch.reviews)
+            loss = loss + config.adversarial_weight * self.likelihood.loss(perturbed, labels)
         if config.virtual_weight:
-            virtual = self._virtual_loss(deep, batch.reviews, vectors, logits, direction)
+            virtual = self._virtual_loss(deep, batch.reviews, vectors, outputs, perturbations)
             if batch.unlabelled is not None:
-                perturbation = self._perturbation(deep, batch.unlabelled)
-                virtual = (virtual + self._virtual_loss(deep, batch.unlabelled, *perturbation)) / 2
+                unlabelled = self._perturbations(deep, batch.unlabelled)
+                virtual = (virtual + self._virtual_loss(deep, batch.unlabelled, *unlabelled)) / 2
             loss = loss + config.virtual_weight * virtual
-        return logits, loss
+        return outputs, loss
 
-    def _perturbation(self, deep: SentimentRNN, reviews: ReviewBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return word vectors, log-odds, and the direction in which the log-odds rise most."""
+    def _perturbations(self, deep: SentimentRNN, reviews: ReviewBatch) -> tuple[Tensor, Tensor, Perturbations]:
+        """Return word vectors, outputs, and the directions in which the outputs change most."""
         vectors = deep.embed(reviews.ids)
-        logits = _log_odds(deep, vectors, reviews)
+        outputs = _outputs(deep, vectors, reviews)
         scale = running_word_scale(deep.embedding.weight, reviews.ids)
-        return vectors, logits, steepest_direction(logits, vectors, scale)
+        return vectors, outputs, Perturbations(self.likelihood, outputs, vectors, scale)
 
     def _virtual_loss(
-        self, deep: SentimentRNN, reviews: ReviewBatch, vectors: Tensor, logits: Tensor, direction: Tensor
+        self, deep: SentimentRNN, reviews: ReviewBatch, vectors: Tensor, outputs: Tensor, perturbations: Perturbations
     ) -> Tensor:
-        # a random sign, as the random start of the paper's iteration would give
-        sign = torch.randint(0, 2, (len(vectors), 1, 1), device=vectors.device) * 2 - 1
-        perturbed = _log_odds(deep, vectors + self.config.perturbation_norm * sign * direction, reviews)
-        return kl_divergence(logits, perturbed)
+        perturbed = _outputs(deep, vectors + self.config.perturbation_norm * perturbations.virtual(), reviews)
+        return kl_divergence(self.likelihood, outputs, perturbed)
 
     def validation_step(self, batch: LabelledBatch, _index: int) -> None:
-        """Keep the log-odds of each path for a batch until the end of the epoch."""
+        """Keep the outputs of each path for a batch until the end of the epoch."""
         reviews = batch.reviews
         logits = path_logits(self.network, reviews.ids, reviews.lengths)
         self._validation.append((logits[: batch.size], batch.labels[: batch.size]))
@@ -132,19 +130,21 @@ class ClassifierModule(BaseModule):
         own = [torch.cat(parts).cpu() for parts in zip(*self._validation, strict=True)]
         self._validation.clear()
         paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gather(own), strict=True))
-        weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy())
-        calibrated = paths @ torch.from_numpy(weights).to(paths) + bias
+        weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy(), self.likelihood)
+        calibrated = paths @ torch.from_numpy(weights).to(paths) + torch.from_numpy(bias).to(paths)
         losses = {
-            "val/loss": binary_cross_entropy_with_logits(paths.sum(1), labels),
-            "val/calibrated_loss": binary_cross_entropy_with_logits(calibrated, labels),
+            "val/loss": self.likelihood.loss(paths.sum(2), labels),
+            "val/calibrated_loss": self.likelihood.loss(calibrated, labels),
         }
-        self.log_dict({**losses, "val/accuracy": _accuracy(calibrated, labels)}, prog_bar=True)
+        self.log_dict({**losses, "val/accuracy": self._accuracy(calibrated, labels)}, prog_bar=True)
+
+    def _accuracy(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of reviews whose most probable class is their label."""
+        if self.likelihood.classes == 2:
+            return ((outputs[:, 0] >= 0) == labels).float().mean()
+        return (self.likelihood.log_probabilities(outputs).argmax(1) == labels).float().mean()
 
 
-def _log_odds(deep: SentimentRNN, vectors: Tensor, reviews: ReviewBatch) -> Tensor:
-    logits, _ = deep.read(vectors, None, reviews.lengths)
-    return logits.float()  # [batch]
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    return ((logits >= 0) == labels).float().mean()
+def _outputs(deep: SentimentRNN, vectors: Tensor, reviews: ReviewBatch) -> Tensor:
+    outputs, _ = deep.read(vectors, None, reviews.lengths)
+    return outputs.float()  # [batch, outputs]

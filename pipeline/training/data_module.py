@@ -28,7 +28,7 @@ class ReviewDataModule(pl.LightningDataModule):
         folder: as written by `preprocess`.
         batch_size: labelled reviews in a batch, and the same number of unlabelled reviews.
         fixed_length: as in `pipeline.networks.padding.pad`.
-        max_reviews: most reviews to use of each split, half of each label; None uses all.
+        max_reviews: most reviews to use of each split, equally many of each class; None uses all.
         seed: seed of the order of the reviews.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
@@ -155,10 +155,12 @@ def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_si
 
 
 def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.int64]:
-    """Return the rows of the first `limit` reviews of a split, half of each label; without a limit all rows."""
+    """Return the rows of the first `limit` reviews of a split, equally many of each class; without one all rows."""
     if limit is None:
         return np.arange(len(split))
-    return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[: limit // 2] for label in (0, 1)]))
+    classes = np.unique(split.labels)
+    share = max(1, limit // len(classes))
+    return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[:share] for label in classes]))
 
 
 class _PaddedBatches(Dataset[LabelledBatch]):
@@ -173,7 +175,7 @@ class _PaddedBatches(Dataset[LabelledBatch]):
         labelled_rows, unlabelled_rows = rows
         own, counted = share(labelled_rows)
         weight = world_size() * counted / len(labelled_rows)
-        labels = torch.from_numpy(self._split.labels[own].astype(np.float32))
+        labels = torch.from_numpy(self._split.labels[own].astype(np.int64))
         unlabelled = None
         if self._unlabelled is not None and unlabelled_rows is not None:
             unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)

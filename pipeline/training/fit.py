@@ -15,7 +15,9 @@ from pipeline.config.schema import Config
 from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.scoring import Calibration, score_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
+from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
+from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.classifier_module import ClassifierModule
@@ -84,7 +86,9 @@ def fit(
         pseudo_labels=pseudo_labels,
         seed=config.seed,
     )
-    network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json")))
+    corpus = read_dataset_info(dataset).corpus
+    likelihood = build_likelihood(len(corpus.classes), corpus.ordered)
+    network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json")), likelihood)
     start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
         start_from_pretrained(network, pretrained)
@@ -108,9 +112,9 @@ def fit(
     paths = score_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)
     if isinstance(network, WideAndDeep):
-        weights, _ = fit_weights(paths, data.validation.labels)
+        weights, _ = fit_weights(paths, data.validation.labels, likelihood)
         network.path_weights.copy_(torch.from_numpy(weights))
-    calibration = calibrate(paths @ weights, data.validation.labels)
-    log.info("calibrated on validation: %s", calibration)
+    calibration = calibrate(paths @ weights, data.validation.labels, likelihood)
+    log.info("calibrated on validation: %s", calibration.summary())
     network.cpu()
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)

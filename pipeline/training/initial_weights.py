@@ -98,7 +98,7 @@ def start_from_pretrained(network: Network, weights: Mapping[str, Tensor]) -> No
         raise PipelineError("pretraining: model=bag_of_words has no use for a language model; set pretraining=none")
     try:
         missing, unexpected = deep.load_state_dict(weights, strict=False)
-        matches = not unexpected and all(name.startswith("fc.") for name in missing)
+        matches = not unexpected and all(name.startswith(("fc.", "thresholds.")) for name in missing)
     except RuntimeError:  # a tensor has another shape
         matches = False
     if not matches:

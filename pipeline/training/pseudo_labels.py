@@ -1,7 +1,7 @@
 """Pseudo-labels: the folder that the teacher's stage writes, and the labels to train on.
 
 pseudo_labels.json  configuration of the teacher, digest of the dataset, row of the teacher's best epoch
-probabilities.npy   probability float32 [unlabelled reviews] of being positive; missing where there is no teacher
+probabilities.npy   probability of each class float32 [unlabelled reviews, classes]; missing where there is no teacher
 """
 
 import logging
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.comparison import require_same
 from pipeline.config.schema import Config
+from pipeline.inference.scoring import choose_classes
 from pipeline.runtime.arrays import ArrayFile
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
@@ -39,7 +40,7 @@ class PseudoLabels:
     rows: NDArray[np.int64]
     """Rows among the unlabelled reviews of the dataset [n], in rising order."""
     labels: NDArray[np.int8]
-    """0 or 1 [n]."""
+    """Numbers of classes [n]."""
 
 
 class PseudoLabelled:
@@ -68,7 +69,7 @@ def save_pseudo_labels(
         folder: the folder to write.
         config: configuration of the pipeline.
         digest: digest of the dataset.
-        probabilities: calibrated probability of each unlabelled review [n]; empty for a corpus without any; None where
+        probabilities: calibrated probabilities of the unlabelled reviews [n, classes]; None where
             the configuration has no teacher.
         teacher: row of the teacher's best epoch; empty where there is no teacher.
     """
@@ -99,14 +100,14 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
     if info.dataset != dataset.digest:
         raise PipelineError(f"{folder} was made from another dataset; {LABEL_AGAIN}")
     unlabelled = dataset.splits.get("unlabelled", 0)
-    file = ArrayFile(folder / "probabilities.npy", np.float32, (unlabelled,), LABEL_AGAIN)
+    file = ArrayFile(folder / "probabilities.npy", np.float32, (unlabelled, len(dataset.corpus.classes)), LABEL_AGAIN)
     file.require_within(0, 1)
     if not unlabelled:
         return None
     probabilities = np.array(file.array)
-    rows = np.flatnonzero(np.maximum(probabilities, 1 - probabilities) >= config.pseudo_labels.confidence)
+    rows = np.flatnonzero(probabilities.max(axis=1) >= config.pseudo_labels.confidence)
     log.info("training on %d of %d unlabelled reviews, with the teacher's labels", len(rows), len(probabilities))
-    return PseudoLabels(rows, (probabilities[rows] >= 0.5).astype(np.int8))
+    return PseudoLabels(rows, choose_classes(probabilities[rows], 0.5 if len(dataset.corpus.classes) == 2 else None))
 
 
 def _teacher_config(config: Config) -> dict[str, Any]:

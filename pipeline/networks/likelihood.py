@@ -1,0 +1,156 @@
+"""Likelihood of the classes: the probabilities that a network's outputs stand for, and their loss.
+
+Two classes share one output, the log-odds of the second (logistic regression); more have an output each (softmax).
+Classes in an order share one score and differ in thresholds, the cumulative logits: the output of number k is the
+log-odds that the class is above number k (McCullagh 1980, Regression Models for Ordinal Data, section 2).
+"""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, softplus
+
+SMALLEST_GAP = 1e-6
+"""Smallest difference of two thresholds; in float32 they could meet, and no class would be left between them."""
+
+
+class Likelihood(Protocol):
+    """Meaning of a network's outputs."""
+
+    classes: int
+    columns: int
+    """Sums of features that a network computes for each review."""
+    outputs: int
+    """Numbers that `thresholds` makes of them."""
+
+    def thresholds(self) -> nn.Module:
+        """Return a new module from the columns [batch, columns] to the outputs [batch, outputs]."""
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean cross-entropy of outputs [batch, outputs] and numbers of classes [batch]."""
+
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the logarithm of the probability of each class [batch, classes]."""
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return what `forward` of a network returns: the probability of each class, or of two the second alone."""
+
+    def memberships(self) -> NDArray[np.float64]:
+        """Return the share of a review of each class that counts for each column [columns, classes].
+
+        The rest of the review counts against it.
+        """
+
+
+class Logistic:
+    """Two classes: the output is the log-odds of the second."""
+
+    classes, columns, outputs = 2, 1, 1
+
+    def thresholds(self) -> nn.Module:
+        """The column is the output."""
+        return nn.Identity()
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the binary cross-entropy."""
+        return binary_cross_entropy_with_logits(outputs[:, 0], labels.float())
+
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the log-probabilities of both classes."""
+        return torch.cat([logsigmoid(-outputs), logsigmoid(outputs)], dim=1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability [batch] of the second class."""
+        return torch.sigmoid(outputs[:, 0])
+
+    def memberships(self) -> NDArray[np.float64]:
+        """Reviews of the second class count for the only column, those of the first against it."""
+        return np.array([[0.0, 1.0]])
+
+
+LOGISTIC = Logistic()
+
+
+class Softmax:
+    """Several classes: an output each."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = self.columns = self.outputs = classes
+
+    def thresholds(self) -> nn.Module:
+        """The columns are the outputs."""
+        return nn.Identity()
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy."""
+        return cross_entropy(outputs, labels)
+
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the log-probabilities."""
+        return outputs.log_softmax(dim=1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability of each class [batch, classes]."""
+        return outputs.softmax(dim=1)
+
+    def memberships(self) -> NDArray[np.float64]:
+        """There is a column for each class; reviews of all other classes count against it."""
+        return np.eye(self.classes)
+
+
+class CumulativeLogits:
+    """Several classes in an order: output k is the log-odds that the class is above number k; the outputs fall."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes, self.columns, self.outputs = classes, 1, classes - 1
+
+    def thresholds(self) -> nn.Module:
+        """The column is a score, which gets thresholds."""
+        return Thresholds(self.classes)
+
+    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+        """Return the cross-entropy."""
+        return -self.log_probabilities(outputs).gather(1, labels[:, None]).mean()
+
+    def log_probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the log-probabilities; between thresholds a > b: log(σ(a) - σ(b)), in a form without cancellation."""
+        gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=SMALLEST_GAP)
+        between = logsigmoid(outputs[:, :-1]) + logsigmoid(-outputs[:, 1:]) + (-torch.expm1(-gaps)).log()
+        return torch.cat([logsigmoid(-outputs[:, :1]), between, logsigmoid(outputs[:, -1:])], dim=1)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """Return the probability of each class [batch, classes]."""
+        return self.log_probabilities(outputs).exp()
+
+    def memberships(self) -> NDArray[np.float64]:
+        """The only column takes the more of a review, the higher its class."""
+        return np.linspace(0, 1, self.classes)[None]
+
+
+def build_likelihood(classes: int, ordered: bool) -> Likelihood:
+    """Return the likelihood of so many classes; `ordered` if their order means something."""
+    if classes == 2:
+        return LOGISTIC
+    return CumulativeLogits(classes) if ordered else Softmax(classes)
+
+
+class Thresholds(nn.Module):
+    """Cumulative logits from one score: trained thresholds that stay in their order.
+
+    Args:
+        classes: number of classes. At first, they are equally probable for a score of 0.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        above = 1 - torch.arange(1, classes) / classes
+        highest, gaps = above.logit()[:1], -above.logit().diff()
+        self.weight = nn.Parameter(torch.cat([highest, gaps.expm1().log()]))  # inverse of softplus
+
+    def forward(self, score: Tensor) -> Tensor:
+        """Return falling logits [batch, classes - 1] for scores [batch, 1]."""
+        below = (softplus(self.weight[1:]) + SMALLEST_GAP).cumsum(0)
+        return score + self.weight[0] - torch.cat([below.new_zeros(1), below])
