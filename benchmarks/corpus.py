@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.composition import compose_config
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config, validate
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
@@ -40,4 +41,4 @@ def write_article_dataset(source: Path, folder: Path) -> None:
             for batch in rows.slice(0, limit).to_batches(512):
                 yield [(split, batch)]
 
-    encode_corpus(folder, configuration("text=article").text, reviews(), map)
+    encode_corpus(folder, configuration("text=article").text, reviews(), map, LABELS)

@@ -41,7 +41,7 @@ def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
     plain.load_state_dict(network.state_dict())
     ids = {word: index for index, word in enumerate(vocabulary.words)}
     info = ModelInfo(
-        format=FORMAT_VERSION, temperature=1.0, bias=0.0, threshold=0.5, text=config.text, model=config.model
+        format=FORMAT_VERSION, temperature=[1.0], bias=[0.0], threshold=0.5, text=config.text, model=config.model
     )
     reference_answer = partial(reference.answer, plain, get_tokenizer("basic_english"), ids)
     return reference_answer, Predictor(network, vocabulary, info).probabilities

@@ -43,9 +43,8 @@ def main(config: Config, inputs: Inputs) -> None:
     if not (DATASET / "unlabelled").exists():
         logging.info("this corpus has no unlabelled reviews: nothing to label")
         inputs.require_unchanged()
-        save_pseudo_labels(
-            PSEUDO_LABELS, config, dataset.digest, np.empty((0, len(dataset.corpus.classes)), np.float32), {}
-        )
+        none = np.empty((0, len(dataset.corpus.classes)), np.float32)
+        save_pseudo_labels(PSEUDO_LABELS, config, dataset.digest, none, {})
         return
     require_whole(DATASET, dataset)
     hardware = resolve_hardware(config.trainer)

@@ -77,7 +77,7 @@ class ModelInfo(Section):
     model_config = ConfigDict(extra="allow")
 
     format: int
-    classes: tuple[str, ...] = Field(LABELS, min_length=2)
+    classes: Annotated[tuple[str, ...], Field(min_length=2)] = LABELS
     """Names of the classes, by number."""
     ordered: bool = False
     """The order of the classes means something."""

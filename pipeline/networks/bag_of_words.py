@@ -37,7 +37,7 @@ class BagOfWords(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.1)
 
     def forward(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
-        """Return probabilities for x [batch, time], as `SentimentRNN.forward` does; `hidden` is there for its signature."""
+        """Return probabilities for x [batch, time]; the arguments are those of `SentimentRNN.forward`."""
         logits, hidden = self.logits(x, hidden, lengths)
         return self.likelihood.probabilities(logits), hidden
 

@@ -116,7 +116,7 @@ class CumulativeLogits:
         return -self.log_probabilities(outputs).gather(1, labels[:, None]).mean()
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
-        """Return the log-probabilities; between thresholds a > b: log(σ(a) - σ(b)), in a form without cancellation."""
+        """Return the log-probabilities; log(sigmoid(a) - sigmoid(b)) is written without cancellation."""
         gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=SMALLEST_GAP)
         between = logsigmoid(outputs[:, :-1]) + logsigmoid(-outputs[:, 1:]) + (-torch.expm1(-gaps)).log()
         return torch.cat([logsigmoid(-outputs[:, :1]), between, logsigmoid(outputs[:, -1:])], dim=1)

@@ -34,7 +34,7 @@ class SentimentRNN(nn.Module):
 
     Args:
         vocab_size: number of token ids.
-        output_size: columns of the likelihood: 1 for two classes, as in the article, or several in an order; else one each.
+        output_size: columns of the likelihood: 1 for two classes, as in the article, or for several in an order.
         embedding_dim: numbers in a word vector.
         hidden_dim: units of a recurrent layer, in each direction.
         n_layers: recurrent layers.
@@ -77,8 +77,8 @@ class SentimentRNN(nn.Module):
         super().__init__()
         if output_size != likelihood.columns:
             raise PipelineError(
-                f"model.output_size: must be {likelihood.columns}, got {output_size}, for {likelihood.classes} classes; "
-                "the network of the article ends in one sigmoid, the probability of the second of two"
+                f"model.output_size: must be {likelihood.columns} for {likelihood.classes} classes, got {output_size}; "
+                "with one, the network ends in a sigmoid, the probability of the second of two"
             )
         self.likelihood = likelihood
         self.hidden_dim, self.n_layers = hidden_dim, n_layers

@@ -69,8 +69,8 @@ def encode_corpus(
         classes: names of the labels, by number.
 
     Returns:
-        the vocabulary; a summary of each split (reviews, reviews of each class, lengths in tokens, number of truncated reviews,
-        share of unknown words); and a digest of vocabulary and arrays.
+        the vocabulary; a summary of each split (reviews, reviews of each class, lengths in tokens, number of truncated
+        reviews, share of unknown words); and a digest of vocabulary and arrays.
     """
     ids = defaultdict[str, int](count().__next__)
     counts = array("q")
@@ -105,11 +105,7 @@ def encode_corpus(
             size = lengths[split].total()
             summaries[split] = {
                 "reviews": size,
-                **(
-                    {}
-                    if split == "unlabelled"
-                    else {"classes": dict(zip(classes, labels[split].tolist(), strict=True))}
-                ),
+                **({} if split == "unlabelled" else _reviews_by_class(classes, labels[split])),
                 "tokens": _length_percentiles(lengths[split]),
                 "cut": cut[split],
                 "unknown_word_share": round(unknown_share, 5),
@@ -143,6 +139,10 @@ def tokenize_batch(reviews: RowsBySplit, config: TextConfig) -> TokenizedBatch:
             )
         )
     return TokenizedBatch(words.dictionary, counts, parts)
+
+
+def _reviews_by_class(classes: Sequence[str], counts: NDArray[np.int64]) -> dict[str, dict[str, int]]:
+    return {"classes": dict(zip(classes, counts.tolist(), strict=True))}
 
 
 def _length_percentiles(lengths: Counter[int]) -> dict[str, int]:
