@@ -21,6 +21,7 @@ import torch
 from filelock import FileLock
 
 from pipeline.config.composition import compose_config
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config, validate
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
@@ -91,10 +92,13 @@ class Project:
         self.run("git", "commit", "--quiet", "--message", message)
 
 
-def describe_dataset(folder: Path, words: int = 3, **splits: int) -> dict[str, Any]:
+def describe_dataset(
+    folder: Path, words: int = 3, classes: list[str] | None = None, ordered: bool = False, **splits: int
+) -> dict[str, Any]:
     """Write the `dataset.json` and `vocab.json` of a dataset made by hand, with so many words and reviews."""
     origin = {"name": "files", "source": "made up", "licence": "none", "citation": "none", "checksum": None}
-    corpus = {**origin, "config": {}, "splits": splits, "left_out": {}}
+    classes = {"classes": classes or list(LABELS), "ordered": ordered}
+    corpus = {**origin, **classes, "config": {}, "splits": splits, "left_out": {}}
     made_by: dict[str, Any] = {"split": {}, "text": {}}
     values = {"digest": "digest", "corpus": corpus, **made_by, "vocabulary": words, "splits": splits}
     Vocabulary([*SPECIALS, *(f"word{number}" for number in range(words - len(SPECIALS)))]).save(folder / "vocab.json")

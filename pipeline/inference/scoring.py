@@ -57,9 +57,8 @@ def choose_classes(probabilities: NDArray[np.float32], threshold: float | None) 
         threshold: of the second of two classes; None labels with the most probable class.
     """
     if threshold is None:
-        return np.argmax(probabilities, axis=1).astype(np.int8)
-    chosen: NDArray[np.int8] = (probabilities[:, 1] >= threshold).astype(np.int8)
-    return chosen
+        return np.asarray(probabilities.argmax(axis=1), np.int8)
+    return np.greater_equal(probabilities[:, 1], threshold, dtype=None).astype(np.int8)
 
 
 class BatchMap(Protocol):

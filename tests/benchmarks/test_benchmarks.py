@@ -12,6 +12,7 @@ from benchmarks import inference, overhead, preprocessing, profiling, training
 from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.measuring import Figure, alternate
 from benchmarks.table import render, rewrite, verdict
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.predictions import read_texts
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.preprocessing.encoding import encode_corpus
@@ -36,7 +37,7 @@ def dataset(tmp_path_factory):
         columns = {"id": [str(n) for n in range(len(rows))], "text": [text for text, _ in rows], "label": labels}
         batches.append((split, pa.record_batch(columns)))
     describe_dataset(folder, **{split: len(rows) for split, rows in batches})
-    encode_corpus(folder, configuration().text, [batches], map)
+    encode_corpus(folder, configuration().text, [batches], map, LABELS)
     return folder
 
 

@@ -21,7 +21,7 @@ def test_a_saved_model_answers_as_the_network_did(saved):
     folder, network, encoder = saved
     predictor = load(folder)
     fixed = getattr(predictor.info.model, "fixed_length", None)
-    for text, probability in zip(TEXTS, predictor.probabilities(TEXTS), strict=True):
+    for text, (_, probability) in zip(TEXTS, predictor.probabilities(TEXTS), strict=True):
         ids = torch.from_numpy(encoder.encode(text))[None]
         if fixed:
             ids = torch.nn.functional.pad(ids[:, :fixed], (max(0, fixed - ids.shape[1]), 0))
@@ -33,9 +33,9 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(saved):
     predictor = load(saved[0])
     many = [TEXTS[i % len(TEXTS)] for i in range(CHUNK_SIZE + 50)]
     answers = predictor.probabilities(many)
-    np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), len(many)), atol=1e-5)
+    np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), (len(many), 2)), atol=1e-5)
     assert [text for text, _ in predictor.stream((text, text) for text in many)] == many
-    assert len(predictor.probabilities([])) == 0
+    assert predictor.probabilities([]).shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,12 @@ def test_what_does_not_yield_pairs_of_an_object_and_a_text_is_refused(saved, row
 
 def test_labels_follow_the_threshold(saved):
     predictor = load(saved[0])
-    predictor.threshold = 0.7
-    assert predictor.labels(np.array([0.69, 0.7, 0.9], np.float32)) == ["negative", "positive", "positive"]
+    *_, highest = sorted(predictor.probabilities(TEXTS)[:, 1].tolist())
+    predictor.threshold = highest
+    assert [label == "positive" for label, *_ in predictor(TEXTS)] == [
+        probability >= highest for _, probability, _ in predictor(TEXTS)
+    ]
+    assert {label for label, *_ in predictor(TEXTS)} == {"negative", "positive"}
 
 
 def test_predicting_loads_neither_mlflow_nor_lightning_nor_pickles(saved):

@@ -57,4 +57,4 @@ def test_the_wide_path_adds_its_log_odds_to_the_networks(compose):
     network.path_weights.copy_(torch.tensor([0.5, 2.0]))
     logits, _ = network.logits(ids, None, lengths)
     torch.testing.assert_close(logits, 0.5 * deep + 2 * network.wide(ids, lengths))
-    torch.testing.assert_close(network(ids, None, lengths)[0], torch.sigmoid(logits))
+    torch.testing.assert_close(network(ids, None, lengths)[0], torch.sigmoid(logits[:, 0]))

@@ -57,7 +57,7 @@ def test_article_config_is_the_articles_network(compose):
 
 
 def test_more_than_one_output_is_refused_with_the_reason():
-    with pytest.raises(PipelineError, match=r"output_size: must be 1, got 2; .*sigmoid"):
+    with pytest.raises(PipelineError, match=r"output_size: must be 1 for 2 classes, got 2; .*sigmoid"):
         SentimentRNN(50, 2, 8, 8, 1)
 
 

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from pipeline.config.labels import LABELS
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.worker_pool import worker_pool
 from pipeline.text.dataset import read_split
@@ -34,15 +35,14 @@ def read(folder, vocabulary, split):
 
 
 def test_the_encoded_dataset_holds_what_the_encoder_would_say(tmp_path):
-    vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map)
+    vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map, LABELS)
     texts, encoded = read(tmp_path, vocabulary, "train")
     assert texts == ["good film .", "bad film", "a good good one"]
     assert encoded.labels.tolist() == [1, 0, 1]
     assert encoded.lengths.tolist() == [3, 2, 4]
     assert splits["train"] == {
         "reviews": 3,
-        "positive": 2,
-        "positive_share": 0.6667,
+        "classes": {"negative": 1, "positive": 2},
         "tokens": {"p5": 3, "p25": 3, "p50": 3, "p75": 4, "p95": 4, "p100": 4},
         "cut": 0,
         "unknown_word_share": 0.0,
@@ -55,20 +55,20 @@ def test_whatever_a_review_holds_and_however_many_there_are_the_encoder_says_the
     texts = hostile_texts()
     parts = [texts[start : start + 70] for start in range(0, len(texts), 70)]
     batches = [[batch("train", [(text, 1) for text in part])] for part in parts]
-    vocabulary, _, _ = encode_corpus(tmp_path, config(max_tokens=9, truncate="head_tail"), batches, map)
+    vocabulary, _, _ = encode_corpus(tmp_path, config(max_tokens=9, truncate="head_tail"), batches, map, LABELS)
     encoder, encoded = Encoder(config(max_tokens=9, truncate="head_tail"), vocabulary), read_split(tmp_path, "train")
     assert [ids.tolist() for ids in encoded] == [encoder.encode(text).tolist() for text in texts]
 
 
 def test_the_vocabulary_knows_training_words_alone(tmp_path):
-    vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map)
+    vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map, LABELS)
     assert "zebra" not in vocabulary.words
     assert read(tmp_path, vocabulary, "test")[0] == ["good <unk>"]
     assert splits["test"]["unknown_word_share"] == 0.5
 
 
 def test_words_beyond_the_cut_count_for_the_vocabulary_but_are_not_encoded(tmp_path):
-    vocabulary, splits, _ = encode_corpus(tmp_path, config(max_tokens=2), CORPUS, map)
+    vocabulary, splits, _ = encode_corpus(tmp_path, config(max_tokens=2), CORPUS, map, LABELS)
     assert "one" in vocabulary.words
     assert read(tmp_path, vocabulary, "train")[0] == ["good film", "bad film", "a good"]
     assert (splits["train"]["cut"], splits["train"]["tokens"]["p100"]) == (2, 4)
@@ -76,8 +76,8 @@ def test_words_beyond_the_cut_count_for_the_vocabulary_but_are_not_encoded(tmp_p
 
 def test_worker_processes_change_nothing(tmp_path):
     with worker_pool(2) as mapping:
-        parallel = encode_corpus(tmp_path / "two", config(), CORPUS * 300, mapping)
-    alone = encode_corpus(tmp_path / "one", config(), CORPUS * 300, map)
+        parallel = encode_corpus(tmp_path / "two", config(), CORPUS * 300, mapping, LABELS)
+    alone = encode_corpus(tmp_path / "one", config(), CORPUS * 300, map, LABELS)
     assert parallel[0].words == alone[0].words
     assert parallel[1:] == alone[1:]
     files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.*"))
@@ -86,5 +86,7 @@ def test_worker_processes_change_nothing(tmp_path):
 
 def test_the_digest_tells_datasets_apart(tmp_path):
     other = [*CORPUS[:-1], [batch("validation", [("bad one", 1)])]]
-    digests = {encode_corpus(tmp_path / str(n), config(), corpus, map)[2] for n, corpus in enumerate((CORPUS, other))}
+    digests = {
+        encode_corpus(tmp_path / str(n), config(), corpus, map, LABELS)[2] for n, corpus in enumerate((CORPUS, other))
+    }
     assert len(digests) == 2

@@ -5,10 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.config.split import SplitConfig
 from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates
 from pipeline.preprocessing.scanning import scan
-from pipeline.preprocessing.splitting import hold_out, require_both_labels
+from pipeline.preprocessing.splitting import hold_out, require_all_classes
 from pipeline.runtime.errors import PipelineError
 from tests.preprocessing.test_duplicates import keys
 
@@ -18,7 +19,7 @@ CORPUS = [("train", f"review number {n}", n % 3 == 0) for n in range(3000)]
 
 def held_out(rows, config=CONFIG):
     review_keys = keys(rows)
-    hold_out(review_keys, config)
+    hold_out(review_keys, config, LABELS)
     return {text: PRECEDENCE[split] for (_, text, _), split in zip(rows, review_keys.split, strict=True)}
 
 
@@ -46,7 +47,7 @@ def test_reviews_of_a_group_are_held_out_together(tmp_path):
     )
     pq.write_table(rows, tmp_path / "train.parquet", row_group_size=700)
     review_keys = scan(tmp_path, map)
-    hold_out(review_keys, CONFIG)
+    hold_out(review_keys, CONFIG, LABELS)
     parts = {name: set(review_keys.split[review_keys.group == name].tolist()) for name in np.unique(review_keys.group)}
     assert len(parts) == 100
     assert all(len(splits) == 1 for splits in parts.values())
@@ -77,7 +78,7 @@ def test_a_split_of_duplicates_alone_is_refused():
     rows = [("train", "a", 1), ("train", "b", 0), ("test", "c", 1), ("test", "d", 0), ("validation", "c", 1)]
     review_keys = keys([*rows, ("validation", "d", 0)])
     with pytest.raises(PipelineError, match="the validation split holds no negative review once its 2 duplicates"):
-        require_both_labels(review_keys, find_duplicates(review_keys)[0])
+        require_all_classes(review_keys, find_duplicates(review_keys)[0], LABELS)
 
 
 @pytest.mark.parametrize(
@@ -89,4 +90,4 @@ def test_a_split_of_duplicates_alone_is_refused():
 )
 def test_impossible_splits_are_refused(rows, message):
     with pytest.raises(PipelineError, match=message):
-        hold_out(keys(rows), CONFIG)
+        hold_out(keys(rows), CONFIG, LABELS)

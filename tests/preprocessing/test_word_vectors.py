@@ -10,6 +10,7 @@ import torch
 import yaml
 from torch import nn
 
+from pipeline.config.labels import LABELS
 from pipeline.config.text import PackageVectors
 from pipeline.networks.build import build_network, deep_part
 from pipeline.preprocessing.encoding import encode_corpus
@@ -52,7 +53,7 @@ def prepared(folder, config):
     for split, part in (("train", reviews()[:220]), ("validation", reviews()[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
-    vocabulary, _, before = encode_corpus(folder, config.text, [batches], map)
+    vocabulary, _, before = encode_corpus(folder, config.text, [batches], map, LABELS)
     return vocabulary, *add_vectors(folder, config.text.vectors, vocabulary, before), before
 
 

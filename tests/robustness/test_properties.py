@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.file_format import AUTOMATIC
+from pipeline.config.labels import LABELS
 from pipeline.config.params import load_params
 from pipeline.config.schema import validate
 from pipeline.config.split import SplitConfig
@@ -83,7 +84,7 @@ def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(row
     rows = [("train", text, label) for text, label in rows]
     hashes = keys(rows)
     try:
-        hold_out(hashes, config)
+        hold_out(hashes, config, LABELS)
     except PipelineError as error:
         assert str(error).startswith("split")  # too few
         return
@@ -101,7 +102,7 @@ def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(row
         assert set(hashes.split[hashes.label == label]) >= {PRECEDENCE.index(part) for part in ("train", "test")}
     shuffled = random.sample(rows, len(rows))
     again = keys(shuffled)
-    hold_out(again, config)
+    hold_out(again, config, LABELS)
     assert all(
         parts[near, label] == split
         for near, label, split in zip(again.near.tolist(), again.label.tolist(), again.split.tolist(), strict=True)

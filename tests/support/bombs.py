@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.config.composition import compose_config
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import validate
 from pipeline.corpus import archive
 from pipeline.corpus.canonical import MAX_REVIEW_BYTES, CanonicalWriter
@@ -136,7 +137,7 @@ def packed(line: bytes, times: int, before: bytes = b"") -> Callable[[Path], obj
 def canonical_form(path: Path) -> None:
     folder = path.parent / "canonical"
     folder.mkdir()
-    with CanonicalWriter(folder) as target:
+    with CanonicalWriter(folder, LABELS) as target:
         archive._verified_archive = lambda _corpus: path
         archive.add_archive(None, target)
 

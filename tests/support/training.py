@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.training.callbacks import LogMetrics
@@ -14,7 +15,7 @@ from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.launcher import ignore_metrics
 from pipeline.training.pretraining import pretrain
-from tests.conftest import reviews
+from tests.conftest import describe_dataset, reviews
 
 TINY = (
     *("training.epochs=3", "training.batch_size=16", "training.lr=1e-2", "training.ema_decay=0.9"),
@@ -34,7 +35,8 @@ def write_dataset(folder: Path, config: Config, train_rows: int, unlabelled_rows
     if unlabelled_rows:
         texts = [text for text, _ in rows[:unlabelled_rows]]
         batches.append(("unlabelled", pa.record_batch({"text": texts})))
-    encode_corpus(folder, config.text, [batches], map)
+    describe_dataset(folder)
+    encode_corpus(folder, config.text, [batches], map, LABELS)
     return folder
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import DatasetRecord, read_split
+from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_split
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.support.training import TINY, train, weights
@@ -13,14 +14,19 @@ TEACHER = (*TINY, "pseudo_labels=teacher", "pseudo_labels.confidence=0.75")
 
 
 def dataset_info(digest="digest", **splits):
-    return DatasetRecord.model_construct(digest=digest, splits=splits)
+    corpus = CorpusRecord.model_construct(classes=LABELS)
+    return DatasetRecord.model_construct(digest=digest, splits=splits, corpus=corpus)
+
+
+def of_both_classes(positive):
+    return np.stack([1 - positive, positive], axis=1)
 
 
 def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset, tmp_path):
     config = compose(*TEACHER)
     probabilities = np.full(50, 0.5, np.float32)
     probabilities[[3, 5, 7, 9]] = 0.9, 0.7, 0.1, 0.75
-    save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
+    save_pseudo_labels(tmp_path / "labels", config, "digest", of_both_classes(probabilities), {})
     pseudo_labels = load_pseudo_labels(tmp_path / "labels", config, dataset_info(unlabelled=50))
 
     data = ReviewDataModule(
@@ -46,7 +52,7 @@ def test_pseudo_labels_are_refused_for_another_configuration_or_dataset(compose,
     folder, config = tmp_path / "labels", compose(*TEACHER)
     with pytest.raises(PipelineError, match="dvc repro pseudo_label"):
         load_pseudo_labels(folder, config, dataset_info(unlabelled=2))
-    save_pseudo_labels(folder, config, "digest", np.array([0.9, 0.6], np.float32), {})
+    save_pseudo_labels(folder, config, "digest", of_both_classes(np.array([0.9, 0.6], np.float32)), {})
     for change, message in (
         ("model.hidden_dim=16", "model.hidden_dim: 16 is asked for, but .* was made with 8"),
         ("pseudo_labels.teacher.epochs=7", "pseudo_labels.teacher.epochs: 7 is asked for"),
