@@ -53,9 +53,9 @@ class ScoredSplit:
     classes: Sequence[str]
     """Names of the classes, by number."""
     probabilities: NDArray[np.float32]
-    """Of each class `[n, classes]`."""
+    """Probability of each class `[n, classes]`."""
     threshold: float | None
-    """As of `Classifier`."""
+    """Threshold of the `Classifier`."""
 
     @property
     def predicted(self) -> NDArray[np.int8]:
