@@ -395,6 +395,18 @@ def test_the_fingerprint_follows_every_local_file(project: Path) -> None:
         corpus_fingerprint(source)
 
 
+def test_the_fingerprint_follows_the_order_of_the_classes(project: Path) -> None:
+    write_csv(project / "r.csv", [])
+    low_first, high_first = (
+        corpus("files", "corpus.path=r.csv", f"corpus.labels={{{classes}}}")
+        for classes in ("low: [0], mid: [1], high: [2]", "high: [2], mid: [1], low: [0]")
+    )
+    assert low_first.classes == ("low", "mid", "high")
+    assert high_first.classes == ("high", "mid", "low")
+    assert corpus_fingerprint(low_first) != corpus_fingerprint(high_first)
+    assert corpus("files", "corpus.path=r.csv", "corpus.labels={positive: [1], negative: [0]}").classes == LABELS
+
+
 def test_only_local_files_have_a_fingerprint(project: Path) -> None:
     (project / "reviews.tar.gz").write_bytes(b"any")
     assert corpus_fingerprint(corpus("movie_reviews")) is None
