@@ -21,16 +21,22 @@ def basic_english(text: str) -> str:
     """
     text = text.lower()
     for old, new in _BASIC_ENGLISH:
-        text = text.replace(old, new)
+        if old in text:  # much faster than a replacement without effect
+            text = text.replace(old, new)
     return text
 
 
-_WORD_OR_SYMBOL = regex.compile(r"<(?:url|user)>|[\p{L}\p{M}\p{N}]++(?:'[\p{L}\p{M}]++)*+|[^\s\p{L}\p{M}\p{N}]")
+_WORD_OR_SYMBOL = regex.compile(
+    r"<(?:url|user)>"
+    r"|(?<!\w)\p{L}{1,3}+\*{2,}+(?!\w)"  # a word that hides letters, as `sh*t` is of the next kind
+    r"|[\p{L}\p{M}\p{N}]++(?:(?:'|\*++)[\p{L}\p{M}]++|_++[\p{L}\p{M}\p{N}]++)*+"
+    r"|\*++|[^\s\p{L}\p{M}\p{N}]"
+)
 _CHARACTER = regex.compile(r"<(?:url|user)>|[^\s]\p{M}*+")
 
 
 def unicode_words(text: str) -> str:
-    """Separate words of any script, and symbols; accents stay, and so does an apostrophe within a word."""
+    """Separate words of any script, and symbols; accents stay, and so do apostrophes, `*` and `_` within a word."""
     return " ".join(_WORD_OR_SYMBOL.findall(text.lower()))
 
 
