@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.cleaning import prepare
+from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
@@ -45,7 +45,7 @@ def read(text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: in
     Raises:
         PipelineError: the review has no words, or the model reads more than `WORD_LIMIT` of them.
     """
-    text = prepare(text, config)
+    text = prepare(clean(text), config)
     tokens = Tokenizer(config.tokenizer)(text)
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:

@@ -13,7 +13,7 @@ from torchtext.vocab import Vocab
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_bounded, write_json
-from pipeline.text.cleaning import prepare
+from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
@@ -100,7 +100,7 @@ class Encoder:
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the token ids [n] of a text; n is at least 1, as a text without words is one unknown word."""
-        tokens = self._tokenize(prepare(text, self._config)) or [SPECIALS[UNKNOWN]]
+        tokens = self._tokenize(prepare(clean(text), self._config)) or [SPECIALS[UNKNOWN]]
         return truncate(self._vocabulary.ids(tokens), self._config)
 
 
