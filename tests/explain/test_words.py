@@ -35,6 +35,13 @@ def test_words_keep_their_spelling_and_become_the_ids_the_model_reads(compose, t
     assert [word.text.lower().replace('"', "") for word in reading.words] == Tokenizer(config.tokenizer)(plain)
 
 
+def test_pieces_of_words_keep_their_spelling():
+    pieces = ["▁un", "friend", "ly", "▁", "<url>", "!"]
+    assert spell("Unfriendly  <url>!", pieces) == [
+        *(("", "Un"), ("", "friend"), ("", "ly"), ("", "▁"), ("  ", "<url>"), ("", "!")),
+    ]
+
+
 def test_a_token_may_skip_characters_of_its_spelling():
     assert spell('so "so"-so', Tokenizer("basic_english")('so "so"-so')) == [("", "so"), (' "', 'so"-so')]
 
