@@ -2,6 +2,7 @@
 
 model.safetensors   weights
 vocab.json          words, in the order of their token ids
+sentencepiece.model model of the tokenizer, only with text.tokenizer=sentencepiece
 config.json         format version, calibration, and the configuration of the training
 """
 

@@ -116,7 +116,9 @@ def test_calibration_moves_thresholds_that_training_has_set_too_close() -> None:
 @pytest.mark.parametrize("likelihood", [Softmax(3), CumulativeLogits(3)])
 def test_paths_of_several_classes_get_the_weights_they_deserve(likelihood: Likelihood) -> None:
     outputs, labels = drawn(likelihood)
-    noise = np.random.default_rng(1).normal(0, 1, (len(outputs), 1, 1)) * np.linspace(1, -1, likelihood.outputs)[:, None]
+    noise = (
+        np.random.default_rng(1).normal(0, 1, (len(outputs), 1, 1)) * np.linspace(1, -1, likelihood.outputs)[:, None]
+    )
     (useful, useless), _ = fit_weights(np.concatenate([outputs[:, :, None], noise], axis=2), labels, likelihood)
     assert useful == pytest.approx(1, rel=0.05)
     assert useless < 0.05

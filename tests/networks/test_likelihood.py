@@ -26,7 +26,9 @@ def test_probabilities_sum_to_one_and_the_loss_is_the_cross_entropy(likelihood):
     labels = torch.arange(50) % likelihood.classes
     torch.testing.assert_close(likelihood.loss(outputs, labels), -log_probabilities[torch.arange(50), labels].mean())
     answered = likelihood.probabilities(outputs)
-    torch.testing.assert_close(answered, log_probabilities.exp() if answered.ndim == 2 else log_probabilities[:, 1].exp())
+    torch.testing.assert_close(
+        answered, log_probabilities.exp() if answered.ndim == 2 else log_probabilities[:, 1].exp()
+    )
 
 
 def test_cumulative_logits_are_the_log_odds_of_a_higher_class():
@@ -40,7 +42,9 @@ def test_cumulative_logits_are_the_log_odds_of_a_higher_class():
 @pytest.mark.parametrize("scale", [1.0, 50.0])
 def test_no_score_and_no_training_gives_a_class_no_probability_at_all(scale):
     thresholds = CumulativeLogits(5).thresholds()
-    torch.testing.assert_close(CumulativeLogits(5).log_probabilities(thresholds(torch.zeros(1, 1))).exp(), torch.full((1, 5), 0.2))
+    torch.testing.assert_close(
+        CumulativeLogits(5).log_probabilities(thresholds(torch.zeros(1, 1))).exp(), torch.full((1, 5), 0.2)
+    )
     nn.init.normal_(thresholds.weight, std=scale)
     outputs = thresholds(torch.linspace(-80, 80, 21)[:, None])
     assert torch.isfinite(CumulativeLogits(5).log_probabilities(outputs)).all()
@@ -109,7 +113,9 @@ def test_each_class_has_ngram_ratios_of_its_own():
 def test_ngrams_of_ordered_classes_weigh_a_review_by_its_place():
     ordered = NgramLogOdds(1, 16, CumulativeLogits(3))
     ordered.count(letter_reviews("a", "b", "c"), np.array([0, 1, 2], np.int8))
-    a, b, c = (ordered.ratio[ordered.features(*pad([review], None))[0][0, 0]].item() for review in letter_reviews(*"abc"))
+    a, b, c = (
+        ordered.ratio[ordered.features(*pad([review], None))[0][0, 0]].item() for review in letter_reviews(*"abc")
+    )
     assert a < b < c
     assert b == pytest.approx(0, abs=1e-6)
 

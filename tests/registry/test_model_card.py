@@ -55,6 +55,14 @@ def test_a_card_claims_no_more_than_was_measured() -> None:
     assert "with changes that were not committed" in card
 
 
+@pytest.mark.parametrize("tokenizer", ["basic_english", "unicode_words", "characters", "sentencepiece"])
+def test_a_card_says_into_what_texts_are_split(tokenizer: str) -> None:
+    config = configuration(f"text.tokenizer={tokenizer}")
+    card = version_card(config, METRICS, TAGS, test_is_drawn=True, left_out={})
+    assert f"(`{tokenizer}`)" in card
+    assert ("as English does" in card) == (tokenizer == "basic_english")
+
+
 def test_a_card_of_other_texts_says_nothing_of_films() -> None:
     card = version_card(
         configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS, test_is_drawn=True, left_out=LEFT_OUT

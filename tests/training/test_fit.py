@@ -109,14 +109,14 @@ def test_the_wide_path_counts_the_training_reviews_and_no_other(unbroken, config
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_several_classes_are_trained_calibrated_and_reproducible(ordered, compose, dataset, tmp_path):
-    config = compose(*TINY, "training.epochs=15", "training.lr=3e-2", "model.word_dropout=0")
+    config = compose(*TINY, "training.epochs=10", "training.lr=3e-2", "model.word_dropout=0")
     folder = shutil.copytree(dataset, tmp_path / "dataset")
     corpus_of_three(dataset, folder, ordered)
     first = train(config, folder, tmp_path / "first")
     reviews = read_split(folder, "train")
     probabilities = first.calibration.probabilities(score(first.network, list(reviews), None))
     assert probabilities.shape == (len(reviews), 3)
-    assert (probabilities.argmax(1) == reviews.labels).mean() > 0.8
+    assert (probabilities.argmax(1) == reviews.labels).mean() > 0.7
     perturbed = compose(*TINY, "training.epochs=1", "training.virtual_weight=1", "training.adversarial_weight=1")
     one, same = (train(perturbed, folder, tmp_path / name) for name in ("one", "same"))
     np.testing.assert_equal(weights(one), weights(same))
