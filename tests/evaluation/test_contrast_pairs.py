@@ -9,9 +9,10 @@ import yaml
 
 from pipeline import compose as compose_stage
 from pipeline.config.evaluation import ContrastConfig
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.runtime.errors import PipelineError
-from tests.support.scored import write_dataset
+from tests.support.scored import both, write_dataset
 
 PAIRS = [
     ("A warm story about a cold winter.", "A tedious story about a cold winter.", "Positive", "Negative"),
@@ -23,10 +24,10 @@ PAIRS = [
 class Hasty:
     """Classifier that predicts negative for texts with one of two words."""
 
-    threshold = 0.5
+    classes, threshold = LABELS, 0.5
 
     def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
-        return np.array([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts], np.float32)
+        return both([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts])
 
 
 @pytest.fixture

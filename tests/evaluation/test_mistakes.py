@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.evaluation.mistakes import Mistake, confident_mistakes
-from pipeline.evaluation.predictions import ScoredSplit
 from tests.conftest import describe_dataset
+from tests.support.scored import two_classes
 
 
 def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Path) -> None:
@@ -17,8 +17,8 @@ def test_the_worst_mistakes_come_first_and_long_texts_are_shortened(tmp_path: Pa
     rows = pa.table({"id": list("abcd"), "label": labels})
     texts = ["fine", "x" * 1000, "dull", "good"]
     pq.write_table(rows.append_column("text", [texts]), tmp_path / "test" / "rows.parquet")
-    test = ScoredSplit("test", rows, labels, np.ones(4, int), np.array([0.9, 0.95, 0.2, 0.1], np.float32), 0.5)
+    test = two_classes(rows, labels, np.ones(4, int), [0.9, 0.95, 0.2, 0.1])
     worst = confident_mistakes(test, tmp_path)
     assert [(mistake.id, mistake.label) for mistake in worst] == [("b", "negative"), ("c", "positive")]
     assert worst[0].text == "x" * 400 + " …"
-    assert worst[1] == Mistake("c", "positive", pytest.approx(0.2), "dull")
+    assert worst[1] == Mistake("c", "positive", "negative", pytest.approx(0.2), pytest.approx(0.2), "dull")

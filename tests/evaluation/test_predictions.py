@@ -3,6 +3,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.predictions import ScoredSplit, score_split, write_predictions
 from pipeline.runtime.errors import PipelineError
@@ -23,7 +24,7 @@ def test_predictions_refuse_kept_columns_that_collide(tmp_path: Path) -> None:
 
 def test_a_missing_or_empty_split_is_named(tmp_path: Path) -> None:
     describe_dataset(tmp_path, test=0, other=4)
-    baseline = fit_baseline(POSITIVE + NEGATIVE, [1] * 4 + [0] * 4, POSITIVE, [1] * 4)
+    baseline = fit_baseline(POSITIVE + NEGATIVE, [1] * 4 + [0] * 4, POSITIVE, [1] * 4, LABELS)
     with pytest.raises(PipelineError, match=r"test split in .* is empty"):
         score_split(tmp_path, "test", baseline)
     with pytest.raises(PipelineError, match=r"other.rows\.parquet is missing"):

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.behaviour.failures import behaviour_table
+from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.columns import Columns
@@ -19,7 +20,7 @@ from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_
 from pipeline.report.plots import write_figures
 from pipeline.report.terminal import format_report
 from tests.conftest import configuration
-from tests.support.scored import simulated
+from tests.support.scored import simulated, two_classes
 
 EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 
@@ -63,14 +64,14 @@ def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> Non
     for name in ("first", "second"):
         curve = read_learning_curve(tmp_path / "curve.csv")
         write_tables(tmp_path / name, written)
-        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values))
+        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values, LABELS))
     assert files(tmp_path / "first") == files(tmp_path / "second")
     pictures = files(tmp_path / "first-figures")
     assert pictures == files(tmp_path / "second-figures")
     assert all(picture.startswith(b"\x89PNG") and b"Software" not in picture for picture in pictures.values())
     names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "slices"}
     assert set(pictures) == {f"{name}.png" for name in names | {"accuracy_by_length", "learning_curve", "summary"}}
-    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour"}}
+    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour", "confidence"}}
 
 
 def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
@@ -93,8 +94,8 @@ def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
 def test_a_split_of_one_label_is_still_drawn(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text(CURVE)
     rows = pa.table({"id": ["a", "b"], "label": pa.array([1, 1], pa.int8())})
-    test = ScoredSplit("test", rows, np.ones(2, np.int8), np.array([1, 2]), np.array([0.9, 0.4], np.float32), 0.5)
+    test = two_classes(rows, np.ones(2, np.int8), np.array([1, 2]), [0.9, 0.4])
     values = collect_metrics(test, test, None, slices(test), EVALUATION)
     written = all_tables(test)
-    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values))
+    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values, LABELS))
     assert (tmp_path / "f" / "roc.png").exists()

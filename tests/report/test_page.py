@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.checks import check_metrics
@@ -52,7 +53,7 @@ SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word
 DATA = {
     "corpus": "mine",
     "vocabulary": 1200,
-    "splits": {"test": SPLIT | {"positive_share": 0.5}, "unlabelled": SPLIT},
+    "splits": {"test": SPLIT | {"classes": {"negative": 200, "positive": 200}}, "unlabelled": SPLIT},
     "duplicates": {
         **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
         **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
@@ -76,14 +77,15 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     metrics = collect_metrics(test, test, baseline, slices, EVALUATION)
     metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
-    write_figures(folder, drawings(plots, baseline, CURVE, metrics))
+    write_figures(folder, drawings(plots, baseline, CURVE, metrics, LABELS))
     shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
     return Findings(
+        classes=LABELS,
         metrics=metrics,
         checks=check_metrics(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
         tables=plots,
         figures=folder,
-        mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
+        mistakes=[Mistake("<b>", "positive", "negative", 0.001, 0.001, EVIL)],
         behaviour=BEHAVIOUR,
         learning_curve=CURVE,
         ladder={"models": {"bag_of_words": RUNG}},
