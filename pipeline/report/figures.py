@@ -31,6 +31,8 @@ SYSTEM_LINES = ((MODEL_COLOUR, "-"), (BASELINE_COLOUR, "--"))
 """Colour and line style of the model and of the baseline."""
 FEW_CLASSES = 6
 """Most classes whose confusion matrix fits a figure of the usual size."""
+ROOM_FOR_NAMES = 40
+"""Most characters of the names of all classes that fit below a confusion matrix side by side."""
 LONGEST_DRAWN = 24
 """Most characters of a class's name in a figure."""
 SMALLEST_FONT = 4.5
@@ -191,7 +193,8 @@ def draw_confusion(axes: Axes, table: Columns, accuracy: float, classes: Sequenc
         axes.set_yticks(ticks, names, rotation=90, va="center")
     else:
         tick_size = min(8, _points(axes)[1] / len(classes))
-        axes.set_xticks(ticks, names, rotation=90, fontsize=tick_size)
+        rotation = 0 if sum(map(len, names)) <= ROOM_FOR_NAMES else 90
+        axes.set_xticks(ticks, names, rotation=rotation, fontsize=tick_size)
         axes.set_yticks(ticks, names, fontsize=tick_size)
     axes.grid(visible=False)
     _label(axes, f"Confusion: accuracy {accuracy:.3f}", "predicted", "actual")

@@ -46,13 +46,25 @@ def simulated(n: int = 400, seed: int = 0, classes: Sequence[str] = LABELS, orde
     return ScoredSplit("test", rows, labels, words, classes, answers, 0.5 if len(classes) == 2 else None, ordered)
 
 
-def write_dataset(path: Path, copies: int = 3) -> None:
-    describe_dataset(path, **dict.fromkeys(("train", "validation", "test"), len(POSITIVE + NEGATIVE) * copies))
-    for split in ("train", "validation", "test"):
+THINGS = ("film", "story", "cast", "music")
+
+
+def labelled_texts(classes: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Return short texts and the numbers of their classes, four of each; those of more than two name their class."""
+    if len(classes) == 2:
+        return POSITIVE + NEGATIVE, [1] * len(POSITIVE) + [0] * len(NEGATIVE)
+    pairs = [(f"a word{number} {thing}", number) for number in range(len(classes)) for thing in THINGS]
+    return [text for text, _ in pairs], [number for _, number in pairs]
+
+
+def write_dataset(path: Path, copies: int = 3, classes: Sequence[str] = LABELS, ordered: bool = False) -> None:
+    texts, numbers = (values * copies for values in labelled_texts(classes))
+    splits = dict.fromkeys(("train", "validation", "test"), len(texts))
+    describe_dataset(path, classes=list(classes), ordered=ordered, **splits)
+    for split in splits:
         (path / split).mkdir(parents=True)
-        texts = (POSITIVE + NEGATIVE) * copies
         ids = [f"{split}-{i}" for i in range(len(texts))]
-        labels = pa.array(([1] * len(POSITIVE) + [0] * len(NEGATIVE)) * copies, pa.int8())
+        labels = pa.array(numbers, pa.int8())
         stars = pa.array(range(len(texts)), pa.int64())
         table = pa.table({"id": ids, "text": texts, "label": labels, "stars": stars})
         pq.write_table(table, path / split / "rows.parquet")
