@@ -92,13 +92,18 @@ class Project:
         self.run("git", "commit", "--quiet", "--message", message)
 
 
+def corpus_record(classes: list[str] | None = None, ordered: bool = False, **splits: int) -> dict[str, Any]:
+    """Return the content of `corpus.json` of a corpus made by hand."""
+    origin = {"name": "files", "source": "made up", "licence": "none", "citation": "none", "checksum": None}
+    named = {"classes": classes or list(LABELS), "ordered": ordered}
+    return {**origin, **named, "config": {}, "splits": splits, "left_out": {}}
+
+
 def describe_dataset(
     folder: Path, words: int = 3, classes: list[str] | None = None, ordered: bool = False, **splits: int
 ) -> dict[str, Any]:
     """Write the `dataset.json` and `vocab.json` of a dataset made by hand, with so many words and reviews."""
-    origin = {"name": "files", "source": "made up", "licence": "none", "citation": "none", "checksum": None}
-    classes = {"classes": classes or list(LABELS), "ordered": ordered}
-    corpus = {**origin, **classes, "config": {}, "splits": splits, "left_out": {}}
+    corpus = corpus_record(classes, ordered, **splits)
     made_by: dict[str, Any] = {"split": {}, "text": {}}
     values = {"digest": "digest", "corpus": corpus, **made_by, "vocabulary": words, "splits": splits}
     Vocabulary([*SPECIALS, *(f"word{number}" for number in range(words - len(SPECIALS)))]).save(folder / "vocab.json")

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.config.corpus import FilesCorpus, LabelValues
+from pipeline.config.corpus import MOST_CLASSES, FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
@@ -35,6 +35,8 @@ MOST_LISTED = 3
 NAMES = (("neg", "pos"), ("negative", "positive"))
 """Names of the classes that leave no doubt."""
 TRUTH = {"false": "0", "true": "1"}
+YAML_WORDS = {"true", "false", "null", "nan", "inf"}
+"""Words that mean something else without quotes."""
 
 log = logging.getLogger(__name__)
 
@@ -192,19 +194,31 @@ def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
     numbers = {value: number for value in values if (number := finite_number(value)) is not None}
     numeric = len(numbers) == len(values)
     ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
-    if not numeric and (len(values) > VALUES_SHOWN or any(len(value) > VALUE_LENGTH for value in values)):
+    if not numeric and (len(values) > MOST_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
         return []
-    half = max(1, len(ordered) // 2) if numeric else 1
-    sides = [ordered[:half], ordered[-half:]]
-    alike = [[value for value in ordered if value.startswith(name)] for name in NAMES[0]]
-    if all(alike):
-        sides = alike
-    texts = [_listed(census, side) for side in sides]
+    classes = _example_classes(ordered, numeric)
+    texts = {name: _listed(census, named) for name, named in classes.items()}
     if numeric and len(ordered) > MOST_LISTED:
-        texts = [f"'<={sides[0][-1]}'", f"'>={sides[1][0]}'"]
-    override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in zip(LABELS, texts, strict=True))}}}"
-    ignored = [value for value in [*ordered, ""] if value in census.values and value not in {*sides[0], *sides[1]}]
+        texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
+    override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
+    stated = {value for named in classes.values() for value in named}
+    ignored = [value for value in [*ordered, ""] if value in census.values and value not in stated]
     return [f"-S {_shell_quoted(override)}", *([_ignoring(census, ignored)] if ignored else [])]
+
+
+def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequence[str]]:
+    """Return the values of each class of an example: of three numbers and of words, each value is a class."""
+    if numeric:
+        half = max(1, len(ordered) // 2)
+        middle = {"neutral": ordered[1:2]} if len(ordered) == MOST_LISTED else {}
+        return {"negative": ordered[:half], **middle, "positive": ordered[-half:]}
+    alike = [[value for value in ordered if value.startswith(name)] for name in NAMES[0]]
+    if all(alike) and sum(map(len, alike)) == len(ordered):
+        return dict(zip(LABELS, alike, strict=True))
+    names = [re.sub(r"\W+", "_", value, flags=re.ASCII).strip("_") for value in ordered]
+    if len(ordered) > 2 and len({*names}) == len(names) and not {"", *YAML_WORDS} & {*names}:
+        return {name: [value] for name, value in zip(names, ordered, strict=True)}
+    return {"negative": ordered[:1], "positive": ordered[-1:]}
 
 
 def _ignoring(census: Census, values: Sequence[str]) -> str:
@@ -224,7 +238,7 @@ def _literal(value: str, spelling: str) -> str:
         return "null"
     if finite_number(value) is not None:
         return value
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", spelling) and value not in {"true", "false", "null", "nan", "inf"}
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", spelling) and value not in YAML_WORDS
     return spelling if plain else json.dumps(spelling, ensure_ascii=False)
 
 

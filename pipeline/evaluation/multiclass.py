@@ -129,7 +129,9 @@ def _warn_of_gaps(by_class: Columns, name: str) -> None:
     absent = [row["class"] for row in as_rows(by_class) if not row["reviews"]]
     unpredicted = [row["class"] for row in as_rows(by_class) if row["precision"] is None]
     if absent:
-        log.warning("%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, _first_names(absent))
+        log.warning(
+            "%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, _first_names(absent)
+        )
     if unpredicted:
         log.warning("%s: no review is called %s: its precision is undefined (null)", name, _first_names(unpredicted))
 

@@ -53,9 +53,9 @@ class ScoredSplit:
     classes: Sequence[str]
     """Names of the classes, by number."""
     probabilities: NDArray[np.float32]
-    """Probabilities of each class `[n, classes]`."""
+    """Probability of each class `[n, classes]`."""
     threshold: float | None
-    """That of the `Classifier`."""
+    """Threshold of the `Classifier`."""
     ordered: bool = False
     """The order of the classes means something."""
 

@@ -142,7 +142,7 @@ def _fit(
         outputs = weigh(variables[:weights]) + variables[weights:]
         mean = -(targets * likelihood.log_probabilities(outputs)).sum(1).mean()
         (gradient,) = torch.autograd.grad(mean, variables)
-        return float(mean), gradient.numpy()
+        return mean.item(), gradient.numpy()
 
     with torch.enable_grad(), torch.inference_mode(False):
         return _minimum(loss, weights, likelihood.columns)

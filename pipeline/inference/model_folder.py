@@ -38,8 +38,8 @@ RETRAIN = (
 )
 
 
-Number = TypeVar("Number")
-Numbers = Annotated[list[Number], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
+Fitted = TypeVar("Fitted")
+Numbers = Annotated[list[Fitted], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
 """A number for each column of the likelihood; models of two classes may have it without a list."""
 
 

@@ -114,7 +114,8 @@ def fit(
     if isinstance(network, WideAndDeep):
         weights, _ = fit_weights(paths, data.validation.labels, likelihood)
         network.path_weights.copy_(torch.from_numpy(weights))
-    calibration = calibrate(paths @ weights, data.validation.labels, likelihood)
+    outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
+    calibration = calibrate(outputs, data.validation.labels, likelihood)
     log.info("calibrated on validation: %s", calibration.summary())
     network.cpu()
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)

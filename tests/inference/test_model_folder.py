@@ -56,7 +56,7 @@ def test_a_missing_file_is_named(saved, tmp_path, name):
         (lambda copy: change_config(copy, format=99), "config.json has format 99, this version reads 2"),
         (
             lambda copy: change_config(copy, temperature=0),
-            "config.json is damaged: 'temperature': Input should be",
+            "config.json is damaged: 'temperature.0': Input should be",
         ),
         (
             lambda copy: (copy / "vocab.json").write_text(json.dumps(SPECIALS)),

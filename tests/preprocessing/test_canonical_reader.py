@@ -5,6 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.preprocessing.canonical_reader import row_groups
+from pipeline.runtime.records import write_json
+from tests.conftest import corpus_record
 
 
 def test_reading_a_corpus_holds_a_part_of_it_and_not_the_rest(tmp_path):
@@ -14,6 +16,7 @@ def test_reading_a_corpus_holds_a_part_of_it_and_not_the_rest(tmp_path):
         for _ in range(40):
             texts = [random.bytes(1000).hex() for _ in range(500)]  # 1 MB a group
             writer.write_batch(pa.record_batch([texts, texts], schema=schema))
+    write_json(tmp_path / "corpus.json", corpus_record())
     before, held = pa.total_allocated_bytes(), []
     for group in row_groups(tmp_path):
         rows = group.read()

@@ -7,6 +7,7 @@ from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.worker_pool import worker_pool
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Encoder
+from tests.conftest import describe_dataset
 from tests.text.test_tokenizer import hostile_texts
 from tests.text.test_vocabulary import config
 
@@ -35,6 +36,7 @@ def read(folder, vocabulary, split):
 
 
 def test_the_encoded_dataset_holds_what_the_encoder_would_say(tmp_path):
+    describe_dataset(tmp_path)
     vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map, LABELS)
     texts, encoded = read(tmp_path, vocabulary, "train")
     assert texts == ["good film .", "bad film", "a good good one"]
@@ -55,12 +57,14 @@ def test_whatever_a_review_holds_and_however_many_there_are_the_encoder_says_the
     texts = hostile_texts()
     parts = [texts[start : start + 70] for start in range(0, len(texts), 70)]
     batches = [[batch("train", [(text, 1) for text in part])] for part in parts]
+    describe_dataset(tmp_path)
     vocabulary, _, _ = encode_corpus(tmp_path, config(max_tokens=9, truncate="head_tail"), batches, map, LABELS)
     encoder, encoded = Encoder(config(max_tokens=9, truncate="head_tail"), vocabulary), read_split(tmp_path, "train")
     assert [ids.tolist() for ids in encoded] == [encoder.encode(text).tolist() for text in texts]
 
 
 def test_the_vocabulary_knows_training_words_alone(tmp_path):
+    describe_dataset(tmp_path)
     vocabulary, splits, _ = encode_corpus(tmp_path, config(), CORPUS, map, LABELS)
     assert "zebra" not in vocabulary.words
     assert read(tmp_path, vocabulary, "test")[0] == ["good <unk>"]
@@ -68,6 +72,7 @@ def test_the_vocabulary_knows_training_words_alone(tmp_path):
 
 
 def test_words_beyond_the_cut_count_for_the_vocabulary_but_are_not_encoded(tmp_path):
+    describe_dataset(tmp_path)
     vocabulary, splits, _ = encode_corpus(tmp_path, config(max_tokens=2), CORPUS, map, LABELS)
     assert "one" in vocabulary.words
     assert read(tmp_path, vocabulary, "train")[0] == ["good film", "bad film", "a good"]

@@ -11,6 +11,8 @@ from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates
 from pipeline.preprocessing.scanning import scan
 from pipeline.preprocessing.splitting import hold_out, require_all_classes
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.records import write_json
+from tests.conftest import corpus_record
 from tests.preprocessing.test_duplicates import keys
 
 CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
@@ -46,6 +48,7 @@ def test_reviews_of_a_group_are_held_out_together(tmp_path):
         }
     )
     pq.write_table(rows, tmp_path / "train.parquet", row_group_size=700)
+    write_json(tmp_path / "corpus.json", corpus_record())
     review_keys = scan(tmp_path, map)
     hold_out(review_keys, CONFIG, LABELS)
     parts = {name: set(review_keys.split[review_keys.group == name].tolist()) for name in np.unique(review_keys.group)}

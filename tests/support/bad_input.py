@@ -102,10 +102,8 @@ CONFIGURATION = [
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
     key("unknown choice", "text.truncate", "middle", "text.truncate: .*'head', 'tail' or 'head_tail'.*'middle'"),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
-    key(
-        "third class", "corpus.labels", {"neutral": [1]}, "corpus.labels: 'neutral' is not a class: the pipeline class"
-    ),
-    key("no positive class", "corpus.labels", {"negative": [0]}, "corpus.labels: no values for 'positive'; name the v"),
+    key("a single class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
+    key("class without a name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),
     key("unknown network", "model.network", "transformer", "model: .*'transformer'"),
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),

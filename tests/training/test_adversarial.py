@@ -2,6 +2,7 @@
 
 import torch
 
+from pipeline.networks.likelihood import LOGISTIC, Softmax
 from pipeline.networks.padding import pad
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.training.adversarial import kl_divergence, running_word_scale, steepest_direction
@@ -14,13 +15,13 @@ def test_a_perturbation_has_its_norm_and_moves_the_answer_most():
     ids, lengths = pad(letter_reviews("a b c d e", "f g"), None)
     scale = running_word_scale(network.embedding.weight, ids)
     vectors = network.embed(ids)
-    logits, _ = network.read(vectors, None, lengths)
+    logits = network.read(vectors, None, lengths)[0][:, 0]
     direction = steepest_direction(logits, vectors, scale)
     torch.testing.assert_close((direction / scale).flatten(1).norm(dim=1), torch.ones(2))
     assert not direction[1, 2:].any(), "padding is no input"
 
     def gain(step):
-        return network.read(vectors + 0.01 * step, None, lengths)[0] - logits
+        return network.read(vectors + 0.01 * step, None, lengths)[0][:, 0] - logits
 
     for _ in range(20):
         other = torch.randn_like(direction) * (direction != 0)
@@ -29,7 +30,10 @@ def test_a_perturbation_has_its_norm_and_moves_the_answer_most():
 
 
 def test_divergence_is_that_of_the_two_answers():
-    p, q = torch.tensor([0.2, 0.9]), torch.tensor([0.5, 0.6])
+    p, q = torch.tensor([[0.2], [0.9]]), torch.tensor([[0.5], [0.6]])
     expected = (p * (p / q).log() + (1 - p) * ((1 - p) / (1 - q)).log()).mean()
-    torch.testing.assert_close(kl_divergence(torch.logit(p), torch.logit(q)), expected)
-    assert kl_divergence(torch.logit(p), torch.logit(p)).abs() < 1e-6
+    torch.testing.assert_close(kl_divergence(LOGISTIC, torch.logit(p), torch.logit(q)), expected)
+    assert kl_divergence(LOGISTIC, torch.logit(p), torch.logit(p)).abs() < 1e-6
+    p, q = torch.tensor([[0.2, 0.3, 0.5]]), torch.tensor([[0.6, 0.3, 0.1]])
+    expected = (p * (p / q).log()).sum()
+    torch.testing.assert_close(kl_divergence(Softmax(3), p.log(), q.log()), expected)
