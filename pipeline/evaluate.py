@@ -18,6 +18,7 @@ from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
 from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
 from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
@@ -25,6 +26,7 @@ from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split, write_predictions
+from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics, collect_speed
 from pipeline.inference.device import choose_device
@@ -33,7 +35,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.report.data_record import DataRecord
-from pipeline.report.figures import drawings
+from pipeline.report.figures import drawings, figure_sizes
 from pipeline.report.page import Findings, write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures, write_panels
@@ -79,8 +81,14 @@ def main(config: Config, inputs: Inputs) -> None:
     learning_curve = read_learning_curve(REPORTS / "learning_curve.csv")
     data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None
     ladder = read_ladder(config.evaluation.memory_ladder, DATASET)
-    pairs = load_pairs(config.evaluation.contrast_pairs, DATASET)
-    capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour else {}
+    inapplicable = [] if is_sentiment(predictor.classes) else _tests_of_sentiment(config.evaluation)
+    if inapplicable:
+        classes = ", ".join(predictor.classes)
+        log.info(
+            "left out: %s, which need %s; the classes are %s", " and ".join(inapplicable), " and ".join(LABELS), classes
+        )
+    pairs = [] if inapplicable else load_pairs(config.evaluation.contrast_pairs, DATASET)
+    capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour and not inapplicable else {}
     store = connect(config.tracking)
 
     scored = score_splits(predictor, with_baseline=config.evaluation.baseline)
@@ -93,6 +101,7 @@ def main(config: Config, inputs: Inputs) -> None:
         metrics["contrast"], tables["contrast"] = score_pairs(pairs, predictor)
 
     findings = Findings(
+        classes=predictor.classes,
         metrics=metrics,
         checks=check_metrics(metrics, config.registry.checks),
         tables=tables,
@@ -103,14 +112,22 @@ def main(config: Config, inputs: Inputs) -> None:
         ladder=ladder,
         data=data,
         training_tags=run.tags,
+        inapplicable=inapplicable,
     )
     inputs.require_unchanged()
     write_predictions(WORKSPACE / CHECKED["predictions"], [scored.validation, scored.test])
     speed = collect_speed(run.model_dump(), scored.reviews_per_second, scored.baseline_seconds)
     write_json(REPORTS / "speed.json", speed)
     write_reports(findings, scored.baseline)
-    print(format_report(metrics, tables["slices"], findings.checks, data.left_out if data else {}))
+    left_out = data.left_out if data else {}
+    print(format_report(metrics, tables["slices"], findings.checks, left_out, tables.get("classes")))
     log_to_mlflow(findings, store, run.run_id)
+
+
+def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
+    """Name the tests asked for whose texts are negative or positive."""
+    asked_for = {"the behaviour tests": config.behaviour, "the contrast pairs": config.contrast_pairs.path is not None}
+    return [name for name, asked in asked_for.items() if asked]
 
 
 def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
@@ -122,7 +139,7 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
         return ScoredSplits(validation, test, None, reviews_per_second, None)
     log.info("baseline: TF-IDF and logistic regression on the same reviews")
     start = perf_counter()
-    fitted = fit_baseline(*read_texts(DATASET, "train"), *read_texts(DATASET, "validation"))
+    fitted = fit_baseline(*read_texts(DATASET, "train"), *read_texts(DATASET, "validation"), predictor.classes)
     baseline = score_split(DATASET, "test", fitted)
     return ScoredSplits(validation, test, baseline, reviews_per_second, perf_counter() - start)
 
@@ -139,7 +156,9 @@ def compute_metrics(
 def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
     """Write tables, pictures, JSON files and the page that shows all of it, and last the checks of what was written."""
     write_tables(REPORTS / "plots", findings.tables)
-    write_figures(findings.figures, drawings(findings.tables, baseline, findings.learning_curve, findings.metrics))
+    classes = findings.classes
+    figures = drawings(findings.tables, baseline, findings.learning_curve, findings.metrics, classes)
+    write_figures(findings.figures, figures, figure_sizes(len(classes)))
     if findings.ladder:
         write_panels(findings.figures / "memory_ladder.png", ladder_panels(findings.ladder))
     for name in ("behaviour", "metrics"):

@@ -123,7 +123,8 @@ def _register_passed(config: Config, store: Store, digest: str, queued: bool) ->
 def _candidate(config: Config, store: Store) -> Candidate:
     """Return the model with the run that made it; a store that does not have that run gets one in its place."""
     metrics = read_json(REPORTS / "metrics.json", MetricsRecord, RUN_DVC_REPRO).model_dump(exclude_unset=True)
-    test_metrics = {key: value for key, value in flatten({"test": metrics["test"]}).items() if value is not None}
+    of_all = {key: value for key, value in metrics["test"].items() if key != "classes"}  # there may be 100 classes
+    test_metrics = {key: value for key, value in flatten({"test": of_all}).items() if value is not None}
     training = read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
     run = find_run(store, training.run_id)
     recorded = run.data.tags if run else training.tags

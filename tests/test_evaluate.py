@@ -1,24 +1,29 @@
 """The stage `evaluate`."""
 
 import json
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 
 from pipeline import evaluate
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.inference import model_folder
 from pipeline.networks.build import build_network
+from pipeline.networks.likelihood import build_likelihood
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
-from tests.support.scored import NEGATIVE, POSITIVE, write_dataset
+from tests.support.scored import labelled_texts, write_dataset
 
 CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
 
@@ -33,21 +38,31 @@ def config() -> Config:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return prepare(tmp_path, monkeypatch)
+
+
+def prepare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: Sequence[str] = LABELS, ordered: bool = False
+) -> Path:
+    """Return a workspace as `train` leaves it, with a network of random weights for these classes."""
     torch.set_num_threads(1)
     for name, value in list(vars(evaluate).items()):
         if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
             monkeypatch.setattr(evaluate, name, tmp_path / value.relative_to(WORKSPACE))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    write_dataset(tmp_path / "artifacts" / "dataset")
-    words = sorted({word for text in POSITIVE + NEGATIVE for word in text.split()})
+    write_dataset(tmp_path / "artifacts" / "dataset", classes=classes, ordered=ordered)
+    words = sorted({word for text in labelled_texts(classes)[0] for word in text.split()})
     vocabulary = Vocabulary([*SPECIALS, *words])
     settings = config()
     torch.manual_seed(0)
-    network = build_network(settings.model, len(vocabulary))
+    likelihood = build_likelihood(len(classes), ordered)
+    network = build_network(settings.model, len(vocabulary), likelihood)
     info = {
-        "temperature": 1.5,
-        "bias": 0.0,
-        "threshold": 0.5,
+        "classes": classes,
+        "ordered": ordered,
+        "temperature": [1.5] * likelihood.columns,
+        "bias": [0.0] * likelihood.columns,
+        "threshold": 0.5 if len(classes) == 2 else None,
         **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
     }
     model = tmp_path / "artifacts" / "model"
@@ -107,3 +122,70 @@ def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Pat
     assert json.loads((reports / "behaviour.json").read_text()) == {}
     assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
     assert not (reports / "figures" / "behaviour.png").exists()
+
+
+THREE = ("negative", "neutral", "positive")
+STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
+
+
+@pytest.mark.parametrize(
+    ("classes", "ordered"),
+    [(("ham", "spam"), False), (THREE, False), (STARS, True), (("负面", "a/b", "50 $ + $"), False)],
+)
+def test_any_classes_are_evaluated_by_their_names(
+    classes: Sequence[str], ordered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = prepare(tmp_path, monkeypatch, classes, ordered)
+    reports = workspace / "reports"
+    evaluate.main(config(), Inputs({}))
+    values = json.loads((reports / "metrics.json").read_text())
+    predictions = pq.read_table(workspace / "artifacts" / "predictions.parquet")
+    rows = [row for row in predictions.to_pylist() if row["split"] == "test"]
+    assert values["test"]["accuracy"] == np.mean([row["predicted"] == row["label"] for row in rows])
+    two = len(classes) == 2
+    columns = ["probability"] if two else [f"probability_{name}" for name in classes]
+    assert predictions.column_names == ["split", "id", "label", "predicted", *columns, "stars"]
+    if not two:
+        assert [np.argmax([row[column] for column in columns]) for row in rows] == [row["predicted"] for row in rows]
+        assert [values["test"]["classes"][name]["reviews"] for name in values["test"]["classes"]] == [12] * len(classes)
+    assert ("quadratic_kappa" in values["test"]) == ordered
+    assert values["baseline"]["accuracy"] == 1
+    page = (reports / "report.html").read_text(encoding="utf-8")
+    assert all(name in page for name in classes)
+    assert ("of positive" in page) == (classes == THREE)
+
+
+@pytest.mark.parametrize("classes", [LABELS, ("ham", "spam"), THREE, STARS])
+def test_dvc_finds_the_columns_of_its_plots_whatever_the_classes_are(
+    classes: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = prepare(tmp_path, monkeypatch, classes)
+    evaluate.main(config(), Inputs({}))
+    plots = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["plots"]
+    for plot in (plot for named in plots for plot in named.values()):
+        ((file, names),) = plot["y"].items()
+        header = (workspace / file).read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert {plot["x"], *([names] if isinstance(names, str) else names)} <= set(header)
+
+
+@pytest.mark.parametrize("classes", [THREE, ("ham", "spam"), STARS])
+def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out_elsewhere(
+    classes: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "pairs.csv").write_text("original,edited,original_label,edited_label\nfine,dull,pos,neg\n")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    workspace = prepare(tmp_path, monkeypatch, classes)
+    overrides = ("model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.contrast_pairs.path=pairs.csv")
+    with caplog.at_level(logging.INFO):
+        evaluate.main(configuration(*overrides), Inputs({}))
+    metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
+    page = (workspace / "reports" / "report.html").read_text(encoding="utf-8")
+    said = "left out: the behaviour tests and the contrast pairs, which need negative and positive; the classes are"
+    if classes == THREE:
+        assert (metrics["contrast"]["pairs"], metrics["behaviour"]["negation"]["cases"]) == (1, 120)
+        assert said not in caplog.text
+        assert "Left out: the behaviour tests" not in page
+    else:
+        assert {"behaviour", "contrast"}.isdisjoint(metrics)
+        assert f"{said} {', '.join(classes)}" in caplog.text
+        assert "Left out: the behaviour tests and the contrast pairs" in page

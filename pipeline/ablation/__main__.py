@@ -20,8 +20,8 @@ from tqdm import tqdm
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
-from pipeline.evaluation.classification import classification_metrics
 from pipeline.evaluation.predictions import score_split
+from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
 from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
@@ -137,9 +137,7 @@ def _score_on_test(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
         test = score_split(paths.DATASET, "test", predictor)
-    metrics = classification_metrics(
-        test.labels, test.probabilities, threshold=predictor.threshold, ece_bins=bins, name="the test split"
-    )
+    metrics = split_metrics(test, "the test split", bins)
     added = {f"test/{name}": value for name in ("accuracy", "ece") if (value := metrics[name]) is not None}
     log_evaluation(store, run.run_id, added, None, [])
     return replace(run, metrics={**run.metrics, **added})

@@ -13,12 +13,11 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities, load_lexicon, parse_capability
-from pipeline.behaviour.failures import CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
+from pipeline.behaviour.failures import Answer, CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
 from pipeline.behaviour.templates import EXPECTATIONS, Capability, count_cases, make_cases
 from pipeline.cli import Parser, tidy_exit
+from pipeline.evaluation.sentiment import require_sentiment
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import add_model_option, load
 from pipeline.runtime.errors import PipelineError
@@ -34,14 +33,19 @@ def main() -> None:
     with tidy_exit():
         if arguments.template is None:
             capabilities = load_capabilities(SUITE_FOLDER)
-            suite_results = run_suite(load(arguments.model), capabilities)
+            suite_results = run_suite(_load(arguments.model), capabilities)
             print(format_behaviour(behaviour_table(capabilities, suite_results)))
             return
         capability = _capability(arguments)
         cases = make_cases(TEMPLATE, capability)
-        predictor = load(arguments.model)
-        results = run_cases(predictor, cases, capability.tolerance)
-        print(_format(predictor, results, judged=arguments.expect is not None))
+        results = run_cases(_load(arguments.model), cases, capability.tolerance)
+        print(_format(results, judged=arguments.expect is not None))
+
+
+def _load(model: str) -> Predictor:
+    predictor = load(model)
+    require_sentiment(predictor.classes)
+    return predictor
 
 
 def _arguments() -> argparse.Namespace:
@@ -96,21 +100,20 @@ def _fillers(option: str) -> tuple[str, list[str]]:
     return slot, fillers
 
 
-def _format(predictor: Predictor, results: Sequence[CaseResult], *, judged: bool) -> str:
+def _format(results: Sequence[CaseResult], *, judged: bool) -> str:
     lines = []
     for result in results:
         mark = {True: "FAIL  ", False: "ok    "}[result.failed] if judged else ""
-        lines.append(f"{mark}{_format_prediction(predictor, result.probability)}  {result.case.text}")
+        lines.append(f"{mark}{_format_answer(result.answer)}  {result.case.text}")
         if result.changed is not None:
-            lines.append(f"{' ' * len(mark)}{_format_prediction(predictor, result.changed)}  {result.case.changed}")
+            lines.append(f"{' ' * len(mark)}{_format_answer(result.changed)}  {result.case.changed}")
     if judged:
         lines.append(f"{sum(result.failed for result in results)} of {len(results)} cases failed")
     return "\n".join(lines)
 
 
-def _format_prediction(predictor: Predictor, probability: float) -> str:
-    (label,) = predictor.labels(np.array([probability], np.float32))
-    return f"{label}  {probability:.4f}"
+def _format_answer(answer: Answer) -> str:
+    return f"{answer.label}  {answer.positive:.4f}"
 
 
 if __name__ == "__main__":

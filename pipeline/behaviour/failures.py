@@ -7,24 +7,44 @@ from typing import Any
 import numpy as np
 
 from pipeline.behaviour.templates import Capability, Case, make_cases
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Classifier
+from pipeline.evaluation.sentiment import POSITIVE_NAME
 from pipeline.evaluation.wilson import wilson_interval
+from pipeline.inference.scoring import choose_classes
 from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10
 """Most failures shown of a capability."""
+LEAST = float(np.finfo(float).tiny)
+"""Least distance of a failure from a pass, such as that of a probability which equals the threshold."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Prediction of a model for a text."""
+
+    label: str
+    probabilities: Mapping[str, float]
+    """Probability of each class."""
+    threshold: float | None
+    """That of the `Classifier`."""
+
+    @property
+    def positive(self) -> float:
+        """Probability that the text is positive."""
+        return self.probabilities[POSITIVE_NAME]
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """Prediction of a model for a case."""
+    """Answers of a model to a case."""
 
     case: Case
-    probability: float
-    """Probability that the text is positive."""
-    changed: float | None
-    """Probability that the changed text is positive; None for a case with one text."""
+    answer: Answer
+    changed: Answer | None
+    """Answer to the changed text; None for a case with one text."""
     wrong_by: float
     """Distance of the prediction from one that passes: above 0 for a failure."""
 
@@ -38,17 +58,21 @@ def run_cases(classifier: Classifier, cases: Sequence[Case], tolerance: float = 
     """Run a classifier on cases; a text that occurs in several is scored once.
 
     Args:
-        classifier: the model.
+        classifier: the model, with classes of sentiment.
         cases: those of one capability.
         tolerance: distance by which a probability may move the wrong way.
     """
     texts = list(dict.fromkeys(text for case in cases for text in (case.text, case.changed) if text is not None))
-    probabilities = dict(zip(texts, classifier.probabilities(texts).tolist(), strict=True))
+    probabilities = classifier.probabilities(texts)
+    chosen = choose_classes(probabilities, classifier.threshold).tolist()
+    answers = {
+        text: Answer(classifier.classes[number], dict(zip(classifier.classes, row, strict=True)), classifier.threshold)
+        for text, number, row in zip(texts, chosen, probabilities.tolist(), strict=True)
+    }
     results = []
     for case in cases:
-        before, after = probabilities[case.text], None if case.changed is None else probabilities[case.changed]
-        wrong_by = _wrong_by(case.expect, before, after, classifier.threshold, tolerance)
-        results.append(CaseResult(case, before, after, wrong_by))
+        before, after = answers[case.text], None if case.changed is None else answers[case.changed]
+        results.append(CaseResult(case, before, after, _wrong_by(case.expect, before, after, tolerance)))
     return results
 
 
@@ -105,21 +129,29 @@ def format_behaviour(table: Columns) -> str:
     return "\n".join(lines)
 
 
-def _wrong_by(expect: str, before: float, after: float | None, threshold: float, tolerance: float) -> float:
-    match expect:
-        case "positive":
-            return threshold - before if before < threshold else 0
-        case "negative":
-            # a probability that equals the threshold is positive
-            return max(before - threshold, np.finfo(float).tiny) if before >= threshold else 0
+def _wrong_by(expect: str, before: Answer, after: Answer | None, tolerance: float) -> float:
+    if expect in LABELS:
+        return _gap(before, expect)
     assert after is not None  # all other expectations compare two texts
+    rise = after.positive - before.positive
     match expect:
         case "same":
-            return abs(after - before) if (before >= threshold) != (after >= threshold) else 0
+            return max(abs(rise), LEAST) if before.label != after.label else 0
         case "rises":
-            return max(before - after - tolerance, 0)
+            return max(-rise - tolerance, 0)
         case _:
-            return max(after - before - tolerance, 0)
+            return max(rise - tolerance, 0)
+
+
+def _gap(answer: Answer, expected: str) -> float:
+    """Return how much more probability the expected label needs."""
+    if answer.label == expected:
+        return 0
+    if answer.threshold is not None:
+        gap = abs(answer.positive - answer.threshold)
+    else:
+        gap = answer.probabilities[answer.label] - answer.probabilities[expected]
+    return max(gap, LEAST)
 
 
 def _worst(results: Sequence[CaseResult]) -> Iterator[CaseResult]:
@@ -131,8 +163,10 @@ def _worst(results: Sequence[CaseResult]) -> Iterator[CaseResult]:
 
 
 def _example(result: CaseResult) -> dict[str, Any]:
-    case = result.case
-    example: dict[str, Any] = {"expect": case.expect, "text": case.text, "probability": result.probability}
-    if case.changed is not None:
-        example |= {"changed": case.changed, "changed_probability": result.changed}
+    case, answer, changed = result.case, result.answer, result.changed
+    example: dict[str, Any] = {"expect": case.expect, "text": case.text, "probability": answer.positive}
+    if changed is not None:
+        example |= {"changed": case.changed, "changed_probability": changed.positive}
+    if answer.threshold is None:  # the probability of positive does not tell the label
+        example |= {"label": answer.label} | ({} if changed is None else {"changed_label": changed.label})
     return example

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.evaluation.classification import resampled_metrics
-from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.multiclass import resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 
 RESAMPLES = 2000
@@ -37,19 +37,26 @@ def bootstrap_intervals(
 
     Source: Efron (1979), Annals of Statistics 7; Efron & Tibshirani (1993), chapter 13, for the percentiles.
     """
-    keys = [key for key, metric in METRICS.items() if metric.interval]
     systems = {"test": test} | ({} if baseline is None else {"baseline": baseline})
+    keys: list[str] = []
     chunks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in systems}
     random, n = np.random.default_rng(SEED), len(test.labels)
     for start in range(0, resamples, size := max(1, MAX_COUNTS // n)):
         counts = _draw(random, min(size, resamples - start), n)
         for name, scored in systems.items():
-            metrics = resampled_metrics(counts, scored.labels, scored.probabilities, scored.threshold)
-            chunks[name].append(np.stack([metrics[key] for key in keys]))  # [metrics, resamples]
+            metrics = _resampled(counts, scored)
+            keys = list(metrics)
+            chunks[name].append(np.stack(list(metrics.values())))  # [metrics, resamples]
     values = {name: np.concatenate(parts, axis=1) for name, parts in chunks.items()}
     if baseline is not None:
         values["difference"] = values["test"] - values["baseline"]
     return {name: dict(zip(keys, map(_percentile_interval, metrics), strict=True)) for name, metrics in values.items()}
+
+
+def _resampled(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
+    if scored.threshold is None:
+        return resampled_multiclass_metrics(counts, scored)
+    return resampled_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.threshold)
 
 
 def _draw(random: np.random.Generator, resamples: int, n: int) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Check a model's metrics against the bounds of `registry.checks`, before anything is registered."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig])
     for name, check in checks.items():
         if check.metric not in values:
             raise PipelineError(
-                f"registry.checks.{name}.metric: there is no metric {check.metric!r}; choose from {', '.join(values)}"
+                f"registry.checks.{name}.metric: there is no metric {check.metric!r}; choose from {_choices(values)}"
             )
         value = values[check.metric]
         results.append(
@@ -74,6 +74,17 @@ def require_checked(checks: ChecksRecord, workspace: Path) -> None:
                 f"{workspace / CHECKED[name]} is not the one that reports/verdict.json is about: another command has "
                 "changed it; evaluate again with `dvc repro --single-item --force evaluate`, then `dvc repro`"
             )
+
+
+def _choices(values: Iterable[str]) -> str:
+    """List the names of metrics; those of up to 100 classes by their form."""
+    of_all = [name for name in values if ".classes." not in name]
+    by_class = dict.fromkeys(
+        f"{name.partition('.classes.')[0]}.classes.<class>.{name.rpartition('.')[2]}"
+        for name in values
+        if ".classes." in name
+    )
+    return ", ".join([*of_all, *by_class])
 
 
 def _within_bounds(value: float | int | None, check: CheckConfig) -> bool:

@@ -1,4 +1,4 @@
-"""Compute the metrics of a binary classifier's answers: on a split, and on bootstrap resamples of it."""
+"""Compute the metrics of a classifier of two classes: on a split, and on bootstrap resamples of it."""
 
 import logging
 
@@ -86,18 +86,19 @@ def resampled_metrics(
 
 
 def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> float:
-    """Return the mean distance between stated probability and share of positive reviews, over equal-width bins.
+    """Return the mean distance between stated probability and share of reviews with label 1, over equal-width bins.
 
-    For two classes this is the definition of Naeini, Cooper & Hauskrecht (2015), on the probability of the positive
-    class. Guo et al. (2017) bin the confidence in the predicted label instead, which can hide a bias to one label.
+    For two classes this is the definition of Naeini, Cooper & Hauskrecht (2015), on the probability of the second.
+    Guo et al. (2017) bin the confidence in the predicted label instead, which can hide a bias to one label. So does the
+    metric of more classes, where label 1 is a correct prediction.
     """
     table = reliability(labels, probabilities, bins)
-    gap = np.abs(table["probability"] - table["positive_share"])
+    gap = np.abs(table["probability"] - table["share"])
     return float(np.average(gap, weights=table["reviews"]))
 
 
 def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> dict[str, NDArray[np.float64]]:
-    """Return the reliability diagram: mean probability, share of positive reviews and number, for each filled bin."""
+    """Return the reliability diagram: mean probability, share with label 1 and number of reviews of each filled bin."""
     y, p = np.asarray(labels, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
     index = np.minimum((p * bins).astype(int), bins - 1)
     reviews = np.bincount(index, minlength=bins)
@@ -105,7 +106,7 @@ def reliability(labels: ArrayLike, probabilities: ArrayLike, bins: int) -> dict[
     n = reviews[filled]
     return {
         "probability": np.bincount(index, weights=p, minlength=bins)[filled] / n,
-        "positive_share": np.bincount(index, weights=y, minlength=bins)[filled] / n,
+        "share": np.bincount(index, weights=y, minlength=bins)[filled] / n,
         "reviews": n.astype(np.float64),
     }
 

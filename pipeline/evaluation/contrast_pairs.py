@@ -18,6 +18,8 @@ from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.predictions import Classifier, stream_texts
+from pipeline.evaluation.sentiment import POSITIVE_NAME
+from pipeline.inference.scoring import choose_classes
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
@@ -29,10 +31,8 @@ from pipeline.text.dataset import read_dataset_info
 MAX_CHARACTERS = 2**28
 """Most characters of all pairs together, which are held in memory."""
 PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
-NAMED_LABELS = {
-    name: number for number, names in enumerate((["negative", "neg"], ["positive", "pos"])) for name in names
-}
-NUMBERED_LABELS = {"0": 0, "false": 0, "1": 1, "true": 1}
+NAMED_LABELS = {"negative": "negative", "neg": "negative", "positive": "positive", "pos": "positive"}
+NUMBERED_LABELS = {"0": "negative", "false": "negative", "1": "positive", "true": "positive"}
 """Labels that are accepted, too, where the corpus does not say what its own values mean."""
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ContrastPair:
-    """Two reviews, and the label of the first; the label of the second is the opposite."""
+    """Two reviews, one negative and one positive, and the numbers of their classes."""
 
     original: str
     edited: str
     original_label: int
+    edited_label: int
 
 
 def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
-    """Read the user's pairs, none where no file is named; `dataset` is the folder of the encoded dataset.
+    """Read the user's pairs, none where no file is named; `dataset` is the encoded dataset, with classes of sentiment.
 
     Raises:
         PipelineError: the file is missing or wrong, or holds reviews of the training split, which are accepted only
@@ -73,10 +74,11 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
 def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[MetricValues, Columns]:
     """Compute accuracy on either side and consistency, the share of pairs with both right; and a row for each pair."""
     probabilities = classifier.probabilities([text for pair in pairs for text in (pair.original, pair.edited)])
-    original, edited = probabilities[0::2], probabilities[1::2]  # [pairs]
+    predicted = choose_classes(probabilities, classifier.threshold)
+    positive = probabilities[:, classifier.classes.index(POSITIVE_NAME)]
     labels = np.array([pair.original_label for pair in pairs])
-    original_right = (original >= classifier.threshold) == labels
-    edited_right = (edited >= classifier.threshold) == 1 - labels
+    original_right = predicted[0::2] == labels  # [pairs]
+    edited_right = predicted[1::2] == [pair.edited_label for pair in pairs]
     both_right = original_right & edited_right
     metrics: MetricValues = {
         "original_accuracy": float(original_right.mean()),
@@ -86,24 +88,29 @@ def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[Metr
     }
     table = {
         "pair": range(1, len(pairs) + 1),
-        "original_label": np.array(LABELS)[labels],
-        "original_probability": original,
-        "edited_probability": edited,
+        "original_label": np.array(classifier.classes)[labels],
+        "original_probability": positive[0::2],
+        "edited_probability": positive[1::2],
         "consistent": both_right,
     }
     return metrics, table
 
 
 def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
-    """Return the reader of labels that agrees with the corpus of the dataset: its values mean the same in the pairs."""
-    stated = read_dataset_info(dataset).corpus.config.get("labels")
-    if stated is None:
-        return {**NAMED_LABELS, **NUMBERED_LABELS}.get
-    of_corpus = label_reader(stated, [])
+    """Return the reader of labels that agrees with the corpus of the dataset: its values mean the same in the pairs.
+
+    It returns the number of the class, None for anything but negative and positive.
+    """
+    corpus = read_dataset_info(dataset).corpus
+    numbers = {name: corpus.classes.index(name) for name in LABELS}
+    stated = corpus.config.get("labels")
+    named = NAMED_LABELS if stated is not None else {**NAMED_LABELS, **NUMBERED_LABELS}
+    of_corpus = label_reader(stated or {}, [])
 
     def read(value: str) -> int | None:
         label = of_corpus(value)
-        return NAMED_LABELS.get(value) if label is None else label
+        name = named.get(value) if label is None else corpus.classes[label]
+        return numbers.get(name) if name is not None else None
 
     return read
 
@@ -133,7 +140,7 @@ def _pair(row: dict[str, Any], place: str, label_of: Callable[[str], int | None]
     for name in ("original", "edited"):
         if not isinstance(row[name], str) or not row[name].strip():
             raise PipelineError(f"{place}: {name} is empty; add the text, or leave the pair out")
-    return ContrastPair(row["original"], row["edited"], original_label)
+    return ContrastPair(row["original"], row["edited"], original_label, edited_label)
 
 
 def _pair_label(row: dict[str, Any], name: str, place: str, label_of: Callable[[str], int | None]) -> int:

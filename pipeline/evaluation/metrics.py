@@ -1,12 +1,17 @@
 """The table of metrics: every list of them, in reports, in MLflow and in the model card, is made from it.
 
-A new metric is a row here and its value in `classification.py`.
+A new metric is a row here and its value in `classification.py`, for more than two classes in `multiclass.py`.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-MetricValues = dict[str, float | int | None]
-"""Values by key; None where a metric is undefined."""
+MetricValues = dict[str, Any]
+"""Values by key: numbers, and None where a metric is undefined."""
+
+_REFUSED_BY_MLFLOW = re.compile(r"[^\w\-. ]")
 
 
 @dataclass(frozen=True)
@@ -15,54 +20,132 @@ class Metric:
 
     name: str
     """Name for people."""
-    explanation: str
     higher_is_better: bool
-    interval: bool = False
-    """It gets a bootstrap confidence interval."""
+    of_two: str | None
+    """Explanation for two classes, whose names replace {first} and {second}; None: two classes do not have it."""
+    of_more: str | None
+    """Explanation for more classes; None: they do not have it."""
+    ordered: bool = False
+    """Only classes in an order have it, of more than two."""
     headline: bool = False
     """It is among the figures that the report, the model card and the description of the MLflow run show first."""
     on_validation: bool = False
     """It is also reported on the validation split."""
 
+    def applies_to(self, classes: int, ordered: bool) -> bool:
+        """True if so many classes, in an order or not, have this metric."""
+        if classes == 2:
+            return self.of_two is not None
+        return self.of_more is not None and (ordered or not self.ordered)
+
+    def explanation(self, classes: Sequence[str]) -> str:
+        """Return what it means for classes of these names."""
+        if len(classes) > 2:
+            return self.of_more or ""
+        return (self.of_two or "").format(first=classes[0], second=classes[1])
+
 
 METRICS = {
     "accuracy": Metric(
-        "accuracy", "share of the reviews that are classified correctly", True, True, headline=True, on_validation=True
+        "accuracy",
+        True,
+        "share of the reviews that are classified correctly",
+        "share of the reviews that are classified correctly",
+        headline=True,
+        on_validation=True,
     ),
-    "f1": Metric("F1", "harmonic mean of precision and recall for the positive label", True, True, headline=True),
-    "precision": Metric("precision", "share of positive reviews among those called positive", True),
-    "recall": Metric("recall", "share of the positive reviews that are called positive", True),
+    "f1": Metric("F1", True, "harmonic mean of precision and recall for the {second} label", None, headline=True),
+    "precision": Metric("precision", True, "share of {second} reviews among those called {second}", None),
+    "recall": Metric("recall", True, "share of the {second} reviews that are called {second}", None),
+    "macro_f1": Metric(
+        "macro F1", True, None, "mean of the F1 of each class, however many reviews it has", headline=True
+    ),
+    "weighted_f1": Metric("weighted F1", True, None, "mean of the F1 of each class, weighted by its reviews"),
+    "balanced_accuracy": Metric(
+        "balanced accuracy",
+        True,
+        None,
+        "mean over the classes of the share of their reviews that are classified correctly",
+        headline=True,
+    ),
+    "mcc": Metric(
+        "Matthews correlation",
+        True,
+        None,
+        "correlation of predicted and true classes; 0 is guessing, 1 perfect",
+    ),
     "roc_auc": Metric(
         "ROC-AUC",
-        "probability that a positive review is ranked above a negative one; 0.5 is guessing",
         True,
-        True,
+        "probability that a {second} review is ranked above a {first} one; 0.5 is guessing",
+        "probability that a review of a class is ranked above one of any other by the probability of that class, "
+        "mean over the classes; 0.5 is guessing",
         headline=True,
     ),
     "average_precision": Metric(
-        "average precision", "precision averaged over all levels of recall, one for each threshold", True
+        "average precision", True, "precision averaged over all levels of recall, one for each threshold", None
     ),
     "log_loss": Metric(
         "log loss",
-        "mean negative logarithm of the probability given to the true label, in nats",
         False,
-        True,
+        "mean negative logarithm of the probability given to the true label, in nats",
+        "mean negative logarithm of the probability given to the true label, in nats",
         headline=True,
         on_validation=True,
     ),
     "brier": Metric(
-        "Brier score", "mean squared distance between the probability and the true label", False, True, headline=True
+        "Brier score",
+        False,
+        "mean squared distance between the probability and the true label",
+        "mean squared distance between the probabilities and the true label, summed over the classes; from 0 to 2",
+        headline=True,
     ),
     # Resampling adds noise to gaps that are never negative: the percentiles would lie above the true error.
     "ece": Metric(
         "calibration error",
-        "mean distance between the stated probability and the share of positive reviews, over equal-width bins",
         False,
+        "mean distance between the stated probability and the share of {second} reviews, over equal-width bins",
+        "mean distance between the probability of the predicted class and the share of correct predictions, over "
+        "equal-width bins",
         headline=True,
         on_validation=True,
     ),
-    "majority": Metric("majority share", "accuracy of always answering the more frequent label", True),
-    "gain_over_majority": Metric("gain over majority", "accuracy minus the majority share", True),
+    "mean_absolute_error": Metric(
+        "mean absolute error",
+        False,
+        None,
+        "mean distance between the predicted and the true class, in steps of their order",
+        ordered=True,
+        headline=True,
+    ),
+    "quadratic_kappa": Metric(
+        "quadratic kappa",
+        True,
+        None,
+        "agreement of predicted and true classes beyond chance, a miss counted by its squared distance; 0 is guessing",
+        ordered=True,
+        headline=True,
+    ),
+    "majority": Metric(
+        "majority share",
+        True,
+        "accuracy of always answering the more frequent label",
+        "accuracy of always answering the most frequent label",
+    ),
+    "gain_over_majority": Metric(
+        "gain over majority", True, "accuracy minus the majority share", "accuracy minus the majority share"
+    ),
 }
 """By key in `reports/metrics.json`, in its order."""
 HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}
+
+
+def metric_names(names: Iterable[str]) -> list[str]:
+    """Replace what MLflow refuses in a metric's name by `_`, and tell apart names that become equal."""
+    accepted: list[str] = []
+    for name in names:
+        metric = _REFUSED_BY_MLFLOW.sub("_", name)[:100].strip(". ") or "_"
+        while metric in accepted:
+            metric += "_"
+        accepted.append(metric)
+    return accepted

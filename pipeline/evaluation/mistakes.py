@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config.labels import LABELS
 from pipeline.evaluation.predictions import ScoredSplit, read_texts
 
 MISTAKES_SHOWN = 20
@@ -20,8 +19,12 @@ class Mistake:
     id: str
     label: str
     """The true label."""
+    predicted: str
+    """The predicted label."""
     probability: float
-    """Probability given to positive."""
+    """Probability: of two classes that of the second, as of a `Prediction`; of more that of the predicted label."""
+    true_probability: float
+    """Probability given to the true label."""
     text: str
     """The text, or its beginning if it is long."""
 
@@ -33,15 +36,19 @@ def confident_mistakes(test: ScoredSplit, dataset: Path) -> list[Mistake]:
         test: a classifier's answers on a split.
         dataset: `artifacts/dataset`, which holds the texts.
     """
-    distance = np.abs(test.probabilities - test.labels)
-    wrong = np.flatnonzero(test.predicted != test.labels)
+    others = test.labels[:, None] != np.arange(len(test.classes))
+    distance = np.sum(test.probabilities, axis=1, where=others)
+    predicted, second = test.predicted, len(test.classes) == 2
+    wrong = np.flatnonzero(predicted != test.labels)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN]
     texts, _ = read_texts(dataset, test.split)
     return [
         Mistake(
             id=str(test.rows["id"][row]),
-            label=LABELS[test.labels[row]],
-            probability=float(test.probabilities[row]),
+            label=test.classes[test.labels[row]],
+            predicted=test.classes[predicted[row]],
+            probability=float(test.probabilities[row, 1 if second else predicted[row]]),
+            true_probability=float(test.probabilities[row, test.labels[row]]),
             text=_beginning(texts[row]),
         )
         for row in worst.tolist()

@@ -21,7 +21,7 @@ from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Columns that the rows of a labelled split must have."""
-PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "probability": pa.float32()}
+PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
 """Columns that a file of predictions must have."""
 
 
@@ -56,6 +56,8 @@ class ScoredSplit:
     """Probability of each class `[n, classes]`."""
     threshold: float | None
     """Threshold of the `Classifier`."""
+    ordered: bool = False
+    """The order of the classes means something."""
 
     @property
     def predicted(self) -> NDArray[np.int8]:
@@ -90,6 +92,7 @@ def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSpli
     Raises:
         PipelineError: the split is missing, empty or damaged, or a probability is not finite.
     """
+    corpus = read_dataset_info(dataset).corpus
     table = _read_split(dataset, split, all_columns=True)
     texts = table["text"].to_pylist()
     probabilities = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
@@ -103,11 +106,15 @@ def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSpli
         classes=classifier.classes,
         probabilities=probabilities,
         threshold=classifier.threshold,
+        ordered=corpus.ordered,
     )
 
 
 def write_predictions(path: Path, splits: Iterable[ScoredSplit]) -> None:
-    """Write split, id, label, probability and the kept columns of all splits to one Parquet file.
+    """Write split, id, label, predicted class, probability and the kept columns of all splits to one Parquet file.
+
+    Label and predicted class are numbers. Of two classes, `probability` is that of the second; of more, there is a
+    column `probability_<class>` for each.
 
     Raises:
         PipelineError: a kept column has the name of one of these, or its types in the splits cannot be combined.
@@ -126,7 +133,8 @@ def _predictions(scored: ScoredSplit) -> pa.Table:
         "split": pa.array([scored.split] * len(scored.labels)),
         "id": scored.rows["id"],
         "label": scored.rows["label"],
-        "probability": pa.array(scored.probabilities, type=pa.float32()),
+        "predicted": pa.array(scored.predicted, type=pa.int8()),
+        **_probability_columns(scored),
     }
     kept = scored.rows.drop_columns(["id", "label"])
     if clashing := sorted(columns.keys() & set(kept.column_names)):
@@ -134,29 +142,36 @@ def _predictions(scored: ScoredSplit) -> pa.Table:
     return pa.table(columns | {name: kept[name] for name in kept.column_names})
 
 
-def read_predictions(path: Path, split: str) -> dict[str, float]:
-    """Read the probability of each review of a split, by id, from a file that `write_predictions` has written.
+def _probability_columns(scored: ScoredSplit) -> dict[str, pa.Array]:
+    columns = [pa.array(column, type=pa.float32()) for column in scored.probabilities.T]
+    if len(columns) == 2:
+        return {"probability": columns[1]}
+    return {f"probability_{name}": column for name, column in zip(scored.classes, columns, strict=True)}
+
+
+def read_predictions(path: Path, split: str) -> dict[str, int]:
+    """Read the number of the predicted class of each review of a split, by id, from a file of `write_predictions`.
 
     Raises:
         PipelineError: the file is missing or damaged.
     """
     table = _read_columns(path, PREDICTION_COLUMNS, "run `dvc repro`", all_columns=False)
-    probabilities = table["probability"].to_numpy()
-    if not ((probabilities >= 0) & (probabilities <= 1)).all():
-        raise PipelineError(f"{path} is damaged: a probability is not from 0 to 1; run `dvc repro`")
+    if pc.any(pc.less(table["predicted"], 0)).as_py():
+        raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; run `dvc repro`")
     table = table.filter(pc.equal(table["split"], split))
-    return dict(zip(table["id"].to_pylist(), table["probability"].to_pylist(), strict=True))
+    return dict(zip(table["id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
 
 
 def _read_split(dataset: Path, split: str, *, all_columns: bool) -> pa.Table:
-    path, reviews = _rows_path(dataset, split), read_dataset_info(dataset).splits.get(split, 0)
-    if not reviews:
+    path, info = _rows_path(dataset, split), read_dataset_info(dataset)
+    if not (reviews := info.splits.get(split, 0)):
         raise PipelineError(f"the {split} split in {dataset} is empty; add reviews to it")
     table = _read_columns(path, ROW_COLUMNS, DATASET_REMEDY, all_columns=all_columns)
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
-    if not pc.all(pc.is_in(table["label"], pa.array([0, 1], pa.int8()))).as_py():
-        raise PipelineError(f"{path} is damaged: a label is neither 0 nor 1; {DATASET_REMEDY}")
+    if not pc.all(pc.is_in(table["label"], pa.array(range(len(info.corpus.classes)), pa.int8()))).as_py():
+        numbers = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "the number of no class"
+        raise PipelineError(f"{path} is damaged: a label is {numbers}; {DATASET_REMEDY}")
     return table
 
 

@@ -19,6 +19,8 @@ class SplitMetrics(Record):
 
     __pydantic_extra__: dict[str, Number | None]
     accuracy: float
+    classes: dict[str, dict[str, Number | None]] = Field(default_factory=dict)
+    """Metrics of each class, of more than two."""
 
 
 class WorstPart(Record):

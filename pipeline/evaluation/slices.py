@@ -1,8 +1,7 @@
 """Accuracy on slices of the test split: by length, by share of unknown words, by any kept column."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.evaluation.columns import Columns, as_columns, as_rows
+from pipeline.evaluation.metrics import metric_names
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.wilson import wilson_interval
 
@@ -18,8 +18,6 @@ MAX_PARTS = 10
 """Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
 ENOUGH_REVIEWS = 50
 """Reviews a part needs to be named the worst: with fewer, an accuracy says little."""
-
-_REFUSED_BY_MLFLOW = re.compile(r"[^\w\-. ]")
 
 Parts = list[tuple[str, NDArray[np.bool_]]]
 """The values of a slice, and the members `[n]` of each."""
@@ -68,9 +66,9 @@ def accuracies(table: Columns) -> dict[str, dict[str, float]]:
     """Return accuracy by slice and value, under names that MLflow accepts for metrics."""
     slices = list(dict.fromkeys(table["slice"]))
     by_slice = {}
-    for key, name in zip(_metric_names(slices), slices, strict=True):
+    for key, name in zip(metric_names(slices), slices, strict=True):
         parts = rows_of_slice(table, name)
-        by_slice[key] = dict(zip(_metric_names(parts["value"]), parts["accuracy"], strict=True))
+        by_slice[key] = dict(zip(metric_names(parts["value"]), parts["accuracy"], strict=True))
     return by_slice
 
 
@@ -133,14 +131,3 @@ def _quartiles(numbers: NDArray[np.float64]) -> Parts:
     index = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
     names = [f"up_to_{edge:g}" for edge in edges] + [f"over_{edges[-1]:g}"]
     return [(name, index == i) for i, name in enumerate(names) if (index == i).any()]
-
-
-def _metric_names(names: Iterable[str]) -> list[str]:
-    """Replace what MLflow refuses in a metric's name by `_`, and tell apart names that become equal."""
-    accepted: list[str] = []
-    for name in names:
-        metric = _REFUSED_BY_MLFLOW.sub("_", name)[:100].strip(". ") or "_"
-        while metric in accepted:
-            metric += "_"
-        accepted.append(metric)
-    return accepted

@@ -8,6 +8,7 @@ from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.classification import classification_metrics
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import METRICS, MetricValues
+from pipeline.evaluation.multiclass import multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, worst_part
 
@@ -26,15 +27,30 @@ def collect_metrics(
         config: the number of bins of the calibration error.
     """
     worst = worst_part(slices)
-    on_validation = _metrics(validation, "validation", config)
+    on_validation = split_metrics(validation, "validation", config.ece_bins)
     return {
-        "test": _metrics(test, "test", config),
-        **({} if baseline is None else {"baseline": _metrics(baseline, "baseline", config)}),
+        "test": split_metrics(test, "test", config.ece_bins),
+        **({} if baseline is None else {"baseline": split_metrics(baseline, "baseline", config.ece_bins)}),
         "validation": {key: on_validation[key] for key, metric in METRICS.items() if metric.on_validation},
         "intervals": bootstrap_intervals(test, baseline),
         "slices": accuracies(slices),
         **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),
     }
+
+
+def split_metrics(scored: ScoredSplit, name: str, ece_bins: int) -> MetricValues:
+    """Compute the metrics of a classifier on a split.
+
+    Args:
+        scored: its answers.
+        name: name of the split or system, for warnings.
+        ece_bins: number of bins of the calibration error.
+    """
+    if scored.threshold is None:
+        return multiclass_metrics(scored, ece_bins=ece_bins, name=name)
+    return classification_metrics(
+        scored.labels, scored.probabilities[:, 1], threshold=scored.threshold, ece_bins=ece_bins, name=name
+    )
 
 
 def collect_speed(
@@ -47,9 +63,3 @@ def collect_speed(
         "predict": {"reviews_per_second": reviews_per_second},
         **({} if baseline_seconds is None else {"baseline": {"seconds": baseline_seconds}}),
     }
-
-
-def _metrics(scored: ScoredSplit, name: str, config: EvaluationConfig) -> MetricValues:
-    return classification_metrics(
-        scored.labels, scored.probabilities, threshold=scored.threshold, ece_bins=config.ece_bins, name=name
-    )

@@ -45,8 +45,8 @@ class Contender:
     """Its model folder."""
     info: ModelInfo
     """Content of `config.json` in that folder."""
-    predictions: Mapping[str, float]
-    """Its probability for each validation review, by id."""
+    predictions: Mapping[str, int]
+    """Number of the class that it predicts for each validation review, by id."""
     queued: bool
     """It comes from a queued experiment, one of many: people promote those."""
 
@@ -114,12 +114,11 @@ def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> 
     return decision, champion
 
 
-def compare(threshold: float, predictions: Mapping[str, float], champion: Predictor, dataset: Path) -> Comparison:
-    """Compare a model's predictions for the validation reviews with the champion's answers to them.
+def compare(predictions: Mapping[str, int], champion: Predictor, dataset: Path) -> Comparison:
+    """Compare a model's predictions for the validation reviews with the champion's: how often is each of them right?
 
     Args:
-        threshold: of the model; it calls a review positive from this probability on.
-        predictions: the model's probability for each validation review, by id.
+        predictions: number of the class that the model predicts for each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
 
@@ -132,8 +131,7 @@ def compare(threshold: float, predictions: Mapping[str, float], champion: Predic
         raise PipelineError(
             f"the predictions have no validation review {unknown!r}: they are of another dataset; run `dvc repro`"
         )
-    probabilities = np.array([predictions[key] for key in ids], dtype=np.float32)
-    right = (probabilities >= threshold) == (answers.labels == 1)
+    right = np.array([predictions[key] for key in ids]) == answers.labels
     champion_right = answers.predicted == answers.labels
     test = mcnemar(right, champion_right)
     return Comparison(float(right.mean()), float(champion_right.mean()), test.p_value)
@@ -172,7 +170,7 @@ def _decide_against(store: Store, contender: Contender, champion: str | None, da
     if model.info.trained_on != contender.info.trained_on:
         # one of the two may have been trained on the other's validation reviews
         return Decision(CHALLENGER, f"the champion, version {champion}, was trained on other reviews")
-    comparison = compare(contender.info.threshold, contender.predictions, model, dataset)
+    comparison = compare(contender.predictions, model, dataset)
     return decide(comparison, alpha, contender.queued)
 
 

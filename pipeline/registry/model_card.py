@@ -8,7 +8,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
+from pipeline.evaluation.metrics import metric_names
 from pipeline.report.formatting import count, counts, number, percent, readable
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table
@@ -16,6 +18,9 @@ from pipeline.tracking.provenance import model_kind
 
 MOST_FAILURES = 5
 """Number of capabilities that a card lists, those with the highest failure rates."""
+
+WEAKEST_CLASSES = 3
+"""Number of classes that a card lists, those with the lowest F1."""
 
 _TEMPLATES = Environment(
     loader=PackageLoader("pipeline.registry", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -25,7 +30,10 @@ _TEMPLATES.globals.update(count=count, number=number, percent=percent, readable=
 
 def model_card(config: Config) -> str:
     """Return the description of the registered model."""
-    return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
+    classes = config.corpus.classes
+    return _TEMPLATES.get_template("registered_model.md").render(
+        name=config.registry.model_name, classes=classes, sentiment=classes == LABELS
+    )
 
 
 def version_card(
@@ -49,15 +57,22 @@ def version_card(
     """
     intervals = metrics.get("intervals", {}).get("test", {})
     capabilities = metrics.get("behaviour", {})
+    by_class = metrics["test"].get("classes", {})
+    names = dict(zip(metric_names(config.corpus.classes), config.corpus.classes, strict=True))
+    weakest = sorted((values["f1"], names[key]) for key, values in by_class.items() if values["f1"] is not None)
     failures = sorted(((capability["failure_rate"], name) for name, capability in capabilities.items()), reverse=True)
     return _TEMPLATES.get_template("model_card.md").render(
         kind=model_kind(config),
+        classes=config.corpus.classes,
+        sentiment=config.corpus.classes == LABELS,
+        ordered=config.corpus.in_order,
         corpus=config.corpus,
         text=config.text,
         figures=figures_table(metrics["test"], metrics.get("baseline", {}), intervals),
         has_intervals=bool(intervals),
         contrast=metrics.get("contrast"),
         worst_slice=metrics.get("worst_slice"),
+        weakest=[(name, f1) for f1, name in weakest[:WEAKEST_CLASSES]],
         failures=failures[:MOST_FAILURES],
         capabilities=len(capabilities),
         test_is_drawn=test_is_drawn,

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
-from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns, as_rows
-from pipeline.evaluation.metrics import HEADLINE, Metric
+from pipeline.evaluation.metrics import HEADLINE
 from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
 from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
 from pipeline.pages.rendering import embedded_png, write_page
 from pipeline.report import formatting
 from pipeline.report.data_record import DataRecord
+from pipeline.report.figures import CLASS_LINES, FEW_CLASSES, names_in_figures
+from pipeline.report.plot_tables import confusion_matrix
 
 FILTERS = {
     function.__name__: function
@@ -42,6 +41,8 @@ TableRow = Mapping[str, Any]
 class Findings:
     """The results of an evaluation, and what it is about."""
 
+    classes: Sequence[str]
+    """Names of the classes, by number."""
     metrics: Mapping[str, Any]
     """Content of `reports/metrics.json`."""
     checks: Mapping[str, Any]
@@ -60,6 +61,8 @@ class Findings:
     """Content of `reports/data.json`."""
     training_tags: Mapping[str, str]
     """Tags of the training, from `artifacts/run.json`."""
+    inapplicable: Sequence[str] = ()
+    """Tests that were asked for and left out, because they are of other classes."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ class Estimate:
 class MetricRow:
     """A metric of each system."""
 
-    metric: Metric
+    name: str
+    explanation: str
+    higher_is_better: bool
     model: Estimate
     baseline: Estimate | None
     difference: Estimate | None
@@ -87,7 +92,7 @@ class ConfusionRow:
 
     label: str
     counts: Sequence[int]
-    """Reviews by predicted label, in the order of `LABELS`."""
+    """Reviews by predicted label, in the order of the classes."""
     correct: float | None
     """Share of them that is predicted correctly; None where there are no such reviews."""
 
@@ -98,7 +103,13 @@ class PageContext:
 
     model: str | None
     corpus: str | None
-    labels: Sequence[str]
+    classes: Sequence[str]
+    drawn_otherwise: Mapping[str, str]
+    """Classes with another name in the figures, and that name."""
+    few_classes: int
+    """Most classes whose confusion matrix has the size of the other figures."""
+    most_lines: int
+    """Most classes with curves of their own."""
     reviews: int
     metrics: Mapping[str, MetricRow]
     """The headline metrics by key."""
@@ -107,7 +118,10 @@ class PageContext:
     checks: Mapping[str, Any]
     confusion: Sequence[ConfusionRow]
     reliability: Sequence[TableRow]
-    scores: Sequence[TableRow]
+    scores: Sequence[Sequence[float]]
+    """Middle of each bin of the scores, and the reviews in it by label; of more than two classes by right and wrong."""
+    by_class: Sequence[TableRow]
+    """Metrics of each class; empty for two."""
     slices: Mapping[str, Sequence[TableRow]]
     length: str
     """Name of the slice by length."""
@@ -118,6 +132,7 @@ class PageContext:
     capabilities: Sequence[TableRow]
     examples: Mapping[str, Any]
     contrast: Mapping[str, Any] | None
+    inapplicable: Sequence[str]
     mistakes: Sequence[Mistake]
     most_mistakes: int
     learning_curve: Sequence[TableRow]
@@ -137,17 +152,23 @@ def write_report(path: Path, findings: Findings) -> None:
 def page_context(findings: Findings) -> PageContext:
     """Collect what the template needs."""
     metrics, tables, slices = findings.metrics, findings.tables, findings.tables["slices"]
+    two, drawn = len(findings.classes) == 2, names_in_figures(findings.classes)
+    numbered = {f"class {number}" for number in range(1, len(drawn) + 1)} - set(findings.classes)
     return PageContext(
         model=findings.training_tags.get("model"),
         corpus=findings.training_tags.get("corpus"),
-        labels=LABELS,
+        classes=findings.classes,
+        drawn_otherwise={name: drawn for name, drawn in drawn.items() if drawn in numbered},
+        few_classes=FEW_CLASSES,
+        most_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],
-        metrics={key: _metric_row(metrics, key) for key in HEADLINE},
+        metrics={key: _metric_row(metrics, key, findings.classes) for key in HEADLINE if key in metrics["test"]},
         compared="baseline" in metrics,
         checks=findings.checks,
-        confusion=_confusion(tables["confusion"]),
+        confusion=_confusion(tables["confusion"], findings.classes),
         reliability=as_rows(tables["reliability"]),
-        scores=as_rows(tables["score_histogram"]),
+        scores=list(zip(*tables["score_histogram" if two else "confidence"].values(), strict=True)),
+        by_class=[] if two else as_rows(tables["classes"]),
         slices={name: as_rows(rows_of_slice(slices, name)) for name in dict.fromkeys(slices["slice"])},
         length=LENGTH,
         unknown_words=UNKNOWN_WORDS,
@@ -156,6 +177,7 @@ def page_context(findings: Findings) -> PageContext:
         capabilities=as_rows(tables["behaviour"]),
         examples=findings.behaviour,
         contrast=metrics.get("contrast"),
+        inapplicable=findings.inapplicable,
         mistakes=findings.mistakes,
         most_mistakes=MISTAKES_SHOWN,
         learning_curve=as_rows(findings.learning_curve),
@@ -166,22 +188,21 @@ def page_context(findings: Findings) -> PageContext:
     )
 
 
-def _metric_row(metrics: Mapping[str, Any], key: str) -> MetricRow:
-    intervals = metrics["intervals"]
+def _metric_row(metrics: Mapping[str, Any], key: str, classes: Sequence[str]) -> MetricRow:
+    intervals, metric = metrics["intervals"], HEADLINE[key]
+    about = (metric.name, metric.explanation(classes), metric.higher_is_better)
     model = Estimate(metrics["test"][key], intervals["test"].get(key))
     if "baseline" not in metrics:
-        return MetricRow(HEADLINE[key], model, None, None)
+        return MetricRow(*about, model, None, None)
     baseline = Estimate(metrics["baseline"][key], intervals["baseline"].get(key))
     undefined = model.value is None or baseline.value is None
     value = None if undefined else metrics["test"][key] - metrics["baseline"][key]
-    return MetricRow(HEADLINE[key], model, baseline, Estimate(value, intervals["difference"].get(key)))
+    return MetricRow(*about, model, baseline, Estimate(value, intervals["difference"].get(key)))
 
 
-def _confusion(table: Columns) -> list[ConfusionRow]:
-    actual, predicted = (np.asarray(table[key]) for key in ("actual", "predicted"))
-    rows = []
-    for label in LABELS:
-        of_label = predicted[actual == label]
-        counts = [int((of_label == other).sum()) for other in LABELS]
-        rows.append(ConfusionRow(label, counts, float((of_label == label).mean()) if len(of_label) else None))
-    return rows
+def _confusion(table: Columns, classes: Sequence[str]) -> list[ConfusionRow]:
+    matrix = confusion_matrix(table, classes).tolist()
+    return [
+        ConfusionRow(label, counts, counts[number] / sum(counts) if sum(counts) else None)
+        for number, (label, counts) in enumerate(zip(classes, matrix, strict=True))
+    ]

@@ -1,7 +1,7 @@
 """The numbers behind the plots, as small tables: computed, written as CSV files for `dvc plots`, and read back."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.config.labels import LABELS
 from pipeline.evaluation.classification import reliability
 from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.multiclass import class_table
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
@@ -24,42 +24,106 @@ HISTOGRAM_BINS = 20
 LEARNING_CURVE = ("epoch", "train_loss", "val_loss", "val_calibrated_loss", "val_accuracy")
 """Columns of the learning curve."""
 
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Points of a curve: x, which never falls, and y."""
+ComputeCurve = Callable[[NDArray[Any], NDArray[Any]], Curve]
+"""Computes a curve from labels 0 or 1 `[n]` and the probabilities `[n]` of 1."""
+
 
 def plot_tables(test: ScoredSplit, config: EvaluationConfig) -> dict[str, Columns]:
-    """Compute each table of the model's answers on the test split, by file name."""
-    return {
+    """Compute each table of the model's answers on the test split, by file name.
+
+    The tables that dvc.yaml names have the same columns whatever the classes are.
+    """
+    confidence, right = test.probabilities[np.arange(len(test.labels)), test.predicted], test.predicted == test.labels
+    common = {
         "roc": roc_table(test),
         "precision_recall": precision_recall_table(test),
-        "reliability": reliability(test.labels, test.probabilities, config.ece_bins),
         "confusion": {
-            "actual": np.array(LABELS)[test.labels],
-            "predicted": np.array(LABELS)[test.predicted],
+            "actual": np.array(test.classes)[test.labels],
+            "predicted": np.array(test.classes)[test.predicted],
         },
-        "score_histogram": score_histogram(test.labels, test.probabilities),
+        "confidence": _histogram(confidence, {"right": right, "wrong": ~right}),
+    }
+    if len(test.classes) == 2:
+        probabilities = test.probabilities[:, 1]
+        # a column beside the one of the bins
+        names = [f"{name}_" if name == "probability" else name for name in test.classes]
+        of_label = {name: test.labels == label for label, name in enumerate(names)}
+        return {
+            **common,
+            "reliability": reliability(test.labels, probabilities, config.ece_bins),
+            "score_histogram": _histogram(probabilities, of_label),
+        }
+    return {
+        **common,
+        "reliability": reliability(right, confidence, config.ece_bins),
+        "classes": class_table(test),
+        "roc_by_class": _curves_by_class(test, _roc, "fpr", "tpr"),
+        "precision_recall_by_class": _curves_by_class(test, _precision_recall, "recall", "precision"),
     }
 
 
 def roc_table(scored: ScoredSplit) -> Columns:
-    """Compute the receiver operating characteristic, at most 300 points; empty where only one label occurs."""
-    if len(np.unique(scored.labels)) < 2:
-        return {"fpr": [], "tpr": []}
-    fpr, tpr, _ = roc_curve(scored.labels, scored.probabilities)
-    return _thinned({"fpr": fpr, "tpr": tpr})
+    """Compute the receiver operating characteristic, at most 300 points; empty where only one label occurs.
+
+    Of two classes it is that of the second; of more, the mean over the classes, each against all others.
+    """
+    return dict(zip(("fpr", "tpr"), _curve_of_all(scored, _roc), strict=True))
 
 
 def precision_recall_table(scored: ScoredSplit) -> Columns:
-    """Compute precision at every recall, at most 300 points; empty where only one label occurs."""
+    """Compute precision at every recall, at most 300 points; empty where only one label occurs; classes as for ROC."""
+    return dict(zip(("recall", "precision"), _curve_of_all(scored, _precision_recall), strict=True))
+
+
+def _curve_of_all(scored: ScoredSplit, compute: ComputeCurve) -> Curve:
     if len(np.unique(scored.labels)) < 2:
-        return {"recall": [], "precision": []}
-    precision, recall, _ = precision_recall_curve(scored.labels, scored.probabilities, drop_intermediate=True)
-    return _thinned({"recall": recall[::-1], "precision": precision[::-1]})
+        return np.empty(0), np.empty(0)
+    if len(scored.classes) == 2:
+        return _thinned(compute(scored.labels, scored.probabilities[:, 1]))
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    return grid, np.mean([np.interp(grid, x, y) for _, (x, y) in _curves(scored, compute)], axis=0)
 
 
-def score_histogram(labels: NDArray[Any], probabilities: NDArray[Any]) -> Columns:
-    """Count the reviews of each label in 20 bins of the probability; `probability` is the middle of the bin."""
+def _curves_by_class(scored: ScoredSplit, compute: ComputeCurve, x: str, y: str) -> Columns:
+    """Return the curves of the classes, one after the other, as a table."""
+    curves = [(name, _thinned(curve)) for name, curve in _curves(scored, compute)]
+    rows = [(name, *point) for name, curve in curves for point in zip(*curve, strict=True)]
+    return {column: [row[place] for row in rows] for place, column in enumerate(("class", x, y))}
+
+
+def _curves(scored: ScoredSplit, compute: ComputeCurve) -> Iterator[tuple[str, Curve]]:
+    """Yield the curve of each class against all others; none for a class without reviews."""
+    for number, name in enumerate(scored.classes):
+        of_class = scored.labels == number
+        if of_class.any() and not of_class.all():
+            yield name, compute(of_class, scored.probabilities[:, number])
+
+
+def _roc(labels: NDArray[Any], probabilities: NDArray[Any]) -> Curve:
+    fpr, tpr, _ = roc_curve(labels, probabilities)
+    return fpr, tpr
+
+
+def _precision_recall(labels: NDArray[Any], probabilities: NDArray[Any]) -> Curve:
+    precision, recall, _ = precision_recall_curve(labels, probabilities, drop_intermediate=True)
+    return recall[::-1], precision[::-1]
+
+
+def _histogram(probabilities: NDArray[Any], parts: Mapping[str, NDArray[np.bool_]]) -> Columns:
+    """Count the reviews of each part in 20 bins of the probability; `probability` is the middle of the bin."""
     edges = np.linspace(0, 1, HISTOGRAM_BINS + 1)
-    counts = {LABELS[label]: np.histogram(probabilities[labels == label], edges)[0] for label in range(len(LABELS))}
+    counts = {name: np.histogram(probabilities[members], edges)[0] for name, members in parts.items()}
     return {"probability": ((edges[:-1] + edges[1:]) / 2).round(6), **counts}
+
+
+def confusion_matrix(table: Columns, classes: Sequence[str]) -> NDArray[np.int64]:
+    """Count the reviews by actual and predicted class [classes, classes], from the table `confusion`."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, tuple([numbers[str(name)] for name in table[key]] for key in ("actual", "predicted")), 1)
+    return counts
 
 
 def write_tables(folder: Path, tables: Mapping[str, Columns]) -> None:
@@ -88,7 +152,7 @@ def read_learning_curve(path: Path) -> Columns:
         raise PipelineError(f"{path} is damaged: {error}; run `dvc repro` to train a model") from None
 
 
-def _thinned(columns: Mapping[str, NDArray[Any]]) -> Columns:
-    length = len(next(iter(columns.values())))
-    kept = np.unique(np.linspace(0, length - 1, min(length, CURVE_POINTS)).round().astype(int))
-    return {name: values[kept] for name, values in columns.items()}
+def _thinned(curve: Curve) -> Curve:
+    x, y = curve
+    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
+    return x[kept], y[kept]

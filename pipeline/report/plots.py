@@ -32,16 +32,26 @@ STYLE: list[Any] = [
         "ytick.labelsize": 8,
     },
 ]
+USUAL_SIZE = (6, 4.5)
+"""Width and height of a figure, in inches."""
 SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram", "accuracy_by_length")
 """Figures of an evaluation that are also in `summary.png`."""
 
 
-def write_figures(folder: Path, drawings: Mapping[str, Draw]) -> None:
-    """Replace `folder` by a PNG file for each drawing, and `summary.png` with six of them."""
+def write_figures(
+    folder: Path, drawings: Mapping[str, Draw], sizes: Mapping[str, tuple[float, float]] | None = None
+) -> None:
+    """Replace `folder` by a PNG file for each drawing, and `summary.png` with six of them.
+
+    Args:
+        folder: the folder.
+        drawings: by file name.
+        sizes: width and height in inches of drawings that are not of the usual size.
+    """
     with replace(folder) as temporary, matplotlib.style.context(STYLE):
         temporary.mkdir()
         for name, draw in drawings.items():
-            figure = Figure(figsize=(6, 4.5), layout="constrained")
+            figure = Figure(figsize=(sizes or {}).get(name, USUAL_SIZE), layout="constrained")
             draw(figure.subplots())
             _save(figure, temporary / f"{name}.png")
         summary = Figure(figsize=(12, 7.2), layout="constrained")

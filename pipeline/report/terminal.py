@@ -3,17 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.slices import worst_part
 from pipeline.report.formatting import bound, count, counts, number, outcome, percent, readable
 
 FAILURES_SHOWN = 3
 """Capabilities named: those that fail most."""
+CLASSES_SHOWN = 10
+"""Most classes listed; of more, those with the lowest F1."""
 
 
 def format_report(
-    metrics: Mapping[str, Any], slices: Columns, checks: Mapping[str, Any], left_out: Mapping[str, int]
+    metrics: Mapping[str, Any],
+    slices: Columns,
+    checks: Mapping[str, Any],
+    left_out: Mapping[str, int],
+    by_class: Columns | None = None,
 ) -> str:
     """Format the metrics of model and baseline, the worst part, contrast pairs, behaviour, the checks, left-out rows.
 
@@ -22,12 +28,15 @@ def format_report(
         slices: from `slice_table`.
         checks: from `check_metrics`.
         left_out: number of rows of the corpus in no split, by reason.
+        by_class: from `class_table`; None for two classes.
     """
     systems = {"model": metrics["test"]} | ({"baseline": metrics["baseline"]} if "baseline" in metrics else {})
     title = f"{count(metrics['test']['reviews'])} test reviews"
     lines = [f"{title:22}" + "".join(f"{name:>10}" for name in systems)]
     for key in METRICS:
-        lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()))
+        if key in metrics["test"]:
+            lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()))
+    lines += _class_lines(by_class)
     if (worst := worst_part(slices)) is not None:
         accuracy, reviews = number(worst["accuracy"]), count(worst["reviews"])
         lines.append(f"worst slice: {worst['part']}: accuracy {accuracy}, {reviews} reviews")
@@ -46,3 +55,18 @@ def format_report(
         value = f"{check['metric']} {number(check['value'])} ({bounds})"
         lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
     return "\n".join(lines)
+
+
+def _class_lines(by_class: Columns | None) -> list[str]:
+    if by_class is None:
+        return []
+    rows = as_rows(by_class)
+    # the name comes last: that of a script with wide characters would shift the columns after it
+    lines = ["".join(f"{name:>10}" for name in ("precision", "recall", "f1", "reviews")) + "  class"]
+    if len(rows) > CLASSES_SHOWN:
+        lines = [f"the {CLASSES_SHOWN} of {len(rows)} classes with the lowest F1:", *lines]
+        rows = sorted(rows, key=lambda row: -1 if row["f1"] is None else row["f1"])[:CLASSES_SHOWN]
+    for row in rows:
+        shares = "".join(f"{number(row[key]):>10}" for key in ("precision", "recall", "f1"))
+        lines.append(f"{shares}{count(row['reviews']):>10}  {row['class']}")
+    return lines

@@ -5,6 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.config.labels import LABELS
+from tests.support.scored import both
+
 VALUES: dict[str, Any] = {
     "description": "Tastes.",
     "test": "minimum functionality",
@@ -26,7 +29,7 @@ PAIRS: dict[str, Any] = {
 class ByWord:
     """Classifier that knows the probability of some words, and gives 0.5, which is positive, to texts without them."""
 
-    threshold = 0.5
+    classes, threshold = LABELS, 0.5
 
     def __init__(self, **known: float) -> None:
         self.known = known
@@ -35,4 +38,4 @@ class ByWord:
     def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
         self.texts = list(texts)
         values = [next((p for word, p in self.known.items() if word in text), 0.5) for text in self.texts]
-        return np.array(values, np.float32)
+        return both(values)

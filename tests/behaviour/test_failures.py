@@ -1,7 +1,10 @@
 """A failure is a prediction that is not the expected one, and the tables count failures."""
 
 import re
+from collections.abc import Iterable
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.behaviour.capability_files import parse_capability
@@ -59,3 +62,49 @@ def test_a_text_of_several_cases_is_scored_once() -> None:
     model = ByWord()
     run_cases(model, [Case("same", 0, "tea", "coffee"), Case("same", 0, "tea", "water")])
     assert model.texts == ["tea", "coffee", "water"]
+
+
+class OfThree(ByWord):
+    """Classifier of three classes that knows the probabilities of some words."""
+
+    classes, threshold = ("negative", "neutral", "positive"), None
+
+    def __init__(self, **known: tuple[float, float, float]) -> None:
+        self.rows = known
+
+    def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
+        return np.array([next(row for word, row in self.rows.items() if word in text) for text in texts], np.float32)
+
+
+MEH, GREAT, AWFUL, MIXED = (0.2, 0.6, 0.2), (0.1, 0.2, 0.7), (0.7, 0.2, 0.1), (0.35, 0.3, 0.35)
+
+
+@pytest.mark.parametrize(
+    ("expect", "before", "after", "failed"),
+    [
+        ("positive", GREAT, None, False),
+        ("positive", MEH, None, True),
+        ("positive", MIXED, None, True),  # of equally probable classes the first is predicted
+        ("negative", MIXED, None, False),
+        ("negative", MEH, None, True),
+        ("same", MEH, GREAT, True),
+        ("same", MEH, AWFUL, True),
+        ("same", GREAT, GREAT, False),
+        ("rises", MEH, GREAT, False),
+        ("rises", MEH, AWFUL, True),
+        ("falls", MEH, AWFUL, False),
+    ],
+)
+def test_a_neutral_answer_is_none_of_the_expected_ones(expect: str, before: Any, after: Any, failed: bool) -> None:
+    case = Case(expect, 0, "before", None if after is None else "after")
+    (result,) = run_cases(OfThree(before=before, after=after or MEH), [case])
+    assert result.failed == failed
+
+
+def test_an_example_of_several_classes_tells_the_label() -> None:
+    groups = [{"expect": "same", "templates": [{"original": "{how} tea", "changed": "bad tea"}]}]
+    values = {**VALUES, "test": "invariance", "cases": 1, "slots": {"how": ["good"]}, "groups": groups}
+    capabilities = {"taste": parse_capability("taste", values, {})}
+    results = run_suite(OfThree(good=GREAT, bad=MEH), capabilities)
+    (example,) = behaviour_examples(capabilities, results)["taste"]["examples"]
+    assert (example["label"], example["changed_label"]) == ("positive", "neutral")

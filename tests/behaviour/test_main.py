@@ -2,12 +2,17 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.behaviour import __main__ as behaviour
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
+from pipeline.inference.model_folder import save_model
+from pipeline.networks.build import build_network
+from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.conftest import configuration
 
 
 @pytest.fixture
@@ -69,3 +74,24 @@ def test_options_of_a_template_are_refused_without_one(
         command("--fill", "film=play")
     assert caught.value.code == 2
     assert "put it before them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["It is good."]])
+def test_a_model_of_other_classes_is_one_line(
+    arguments: list[str],
+    tmp_path: Path,
+    command: Callable[..., list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = configuration("model=bag_of_words", "model.embedding_dim=1")
+    vocabulary = Vocabulary([*SPECIALS, "good"])
+    info = {"classes": ("ham", "spam"), "temperature": [1.0], "bias": [0.0], "threshold": 0.5}
+    info |= settings.model_dump(include={"text", "model"})
+    save_model(tmp_path / "model", build_network(settings.model, len(vocabulary)), vocabulary, info)
+    with pytest.raises(SystemExit) as caught:
+        command(*arguments, "--model", str(tmp_path / "model"))
+    assert caught.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "error: the behaviour tests expect negative or positive, but the classes of this model are ham,"
+    )

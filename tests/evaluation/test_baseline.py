@@ -1,26 +1,43 @@
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.runtime.errors import PipelineError
-from tests.support.scored import NEGATIVE, POSITIVE
+from tests.support.scored import NEGATIVE, POSITIVE, labelled_texts
 
 
 def test_baseline_learns_and_answers_the_same_every_time() -> None:
     texts, labels = (POSITIVE + NEGATIVE) * 3, [1, 1, 1, 1, 0, 0, 0, 0] * 3
     new = ["what a lovely wonderful day", "tedious and clumsy"]
-    answers = [fit_baseline(texts, labels, texts, labels).probabilities(new) for _ in range(2)]
+    answers = [fit_baseline(texts, labels, texts, labels, LABELS).probabilities(new)[:, 1] for _ in range(2)]
     assert answers[0][0] > 0.5 > answers[0][1]
     assert answers[0].tobytes() == answers[1].tobytes()
 
 
 def test_baseline_trusts_words_as_far_as_validation_bears_them_out() -> None:
     texts, labels = (POSITIVE + NEGATIVE) * 3, [1, 1, 1, 1, 0, 0, 0, 0] * 3
-    assert fit_baseline(texts, labels, texts, labels).classifier.C == 100
-    assert fit_baseline(texts, labels, texts, labels[::-1]).classifier.C == 1
+    assert fit_baseline(texts, labels, texts, labels, LABELS).classifier.C == 100
+    assert fit_baseline(texts, labels, texts, labels[::-1], LABELS).classifier.C == 1
 
 
 def test_baseline_says_what_it_cannot_learn_from() -> None:
     with pytest.raises(PipelineError, match=r"evaluation\.baseline=false"):
-        fit_baseline(["one", "other"], [0, 1], ["one"], [0])
+        fit_baseline(["one", "other"], [0, 1], ["one"], [0], LABELS)
     with pytest.raises(PipelineError, match="one label"):
-        fit_baseline(POSITIVE, [1, 1, 1, 1], POSITIVE, [1, 1, 1, 1])
+        fit_baseline(POSITIVE, [1, 1, 1, 1], POSITIVE, [1, 1, 1, 1], LABELS)
+
+
+@pytest.mark.parametrize("classes", [("bad", "so-so", "good"), tuple("abcde")])
+def test_baseline_tells_apart_several_classes_and_is_calibrated(classes: tuple[str, ...]) -> None:
+    texts, labels = (values * 3 for values in labelled_texts(classes))
+    answers = [fit_baseline(texts, labels, texts, labels, classes).probabilities(texts) for _ in range(2)]
+    assert answers[0].shape == (len(texts), len(classes))
+    assert answers[0].argmax(1).tolist() == labels
+    assert answers[0].sum(1) == pytest.approx(1)
+    assert answers[0].tobytes() == answers[1].tobytes()
+
+
+def test_baseline_names_the_class_that_it_cannot_learn() -> None:
+    texts, labels = labelled_texts(("a", "b", "c"))
+    with pytest.raises(PipelineError, match="have none that is d and the baseline needs all classes"):
+        fit_baseline(texts, labels, texts, labels, ("a", "b", "c", "d"))

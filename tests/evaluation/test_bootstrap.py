@@ -5,11 +5,11 @@ import pyarrow as pa
 
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.predictions import ScoredSplit
-from tests.support.scored import simulated
+from tests.support.scored import both, simulated, two_classes
 
 
 def with_answers(scored: ScoredSplit, probabilities: np.ndarray) -> ScoredSplit:
-    return replace(scored, probabilities=probabilities.astype(np.float32))
+    return replace(scored, probabilities=both(probabilities))
 
 
 def test_the_interval_covers_the_true_accuracy_about_19_times_in_20() -> None:
@@ -17,7 +17,7 @@ def test_the_interval_covers_the_true_accuracy_about_19_times_in_20() -> None:
     for seed in range(100):
         right = np.random.default_rng(seed).random(200) < 0.8
         labels = np.ones(200, np.int8)
-        test = ScoredSplit("test", pa.table({}), labels, labels, np.where(right, 0.9, 0.1).astype(np.float32), 0.5)
+        test = two_classes(pa.table({}), labels, labels, np.where(right, 0.9, 0.1))
         interval = bootstrap_intervals(test, None, resamples=300)["test"]["accuracy"]
         covered += interval["low"] <= 0.8 <= interval["high"]
     assert 88 <= covered <= 99
@@ -25,7 +25,7 @@ def test_the_interval_covers_the_true_accuracy_about_19_times_in_20() -> None:
 
 def test_intervals_are_equal_every_time_and_the_difference_is_paired() -> None:
     test = simulated(300)
-    similar = with_answers(test, test.probabilities * 0.98)
+    similar = with_answers(test, test.probabilities[:, 1] * 0.98)
     intervals = bootstrap_intervals(test, similar)
     assert intervals == bootstrap_intervals(test, similar)
     width = {name: intervals[name]["log_loss"]["high"] - intervals[name]["log_loss"]["low"] for name in intervals}
@@ -34,7 +34,7 @@ def test_intervals_are_equal_every_time_and_the_difference_is_paired() -> None:
 
 
 def test_what_is_undefined_has_no_interval() -> None:
-    ones = ScoredSplit("test", pa.table({}), np.ones(4, np.int8), np.ones(4, int), np.full(4, 0.9, np.float32), 0.5)
+    ones = two_classes(pa.table({}), np.ones(4, np.int8), np.ones(4, int), np.full(4, 0.9))
     intervals = bootstrap_intervals(ones, None)["test"]
     assert intervals["roc_auc"] == {"low": None, "high": None}
     assert intervals["accuracy"] == {"low": 1, "high": 1}

@@ -1,12 +1,10 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from pipeline.evaluation.classification import classification_metrics, expected_calibration_error, resampled_metrics
 from pipeline.evaluation.metrics import METRICS
-from pipeline.evaluation.predictions import ScoredSplit
 from tests.support.scored import simulated
 
 
@@ -40,25 +38,21 @@ def test_one_label_gives_null_and_a_warning_never_nan(caplog: pytest.LogCaptureF
 
 def test_calibration_error_is_the_known_gap() -> None:
     calibrated = simulated(100_000)
-    assert expected_calibration_error(calibrated.labels, calibrated.probabilities, 15) < 0.01
+    assert expected_calibration_error(calibrated.labels, calibrated.probabilities[:, 1], 15) < 0.01
     sure_but_right_in_half = [1.0] * 10, [1, 0] * 5
     assert expected_calibration_error(sure_but_right_in_half[1], sure_but_right_in_half[0], 15) == pytest.approx(0.5)
     # 0.95 stated and 0.75 true, 0.15 stated and 0.25 true: half of 0.2 and half of 0.1
     assert expected_calibration_error([1, 1, 1, 0, 1, 0, 0, 0], [0.95] * 4 + [0.15] * 4, 10) == pytest.approx(0.15)
 
 
-def with_answers(scored: ScoredSplit, probabilities: np.ndarray) -> ScoredSplit:
-    return replace(scored, probabilities=probabilities.astype(np.float32))
-
-
 def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
     test = simulated(50)
-    test = with_answers(test, test.probabilities.round(1))  # with ties
+    test_probabilities = test.probabilities[:, 1].round(1)  # with ties
     counts = np.random.default_rng(1).multinomial(50, np.full(50, 1 / 50), size=3).astype(float)
     counts[0] = 1
-    resampled = resampled_metrics(counts, test.labels, test.probabilities, test.threshold)
+    resampled = resampled_metrics(counts, test.labels, test_probabilities, 0.5)
     for resample, drawn in enumerate(counts.astype(int)):
-        labels, probabilities = np.repeat(test.labels, drawn), np.repeat(test.probabilities, drawn)
+        labels, probabilities = np.repeat(test.labels, drawn), np.repeat(test_probabilities, drawn)
         expected = classification_metrics(labels, probabilities, threshold=0.5, ece_bins=10, name="test")
         values = {key: values[resample] for key, values in resampled.items()}
         assert values == pytest.approx({key: expected[key] for key in values})
@@ -66,6 +60,6 @@ def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
 
 def test_the_table_of_metrics_names_what_is_computed() -> None:
     computed = metrics([1, 0], [0.9, 0.1])
-    assert [*METRICS, "reviews"] == list(computed)
+    assert [*(key for key, metric in METRICS.items() if metric.applies_to(2, False)), "reviews"] == list(computed)
     resampled = resampled_metrics(np.ones((1, 2)), np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5)
-    assert [key for key, metric in METRICS.items() if metric.interval] == list(resampled)
+    assert list(resampled) == ["accuracy", "f1", "roc_auc", "log_loss", "brier"]

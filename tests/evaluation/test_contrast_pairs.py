@@ -9,9 +9,10 @@ import yaml
 
 from pipeline import compose as compose_stage
 from pipeline.config.evaluation import ContrastConfig
+from pipeline.config.labels import LABELS
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.runtime.errors import PipelineError
-from tests.support.scored import write_dataset
+from tests.support.scored import both, write_dataset
 
 PAIRS = [
     ("A warm story about a cold winter.", "A tedious story about a cold winter.", "Positive", "Negative"),
@@ -23,10 +24,10 @@ PAIRS = [
 class Hasty:
     """Classifier that predicts negative for texts with one of two words."""
 
-    threshold = 0.5
+    classes, threshold = LABELS, 0.5
 
     def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
-        return np.array([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts], np.float32)
+        return both([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts])
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_a_pair_that_is_none_is_named(project: Path, row: tuple[str, ...], messa
         load_pairs(config(), project / "dataset")
 
 
-def state_labels(project: Path, labels: dict[str, list[object]]) -> None:
-    path = project / "dataset" / "dataset.json"
+def state_labels(project: Path, labels: dict[str, list[object]], dataset: str = "dataset") -> None:
+    path = project / dataset / "dataset.json"
     values = json.loads(path.read_text())
     values["corpus"]["config"] = {"labels": labels}
     path.write_text(json.dumps(values))
@@ -136,3 +137,28 @@ def test_an_edit_of_the_file_changes_what_compose_notes(project: Path, monkeypat
         noted.append(yaml.safe_load(params.read_text())["evaluation"]["contrast_pairs"]["fingerprint"])
     assert noted[0] == noted[1] != noted[2]
     assert noted[0].startswith("sha256:")
+
+
+class Careful(Hasty):
+    """Classifier that predicts neutral for texts with one of two words, and positive for others."""
+
+    classes, threshold = ("positive", "neutral", "negative"), None
+
+    def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
+        rows = [[0.1, 0.7, 0.2] if "tedious" in text or "flat" in text else [0.8, 0.1, 0.1] for text in texts]
+        return np.array(rows, np.float32)
+
+
+def test_pairs_have_two_of_several_classes_and_a_neutral_answer_is_wrong(project: Path) -> None:
+    write_dataset(project / "three", classes=Careful.classes)
+    state_labels(project, {"positive": [2], "neutral": [1], "negative": [0]}, "three")
+    write(project, [*PAIRS[:2], ("I left early.", "I stayed to the end.", "0", "2")])
+    pairs = load_pairs(config(), project / "three")
+    assert [(pair.original_label, pair.edited_label) for pair in pairs] == [(0, 2), (2, 0), (2, 0)]
+    metrics, table = score_pairs(pairs, Careful())
+    assert (metrics["original_accuracy"], metrics["edited_accuracy"]) == (pytest.approx(1 / 3), pytest.approx(2 / 3))
+    assert list(table["original_label"]) == ["positive", "negative", "negative"]
+    assert list(table["original_probability"]) == pytest.approx([0.8, 0.1, 0.8])
+    write(project, [("a", "b", "1", "0")])
+    with pytest.raises(PipelineError, match="pair 1: original_label is '1'; write positive or negative"):
+        load_pairs(config(), project / "three")

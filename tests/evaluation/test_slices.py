@@ -13,7 +13,7 @@ from pipeline.report.figures import draw_slices
 from pipeline.report.terminal import format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
-from tests.support.scored import simulated, write_dataset
+from tests.support.scored import simulated, two_classes, write_dataset
 
 OWN = [
     "corpus=files",
@@ -27,9 +27,8 @@ EVALUATION = configuration(*OWN, "evaluation.length_edges=[4]").evaluation
 def by_shop(shops: list[str], right: list[bool]) -> ScoredSplit:
     """Return reviews of 3 words from these shops, with right and wrong answers as given."""
     labels = np.array([row % 2 for row in range(len(shops))], np.int8)
-    probabilities = np.where(right, labels, 1 - labels).astype(np.float32)
     rows = pa.table({"id": shops, "label": labels, "shop": shops})
-    return ScoredSplit("test", rows, labels, np.full(len(shops), 3), probabilities, 0.5)
+    return two_classes(rows, labels, np.full(len(shops), 3), np.where(right, labels, 1 - labels))
 
 
 def names(column: list[object]) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """The model card of a version, in the registry and beside its weights."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.registry.model_card import version_card
+from pipeline.registry.model_card import model_card, version_card
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import download_model, register_version
 from pipeline.runtime.records import write_json
@@ -70,6 +71,33 @@ def test_a_card_of_other_texts_says_nothing_of_films() -> None:
     assert "support tickets" in card
     assert "film" not in card.lower()
     assert "longer than" not in card
+
+
+def card(labels: str, *overrides: str, classes: Mapping[str, Mapping[str, float]] | None = None) -> str:
+    settings = configuration(*OWN, f"corpus.labels={labels}", *overrides)
+    metrics = {**METRICS, "test": {"accuracy": 0.9, "macro_f1": 0.8, **({"classes": classes} if classes else {})}}
+    return version_card(settings, metrics, TAGS, test_is_drawn=True, left_out=LEFT_OUT)
+
+
+def test_a_card_says_which_classes_there_are() -> None:
+    two = card("{ham: [0], spam: [1]}")
+    assert "Telling spam texts from ham ones" in two
+    f1 = {name: {"f1": value} for name, value in (("C_", 0.3), ("neutral", 0.9), ("good", None))}
+    several = " ".join(card("{C+: [0], neutral: [1], good: [2]}", "corpus.ordered=true", classes=f1).split())
+    assert "texts of 3 classes" in several
+    assert "The classes are C+, neutral, good (in this order)." in several
+    assert "lowest F1 on the test reviews: C+ 0.3000, neutral 0.9000." in several
+    assert "| macro F1 | 0.8000 |" in several
+    for text in (two, several):
+        assert "neutral or mixed" not in text
+        assert "positive" not in text
+
+
+def test_the_registered_model_says_what_it_returns() -> None:
+    assert "`positive` or `negative`" in model_card(configuration())
+    assert "`spam` or `ham`" in model_card(configuration(*OWN, "corpus.labels={ham: [0], spam: [1]}"))
+    three = model_card(configuration(*OWN, "corpus.labels={bad: [0], fair: [1], good: [2]}"))
+    assert "3 classes: bad, fair, good. Takes texts; returns a `label` and its `probability`" in three
 
 
 def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(

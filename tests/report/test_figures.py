@@ -6,20 +6,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from matplotlib.figure import Figure
 
 from pipeline.behaviour.failures import behaviour_table
+from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.multiclass import class_table
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
-from pipeline.report.figures import drawings
-from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
+from pipeline.report.figures import draw_confusion, drawings, figure_sizes, names_in_figures
+from pipeline.report.plot_tables import confusion_matrix, plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures
 from pipeline.report.terminal import format_report
 from tests.conftest import configuration
-from tests.support.scored import simulated
+from tests.support.scored import simulated, two_classes
 
 EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 
@@ -63,14 +66,14 @@ def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> Non
     for name in ("first", "second"):
         curve = read_learning_curve(tmp_path / "curve.csv")
         write_tables(tmp_path / name, written)
-        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values))
+        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values, LABELS))
     assert files(tmp_path / "first") == files(tmp_path / "second")
     pictures = files(tmp_path / "first-figures")
     assert pictures == files(tmp_path / "second-figures")
     assert all(picture.startswith(b"\x89PNG") and b"Software" not in picture for picture in pictures.values())
     names = {"roc", "precision_recall", "reliability", "confusion", "score_histogram", "slices"}
     assert set(pictures) == {f"{name}.png" for name in names | {"accuracy_by_length", "learning_curve", "summary"}}
-    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour"}}
+    assert set(files(tmp_path / "first")) == {f"{name}.csv" for name in names | {"behaviour", "confidence"}}
 
 
 def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
@@ -93,8 +96,72 @@ def test_tables_agree_with_the_metrics(tmp_path: Path) -> None:
 def test_a_split_of_one_label_is_still_drawn(tmp_path: Path) -> None:
     (tmp_path / "curve.csv").write_text(CURVE)
     rows = pa.table({"id": ["a", "b"], "label": pa.array([1, 1], pa.int8())})
-    test = ScoredSplit("test", rows, np.ones(2, np.int8), np.array([1, 2]), np.array([0.9, 0.4], np.float32), 0.5)
+    test = two_classes(rows, np.ones(2, np.int8), np.array([1, 2]), [0.9, 0.4])
     values = collect_metrics(test, test, None, slices(test), EVALUATION)
     written = all_tables(test)
-    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values))
+    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values, LABELS))
     assert (tmp_path / "f" / "roc.png").exists()
+
+
+STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
+TWENTY = tuple(f"topic {number}" for number in range(20))
+
+
+@pytest.mark.parametrize("classes", [("ham", "spam"), STARS, TWENTY])
+def test_tables_and_figures_are_made_for_any_classes(tmp_path: Path, classes: tuple[str, ...]) -> None:
+    (tmp_path / "curve.csv").write_text(CURVE)
+    test, baseline = simulated(600, classes=classes), simulated(600, seed=1, classes=classes)
+    values = collect_metrics(test, test, baseline, slices(test), EVALUATION)
+    written = all_tables(test)
+    curve = read_learning_curve(tmp_path / "curve.csv")
+    sizes = figure_sizes(len(classes))
+    write_figures(tmp_path / "figures", drawings(written, baseline, curve, values, classes), sizes)
+    assert (tmp_path / "figures" / "summary.png").exists()
+    confidence = written["confidence"]
+    assert sum(confidence["right"]) / 600 == pytest.approx(values["test"]["accuracy"])
+    assert sum(confidence["right"]) + sum(confidence["wrong"]) == 600
+    assert np.trapezoid(written["roc"]["tpr"], written["roc"]["fpr"]) == pytest.approx(
+        values["test"]["roc_auc"], abs=0.01
+    )
+    matrix = confusion_matrix(written["confusion"], classes)
+    assert matrix.sum(axis=1).tolist() == np.bincount(test.labels).tolist()
+    assert np.trace(matrix) / 600 == pytest.approx(values["test"]["accuracy"])
+
+
+def test_each_of_a_few_classes_has_a_curve_and_of_many_only_the_mean() -> None:
+    for classes, lines in ((STARS, 5 + 2), (TWENTY, 2)):
+        test = simulated(600, classes=classes)
+        values = collect_metrics(test, test, None, slices(test), EVALUATION)
+        axes = Figure().subplots()
+        drawings(all_tables(test), None, {}, values, classes)["roc"](axes)
+        assert len(axes.get_lines()) == lines  # and guessing
+
+
+def test_the_numbers_of_a_large_confusion_matrix_are_left_out_where_they_would_be_too_small_to_read() -> None:
+    test = simulated(600, classes=TWENTY)
+    for size, readable in ((figure_sizes(20)["confusion"], True), ((3, 2), False)):
+        axes = Figure(figsize=size).subplots()
+        draw_confusion(axes, all_tables(test)["confusion"], 0.5, TWENTY)
+        assert bool(axes.texts) == readable
+        assert all(text.get_fontsize() >= 4.5 for text in axes.texts)
+
+
+def test_names_that_figures_cannot_show_are_numbers_there() -> None:
+    names = ("负面", "إيجابي", "$5 and $6", "_x", "good", "Complaints about a delivery", "Complaints about no delivery")
+    shown = names_in_figures(names)
+    assert [shown[name] for name in names[:5]] == ["class 1", "class 2", r"\$5 and \$6", "class 4", "good"]
+    assert len(set(shown.values())) == len(names)
+    assert all(len(name) <= 26 for name in shown.values())
+
+
+def test_the_terminal_lists_the_classes_and_of_many_the_worst() -> None:
+    for classes, expected in ((STARS, 5), (TWENTY, 10)):
+        test = simulated(600, classes=classes)
+        values = collect_metrics(test, test, None, slices(test), EVALUATION)
+        checks = check_metrics(values, {})
+        lines = format_report(values, slices(test), checks, {}, class_table(test)).splitlines()
+        listed = [line for line in lines if line.endswith(classes) and "reviews" not in line]
+        assert len(listed) == expected
+        assert ("the 10 of 20 classes with the lowest F1:" in lines) == (classes == TWENTY)
+        worst = min(values["test"]["classes"].items(), key=lambda item: item[1]["f1"])[0]
+        assert any(line.endswith(f"  {worst}") for line in listed)

@@ -1,6 +1,7 @@
 """The page that `evaluate` writes."""
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.behaviour.failures import behaviour_table
+from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.checks import check_metrics
@@ -52,7 +55,7 @@ SPLIT = {"reviews": 400, "tokens": {"p50": 7, "p95": 9}, "cut": 3, "unknown_word
 DATA = {
     "corpus": "mine",
     "vocabulary": 1200,
-    "splits": {"test": SPLIT | {"positive_share": 0.5}, "unlabelled": SPLIT},
+    "splits": {"test": SPLIT | {"classes": {"negative": 200, "positive": 200}}, "unlabelled": SPLIT},
     "duplicates": {
         **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
         **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
@@ -76,14 +79,15 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     metrics = collect_metrics(test, test, baseline, slices, EVALUATION)
     metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
-    write_figures(folder, drawings(plots, baseline, CURVE, metrics))
+    write_figures(folder, drawings(plots, baseline, CURVE, metrics, LABELS))
     shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
     return Findings(
+        classes=LABELS,
         metrics=metrics,
         checks=check_metrics(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
         tables=plots,
         figures=folder,
-        mistakes=[Mistake("<b>", "positive", 0.001, EVIL)],
+        mistakes=[Mistake("<b>", "positive", "negative", 0.001, 0.001, EVIL)],
         behaviour=BEHAVIOUR,
         learning_curve=CURVE,
         ladder={"models": {"bag_of_words": RUNG}},
@@ -196,3 +200,65 @@ def test_without_a_baseline_nothing_is_compared(findings: Findings, tmp_path: Pa
     shown = read(tmp_path, replace(findings, metrics=alone))
     assert next(iter(shown.columns.values())) == ["", "model", "95 % interval"]
     assert len(shown.headline) == 2
+
+
+def of_classes(findings: Findings, folder: Path, classes: Sequence[str]) -> Findings:
+    """Return findings about simulated answers of these classes."""
+    test = simulated(400, classes=classes)
+    slices = slice_table(test, np.linspace(0, 0.1, len(test.labels)), EVALUATION)
+    metrics = collect_metrics(test, test, simulated(400, seed=1, classes=classes), slices, EVALUATION)
+    plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": behaviour_table({}, {})}
+    write_figures(folder / "figures", drawings(plots, None, CURVE, metrics, classes))
+    split = SPLIT | {"classes": {name: 100 + number for number, name in enumerate(classes)}}
+    data = DataRecord.model_validate(DATA | {"splits": {"test": split, "unlabelled": SPLIT}})
+    mistakes = [Mistake("7", classes[-1], classes[0], 0.9, 0.05, "Irony.")]
+    return replace(
+        findings,
+        classes=classes,
+        metrics=metrics,
+        tables=plots,
+        figures=folder / "figures",
+        mistakes=mistakes,
+        ladder=None,
+        behaviour={},
+        data=data,
+        inapplicable=["the behaviour tests"],
+    )
+
+
+def test_several_classes_are_shown_each_with_its_numbers(findings: Findings, tmp_path: Path) -> None:
+    classes = ("bad", "so-so", "good")
+    several = of_classes(findings, tmp_path, classes)
+    shown = read(tmp_path, several)
+    words = {name: " ".join(text.split()) for name, text in shown.sections.items()}
+    f1 = several.metrics["test"]["classes"]["so-so"]["f1"]
+    assert f"{f1:.4f}" in words["figures"]
+    assert "macro F1" in words["figures"]
+    assert [f"predicted {name}" for name in classes] == shown.columns["confusion"][1:4]
+    assert shown.columns["mistakes"] == ["actual", "predicted", "id", "probability of actual", "of predicted", "text"]
+    assert "goodbad70.05000.9000" in words["mistakes"]
+    assert "Reviews of each class classtest bad100 so-so101 good102" in words["data"]
+    assert words["inapplicable"].startswith("Left out: the behaviour tests")
+    assert "positive" not in words["calibration"]
+
+
+def test_a_page_of_twenty_classes_has_them_all_in_its_matrix(findings: Findings, tmp_path: Path) -> None:
+    classes = tuple(f"topic {number}" for number in range(20))
+    shown = read(tmp_path, of_classes(findings, tmp_path, classes))
+    assert shown.columns["confusion"] == ["actual", *classes, "correct"]
+
+
+def test_two_classes_of_other_names_are_called_by_them(findings: Findings, tmp_path: Path) -> None:
+    shown = read(tmp_path, of_classes(findings, tmp_path, ("ham", "spam")))
+    page_text = " ".join(shown.sections.values())
+    assert "share of spam reviews" in shown.columns["calibration"]
+    assert "probability of spam" in shown.columns["mistakes"]
+    assert shown.columns["data"][:3] == ["split", "reviews", "spam"]
+    assert "predicted ham" in shown.columns["confusion"]
+    assert "share of spam reviews among" not in page_text  # precision is no headline
+    assert "recall for the spam label" in page_text
+
+
+def test_a_class_that_pictures_name_otherwise_is_explained(findings: Findings, tmp_path: Path) -> None:
+    shown = read(tmp_path, of_classes(findings, tmp_path, ("负面", "中性", "good")))
+    assert "class 1 stands for 负面, class 2 stands for 中性:" in shown.sections["figures"]

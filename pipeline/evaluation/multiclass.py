@@ -1,0 +1,145 @@
+"""Compute the metrics of a classifier of more than two classes: on a split, and on bootstrap resamples of it.
+
+Each class is also taken by itself, against all others (one-vs-rest). What is said of a class without reviews, or of one
+that is never predicted, is None where it has no meaning; means over the classes leave out those without reviews.
+"""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics as sk
+
+from pipeline.evaluation.classification import expected_calibration_error
+from pipeline.evaluation.columns import Columns, as_rows
+from pipeline.evaluation.metrics import METRICS, MetricValues, metric_names
+from pipeline.evaluation.predictions import ScoredSplit
+
+NAMED = 5
+"""Most classes named in a warning."""
+
+log = logging.getLogger(__name__)
+
+
+def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> MetricValues:
+    """Compare the probabilities of more than two classes with the true labels.
+
+    Args:
+        scored: the answers.
+        ece_bins: number of equal-width bins of the calibration error.
+        name: name of the split or system, for the warnings.
+
+    Returns:
+        the `METRICS` of such classes by key: fractions, log loss in nats, mean absolute error in numbers of classes;
+        `reviews`, a count; and `classes`, the columns of `class_table` by class, under names that MLflow accepts. What
+        is undefined is None, with a warning.
+    """
+    y, predicted = scored.labels, scored.predicted
+    p = scored.probabilities.astype(np.float64)
+    by_class = class_table(scored)
+    reviews = np.asarray(by_class["reviews"])
+    occurring = reviews > 0
+    _warn_of_gaps(by_class, name)
+    f1, recall = (np.array(by_class[key], np.float64)[occurring] for key in ("f1", "recall"))
+    areas = [area for area in by_class["roc_auc"] if area is not None]
+    accuracy, majority = float(np.mean(predicted == y)), float(reviews.max() / len(y))
+    several = majority < 1
+    values: MetricValues = {
+        "accuracy": accuracy,
+        "macro_f1": float(f1.mean()),
+        "weighted_f1": float(np.average(f1, weights=reviews[occurring])),
+        "balanced_accuracy": float(recall.mean()),
+        "mcc": float(sk.matthews_corrcoef(y, predicted)) if several else None,
+        "roc_auc": float(np.mean(areas)) if areas else None,
+        "log_loss": float(_negative_log_likelihood(y, p).mean()),
+        "brier": float(_squared_distance(y, p).mean()),
+        "ece": expected_calibration_error(predicted == y, p.max(axis=1), ece_bins),
+        "mean_absolute_error": float(np.mean(np.abs(predicted.astype(int) - y))),
+        "quadratic_kappa": float(sk.cohen_kappa_score(y, predicted, weights="quadratic")) if several else None,
+        "majority": majority,
+        "gain_over_majority": accuracy - majority,
+    }
+    names = metric_names(scored.classes)
+    return {
+        **{key: values[key] for key, metric in METRICS.items() if metric.applies_to(len(names), scored.ordered)},
+        "reviews": len(y),
+        "classes": {
+            key: {column: row[column] for column in row if column != "class"}
+            for key, row in zip(names, as_rows(by_class), strict=True)
+        },
+    }
+
+
+def class_table(scored: ScoredSplit) -> Columns:
+    """Return precision, recall, F1, ROC-AUC and number of reviews of each class, taken against all others."""
+    classes, y = len(scored.classes), scored.labels
+    precision, recall, f1, reviews = sk.precision_recall_fscore_support(
+        y, scored.predicted, labels=range(classes), zero_division=np.nan
+    )
+    f1 = np.where(reviews > 0, f1, np.nan)
+    return {
+        "class": list(scored.classes),
+        "precision": _none_for_nan(precision),
+        "recall": _none_for_nan(recall),
+        "f1": _none_for_nan(f1),
+        "roc_auc": [
+            float(sk.roc_auc_score(y == number, scored.probabilities[:, number])) if 0 < n < len(y) else None
+            for number, n in enumerate(reviews)
+        ],
+        "reviews": reviews.tolist(),
+    }
+
+
+def resampled_multiclass_metrics(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
+    """Compute the metrics that have a confidence interval on many bootstrap resamples at once.
+
+    Args:
+        counts: how often each review is drawn in each resample `[resamples, n]`.
+        scored: the answers to the reviews.
+
+    Returns:
+        Values `[resamples]` by key, as `multiclass_metrics` defines them.
+    """
+    numbers, p = np.arange(len(scored.classes)), scored.probabilities.astype(np.float64)
+    actual = (scored.labels[:, None] == numbers).astype(np.float64)  # [n, classes]
+    predicted = (scored.predicted[:, None] == numbers).astype(np.float64)
+    n, reviews, right = counts.sum(axis=1), counts @ actual, counts @ (actual * predicted)  # [resamples, classes]
+    f1 = 2 * right / np.maximum(reviews + counts @ predicted, 1)
+    return {
+        "accuracy": right.sum(axis=1) / n,
+        "macro_f1": np.sum(f1 * (reviews > 0), axis=1) / np.sum(reviews > 0, axis=1),
+        "log_loss": counts @ _negative_log_likelihood(scored.labels, p) / n,
+        "brier": counts @ _squared_distance(scored.labels, p) / n,
+    }
+
+
+def _negative_log_likelihood(labels: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the negative logarithm of the probability of each true label [n]."""
+    values: NDArray[np.float64] = -np.log(np.clip(p[np.arange(len(labels)), labels], np.finfo(np.float64).eps, 1))
+    return values
+
+
+def _squared_distance(labels: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared distance of the probabilities from the true label [n]; Brier's own, over all classes."""
+    distances: NDArray[np.float64] = ((p - np.eye(p.shape[1])[labels]) ** 2).sum(axis=1)
+    return distances
+
+
+def _warn_of_gaps(by_class: Columns, name: str) -> None:
+    absent = [row["class"] for row in as_rows(by_class) if not row["reviews"]]
+    unpredicted = [row["class"] for row in as_rows(by_class) if row["precision"] is None]
+    if absent:
+        log.warning(
+            "%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, _first_names(absent)
+        )
+    if unpredicted:
+        log.warning("%s: no review is called %s: its precision is undefined (null)", name, _first_names(unpredicted))
+
+
+def _first_names(classes: list[str]) -> str:
+    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
+    return ", ".join(classes[:NAMED]) + more
+
+
+def _none_for_nan(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
