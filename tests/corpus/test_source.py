@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.config.composition import compose_config
 from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
+from pipeline.config.labels import LABELS
 from pipeline.corpus import archive
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
@@ -396,15 +397,14 @@ def test_the_fingerprint_follows_every_local_file(project: Path) -> None:
 
 
 def test_the_fingerprint_follows_the_order_of_the_classes(project: Path) -> None:
-    write_csv(project / "r.csv", [])
-    low_first, high_first = (
-        corpus("files", "corpus.path=r.csv", f"corpus.labels={{{classes}}}")
-        for classes in ("low: [0], mid: [1], high: [2]", "high: [2], mid: [1], low: [0]")
-    )
+    (project / "r.csv").write_bytes(GOOD)
+    classes = {"low": [0], "mid": [1], "high": [2]}
+    low_first = corpus("files", path="r.csv", labels=classes)
+    high_first = corpus("files", path="r.csv", labels=dict(reversed(classes.items())))
     assert low_first.classes == ("low", "mid", "high")
     assert high_first.classes == ("high", "mid", "low")
     assert corpus_fingerprint(low_first) != corpus_fingerprint(high_first)
-    assert corpus("files", "corpus.path=r.csv", "corpus.labels={positive: [1], negative: [0]}").classes == LABELS
+    assert corpus("files", path="r.csv", labels={"positive": [1], "negative": [0]}).classes == LABELS
 
 
 def test_only_local_files_have_a_fingerprint(project: Path) -> None:

@@ -102,7 +102,7 @@ def test_ordered_classes_keep_their_order_under_one_scale_and_shift() -> None:
 
 def test_calibration_moves_thresholds_that_training_has_set_too_close() -> None:
     outputs, labels = drawn(CumulativeLogits(3))
-    shifted = outputs + [-0.4, 0.4]
+    shifted = outputs + np.array([-0.4, 0.4])
     before, after = (
         log_loss(labels, calibration.probabilities(shifted))
         for calibration in (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.config.labels import LABELS
 from pipeline.preprocessing import learned_tokenizer
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
@@ -67,13 +68,13 @@ def test_a_dataset_and_a_folder_keep_the_model_so_that_predictions_read_the_same
     texts = [*REVIEWS, *hostile_texts(300), "\U0001f600 好 ▁ ▅"]
     model = learn(REVIEWS)
     batches = [[batch("train", [(text, 1) for text in texts])]]
-    _, _, digest = encode_corpus(tmp_path, PIECES, batches, map, model)
+    _, _, digest = encode_corpus(tmp_path, PIECES, batches, map, LABELS, model)
     vocabulary = Vocabulary.load(tmp_path / "vocab.json")
     assert vocabulary.tokenizer_model == model
     encoder = Encoder(PIECES, vocabulary)
     assert [ids.tolist() for ids in read_split(tmp_path, "train")] == [encoder.encode(text).tolist() for text in texts]
     (tmp_path / "other").mkdir()
-    assert digest != encode_corpus(tmp_path / "other", PIECES, batches, map, learn(REVIEWS[:9]))[2]
+    assert digest != encode_corpus(tmp_path / "other", PIECES, batches, map, LABELS, learn(REVIEWS[:9]))[2]
 
 
 @pytest.mark.parametrize(
