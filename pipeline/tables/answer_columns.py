@@ -9,7 +9,7 @@ from pipeline.runtime.errors import PipelineError, listed
 PREFIX = "predicted_"
 """Prefix of the added columns where the file has columns of their names."""
 
-Answer = tuple[str, float, Sequence[float]]
+AnswerValues = tuple[str, float, Sequence[float]]
 """A `Prediction`: label, probability, and the probability of each class."""
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class FileColumns:
         """Names of the added columns, in their order."""
         return self.label, self.probability, *self.probabilities
 
-    def added_probabilities(self, answer: Answer) -> list[float]:
+    def added_probabilities(self, answer: AnswerValues) -> list[float]:
         """Return the values of the added columns after the label."""
         _, probability, probabilities = answer
         return [probability, *(probabilities if self.probabilities else ())]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.answer_columns import Answer, FileColumns, WantedColumns, require_free
+from pipeline.tables.answer_columns import AnswerValues, FileColumns, WantedColumns, require_free
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import Delimited
 from pipeline.tables.json_rows import JsonRow, json_rows, json_text
@@ -21,7 +21,7 @@ from pipeline.tables.table_reader import is_array, require_distinct
 from pipeline.tables.unpacked import read_text, stated_encoding
 from pipeline.text.joining import joined_text
 
-AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, Answer]]]
+AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, AnswerValues]]]
 """`Predictor.stream`: from rows with their texts to the same rows with answers."""
 
 PLAIN = ".txt"

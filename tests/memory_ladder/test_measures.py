@@ -105,7 +105,7 @@ def test_of_several_classes_the_log_odds_are_those_of_positive_against_negative(
 
 def test_of_ordered_classes_a_sentence_may_move_the_log_odds_without_a_flip():
     likelihood = CumulativeLogits(5)
-    calibration = Calibration(likelihood, [1.0], [0.0], None)
+    calibration = Calibration(likelihood, [1.0], [0.0] * 4, None)
     network = remembering(0.0, at_start=True, likelihood=likelihood)
     influence = replace_sentence(network, some_reviews(3), PAIR, calibration=calibration, numbers=(0, 4))
     assert influence.flip_rate == 0
