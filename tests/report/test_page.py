@@ -182,6 +182,14 @@ def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_
     assert set(read(tmp_path, bare).sections) == every - optional
 
 
+def test_a_ladder_without_sentences_has_no_columns_of_flips(findings: Findings, tmp_path: Path) -> None:
+    assert read(tmp_path, findings).columns["memory"][-2:] == ["flips at the start", "flips at the end"]
+    without = replace(findings, ladder={"models": {"bag_of_words": RUNG | {"sentence": None}}})
+    shown = read(tmp_path, without)
+    assert shown.columns["memory"][-1] == "gradient in the farther half"
+    assert "opposite" not in shown.sections["memory"]
+
+
 def test_parts_behaviour_and_pairs_are_shown_with_their_numbers(findings: Findings, tmp_path: Path) -> None:
     shown = page(tmp_path, findings)
     worst = read(tmp_path, findings).sections["slices"]
