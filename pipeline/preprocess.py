@@ -17,6 +17,7 @@ from pipeline.preprocessing.canonical_reader import (
 from pipeline.preprocessing.coverage import check_coverage
 from pipeline.preprocessing.duplicates import find_duplicates
 from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
 from pipeline.preprocessing.scanning import scan
 from pipeline.preprocessing.splitting import hold_out, require_all_classes, select
 from pipeline.preprocessing.word_vectors import add_vectors
@@ -47,8 +48,11 @@ def main(config: Config, inputs: Inputs) -> None:
         keep, duplicates = find_duplicates(keys)
         require_all_classes(keys, keep, corpus.classes)
         reviews = select(row_groups(DATA), keys.split, keep)
+        model = None
+        if config.text.tokenizer == "sentencepiece":
+            model = learn_sentencepiece(select(row_groups(DATA), keys.split, keep), config.text)
         del keys
-        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes)
+        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes, model)
         unknown_share = splits["validation"]["unknown_word_share"]
         check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.section import Checksum, Count, Fingerprint, Section
 
@@ -42,14 +42,17 @@ class TextConfig(Section):
     """From a review to token ids."""
 
     normalise: bool = False  # for models saved before there was this key
-    """Bring typographic punctuation, HTML, Unicode, smileys and symbols into one spelling before tokenising."""
-    tokenizer: Literal["basic_english", "unicode_words", "characters"]
-    """Tokenizer: torchtext's for English, one for every language that parts words, or one token a character."""
+    """Bring typographic punctuation, HTML, Markdown, Unicode, smileys and symbols into one spelling before
+    tokenising."""
+    tokenizer: Literal["basic_english", "unicode_words", "characters", "sentencepiece"]
+    """Tokenizer: torchtext's for English, one for every language that parts words, one token a character, or pieces of
+    words that sentencepiece learns from the training split."""
     max_vocabulary: Count | None
-    """Size of the vocabulary: so many of the most frequent words; null: all."""
+    """Size of the vocabulary: so many of the most frequent words, or pieces that sentencepiece learns; null: all, but
+    sentencepiece needs a number."""
     min_frequency: Count | None
     """Times a word must occur in the training split to be in the vocabulary; a rarer word is unknown; null: 1 for less
-    than 2,000 training reviews, 2 for less than 10,000, else 5."""
+    than 2,000 training reviews and for sentencepiece, 2 for less than 10,000, else 5."""
     max_unknown_share: float = Field(default=1.0, ge=0, le=1)  # for models saved before there was this key
     """Largest share of the words of the validation split that may be unknown; more stops the run."""
     max_tokens: Count | None
@@ -58,3 +61,13 @@ class TextConfig(Section):
     """Part of a longer review that is kept: its beginning (head), its end (tail), or half of each (head_tail)."""
     vectors: Annotated[Vectors, Field(discriminator="kind")] | None
     """Word vectors that the embedding starts from; null: random ones."""
+
+    @model_validator(mode="after")
+    def _sentencepiece_is_possible(self) -> "TextConfig":
+        if self.tokenizer == "sentencepiece" and self.max_vocabulary is None:
+            raise ValueError("text.tokenizer=sentencepiece needs a size: set text.max_vocabulary, such as 8000")
+        if self.tokenizer == "sentencepiece" and self.vectors is not None:
+            raise ValueError(
+                "text.vectors has vectors of words, sentencepiece reads pieces of them: set text/vectors=none"
+            )
+        return self

@@ -2,7 +2,8 @@
 
 Prints the words, coloured by their part in the prediction, and the probability after each word. If the output is not a
 terminal or NO_COLOR is set, numbers replace the colours. --output writes a page that opens offline and also shows every
-gate of an LSTM.
+gate of an LSTM. The probability is that of the label, and of two classes that of the second, such as positive; --class
+explains another one.
 
   python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
 """
@@ -24,6 +25,9 @@ def main() -> None:
     """Read the arguments, explain the text."""
     parser = Parser(description=__doc__)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
+    parser.add_argument(
+        "--class", dest="name", metavar="NAME", help="class to explain (default: the label; of two the second)"
+    )
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page to this file, such as page.html")
     add_model_option(parser)
     arguments = parser.parse_args()
@@ -32,7 +36,7 @@ def main() -> None:
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)
         encoded = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
-        explanation = explainer.explain(encoded.decode("utf-8", "replace"))
+        explanation = explainer.explain(encoded.decode("utf-8", "replace"), arguments.name)
         if arguments.output:
             write_explanation(follow_link(arguments.output), explanation)
         print(as_text(explanation, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))

@@ -1,4 +1,4 @@
-"""Attribution: the part of each word of a review in the log-odds that the review is positive.
+"""Attribution: the part of each word of a review in the target of its explanation, such as the log-odds of a class.
 
 The baseline is a review of as many unknown words: what a network predicts without reading anything. Word dropout
 (`word_dropout`) replaces words by the unknown word at random in training, so the network has learned what it means.
@@ -18,6 +18,7 @@ from captum.attr import LayerIntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.explain.target import Target
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.ngrams import NgramLogOdds
@@ -34,16 +35,16 @@ POINTS_PER_BATCH = 64
 
 @dataclass(frozen=True)
 class Attribution:
-    """The parts of the words in the prediction for one review, in the network's log-odds before calibration."""
+    """The parts of the words in the target for one review, before it is divided by its temperature."""
 
     deep: NDArray[np.float64]
     """Attribution of each word [n] by the deep path."""
     wide: NDArray[np.float64] | None
     """Attribution of each word [n] by the n-grams it is in; None for a network without a wide path."""
-    baseline: float
-    """Prediction to a review of as many unknown words."""
+    baseline: NDArray[np.float64]
+    """Outputs [outputs] for a review of as many unknown words, without n-grams."""
     error: float
-    """Sum over all words minus the change of the prediction."""
+    """Sum over all words minus the change of the target."""
     exact: bool
     """True if the error is within the tolerance."""
 
@@ -53,39 +54,44 @@ def without_words(x: Tensor) -> Tensor:
     return x.where(x == PADDING, UNKNOWN)
 
 
-def attribute(network: Network, x: Tensor, words: int) -> Attribution:
-    """Attribute the prediction for one review to its words.
+def attribute(network: Network, x: Tensor, words: int, target: Target) -> Attribution:
+    """Attribute the target for one review to its words.
 
     Args:
         network: in evaluation mode.
         x: token ids [1, time].
         words: number of words, which are the last ids; those before them are padding.
+        target: what is attributed.
     """
     deep = deep_part(network)
     weights = network.path_weights.tolist() if isinstance(network, WideAndDeep) else [1.0]
     with torch.no_grad():
-        baseline = deep.logits(without_words(x))[0].item()
-        change = deep.logits(x)[0].item() - baseline
-    parts, error = integrated_gradients(deep, x, change)
-    wide = attribute_ngrams(network.wide, x[0]) * weights[1] if isinstance(network, WideAndDeep) else None
+        unread = deep.logits(without_words(x))[0]
+        change = target.of(deep.logits(x)[0]).item() - target.of(unread).item()
+        baseline = unread[0].double().numpy() * weights[0]
+        if isinstance(network, WideAndDeep):
+            no_ngrams = network.wide.thresholds(torch.zeros(1, network.wide.weight.shape[1]))
+            baseline = baseline + no_ngrams[0].double().numpy() * weights[1]
+    parts, error = integrated_gradients(deep, x, change, target)
+    wide = attribute_ngrams(network.wide, x[0], target) * weights[1] if isinstance(network, WideAndDeep) else None
     return Attribution(
         deep=parts[-words:] * weights[0],
         wide=wide,
-        baseline=baseline * weights[0],
+        baseline=baseline,
         error=error * weights[0],
         exact=abs(error) <= _tolerated(change),
     )
 
 
 def integrated_gradients(
-    deep: SentimentRNN | BagOfWords, x: Tensor, change: float
+    deep: SentimentRNN | BagOfWords, x: Tensor, change: float, target: Target
 ) -> tuple[NDArray[np.float64], float]:
     """Compute integrated gradients with as many points as the tolerance takes.
 
     Returns:
-        the attribution of each token of x [1, time] as [time], and their sum minus the change of the prediction.
+        the attribution of each token of x [1, time] as [time], and their sum minus the change of the target.
     """
-    method = LayerIntegratedGradients(lambda ids: deep.logits(ids)[0], deep.embedding)
+    method = LayerIntegratedGradients(lambda ids: target.of(deep.logits(ids)[0]), deep.embedding)
     for steps in STEPS:
         gradients = method.attribute(x, without_words(x), n_steps=steps, internal_batch_size=POINTS_PER_BATCH)
         parts = gradients.detach().sum(2)[0].double().numpy()  # [time]
@@ -96,15 +102,15 @@ def integrated_gradients(
 
 
 @torch.no_grad()
-def attribute_ngrams(wide: NgramLogOdds, ids: Tensor) -> NDArray[np.float64]:
-    """Return the attribution [time] of token ids [time]; it adds up to the prediction of the wide path.
+def attribute_ngrams(wide: NgramLogOdds, ids: Tensor, target: Target) -> NDArray[np.float64]:
+    """Return the attribution [time] of token ids [time]; it adds up to the target of the wide path's sums.
 
     A repeated n-gram counts once, and its occurrences share that equally.
     """
     by_order = [buckets[0] for buckets in wide.hashed(ids[None])]
     buckets = torch.cat(by_order)
     _, distinct, occurrences = torch.unique(buckets, return_inverse=True, return_counts=True)
-    values = (wide.weight * wide.ratio)[buckets, 0].double()
+    values = target.of((wide.weight[buckets] * wide.ratio[buckets]).double())
     values = values / occurrences[distinct] / len(occurrences) ** 0.5
     parts = torch.zeros(len(ids), dtype=torch.float64)
     for order, ngrams in enumerate(values.split([len(buckets) for buckets in by_order]), start=1):

@@ -1,56 +1,79 @@
 """Explain a prediction: the attribution of each word, the probability after each word, and the memory of an LSTM."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.explain.attribution import attribute
 from pipeline.explain.memory import Direction, trace_memory
+from pipeline.explain.target import Target, choose_target
 from pipeline.explain.words import Word, read
 from pipeline.inference.model_folder import ModelInfo, load_model
+from pipeline.inference.predictor import Prediction, to_predictions
 from pipeline.inference.scoring import score
 from pipeline.networks.build import Network, fixed_length
 from pipeline.networks.padding import pad
+from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Reasons for a model's prediction for one review. Log-odds are calibrated."""
+    """Reasons for a model's prediction for one review, with numbers in its target, which is calibrated."""
 
     words: list[Word]
     left_out: int
     """Number of words of the review that the model does not read."""
-    threshold: float
-    """Smallest probability that counts as positive."""
-    baseline: float
-    """Probability if every word were unknown."""
+    classes: Sequence[str]
+    """Names of the classes, by number."""
+    target: Target
+    threshold: float | None
+    """Probability of the class explained from which on it is the label; None for more than two classes."""
+    unread: Prediction
+    """Prediction if every word were unknown."""
+    predictions: Sequence[Prediction]
+    """Prediction after each word [n]: that for the review cut off there."""
     deep: NDArray[np.float64]
-    """Attribution of each word [n] by the network, in log-odds."""
+    """Attribution of each word [n] by the network, in the target."""
     wide: NDArray[np.float64] | None
     """Attribution of each word [n] by the n-grams it is in; None for a network without them."""
     change: float
-    """Log-odds of the prediction minus those of the baseline: the attributions should add up to this."""
+    """Target of the prediction minus that of the baseline: the attributions should add up to this."""
     exact: bool
     """True if they do, within the tolerance of `pipeline.explain.attribution`."""
-    running: list[float]
-    """Probability after each word [n]: the prediction for the review cut off there."""
     cell: str
     """`lstm`, `gru`, `rnn` or `none`."""
     directions: list[Direction]
     """Memory of an LSTM in each direction; empty for other networks."""
 
     @property
+    def explained(self) -> str:
+        """Name of the class explained."""
+        return self.classes[self.target.number]
+
+    @property
+    def baseline(self) -> float:
+        """Probability of the class explained if every word were unknown."""
+        return self.unread.probabilities[self.target.number]
+
+    @property
+    def running(self) -> list[float]:
+        """Probability of the class explained after each word [n]."""
+        return [prediction.probabilities[self.target.number] for prediction in self.predictions]
+
+    @property
     def probability(self) -> float:
-        """Probability of positive, as `predict` gives it."""
+        """Probability of the class explained."""
         return self.running[-1]
 
     @property
-    def positive(self) -> bool:
-        """Label of the review: True for positive."""
-        return self.probability >= self.threshold
+    def label(self) -> str:
+        """Label of the review."""
+        return self.predictions[-1].label
 
     @property
     def total(self) -> NDArray[np.float64]:
@@ -69,33 +92,56 @@ class Explainer:
         """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is not one."""
         return cls(*load_model(Path(folder)))
 
-    def explain(self, text: str) -> Explanation:
+    def explain(self, text: str, name: str | None = None) -> Explanation:
         """Explain the prediction for one review.
 
+        Args:
+            text: the review.
+            name: of the class to explain; None for the label, and of two classes for the second.
+
         Raises:
-            PipelineError: the review has no words, or too many to show.
+            PipelineError: the model has no such class, or the review has no words, or too many to show.
         """
         info, fixed = self._info, fixed_length(self._info.model)
+        if name is not None and name not in info.classes:
+            raise PipelineError(f"the model has no class {name!r}; its classes are {listed(info.classes)}")
         reading = read(text, info.text, self._vocabulary, fixed)
         count = len(reading.words)
         x, _ = pad([reading.ids], fixed)
         prefixes = [reading.ids[:end] for end in range(1, count + 1)]
-        logits = score(self._network, prefixes, fixed)
-        parts = attribute(self._network, x, count)
-        *running, baseline = info.calibration.probabilities(np.array([*logits, parts.baseline])).tolist()
+        outputs = score(self._network, prefixes, fixed)
+        target = choose_target(info, self._number(outputs, name))
+        parts = attribute(self._network, x, count, target)
+        outputs = np.vstack([outputs, parts.baseline])
+        *predictions, unread = self._predictions(outputs)
+        whole, without = target.of(torch.from_numpy(outputs[-2:])).tolist()
         return Explanation(
             words=reading.words,
             left_out=reading.left_out,
-            threshold=info.threshold,
-            baseline=baseline,
-            deep=parts.deep / info.temperature,
-            wide=None if parts.wide is None else parts.wide / info.temperature,
-            change=float(logits[-1] - parts.baseline) / info.temperature,
+            classes=info.classes,
+            target=target,
+            threshold=info.threshold if info.threshold is None or target.number == 1 else 1 - info.threshold,
+            unread=unread,
+            predictions=predictions,
+            deep=parts.deep / target.temperature,
+            wide=None if parts.wide is None else parts.wide / target.temperature,
+            change=(whole - without) / target.temperature,
             exact=parts.exact,
-            running=running,
             cell=getattr(info.model, "cell", "none"),
             directions=[
-                replace(direction, attribution=direction.attribution / info.temperature)
-                for direction in trace_memory(self._network, x, count)
+                replace(direction, attribution=direction.attribution / target.temperature)
+                for direction in trace_memory(self._network, x, count, target)
             ],
         )
+
+    def _number(self, outputs: NDArray[np.float32], name: str | None) -> int:
+        """Return the number of the class to explain, for outputs [n, outputs] of which the last are the review's."""
+        classes = self._info.classes
+        if name is None:
+            name = classes[1] if len(classes) == 2 else self._predictions(outputs[-1:])[0].label
+        return classes.index(name)
+
+    def _predictions(self, outputs: NDArray[np.floating]) -> list[Prediction]:
+        """Return the predictions for outputs [n, outputs]."""
+        probabilities = self._info.calibration.probabilities(outputs)
+        return to_predictions(probabilities, self._info.classes, self._info.threshold)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipeline.explain.attribution import without_words
 from pipeline.explain.lstm_trace import Trace, trace_network
+from pipeline.explain.target import Target
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.pooling import pool
 from pipeline.networks.sentiment_rnn import SentimentRNN
@@ -27,25 +28,26 @@ class Direction:
     half_life: Values
     """Half-life of each unit [unit], in words, by its mean forget factor in this text."""
     attribution: Values
-    """Part of each unit in the log-odds [unit], compared with a review of unknown words. The parts of all units in all
-    directions add up to the change of the deep path's prediction."""
+    """Part of each unit in the target [unit], compared with a review of unknown words. The parts of all units in all
+    directions add up to the change of the target in the deep path."""
     written: Values
     """Share of each word [word, unit] in the unit's long-term memory after the last word is read."""
 
 
 @torch.no_grad()
-def trace_memory(network: Network, x: Tensor, words: int) -> list[Direction]:
+def trace_memory(network: Network, x: Tensor, words: int, target: Target) -> list[Direction]:
     """Trace the memory of a network while it reads token ids x [1, time], of which the last `words` are not padding.
 
     Returns:
-        each direction, in log-odds before calibration; an empty list if the network has no LSTM cells.
+        each direction, in the target before it is divided; an empty list if the network has no LSTM cells.
     """
     deep = deep_part(network)
     if not isinstance(deep, SentimentRNN) or not isinstance(deep.lstm, nn.LSTM):
         return []
     weight = network.path_weights[0] if isinstance(network, WideAndDeep) else 1.0
     traces, unread = trace_network(deep, x), trace_network(deep, without_words(x))
-    output = deep.fc.weight.view(len(traces), len(deep.pooling), -1) * weight  # [direction, pooling, unit]
+    by_feature = target.weights @ deep.fc.weight  # [direction * pooling * unit]
+    output = by_feature.view(len(traces), len(deep.pooling), -1) * weight  # [direction, pooling, unit]
     directions = []
     for number, (one, other) in enumerate(zip(traces, unread, strict=True)):
         backward = number > 0

@@ -79,7 +79,9 @@ def write_explanation(path: Path, explanation: Explanation) -> None:
 
 def _data(explanation: Explanation, column: int) -> dict[str, Any]:
     """Return the data of the page's script."""
+    several = len(explanation.classes) > 2
     return {
+        "prediction": f"The probability of {explanation.explained}" if several else "The prediction",
         "words": [word.text for word in explanation.words],
         "running": [round(p, 4) for p in explanation.running],
         "total": explanation.total.round(6).tolist(),

@@ -10,18 +10,19 @@ SLIGHT = 0.05
 """Smallest attribution that is marked, as a share of the largest one."""
 # Background colours of the 256-colour palette, from faint to strong. People with colour blindness can tell blue and
 # orange apart.
-POSITIVE_PALETTE, NEGATIVE_PALETTE = (153, 75, 32), (223, 215, 172)
+ABOVE_PALETTE, BELOW_PALETTE = (153, 75, 32), (223, 215, 172)
 RESET = "\x1b[0m"
 
 
 def as_text(explanation: Explanation, colour: bool) -> str:
     """Return the prediction, the words with their attributions, the probability after each word, and their sum."""
-    label = "positive" if explanation.positive else "negative"
-    lines = [f"{label}\t{explanation.probability:.4f}", "", _sentence(explanation, colour), ""]
+    label, probability, _ = explanation.predictions[-1]
+    lines = [f"{label}\t{probability:.4f}", "", _sentence(explanation, colour), ""]
     if explanation.left_out:
         lines += [f"({explanation.left_out:,} words beyond the model's limit are left out)", ""]
-    lines += ["probability of positive after each word", *_running(explanation), ""]
-    lines.append(f"{explanation.baseline:.4f} if every word were unknown; from there the words add to the log-odds:")
+    lines += [f"probability of {explanation.explained} after each word", *_running(explanation), ""]
+    quantity = explanation.target.quantity
+    lines.append(f"{explanation.baseline:.4f} if every word were unknown; from there the words add to {quantity}:")
     lines += [f"  {value:+.2f}  {_bracketed(word)}" for word, value in _strongest(explanation)]
     lines.append(
         f"all words together {explanation.total.sum():+.3f}, the prediction moved by {explanation.change:+.3f}"
@@ -39,7 +40,7 @@ def _sentence(explanation: Explanation, colour: bool) -> str:
     for word, value in zip(explanation.words, explanation.total, strict=True):
         text, share = _bracketed(word), abs(value) / largest
         if share >= SLIGHT and colour:
-            palette = POSITIVE_PALETTE if value > 0 else NEGATIVE_PALETTE
+            palette = ABOVE_PALETTE if value > 0 else BELOW_PALETTE
             text = f"\x1b[30;48;5;{palette[min(2, int(share * 3))]}m{text}{RESET}"
         elif share >= SLIGHT:
             text = f"{text}({value:+.2f})"
@@ -49,13 +50,15 @@ def _sentence(explanation: Explanation, colour: bool) -> str:
 
 def _running(explanation: Explanation) -> list[str]:
     bars = "".join(BARS[min(7, int(p * 8))] for p in explanation.running)
-    turns = [
-        f"{'positive' if after >= explanation.threshold else 'negative'} from {_bracketed(word)!r} on ({after:.2f})"
-        for (before, after), word in zip(
-            pairwise([explanation.baseline, *explanation.running]), explanation.words, strict=True
-        )
-        if (before >= explanation.threshold) != (after >= explanation.threshold)
-    ]
+    turns = []
+    for (before, after), word in zip(
+        pairwise([explanation.unread, *explanation.predictions]), explanation.words, strict=True
+    ):
+        if before.label != after.label:
+            number = f"{after.probabilities[explanation.target.number]:.2f}"
+            if len(explanation.classes) > 2 and after.label != explanation.explained:
+                number = f"{explanation.explained} {number}"
+            turns.append(f"{after.label} from {_bracketed(word)!r} on ({number})")
     return [*(f"  {bars[start : start + 80]}" for start in range(0, len(bars), 80)), *(f"  {turn}" for turn in turns)]
 
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.cleaning import prepare
-from pipeline.text.tokenizer import Tokenizer
+from pipeline.text.cleaning import clean, prepare
+from pipeline.text.tokenizer import BEGINNING, Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
 WORD_LIMIT = 500
@@ -45,8 +45,8 @@ def read(text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: in
     Raises:
         PipelineError: the review has no words, or the model reads more than `WORD_LIMIT` of them.
     """
-    text = prepare(text, config)
-    tokens = Tokenizer(config.tokenizer)(text)
+    text = prepare(clean(text), config)
+    tokens = Tokenizer(config.tokenizer, vocabulary.tokenizer_model)(text)
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:
         raise PipelineError("the text has no words; give one with at least one word")
@@ -73,7 +73,10 @@ def spell(text: str, tokens: Sequence[str]) -> list[tuple[str, str]]:
     # a few letters, such as "İ", get longer in lower case and would shift all positions after them
     source = text if len(lower) == len(text) else lower
     pieces, end = [], 0
-    for token in tokens:
+    for token in (token.replace(BEGINNING, "") for token in tokens):
+        if not token:  # a piece of its own for the space before a word
+            pieces.append(("", BEGINNING))
+            continue
         before, start = end, lower.index(token[0], end)
         end = start + 1
         for character in token[1:]:

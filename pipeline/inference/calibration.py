@@ -24,7 +24,8 @@ def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LO
 
     A temperature corrects too much or too little confidence (temperature scaling, Guo et al. 2017, section 4.2). A bias
     corrects a leaning to a class; of two classes the two are Platt scaling (Platt 1999), of more, with one of each a
-    class, vector scaling (Guo et al.). Classes in an order share one temperature and one bias.
+    class, vector scaling (Guo et al.). Classes in an order share a temperature, and the
+    biases move their thresholds.
 
     Args:
         outputs: of the network for the validation reviews `[n, outputs]`.
@@ -68,7 +69,7 @@ def fit_weights(
         likelihood: that of the network.
 
     Returns:
-        weights [paths], none of them negative; a bias for each column of the likelihood [columns].
+        weights [paths], none of them negative; a bias for each output [outputs].
 
     Raises:
         PipelineError: there are no reviews, or a value is not finite.
@@ -145,7 +146,7 @@ def _fit(
         return mean.item(), gradient.numpy()
 
     with torch.enable_grad(), torch.inference_mode(False):
-        return _minimum(loss, weights, likelihood.columns)
+        return _minimum(loss, weights, likelihood.outputs)
 
 
 def _minimum(

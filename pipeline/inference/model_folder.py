@@ -2,6 +2,7 @@
 
 model.safetensors   weights
 vocab.json          words, in the order of their token ids
+sentencepiece.model model of the tokenizer, only with text.tokenizer=sentencepiece
 config.json         format version, calibration, and the configuration of the training
 """
 
@@ -40,7 +41,7 @@ RETRAIN = (
 
 Fitted = TypeVar("Fitted")
 Numbers = Annotated[list[Fitted], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
-"""A number for each column of the likelihood; models of two classes may have it without a list."""
+"""A list of numbers; models of two classes may have the only one without a list."""
 
 
 class FormatRecord(Record):
@@ -119,8 +120,8 @@ class ModelInfo(Section):
 
     @model_validator(mode="after")
     def _calibration_fits_the_classes(self) -> "ModelInfo":
-        columns = self.likelihood.columns
-        if {len(self.temperature), len(self.bias)} != {columns} or (self.threshold is None) != (len(self.classes) > 2):
+        expected = (self.likelihood.columns, self.likelihood.outputs, len(self.classes) > 2)
+        if (len(self.temperature), len(self.bias), self.threshold is None) != expected:
             raise ValueError(f"'temperature', 'bias' and 'threshold' do not fit {len(self.classes)} classes")
         return self
 

@@ -115,15 +115,25 @@ class Predictor:
         """
         _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
-            probabilities = self._score([text for _, text in chunk])
-            chosen = choose_classes(probabilities, self.threshold).tolist()
-            for (companion, _), number, row in zip(chunk, chosen, probabilities.tolist(), strict=True):
-                yield companion, Prediction(self.classes[number], row[1 if len(row) == 2 else number], row)
+            predictions = to_predictions(self._score([text for _, text in chunk]), self.classes, self.threshold)
+            for (companion, _), prediction in zip(chunk, predictions, strict=True):
+                yield companion, prediction
 
     def _score(self, texts: list[str]) -> NDArray[np.float32]:
         encoded = [self._encoder.encode(text) for text in texts]
         logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map, self._batch_size)
         return self.info.calibration.probabilities(logits)
+
+
+def to_predictions(
+    probabilities: NDArray[np.float32], classes: Sequence[str], threshold: float | None
+) -> list[Prediction]:
+    """Return the prediction for each row of calibrated probabilities [n, classes]."""
+    chosen = choose_classes(probabilities, threshold).tolist()
+    return [
+        Prediction(classes[number], row[1 if len(row) == 2 else number], row)
+        for number, row in zip(chosen, probabilities.tolist(), strict=True)
+    ]
 
 
 def text_or_empty(value: object, place: str) -> str:

@@ -1,7 +1,7 @@
 """The registered model as an MLflow pyfunc, from code ("models from code"), so that nothing is unpickled.
 
 Its artifact `model` is a model folder. It takes texts, or a table with a column of texts, and returns a table with
-`label` and `probability`, or with the parameter `output` one of the two columns.
+`label` and `probability`; with the parameter `output` one of the two columns, or the probability of each class.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,9 @@ from pipeline.text.joining import joined_text
 
 OUTPUT = "output"
 """Parameter of `predict`, and key of the model's configuration (`model_config`), which holds its default."""
-TABLE = "table"
-OUTPUTS = (TABLE, "label", "probability")
+TABLE, PROBABILITIES = "table", "probabilities"
+COLUMNS = ["label", "probability"]
+OUTPUTS = (TABLE, *COLUMNS, PROBABILITIES)
 SLICE = 8
 """Texts that are computed before the next request has its turn. Fewer make a text slower; more, up to 64, do not
 make it faster."""
@@ -47,11 +48,12 @@ class SentimentModel(PythonModel):
             model_input: a text; a list, an array or a Series of texts; or a table, that is, a DataFrame, a list of
                 rows, or a mapping of columns. The texts of a table are in the columns that the model was trained on,
                 joined if there are several, or else in `text`, or else in the only column.
-            params: `output`: `table`, `label` or `probability`.
+            params: `output`: `table`, `label`, `probability` or `probabilities`.
 
         Returns:
-            a row for each text, in order and with the index of the input. `table` has the columns `label` (`positive`
-            or `negative`) and `probability` of `positive`; the other outputs are one of these columns.
+            a row for each text, in order and with the index of the input. `table` has the columns `label` and
+            `probability` of `Prediction`; `label` and `probability` are one of these columns; `probabilities` has a
+            column for each class.
 
         Raises:
             MlflowException: the input is not texts, or not clear; a server then answers with status 400 and the reason.
@@ -67,7 +69,11 @@ class SentimentModel(PythonModel):
             ]
         except PipelineError as error:
             raise _refusal(str(error)) from None
-        table = pd.DataFrame(self.predictor(texts), columns=list(OUTPUTS[1:]), index=given.index)
+        answers = self.predictor(texts)
+        if output == PROBABILITIES:
+            rows = [answer.probabilities for answer in answers]
+            return pd.DataFrame(rows, columns=list(self.predictor.classes), index=given.index)
+        table = pd.DataFrame([answer[:2] for answer in answers], columns=COLUMNS, index=given.index)
         return table if output == TABLE else table[output]
 
 

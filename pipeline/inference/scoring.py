@@ -25,9 +25,9 @@ class Calibration:
 
     likelihood: Likelihood
     temperature: Sequence[float]
-    """Divisor of each output; one for all outputs of classes in an order."""
+    """Divisor of each output, or one for all outputs of classes in an order."""
     bias: Sequence[float]
-    """Added to the quotients."""
+    """Added to each quotient."""
     threshold: float | None
     """Smallest probability that is labelled with the second of two classes; None for more classes."""
 

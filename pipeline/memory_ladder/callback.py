@@ -16,13 +16,14 @@ from tqdm import tqdm
 from pipeline.cli import tidy_exit
 from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.labels import LABELS
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.tracking import TrackingConfig
 from pipeline.evaluation.predictions import score_split
 from pipeline.evaluation.slices import accuracy_by_length
 from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor
-from pipeline.memory_ladder.figure import ladder_panels
+from pipeline.memory_ladder.figure import has_sentences, ladder_panels
 from pipeline.memory_ladder.measures import (
     OPPOSITES,
     Review,
@@ -31,7 +32,7 @@ from pipeline.memory_ladder.measures import (
     long_reviews,
     replace_sentence,
 )
-from pipeline.networks.build import fixed_length
+from pipeline.networks.build import Network, fixed_length
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
@@ -40,7 +41,7 @@ from pipeline.sweep.parent_run import FOLDER_TAG, find_trials, latest_trials
 from pipeline.sweep.session import present_session
 from pipeline.sweep.trial_folders import trial_folder
 from pipeline.text.dataset import read_dataset_info, read_split
-from pipeline.text.vocabulary import Encoder
+from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
@@ -101,24 +102,39 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
         trials: folders of trials by the name of the model.
         config: has the classes of length.
     """
+    info = read_dataset_info(paths.DATASET)
+    classes = info.corpus.classes
+    pairs = OPPOSITES if set(LABELS) <= set(classes) else ()
+    if not pairs:
+        log.info(
+            "memory ladder: its sentences are negative and positive, which are no classes of %s; it leaves out how "
+            "often a sentence flips a prediction",
+            info.corpus.name,
+        )
     reviews = long_reviews(list(read_split(paths.DATASET, MEASURED_SPLIT)), LONG_REVIEWS)
     return {
-        "dataset": read_dataset_info(paths.DATASET).digest,
+        "dataset": info.digest,
         "split": MEASURED_SPLIT,
         "long_reviews": {"reviews": len(reviews), "tokens_at_least": min(map(len, reviews))},
-        "sentences": [{"positive": positive, "negative": negative} for positive, negative in OPPOSITES],
+        "sentences": [{"positive": positive, "negative": negative} for positive, negative in pairs],
         "models": {
-            name: _measure(trial / "model", reviews, config) for name, trial in tqdm(trials.items(), disable=None)
+            name: _measure(trial / "model", reviews, pairs, config)
+            for name, trial in tqdm(trials.items(), disable=None)
         },
     }
 
 
 def format_ladder(ladder: Mapping[str, Any]) -> str:
     """Format the models' numbers as a table for the terminal."""
-    lines = [f"{'':16}{'accuracy':>10}{'far half':>10}{'flips at start':>16}{'flips at end':>14}"]
+    sentences = has_sentences(ladder)
+    lines = [f"{'':16}{'accuracy':>10}{'far half':>10}"]
+    if sentences:
+        lines[0] += f"{'flips at start':>16}{'flips at end':>14}"
     for name, model in ladder["models"].items():
-        start, end = (model["sentence"][place]["flip_rate"] for place in ("start", "end"))
-        lines.append(f"{name:16}{model['accuracy']:10.4f}{model['farther_half']:10.4f}{start:16.4f}{end:14.4f}")
+        lines.append(f"{name:16}{model['accuracy']:10.4f}{model['farther_half']:10.4f}")
+        if sentences:
+            start, end = (model["sentence"][place]["flip_rate"] for place in ("start", "end"))
+            lines[-1] += f"{start:16.4f}{end:14.4f}"
     return "\n".join(lines)
 
 
@@ -136,7 +152,7 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
         model = ladder["models"][name]
         table = model["accuracy_by_length"]
         numbers = {
-            **{key: model[key] for key in ("accuracy", "farther_half", "sentence")},
+            **{key: model[key] for key in ("accuracy", "farther_half", "sentence") if model[key] is not None},
             "by_length": dict(zip(table["length"], table["accuracy"], strict=True)),
         }
         run_id = read_training_record(trial / "run.json", "run the sweep again").run_id
@@ -145,19 +161,11 @@ def log_ladder(trials: Mapping[str, Path], ladder: Mapping[str, Any], sweep: Pat
         log_evaluation(store, run_id, flatten({"memory": numbers}, "/"), None, files, curves)
 
 
-def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> dict[str, Any]:
+def _measure(
+    folder: Path, reviews: list[Review], sentences: Sequence[tuple[str, str]], config: EvaluationConfig
+) -> dict[str, Any]:
     network, vocabulary, info = load_model(folder)
     scored = score_split(paths.DATASET, MEASURED_SPLIT, Predictor(network, vocabulary, info))
-    encode = Encoder(info.text, vocabulary).encode
-    pairs = [(encode(positive), encode(negative)) for positive, negative in OPPOSITES]
-    influence = partial(
-        replace_sentence,
-        network,
-        reviews,
-        pairs,
-        calibration=info.calibration,
-        fixed_length=fixed_length(info.model),
-    )
     curve = gradient_curve(network, reviews, fixed_length(info.model))
     return {
         "kind": _kind(info),
@@ -165,8 +173,29 @@ def _measure(folder: Path, reviews: list[Review], config: EvaluationConfig) -> d
         "accuracy_by_length": accuracy_by_length(scored, config.length_edges),
         "gradient": curve.tolist(),
         "farther_half": farther_half(curve),
-        "sentence": {"start": influence().model_dump(), "end": influence(at_end=True).model_dump()},
+        "sentence": _sentence_places(network, vocabulary, info, reviews, sentences) if sentences else None,
     }
+
+
+def _sentence_places(
+    network: Network,
+    vocabulary: Vocabulary,
+    info: ModelInfo,
+    reviews: list[Review],
+    sentences: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
+    encode = Encoder(info.text, vocabulary).encode
+    negative, positive = (info.classes.index(label) for label in LABELS)
+    influence = partial(
+        replace_sentence,
+        network,
+        reviews,
+        [(encode(one), encode(opposite)) for one, opposite in sentences],
+        calibration=info.calibration,
+        numbers=(negative, positive),
+        fixed_length=fixed_length(info.model),
+    )
+    return {"start": influence().model_dump(), "end": influence(at_end=True).model_dump()}
 
 
 def _kind(info: ModelInfo) -> str:

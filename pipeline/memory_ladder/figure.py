@@ -20,8 +20,16 @@ Ladder = Mapping[str, Any]
 
 
 def ladder_panels(ladder: Ladder) -> list[Callable[[Axes], None]]:
-    """Return the functions that draw the panels, from left to right."""
-    return [partial(draw, ladder=ladder) for draw in (draw_accuracy, draw_gradient, draw_flips)]
+    """Return the functions that draw the panels, from left to right; the last only where sentences were measured."""
+    panels = [draw_accuracy, draw_gradient]
+    if has_sentences(ladder):
+        panels.append(draw_flips)
+    return [partial(draw, ladder=ladder) for draw in panels]
+
+
+def has_sentences(ladder: Ladder) -> bool:
+    """Return True if the influence of a sentence was measured."""
+    return all(model["sentence"] for model in ladder["models"].values())
 
 
 def draw_accuracy(axes: Axes, ladder: Ladder) -> None:

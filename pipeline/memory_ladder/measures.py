@@ -7,9 +7,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
+from pipeline.config.labels import NEGATIVE, POSITIVE
+from pipeline.inference.scoring import BATCH_SIZE, Calibration, choose_classes, score
 from pipeline.memory_ladder.record import SentenceInfluence
 from pipeline.networks.build import Network, deep_part
+from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
 
 Review = NDArray[np.int32]
@@ -38,8 +40,10 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
     """Compute the gradient of the prediction by the word t steps before the end, as the mean over the reviews.
 
     For each review it is the norm of the gradient of the log-odds by the word's vector, divided by the sum of the norms
-    over the steps of the curve. A network that ignores the order of words gives the same share to every step. For
-    vanishing and exploding gradients see Pascanu, Mikolov & Bengio 2013, section 2.
+    over the steps of the curve. Of more than two classes they are the log-odds of the predicted class, of classes in an
+    order their common score; a constant factor, such as a temperature, changes no share. A network that ignores the
+    order of words gives the same share to every step. For vanishing and exploding gradients see Pascanu, Mikolov &
+    Bengio 2013, section 2.
 
     Args:
         network: in evaluation mode, on the CPU; its word vectors are the output of its embedding.
@@ -73,40 +77,67 @@ def replace_sentence(
     pairs: Sequence[tuple[Review, Review]],
     *,
     calibration: Calibration,
+    numbers: tuple[int, int] = (NEGATIVE, POSITIVE),
     fixed_length: int | None = None,
     at_end: bool = False,
 ) -> SentenceInfluence:
     """Add each positive sentence to every review, then its negative opposite instead, and compare the predictions.
+
+    Of more than two classes the log-odds are those of positive against negative alone.
 
     Args:
         network: in evaluation mode, on the CPU.
         reviews: at least one.
         pairs: the sentences, positive and negative.
         calibration: that of the network.
+        numbers: of the classes negative and positive.
         fixed_length: as for `pipeline.networks.padding.pad`.
         at_end: add the sentences at the end, where the network needs no memory for them, instead of the start.
     """
 
-    def log_odds(sentences: Sequence[Review]) -> NDArray[np.float32]:
+    def outputs(sentences: Sequence[Review]) -> NDArray[np.float32]:
         parts = [(review, sentence) if at_end else (sentence, review) for sentence in sentences for review in reviews]
         return score(network, [np.concatenate(part) for part in parts], fixed_length)
 
-    positive, negative = (log_odds(sentences) for sentences in zip(*pairs, strict=True))
-    labels, opposite_labels = (
-        calibration.probabilities(logits) >= calibration.threshold for logits in (positive, negative)
-    )
-    change = np.abs(positive - negative).mean() / calibration.temperature
+    both = [outputs(sentences) for sentences in zip(*pairs, strict=True)]
+    labels, opposite_labels = (choose_classes(calibration.probabilities(z), calibration.threshold) for z in both)
+    if calibration.likelihood.classes == 2:
+        change = np.abs(both[0] - both[1]).mean() / calibration.temperature[0]
+    else:
+        positive, negative = (_log_odds(calibration, z, numbers) for z in both)
+        change = np.abs(positive - negative).mean()
     return SentenceInfluence(flip_rate=float((labels != opposite_labels).mean()), log_odds_change=float(change))
 
 
+def _log_odds(calibration: Calibration, outputs: NDArray[np.float32], numbers: tuple[int, int]) -> NDArray[np.float32]:
+    """Return the calibrated log-odds [n] of the second of two classes against the first."""
+    log_probabilities = calibration.likelihood.log_probabilities(torch.from_numpy(calibration.outputs(outputs)))
+    negative, positive = (log_probabilities[:, number] for number in numbers)
+    difference: NDArray[np.float32] = (positive - negative).numpy()
+    return difference
+
+
 def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> NDArray[np.float64]:
-    """Return the norm of the gradient of each review's log-odds by each of its word vectors [batch, time]."""
+    """Return the norm of the gradient of each review's prediction by each of its word vectors [batch, time]."""
     vectors: list[Tensor] = []
     hook = deep_part(network).embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
     try:
         logits, _ = network.logits(ids, None, lengths)
     finally:
         hook.remove()
-    (gradient,) = torch.autograd.grad(logits.sum(), vectors)  # [batch, time, embedding]
+    log_odds = _predicted_log_odds(logits, deep_part(network).likelihood)
+    (gradient,) = torch.autograd.grad(log_odds.sum(), vectors)  # [batch, time, embedding]
     norms: NDArray[np.float64] = gradient.double().norm(dim=2).numpy()
     return norms
+
+
+def _predicted_log_odds(outputs: Tensor, likelihood: Likelihood) -> Tensor:
+    """Return the log-odds [batch] that `gradient_curve` follows, for outputs [batch, outputs].
+
+    The log-probability of the predicted class would give the same shares, but of a confident network no gradient.
+    """
+    if likelihood.columns == 1:
+        return outputs[:, 0]
+    chosen = outputs.argmax(dim=1, keepdim=True)
+    others = outputs.scatter(1, chosen, -torch.inf).logsumexp(dim=1)
+    return outputs.gather(1, chosen)[:, 0] - others

@@ -36,7 +36,7 @@ class SentenceInfluence(Record):
     flip_rate: float
     """Share of (review, pair of sentences) whose label changes."""
     log_odds_change: float
-    """Mean absolute change of the calibrated log-odds."""
+    """Mean absolute change of the calibrated log-odds of positive, against negative alone."""
 
 
 class SentencePlaces(Record):
@@ -54,7 +54,8 @@ class LadderModel(Record):
     accuracy_by_length: AccuracyByLength
     gradient: list[float] = Field(min_length=1)
     farther_half: float
-    sentence: SentencePlaces
+    sentence: SentencePlaces | None
+    """None for a corpus without the classes of the sentences, negative and positive."""
 
 
 class LadderRecord(Record):

@@ -93,8 +93,8 @@ function drawMemory(left) {
 function describeWord() {
   const before = chosen > 0 ? data.running[chosen - 1] : null, after = data.running[chosen];
   const parts = data.wide ? ` (${signed(data.deep[chosen])} by the network, ${signed(data.wide[chosen])} by its phrases)` : "";
-  const moved = before === null ? `The prediction after it is ${after.toFixed(3)}.`
-    : `The prediction goes from ${before.toFixed(3)} to ${after.toFixed(3)}.`;
+  const moved = before === null ? `${data.prediction} after it is ${after.toFixed(3)}.`
+    : `${data.prediction} goes from ${before.toFixed(3)} to ${after.toFixed(3)}.`;
   document.getElementById("word").textContent = `“${data.words[chosen]}” adds ${signed(data.total[chosen])}${parts}. ${moved}`;
 }
 

@@ -1,13 +1,15 @@
-"""Predict whether reviews are positive.
+"""Predict the class of reviews.
 
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
-the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl, .json,
-.parquet, or .txt with one text per line; also with .gz, .zst or .zip) and writes the same rows in the same format,
-with the columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of
-these names). The default model is the one the pipeline trains, artifacts/model.
+a calibrated probability, and the text. Of two classes the probability is that of the second, such as positive; of more
+it is that of the label. With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, or .txt with one text per
+line; also with .gz, .zst or .zip) and writes the same rows in the same format, with the columns `label` and
+`probability` added (`predicted_label` and `predicted_probability` if it has columns of these names). The default model
+is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv
+  python -m pipeline.predict --input reviews.csv --probabilities --output answers.csv
   python -m pipeline.predict --model models:/sentiment@champion < lines.txt
 
 More: docs/predict.md
@@ -47,22 +49,35 @@ def main(
     threshold: float | None,
     prefix: str | None = None,
     file_format: FileFormat = AUTOMATIC,
+    probabilities: bool = False,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command line."""
     if texts and source:
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
-    for option, value in (("column", columns and columns[0]), ("prefix", prefix)):
-        if value is not None and (source is None or ending_of(source) == PLAIN):
-            raise PipelineError(
-                f"--{option} {value}: lines have no columns; leave it out, or give a table with --input"
-            )
+    given = {
+        "--probabilities": probabilities,
+        f"--column {columns and columns[0]}": columns is not None,
+        f"--prefix {prefix}": prefix is not None,
+    }
+    for option, is_given in given.items():
+        if is_given and (source is None or ending_of(source) == PLAIN):
+            raise PipelineError(f"{option}: lines have no columns; leave it out, or give a table with --input")
     check_paths(source, output)
     output = output and follow_link(output)
     predictor = load(model)
     logging.info("model: %s", describe_model(model, predictor.info))
-    wanted = WantedColumns(predictor.info.text_columns if columns is None else [columns], prefix)
+    if threshold is not None and predictor.threshold is None:
+        raise PipelineError(
+            f"--threshold {threshold}: the model has {len(predictor.classes)} classes, and the most probable one is "
+            "the label; leave it out"
+        )
+    wanted = WantedColumns(
+        predictor.info.text_columns if columns is None else [columns],
+        prefix,
+        predictor.classes if probabilities else (),
+    )
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
@@ -108,6 +123,11 @@ if __name__ == "__main__":
         "that has columns of these names)",
     )
     parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="also add the probability of each class, in columns such as probability_positive",
+    )
+    parser.add_argument(
         "--format",
         nargs="+",
         default=[],
@@ -116,7 +136,10 @@ if __name__ == "__main__":
     )
     add_model_option(parser)
     parser.add_argument(
-        "--threshold", type=float, help="smallest probability that counts as positive (default: the model's own)"
+        "--threshold",
+        type=float,
+        help="of a model of two classes: smallest probability that is labelled with the second, such as positive "
+        "(default: the model's own)",
     )
     arguments = parser.parse_args()
     with tidy_exit():
@@ -130,4 +153,5 @@ if __name__ == "__main__":
             arguments.threshold,
             arguments.prefix,
             stated_format(arguments.format),
+            arguments.probabilities,
         )

@@ -107,14 +107,25 @@ def answer_file(
 
 def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO, encoding: str = "utf-8") -> None:
     """Write lines to a file, or to standard output if it is None."""
-    encoder = codecs.getincrementalencoder(encoding)()  # only it writes the mark of UTF-16 once
-    encoded = (encoder.encode(line) for line in lines)
+    encoded = _encoded(lines, encoding)
     if output is None:
         stdout.writelines(encoded)
         stdout.flush()
         return
     with replace(output) as temporary, temporary.open("wb") as file, _packed(file, output) as stream:
         stream.writelines(encoded)
+
+
+def _encoded(lines: Iterable[str], encoding: str) -> Iterator[bytes]:
+    encoder = codecs.getincrementalencoder(encoding)()  # only it writes the mark of UTF-16 once
+    for line in lines:
+        try:
+            yield encoder.encode(line)
+        except UnicodeEncodeError as error:  # the values of the file were read in the same encoding
+            raise PipelineError(
+                f"a class or --prefix has {line[error.start]!r} in its name, which {encoding}, the encoding of the "
+                "file, lacks; convert the file to UTF-8"
+            ) from None
 
 
 @contextmanager

@@ -31,11 +31,13 @@ def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, va
     """
     rows = pq.read_table(validation / "rows.parquet", columns=["text"]).slice(0, SAMPLE)
     letters = "".join(character for text in rows["text"].to_pylist() for character in text if character.isalpha())
-    if config.tokenizer != "characters" and len(UNSPACED.findall(letters)) > len(letters) / 3:
+    if config.tokenizer in ("basic_english", "unicode_words") and len(UNSPACED.findall(letters)) > len(letters) / 3:
         advice = "the reviews are in a script without spaces between words: set text.tokenizer=characters"
         log.warning("%s", advice)
     elif config.tokenizer == "basic_english" and not letters.isascii():
         advice = "the reviews are not in plain English: set text.tokenizer=unicode_words, or lower text.min_frequency"
+    elif config.tokenizer == "sentencepiece":
+        advice = "raise text.max_vocabulary, add training reviews, or set text.tokenizer=characters"
     else:
         advice = "lower text.min_frequency, raise text.max_vocabulary, or add training reviews"
     log.info("vocabulary: %d words; %.1f %% of the validation words are unknown", vocabulary, 100 * unknown_share)

@@ -57,7 +57,12 @@ class TokenizedBatch:
 
 
 def encode_corpus(
-    folder: Path, config: TextConfig, reviews: Iterable[RowsBySplit], mapping: OrderedMap, classes: Sequence[str]
+    folder: Path,
+    config: TextConfig,
+    reviews: Iterable[RowsBySplit],
+    mapping: OrderedMap,
+    classes: Sequence[str],
+    tokenizer_model: bytes | None = None,
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
     """Tokenise reviews, build the vocabulary from the training split, and write it and all splits into `folder`.
 
@@ -67,6 +72,7 @@ def encode_corpus(
         reviews: batches of about a thousand reviews, which the worker that tokenises them also reads.
         mapping: `map`, or the map of a `worker_pool`.
         classes: names of the labels, by number.
+        tokenizer_model: model of the tokenizer, if it is a learned one.
 
     Returns:
         the vocabulary; a summary of each split (reviews, reviews of each class, lengths in tokens, number of truncated
@@ -79,7 +85,7 @@ def encode_corpus(
     labels: dict[str, NDArray[np.int64]] = {}
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
-        for batch in mapping(partial(tokenize_batch, config=config), reviews):
+        for batch in mapping(partial(tokenize_batch, config=config, tokenizer_model=tokenizer_model), reviews):
             provisional = np.fromiter(map(ids.__getitem__, batch.words.to_pylist()), dtype=np.int32)
             counts.extend([0] * (len(ids) - len(counts)))
             np.frombuffer(counts, np.int64)[provisional] += batch.counts
@@ -95,10 +101,11 @@ def encode_corpus(
                     labels[part.split] += np.bincount(part.rows.column("label").to_numpy(), minlength=len(classes))
 
         occurrences = Counter({word: counts[i] for word, i in ids.items() if counts[i]})
-        vocabulary = Vocabulary.build(occurrences, config, lengths["train"].total())
+        vocabulary = Vocabulary.build(occurrences, config, lengths["train"].total(), tokenizer_model)
         vocabulary.save(folder / "vocab.json")
         final = vocabulary.ids(ids)
         digest = hashlib.sha256(json.dumps(vocabulary.words).encode())
+        digest.update(tokenizer_model or b"")
         summaries = {}
         for split, writer in sorted(writers.items()):
             unknown_share = writer.finish(final, digest)
@@ -113,12 +120,12 @@ def encode_corpus(
     return vocabulary, summaries, digest.hexdigest()
 
 
-def tokenize_batch(reviews: RowsBySplit, config: TextConfig) -> TokenizedBatch:
+def tokenize_batch(reviews: RowsBySplit, config: TextConfig, tokenizer_model: bytes | None = None) -> TokenizedBatch:
     """Clean and tokenise reviews."""
     splits = list(reviews)
     texts = [[clean(text) for text in rows.column("text").to_pylist()] for _, rows in splits]
     prepared = [prepare(text, config) for text in chain.from_iterable(texts)]
-    tokens = Tokenizer(config.tokenizer).batch(prepared, empty=SPECIALS[UNKNOWN])
+    tokens = Tokenizer(config.tokenizer, tokenizer_model).batch(prepared, empty=SPECIALS[UNKNOWN])
     words = tokens.flatten().dictionary_encode()
     ids = words.indices.to_numpy()
     tokenized = (ids[start:end] for start, end in pairwise(tokens.offsets.to_pylist()))

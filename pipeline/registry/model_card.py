@@ -29,11 +29,8 @@ _TEMPLATES.globals.update(count=count, number=number, percent=percent, readable=
 
 
 def model_card(config: Config) -> str:
-    """Return the description of the registered model."""
-    classes = config.corpus.classes
-    return _TEMPLATES.get_template("registered_model.md").render(
-        name=config.registry.model_name, classes=classes, sentiment=classes == LABELS
-    )
+    """Return the description of the registered model, which holds for all its versions."""
+    return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
 
 
 def version_card(

@@ -2,13 +2,12 @@
 
 import re
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from pipeline.config.labels import LABELS
 from pipeline.config.params import load_params
 from pipeline.config.tracking import TrackingConfig
 from pipeline.inference.model_folder import ModelInfo
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
+MOST_CLASSES_NAMED = 6
+"""Most classes that are all named in the line about a model; of more, the first three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
 
@@ -59,8 +60,14 @@ def describe_model(model: Path | str, info: ModelInfo) -> str:
         aliases = ", ".join(version.aliases) or "no alias"
         parts = [f"{named['name']} version {version.version} ({aliases})"]
     return ", ".join(
-        [*parts, f"trained on {info.corpus.name or 'an unknown corpus'}", f"answers {' or '.join(LABELS)}"]
+        [*parts, f"trained on {info.corpus.name or 'an unknown corpus'}", f"answers {_alternatives(info.classes)}"]
     )
+
+
+def _alternatives(classes: Sequence[str]) -> str:
+    if len(classes) > MOST_CLASSES_NAMED:
+        return f"one of {len(classes)} classes ({', '.join(classes[:3])}, …)"
+    return f"{', '.join(classes[:-1])} or {classes[-1]}"
 
 
 def find_registered(config: TrackingConfig, name: str, which: str | None = None) -> "ModelVersion":

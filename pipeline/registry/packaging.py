@@ -25,6 +25,7 @@ REQUIREMENTS = (
     "pydantic",
     "regex",
     "safetensors",
+    "sentencepiece",
     "torch",
     "torchtext",
 )

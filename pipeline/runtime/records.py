@@ -27,14 +27,19 @@ class Record(BaseModel):
 
 
 def read_bounded(path: Path, remedy: str) -> str:
-    """Read a text file into memory.
+    """Read a text file into memory; errors as `read_bounded_bytes`."""
+    return read_bounded_bytes(path, remedy).decode()
+
+
+def read_bounded_bytes(path: Path, remedy: str) -> bytes:
+    """Read a file into memory.
 
     Raises:
         PipelineError: the file is larger than `MAX_TEXT_BYTES`; the message ends with the remedy.
     """
     if (size := path.stat().st_size) > MAX_TEXT_BYTES:
         raise PipelineError(f"{path} is damaged: it has {size:,} bytes, more than any file of its kind; {remedy}")
-    return path.read_text(encoding="utf-8")
+    return path.read_bytes()
 
 
 def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:

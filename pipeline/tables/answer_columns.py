@@ -9,6 +9,9 @@ from pipeline.runtime.errors import PipelineError, listed
 PREFIX = "predicted_"
 """Prefix of the added columns where the file has columns of their names."""
 
+Answer = tuple[str, float, Sequence[float]]
+"""A `Prediction`: label, probability, and the probability of each class."""
+
 log = logging.getLogger(__name__)
 
 
@@ -21,11 +24,18 @@ class FileColumns:
     label: str
     """Name of the added column with the label; `probability` likewise."""
     probability: str
+    probabilities: Sequence[str] = ()
+    """Names of the added columns with the probability of each class; none if only that of `Prediction` is added."""
 
     @property
-    def added(self) -> tuple[str, str]:
+    def added(self) -> tuple[str, ...]:
         """Names of the added columns, in their order."""
-        return self.label, self.probability
+        return self.label, self.probability, *self.probabilities
+
+    def added_probabilities(self, answer: Answer) -> list[float]:
+        """Return the values of the added columns after the label."""
+        _, probability, probabilities = answer
+        return [probability, *(probabilities if self.probabilities else ())]
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class WantedColumns:
     """Columns that may hold the texts, one or several that are joined; the first that are all there are taken."""
     prefix: str | None = None
     """Prefix of the added columns; None for none, or `PREFIX` where the file has a column of such a name."""
+    classes: Sequence[str] = ()
+    """Classes whose probabilities are added, in a column each."""
 
     def of_file(self, name: str, columns: Sequence[str]) -> FileColumns:
         """Choose the columns of a file, and log the names of the added ones where they are not the usual ones.
@@ -57,17 +69,18 @@ class WantedColumns:
             raise PipelineError(
                 f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
             )
-        usual = FileColumns(texts, "label", "probability")
-        own = [column for column in usual.added if column in columns]
+        usual = ("label", "probability", *(f"probability_{name}" for name in self.classes))
+        own = [column for column in usual if column in columns]
         prefix = self.prefix if self.prefix is not None else PREFIX if own else ""
-        chosen = FileColumns(texts, *(prefix + column for column in usual.added))
+        label, probability, *probabilities = (prefix + column for column in usual)
+        chosen = FileColumns(texts, label, probability, probabilities)
         require_free(name, columns, chosen)
         if own and self.prefix is None:
             log.info(
                 "%s has a column %r of its own; the answers are in %s (--prefix names them)",
                 name,
                 own[0],
-                " and ".join(map(repr, chosen.added)),
+                listed(chosen.added, 3) if self.classes else " and ".join(map(repr, chosen.added)),
             )
         return chosen
 

@@ -1,12 +1,11 @@
 """Predictions for Parquet files: the same columns, with their types, and the answers added."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.answer_columns import FileColumns, WantedColumns
 from pipeline.tables.parquet import open_parquet, parquet_batches
 from pipeline.tables.table_reader import require_distinct, require_text
 from pipeline.tables.text_answers import AnswerRows
@@ -34,18 +33,20 @@ def _answer_unpacked(source: Path, unpacked: Path, target: Path, columns: Wanted
     chosen = columns.of_file(str(source), schema.names)
     for text in chosen.texts:
         require_text(source, schema.field(text))
-    label, probability = chosen.added
-    written = schema.append(pa.field(label, pa.string())).append(pa.field(probability, pa.float32()))
+    written = schema.append(pa.field(chosen.label, pa.string()))
+    for name in chosen.added[1:]:
+        written = written.append(pa.field(name, pa.float32()))
     with pq.ParquetWriter(target, written) as writer:
         for batch in parquet_batches(unpacked, GROUP_ROWS):
-            writer.write_batch(_answered_batch(batch, chosen.texts, written, answer))
+            writer.write_batch(_answered_batch(batch, chosen, written, answer))
 
 
 def _answered_batch(
-    batch: pa.RecordBatch, texts: Sequence[str], written: pa.Schema, answer: AnswerRows
+    batch: pa.RecordBatch, chosen: FileColumns, written: pa.Schema, answer: AnswerRows
 ) -> pa.RecordBatch:
-    rows = zip(*(batch[column].to_pylist() for column in texts), strict=True)
-    predictions = [prediction for _, prediction in answer((None, joined_text(row)) for row in rows)]
-    labels = pa.array([label for label, _ in predictions], pa.string())
-    probabilities = pa.array([probability for _, probability in predictions], pa.float32())
-    return pa.record_batch([*batch.columns, labels, probabilities], schema=written)
+    rows = zip(*(batch[column].to_pylist() for column in chosen.texts), strict=True)
+    answers = [answered for _, answered in answer((None, joined_text(row)) for row in rows)]
+    labels = pa.array([label for label, *_ in answers], pa.string())
+    probabilities = [chosen.added_probabilities(answered) for answered in answers]
+    added = [pa.array([row[place] for row in probabilities], pa.float32()) for place in range(len(chosen.added) - 1)]
+    return pa.record_batch([*batch.columns, labels, *added], schema=written)

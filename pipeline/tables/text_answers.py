@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.file_format import FileFormat
-from pipeline.tables.answer_columns import FileColumns, WantedColumns, require_free
+from pipeline.runtime.errors import PipelineError
+from pipeline.tables.answer_columns import Answer, FileColumns, WantedColumns, require_free
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import Delimited
 from pipeline.tables.json_rows import JsonRow, json_rows, json_text
@@ -20,8 +21,8 @@ from pipeline.tables.table_reader import is_array, require_distinct
 from pipeline.tables.unpacked import read_text, stated_encoding
 from pipeline.text.joining import joined_text
 
-AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, tuple[str, float]]]]
-"""`Predictor.stream`: from rows with their texts to the same rows with label and probability."""
+AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, Answer]]]
+"""`Predictor.stream`: from rows with their texts to the same rows with answers."""
 
 PLAIN = ".txt"
 """Ending of a file with one text per line."""
@@ -58,7 +59,7 @@ def answered_lines(
 def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
     """Read one text per line; write label, probability and text, separated by tabs."""
     texts = (line.rstrip("\r\n") for line in lines)
-    for text, (label, probability) in answer((text, text) for text in texts):
+    for text, (label, probability, _) in answer((text, text) for text in texts):
         yield f"{label}\t{probability:.4f}\t{text}\n"
 
 
@@ -73,14 +74,15 @@ def _delimited_lines(
     rows = (row for values in batches for row in zip(*values, strict=True))
     if not file_format.columns:
         yield _delimited_line([*table.columns, *chosen.added], table.delimiter, file_format)
-    for row, (label, probability) in answer((row, joined_text(row[index] for index in texts)) for row in rows):
-        yield _delimited_line([*row, label, _format_probability(probability)], table.delimiter, file_format)
+    for row, answered in answer((row, joined_text(row[index] for index in texts)) for row in rows):
+        added = [answered[0], *map(_format_probability, chosen.added_probabilities(answered))]
+        yield _delimited_line([*row, *added], table.delimiter, file_format)
 
 
 def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileFormat) -> str:
     line = StringIO()
     unquoted = file_format.quoting == "none"
-    csv.writer(
+    writer = csv.writer(
         line,
         delimiter=delimiter,
         quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_MINIMAL,
@@ -89,7 +91,14 @@ def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileForm
         doublequote=file_format.escape is None,
         # with this terminator a lone \r or \n in a value is quoted by older Pythons, too
         lineterminator="\r\n",
-    ).writerow(values)
+    )
+    try:
+        writer.writerow(values)
+    except csv.Error:  # the values of the file were read in the same format
+        raise PipelineError(
+            f"a class or --prefix has {delimiter!r} in its name, which cannot be written without quotes; give a file "
+            "with quotes or another delimiter"
+        ) from None
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
@@ -107,11 +116,12 @@ def _json_texts(
 
 
 def _json_objects(rows: Iterable[tuple[tuple[JsonRow, FileColumns], str]], answer: AnswerRows) -> Iterator[str]:
-    for (row, chosen), (label, probability) in answer(rows):
+    for (row, chosen), answered in answer(rows):
         members = row.text[: row.text.rindex("}")]
         comma = "" if members.rstrip().endswith("{") else ", "
-        names = [json.dumps(added, ensure_ascii=False) for added in chosen.added]
-        yield f'{members}{comma}{names[0]}: "{label}", {names[1]}: {_format_probability(probability)}}}'
+        values = [_json_string(answered[0]), *map(_format_probability, chosen.added_probabilities(answered))]
+        added = (f"{_json_string(name)}: {value}" for name, value in zip(chosen.added, values, strict=True))
+        yield f"{members}{comma}{', '.join(added)}}}"
 
 
 def _array_lines(objects: Iterable[str]) -> Iterator[str]:
@@ -120,6 +130,10 @@ def _array_lines(objects: Iterable[str]) -> Iterator[str]:
         yield before + line
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _json_string(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _format_probability(probability: float) -> str:

@@ -14,7 +14,11 @@ def clean(text: str) -> str:
     return _BREAK.sub(" ", text).strip()
 
 
-def prepare(text: str, config: TextConfig) -> str:
-    """Return the text that the tokenizer reads: cleaned, and normalised where that is configured."""
-    cleaned = clean(text)
+def prepare(cleaned: str, config: TextConfig) -> str:
+    """Return the text that the tokenizer reads: normalised where that is configured.
+
+    Args:
+        cleaned: a text from `clean`, which must not clean it again: what it has joined may look like another break.
+        config: its `normalise` is used.
+    """
     return normalise(cleaned) if config.normalise else cleaned

@@ -2,6 +2,7 @@
 
     dataset.json          corpus and configuration it was made from, sizes, digest
     vocab.json            words, in the order of their ids
+    sentencepiece.model   model of the tokenizer; only with text.tokenizer=sentencepiece
     vectors.npy           initial word vectors of the network: float32 [words, dimension]; only with text.vectors
     vectors_covered.npy   words that have such a vector: bool [words]; the rows of the others are 0
     <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
@@ -30,6 +31,7 @@ from pipeline.config.schema import Config
 from pipeline.runtime.arrays import NUMBERS_PER_CHUNK, ArrayFile
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json
+from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary
 
 DATASET_REMEDY = "prepare the dataset with `dvc repro preprocess`"
@@ -154,13 +156,17 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     """Read the vocabulary of a dataset.
 
     Raises:
-        PipelineError: the file is missing or damaged, or its number of words differs from that in `dataset.json`.
+        PipelineError: the file, or the model of a learned tokenizer beside it, is missing or damaged, or its number of
+            words differs from that in `dataset.json`.
     """
-    vocabulary, expected = Vocabulary.load(folder / "vocab.json"), read_dataset_info(folder).vocabulary
-    if len(vocabulary) != expected:
+    vocabulary, info = Vocabulary.load(folder / "vocab.json"), read_dataset_info(folder)
+    if len(vocabulary) != info.vocabulary:
         raise PipelineError(
-            f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {expected}; {DATASET_REMEDY}"
+            f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {info.vocabulary}; "
+            f"{DATASET_REMEDY}"
         )
+    if info.text.get("tokenizer") == "sentencepiece":
+        Tokenizer("sentencepiece", vocabulary.tokenizer_model)  # refuses a missing or damaged model
     return vocabulary
 
 

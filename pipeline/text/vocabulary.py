@@ -12,33 +12,48 @@ from torchtext.vocab import Vocab
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.records import read_bounded, write_json
-from pipeline.text.cleaning import prepare
+from pipeline.runtime.records import read_bounded, read_bounded_bytes, write_json
+from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import Tokenizer
 
 PADDING, UNKNOWN = 0, 1
 SPECIALS = ["<pad>", "<unk>"]
 
 
-class Vocabulary:
-    """Words in the order of their ids; id 0 is padding, id 1 any unknown word."""
+MODEL_FILE = "sentencepiece.model"
+"""File of a learned tokenizer, beside that of its vocabulary."""
 
-    def __init__(self, words: Sequence[str]) -> None:
+
+class Vocabulary:
+    """Words in the order of their ids; id 0 is padding, id 1 any unknown word.
+
+    Args:
+        words: the words, `SPECIALS` first.
+        tokenizer_model: model of the tokenizer `sentencepiece`, whose pieces are the words; None for the others.
+    """
+
+    def __init__(self, words: Sequence[str], tokenizer_model: bytes | None = None) -> None:
         self.words = list(words)
+        self.tokenizer_model = tokenizer_model
         # a review that spells out "<pad>" does not become padding
         self._ids = {word: index for index, word in enumerate(self.words) if word not in SPECIALS}
 
     @classmethod
-    def build(cls, counts: Counter[str], config: TextConfig, reviews: int) -> "Vocabulary":
+    def build(
+        cls, counts: Counter[str], config: TextConfig, reviews: int, tokenizer_model: bytes | None = None
+    ) -> "Vocabulary":
         """Build the vocabulary of the most frequent words, with torchtext; ties are in alphabetical order.
 
         Args:
             counts: occurrences of each word in the training split.
             config: its limits of the vocabulary are used.
             reviews: number of reviews in the training split.
+            tokenizer_model: model of the tokenizer, if it was learned.
         """
-        min_frequency = config.min_frequency or default_min_frequency(reviews)
-        return cls(Vocab(counts, config.max_vocabulary, min_frequency, specials=SPECIALS).itos)
+        default = default_min_frequency(reviews) if tokenizer_model is None else 1
+        min_frequency = config.min_frequency or default
+        words = Vocab(counts, config.max_vocabulary, min_frequency, specials=SPECIALS).itos
+        return cls(words, tokenizer_model)
 
     @classmethod
     def load(cls, path: Path) -> "Vocabulary":
@@ -57,11 +72,14 @@ class Vocabulary:
         if not texts or words[:2] != SPECIALS or len(set(words)) != len(words) or not _encodable(words):
             expected = f"a list of different words that begins with {SPECIALS}"
             raise PipelineError(f"{path} is no vocabulary ({expected}); make the folder again")
-        return cls(words)
+        model = path.with_name(MODEL_FILE)
+        return cls(words, read_bounded_bytes(model, "make the folder again") if model.exists() else None)
 
     def save(self, path: Path) -> None:
-        """Write the words as a JSON list."""
+        """Write the words as a JSON list, and the model of a learned tokenizer beside it."""
         write_json(path, self.words)
+        if self.tokenizer_model is not None:
+            path.with_name(MODEL_FILE).write_bytes(self.tokenizer_model)
 
     def __len__(self) -> int:
         return len(self.words)
@@ -96,11 +114,11 @@ class Encoder:
     def __init__(self, config: TextConfig, vocabulary: Vocabulary) -> None:
         self._config = config
         self._vocabulary = vocabulary
-        self._tokenize = Tokenizer(config.tokenizer)
+        self._tokenize = Tokenizer(config.tokenizer, vocabulary.tokenizer_model)
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Return the token ids [n] of a text; n is at least 1, as a text without words is one unknown word."""
-        tokens = self._tokenize(prepare(text, self._config)) or [SPECIALS[UNKNOWN]]
+        tokens = self._tokenize(prepare(clean(text), self._config)) or [SPECIALS[UNKNOWN]]
         return truncate(self._vocabulary.ids(tokens), self._config)
 
 

@@ -41,6 +41,18 @@ def test_the_network_has_one_output(compose):
         compose("model.output_size=2")
 
 
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("text.max_vocabulary=null", "sentencepiece needs a size: set text.max_vocabulary"),
+        ("text/vectors=glove_6b_50d", "text.vectors has vectors of words, .*: set text/vectors=none"),
+    ],
+)
+def test_what_sentencepiece_cannot_do_is_refused(override, message, compose):
+    with pytest.raises(PipelineError, match=message):
+        compose("text.tokenizer=sentencepiece", override)
+
+
 @pytest.mark.parametrize("override", ["model=transformer", "model.hiden_dim=3", "experiment=nothing"])
 def test_an_override_conf_does_not_know_is_refused(override, compose):
     with pytest.raises(PipelineError, match=r"^conf/: "):

@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter
 
 from pipeline.config.composition import compose_config
 from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
+from pipeline.config.labels import LABELS
 from pipeline.corpus import archive
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
@@ -393,6 +394,17 @@ def test_the_fingerprint_follows_every_local_file(project: Path) -> None:
     (project / "test.csv").unlink()
     with pytest.raises(PipelineError, match=r"corpus\.test: there is no file"):
         corpus_fingerprint(source)
+
+
+def test_the_fingerprint_follows_the_order_of_the_classes(project: Path) -> None:
+    (project / "r.csv").write_bytes(GOOD)
+    classes = {"low": [0], "mid": [1], "high": [2]}
+    low_first = corpus("files", path="r.csv", labels=classes)
+    high_first = corpus("files", path="r.csv", labels=dict(reversed(classes.items())))
+    assert low_first.classes == ("low", "mid", "high")
+    assert high_first.classes == ("high", "mid", "low")
+    assert corpus_fingerprint(low_first) != corpus_fingerprint(high_first)
+    assert corpus("files", path="r.csv", labels={"positive": [1], "negative": [0]}).classes == LABELS
 
 
 def test_only_local_files_have_a_fingerprint(project: Path) -> None:

@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from pipeline.config.labels import LABELS
 from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network, deep_part
+from pipeline.networks.likelihood import build_likelihood
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.support.models import FIVE, SPAM, THREE
 
 WORDS = ["a", "bad", "film", "good", "long", "not", "plot", "the", "warm", ".", ",", "!", "'", "t", "don"]
 TEXT = 'The plot? A  "good" film: zebra,\nnot bad. Don\'t!'
@@ -18,15 +21,23 @@ NETWORKS = {
     "rnn": ["model=rnn", "model.wide=null"],
     "bag_of_words": ["model=bag_of_words"],
 }
+CASES = [
+    *((name, LABELS, False) for name in NETWORKS),
+    *((name, THREE, False) for name in ("wide", "stacked", "bag_of_words")),
+    *((name, FIVE, True) for name in ("wide", "forwards")),
+    ("wide", SPAM, False),
+]
+"""Network, classes, and whether their order means something."""
 
 
-def small_model(folder, compose, name, hidden=8):
+def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
     """Save a model folder with one of `NETWORKS`."""
     config = compose(*NETWORKS[name])
     sizes = {"embedding_dim": 12} | ({} if config.model.network == "bag_of_words" else {"hidden_dim": hidden})
     model = config.model.model_copy(update=sizes)
     torch.manual_seed(3)
-    network = build_network(model, len(SPECIALS) + len(WORDS)).eval()
+    likelihood = build_likelihood(len(classes), ordered)
+    network = build_network(model, len(SPECIALS) + len(WORDS), likelihood).eval()
     with torch.no_grad():
         deep_part(network).embedding.weight.normal_()
         deep_part(network).fc.weight.normal_()
@@ -38,9 +49,11 @@ def small_model(folder, compose, name, hidden=8):
             network.wide.ratio.normal_()
             network.path_weights.copy_(torch.tensor([0.7, 1.3]))
     info = {
-        "temperature": 2.0,
-        "bias": 0.25,
-        "threshold": 0.5,
+        "classes": classes,
+        "ordered": ordered,
+        "temperature": [2.0, 0.5, 1.25][: likelihood.columns],
+        "bias": [0.25, -0.5, 0.0][: likelihood.columns],
+        "threshold": 0.5 if len(classes) == 2 else None,
         "text": config.text.model_dump(),
         "model": model.model_dump(),
     }
@@ -54,7 +67,19 @@ def wide(compose, tmp_path_factory):
     return small_model(tmp_path_factory.mktemp("wide") / "model", compose, "wide")
 
 
-@pytest.fixture(scope="session", params=NETWORKS)
+@pytest.fixture(scope="session")
+def three(compose, tmp_path_factory):
+    """The default network with three classes."""
+    return small_model(tmp_path_factory.mktemp("three") / "model", compose, "wide", THREE)
+
+
+@pytest.fixture(scope="session")
+def five(compose, tmp_path_factory):
+    """The default network with five classes in an order."""
+    return small_model(tmp_path_factory.mktemp("five") / "model", compose, "wide", FIVE, ordered=True)
+
+
+@pytest.fixture(scope="session", params=CASES, ids=lambda case: f"{case[0]}-{len(case[1])}")
 def folder(request, compose, tmp_path_factory):
     """Each network in turn."""
-    return small_model(tmp_path_factory.mktemp(request.param) / "model", compose, request.param)
+    return small_model(tmp_path_factory.mktemp(request.param[0]) / "model", compose, *request.param)

@@ -7,25 +7,41 @@ import torch
 from pipeline.explain import attribution
 from pipeline.explain.attribution import attribute_ngrams
 from pipeline.explain.explainer import Explainer
+from pipeline.explain.target import choose_target
 from pipeline.explain.terminal import as_text
 from pipeline.inference.model_folder import load_model
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.runtime.errors import PipelineError
 from tests.explain.conftest import TEXT, WORDS
+from tests.support.models import FIVE
 
 
-def log_odds(probability):
-    return float(np.log(probability / (1 - probability)))
+def target(probabilities, number, ordered):
+    """The quantity explained, from the probability of each class."""
+    if ordered:  # the log-odds of a class above the first rise with the score
+        return float(np.log((1 - probabilities[0]) / probabilities[0]))
+    logarithms = np.log(probabilities)
+    return float(logarithms[number] - np.delete(logarithms, number).mean())
 
 
-def test_the_words_add_up_to_the_change_of_the_prediction(folder):
-    explanation = Explainer.load(folder).explain(TEXT)
-    change = log_odds(explanation.probability) - log_odds(explanation.baseline)
-    assert explanation.probability == pytest.approx(Predictor.load(folder).probabilities([TEXT])[0], abs=1e-6)
-    assert explanation.change == pytest.approx(change, abs=1e-4)
+@pytest.mark.parametrize("number", [None, 0, 1, -1])
+def test_the_words_add_up_to_the_change_of_the_prediction(folder, number):
+    predictor = Predictor.load(folder)
+    explanation = Explainer.load(folder).explain(TEXT, None if number is None else predictor.classes[number])
+    probabilities = predictor.probabilities([TEXT])[0]
+    asked = (probabilities.argmax() if len(probabilities) > 2 else 1) if number is None else number
+    assert explanation.explained == predictor.classes[asked]
+    before, after = (
+        target(np.array(prediction.probabilities), asked, predictor.info.ordered)
+        for prediction in (explanation.unread, explanation.predictions[-1])
+    )
+    assert explanation.probability == pytest.approx(probabilities[asked], abs=1e-6)
+    assert explanation.change == pytest.approx(after - before, abs=1e-3)
     assert abs(explanation.change) > 0.1
     assert explanation.exact
-    assert explanation.total.sum() == pytest.approx(explanation.change, abs=0.01 * max(1, abs(explanation.change)))
+    largest = max(1, abs(explanation.change), abs(explanation.deep.sum()))  # the paths may move it to and fro
+    assert explanation.total.sum() == pytest.approx(explanation.change, abs=0.01 * largest)
     unknown = next(number for number, word in enumerate(explanation.words) if word.text == "zebra")
     assert explanation.deep[unknown] == 0  # as in the baseline
 
@@ -34,13 +50,14 @@ def test_the_wide_paths_words_add_up_exactly_and_share_their_phrases(wide):
     network = load_model(wide)[0].wide
     ids = torch.randint(1, len(WORDS), (25,), generator=torch.Generator().manual_seed(0))  # with repetitions
     prediction = network(ids[None], torch.tensor([25])).item()
-    assert attribute_ngrams(network, ids).sum() == pytest.approx(prediction, abs=1e-5)
+    positive = choose_target(load_model(wide)[2], 1)
+    assert attribute_ngrams(network, ids, positive).sum() == pytest.approx(prediction, abs=1e-5)
 
     phrase = NgramLogOdds(3, 20)
     phrase.ratio.fill_(1)
     with torch.no_grad():
         phrase.weight[phrase.hashed(torch.tensor([[4, 5]]))[1]] = 1
-    parts = attribute_ngrams(phrase, torch.tensor([3, 4, 5, 6]))
+    parts = attribute_ngrams(phrase, torch.tensor([3, 4, 5, 6]), positive)
     np.testing.assert_allclose(parts, [0, 0.5 / 3, 0.5 / 3, 0], atol=1e-7)  # 9 n-grams, the root of which is 3
 
 
@@ -58,3 +75,24 @@ def test_the_user_is_told_of_an_integral_that_is_too_coarse(wide, monkeypatch):
     explanation = Explainer.load(wide).explain(TEXT)
     assert not explanation.exact
     assert "the numbers of the words are rough" in as_text(explanation, colour=False)
+
+
+def test_the_first_of_two_classes_is_the_second_turned_round(wide):
+    second, first = (Explainer.load(wide).explain(TEXT, name) for name in ("positive", "negative"))
+    np.testing.assert_allclose(first.total, -second.total, rtol=1e-5)
+    np.testing.assert_allclose(first.running, 1 - np.array(second.running), rtol=1e-5)
+    assert first.label == second.label
+
+
+def test_the_words_of_ordered_classes_count_towards_the_last_whichever_is_explained(five):
+    explanations = [Explainer.load(five).explain(TEXT, name) for name in FIVE]
+    for explanation in explanations[1:]:
+        np.testing.assert_array_equal(explanation.total, explanations[0].total)
+    before, after = explanations[0].unread, explanations[0].predictions[-1]
+    means = [np.dot(one.probabilities, range(5)) for one in (before, after)]
+    assert (means[1] > means[0]) == (explanations[0].change > 0)
+
+
+def test_a_class_that_the_model_does_not_have_is_refused(three):
+    with pytest.raises(PipelineError, match="the model has no class 'fair'; its classes are 'bad', 'so so', 'good'"):
+        Explainer.load(three).explain(TEXT, "fair")

@@ -72,7 +72,7 @@ def test_the_networks_second_stack_is_traced_from_its_own_last_word(seed):
     # the prediction read from the traced memories is that of the network
     ends = [one.short_term[-1][:, 0 if number else -1] for number, one in enumerate(traces)]
     with torch.no_grad():
-        prediction = network.fc(torch.cat(ends, dim=1)).squeeze(1)
+        prediction = network.fc(torch.cat(ends, dim=1))
         torch.testing.assert_close(prediction, network.logits(x)[0], **CLOSE)
 
 

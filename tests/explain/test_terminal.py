@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from pipeline.explain.explainer import Explainer
 from pipeline.explain.terminal import as_text
+from tests.explain.conftest import TEXT
 
 
 def test_the_terminal_shows_colours_or_numbers_and_obeys_no_review(wide):
@@ -22,3 +23,14 @@ def test_the_terminal_shows_colours_or_numbers_and_obeys_no_review(wide):
     assert f"{explanation.probability:.4f}" in plain.splitlines()[0]
     turns = sum((a >= 0.5) != (b >= 0.5) for a, b in pairwise([explanation.baseline, *explanation.running]))
     assert len(re.findall(" from .* on ", plain)) == turns
+
+
+def test_the_terminal_says_where_the_label_of_several_classes_turns(three):
+    explanation = Explainer.load(three).explain(TEXT, "good")
+    said = re.findall(r"  (.*) from .* on \((.*)\)", as_text(explanation, colour=False))
+    predictions = [explanation.unread, *explanation.predictions]
+    turns = [after for before, after in pairwise(predictions) if before.label != after.label]
+    assert len(turns) > 1
+    assert said == [
+        (after.label, f"{'' if after.label == 'good' else 'good '}{after.probabilities[2]:.2f}") for after in turns
+    ]

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.explain.words import WORD_LIMIT, read, spell
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.cleaning import prepare
+from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 from tests.explain.conftest import TEXT, WORDS
@@ -29,10 +29,17 @@ def test_words_keep_their_spelling_and_become_the_ids_the_model_reads(compose, t
     vocabulary = Vocabulary([*SPECIALS, *WORDS])
     reading = read(text, config, vocabulary, None)
     np.testing.assert_array_equal(reading.ids, Encoder(config, vocabulary).encode(text))
-    plain = prepare(text, config)
+    plain = prepare(clean(text), config)
     shown = "".join(word.before + word.text for word in reading.words)
     assert plain.rstrip('"').startswith(shown) or shown == plain.lower()
     assert [word.text.lower().replace('"', "") for word in reading.words] == Tokenizer(config.tokenizer)(plain)
+
+
+def test_pieces_of_words_keep_their_spelling():
+    pieces = ["▁un", "friend", "ly", "▁", "<url>", "!"]
+    assert spell("Unfriendly  <url>!", pieces) == [
+        *(("", "Un"), ("", "friend"), ("", "ly"), ("", "▁"), ("  ", "<url>"), ("", "!")),
+    ]
 
 
 def test_a_token_may_skip_characters_of_its_spelling():

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from pipeline.inference.calibration import calibrate, choose_threshold, fit_weights
-from pipeline.inference.scoring import Calibration
-from pipeline.networks.likelihood import LOGISTIC
+from pipeline.inference.scoring import Calibration, choose_classes
+from pipeline.networks.likelihood import LOGISTIC, CumulativeLogits, Likelihood, Softmax
 from pipeline.runtime.errors import PipelineError
 from tests.support.scored import simulated
 
@@ -62,3 +64,78 @@ def test_threshold_stays_unless_another_is_clearly_better() -> None:
     assert choose_threshold(shifted, np.repeat([0, 0, 1, 1], 100)) == pytest.approx(0.25)
     assert choose_threshold([0.3, 0.4], [1, 1]) < 0.3
     assert choose_threshold([0.6, 0.7], [0, 0]) > 0.7
+
+
+def drawn(likelihood: Likelihood, n: int = 20_000) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Draw outputs of a network that knows the probabilities, and labels with these probabilities."""
+    torch.manual_seed(0)
+    outputs = likelihood.thresholds()(2 * torch.randn(n, likelihood.columns)).detach()
+    labels = torch.multinomial(likelihood.log_probabilities(outputs).exp(), 1)[:, 0]
+    return outputs.numpy(), labels.numpy()
+
+
+def test_each_of_several_classes_gets_its_scale_and_shift_back() -> None:
+    outputs, labels = drawn(Softmax(3))
+    scale, shift = np.array([2.0, 0.5, 1.0]), np.array([0.0, 1.0, -1.0])
+    calibration = calibrate((outputs * scale + shift).astype(np.float32), labels, Softmax(3))
+    assert calibration.temperature == pytest.approx(scale.tolist(), rel=0.1)
+    expected, actual = (
+        one.probabilities(given)
+        for one, given in (
+            (Calibration(Softmax(3), [1.0] * 3, [0.0] * 3, None), outputs),
+            (calibration, (outputs * scale + shift).astype(np.float32)),
+        )
+    )
+    np.testing.assert_allclose(actual, expected, atol=0.05)
+    assert calibration.threshold is None
+
+
+def test_ordered_classes_keep_their_order_under_one_scale_and_shift() -> None:
+    outputs, labels = drawn(CumulativeLogits(5))
+    calibration = calibrate(outputs * 3 + 1.5, labels, CumulativeLogits(5))
+    assert calibration.temperature == pytest.approx([3], rel=0.05)
+    assert calibration.bias == pytest.approx([-0.5] * 4, abs=0.1)
+    probabilities = calibration.probabilities(outputs * 3 + 1.5)
+    assert (probabilities > 0).all()
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
+
+
+def test_calibration_moves_thresholds_that_training_has_set_too_close() -> None:
+    outputs, labels = drawn(CumulativeLogits(3))
+    shifted = outputs + np.array([-0.4, 0.4])
+    before, after = (
+        log_loss(labels, calibration.probabilities(shifted))
+        for calibration in (
+            Calibration(CumulativeLogits(3), [1.0], [0.0, 0.0], None),
+            calibrate(shifted, labels, CumulativeLogits(3)),
+        )
+    )
+    assert after < before - 0.02
+
+
+@pytest.mark.parametrize("likelihood", [Softmax(3), CumulativeLogits(3)])
+def test_paths_of_several_classes_get_the_weights_they_deserve(likelihood: Likelihood) -> None:
+    outputs, labels = drawn(likelihood)
+    noise = (
+        np.random.default_rng(1).normal(0, 1, (len(outputs), 1, 1)) * np.linspace(1, -1, likelihood.outputs)[:, None]
+    )
+    (useful, useless), _ = fit_weights(np.concatenate([outputs[:, :, None], noise], axis=2), labels, likelihood)
+    assert useful == pytest.approx(1, rel=0.05)
+    assert useless < 0.05
+
+
+@pytest.mark.parametrize("likelihood", [Softmax(3), CumulativeLogits(3)])
+def test_a_class_that_the_validation_split_shows_once_keeps_some_probability(likelihood: Likelihood) -> None:
+    outputs, _ = drawn(likelihood, 30)
+    labels = np.array([0] * 15 + [2] * 14 + [1])
+    probabilities = calibrate(outputs, labels, likelihood).probabilities(outputs)
+    assert np.isfinite(probabilities).all()
+    assert probabilities.min() > 0
+
+
+def test_the_most_probable_of_several_classes_is_the_label() -> None:
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]], np.float32)
+    assert choose_classes(probabilities, None).tolist() == [1, 0]
+    two = np.array([[0.6, 0.4], [0.5, 0.5], [0.3, 0.7]], np.float32)
+    assert choose_classes(two, 0.5).tolist() == [0, 1, 1]
+    assert choose_classes(two, 0.6).tolist() == [0, 0, 1]

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
-from pipeline.inference.model_folder import save_model
+from pipeline.inference.model_folder import load_model, require_digest, save_model
 from pipeline.predict import load
+from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
+from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.inference.conftest import WORDS
+from tests.preprocessing.test_encoding import batch
 
 
 def copied(saved, tmp_path):
@@ -70,3 +73,27 @@ def test_a_damaged_folder_is_refused_in_one_line(saved, tmp_path, change, messag
     with pytest.raises(PipelineError, match=message) as caught:
         load(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_learned_tokenizer_is_kept_in_the_folder_and_part_of_its_digest(saved, tmp_path, compose):
+    folder, network, _ = saved
+    text = compose("text.tokenizer=sentencepiece", "text.max_vocabulary=60").text
+    reviews = [f"The {noun} was {verdict}" for noun in ("film", "plot") for verdict in ("good", "bad", "un-good")] * 5
+    tokenizer_model = learn_sentencepiece([[batch("train", [(review, 1) for review in reviews])]], text)
+    info = json.loads((folder / "config.json").read_text()) | {"text": text.model_dump()}
+    del info["format"]
+    vocabulary = Vocabulary([*SPECIALS, *WORDS], tokenizer_model)
+    save_model(tmp_path / "model", network, vocabulary, info)
+    loaded = load_model(tmp_path / "model")[1]
+    assert (loaded.words, loaded.tokenizer_model) == (vocabulary.words, tokenizer_model)
+    load(tmp_path / "model")
+    digest = folder_digest(tmp_path / "model")
+    require_digest(tmp_path / "model", digest)
+    (tmp_path / "model" / "sentencepiece.model").write_bytes(tokenizer_model[:-1])
+    with pytest.raises(PipelineError, match="was not written by the run"):
+        require_digest(tmp_path / "model", digest)
+    with pytest.raises(PipelineError, match=r"sentencepiece.model is damaged; make its folder again"):
+        load(tmp_path / "model")
+    (tmp_path / "model" / "sentencepiece.model").unlink()
+    with pytest.raises(PipelineError, match=r"sentencepiece.model is missing, the folder is incomplete; make it again"):
+        load(tmp_path / "model")

@@ -12,6 +12,12 @@ from mlflow.pyfunc.model import PythonModelContext
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.predict import load
 from pipeline.text.joining import SEPARATOR
+from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
+
+
+def pairs(folder, texts):
+    """Label and probability of each text, as `predict` gives them."""
+    return [(answer.label, answer.probability) for answer in load(folder)(texts)]
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def test_the_registered_model_takes_missing_texts_for_empty(saved, registered):
     texts = ["A good film.", None, float("nan"), pd.NA, "", "日本語 😀"]
     for column in (0, "text"):
         answers = registered.predict(pd.DataFrame({column: pd.Series(texts, dtype=object)}))
-        expected = load(saved[0])(["A good film.", "", "", "", "", "日本語 😀"])
+        expected = pairs(saved[0], ["A good film.", "", "", "", "", "日本語 😀"])
         assert list(answers.itertuples(index=False, name=None)) == expected
 
 
@@ -46,14 +52,14 @@ TABLE = pd.DataFrame(ROWS, index=[7, 3, 3])
 )
 def test_the_texts_of_each_input_are_found_and_its_index_is_kept(saved, registered, given):
     answers = registered.predict(given)
-    expected = load(saved[0])(["A good film.", "bad", ""])
+    expected = pairs(saved[0], ["A good film.", "bad", ""])
     assert list(answers.itertuples(index=False, name=None)) == expected
     kept = isinstance(given, pd.DataFrame | pd.Series)
     assert list(answers.index) == ([7, 3, 3] if kept else [0, 1, 2])
 
 
 def test_one_text_is_one_text_and_no_text_is_no_answer(saved, registered):
-    expected = load(saved[0])(["A good film."])
+    expected = pairs(saved[0], ["A good film."])
     for given in ("A good film.", {"text": "A good film."}, np.array("A good film.")):
         assert list(registered.predict(given).itertuples(index=False, name=None)) == expected
     for none in ([], pd.DataFrame(), TABLE[:0], pd.Series([], dtype=object)):
@@ -67,8 +73,26 @@ def test_one_column_of_the_answers_can_be_asked_for_at_each_call_or_once(saved, 
         configured = SentimentModel()
         configured.load_context(PythonModelContext({"model": str(saved[0])}, {"output": column}))
         pd.testing.assert_series_equal(configured.predict(TABLE, {"output": None}), both[column])
-    with pytest.raises(MlflowException, match="'output' is 'class'; it may be table, label, probability"):
+    with pytest.raises(
+        MlflowException, match="'output' is 'class'; it may be table, label, probability, probabilities"
+    ):
         registered.predict(TABLE, {"output": "class"})
+
+
+@pytest.mark.parametrize(("classes", "ordered"), [(THREE, False), (FIVE, True), (SPAM, False)])
+def test_the_probability_of_each_class_can_be_asked_for(compose, tmp_path, classes, ordered):
+    folder = word_model(tmp_path / "model", compose, classes, ordered)
+    model = SentimentModel()
+    model.load_context(PythonModelContext({"model": str(folder)}, None))
+    table = pd.DataFrame({"text": [*WORDS[: len(classes)], None]}, index=range(10, 11 + len(classes)))
+    each, both = model.predict(table, {"output": "probabilities"}), model.predict(table)
+    assert list(each.columns) == list(classes)
+    assert list(each.index) == list(both.index) == list(table.index)
+    assert both["label"].tolist()[:-1] == each.idxmax(axis=1).tolist()[:-1] == list(classes)
+    np.testing.assert_allclose(each.sum(axis=1), 1, atol=1e-6)
+    expected = each[classes[1]] if len(classes) == 2 else each.max(axis=1)
+    np.testing.assert_array_equal(both["probability"], expected)
+    assert list(model.predict([], {"output": "probabilities"}).columns) == list(classes)
 
 
 def test_a_table_is_read_by_the_column_that_the_model_was_trained_on(saved, tmp_path):
@@ -79,7 +103,7 @@ def test_a_table_is_read_by_the_column_that_the_model_was_trained_on(saved, tmp_
     model = SentimentModel()
     model.load_context(PythonModelContext({"model": str(folder)}, None))
     table = pd.DataFrame({"text": ["bad", "bad"], "opinion": ["A good film.", "not good"]})
-    expected = load(folder)(["A good film.", "not good"])
+    expected = pairs(folder, ["A good film.", "not good"])
     assert list(model.predict(table).itertuples(index=False, name=None)) == expected
     assert len(model.predict(table[["text"]])) == 2
     with pytest.raises(MlflowException, match="2 columns \\('a', 'b'\\), none of them named 'opinion'"):
@@ -95,7 +119,7 @@ def test_a_table_is_read_by_all_columns_that_the_model_was_trained_on(saved, tmp
     model.load_context(PythonModelContext({"model": str(folder)}, None))
     table = pd.DataFrame({"body": ["long", None], "n": [1, 2], "title": ["A good film.", "bad"]}, index=[7, 9])
     answers = model.predict(table)
-    expected = load(folder)([f"A good film. {SEPARATOR} long", f"bad {SEPARATOR} "])
+    expected = pairs(folder, [f"A good film. {SEPARATOR} long", f"bad {SEPARATOR} "])
     assert list(answers.itertuples(index=False, name=None)) == expected
     assert list(answers.index) == [7, 9]
     with pytest.raises(MlflowException, match="2 columns \\('n', 'title'\\), none of them named 'body'"):

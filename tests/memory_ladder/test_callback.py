@@ -6,9 +6,15 @@ import shutil
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.memory_ladder.callback import format_ladder, measure_ladder
 from pipeline.memory_ladder.figure import ladder_panels
+from pipeline.memory_ladder.record import LadderRecord
 from pipeline.report.plots import write_panels
+from pipeline.runtime import paths
+from pipeline.runtime.records import write_json
 from tests.conftest import copy_project
+from tests.support.models import FIVE, SPAM, word_model
+from tests.support.scored import write_dataset
 
 MODELS = ("bag_of_words", "rnn", "gru", "lstm")
 PNG = b"\x89PNG"
@@ -96,3 +102,32 @@ def test_a_picture_shows_the_models_there_are(project, tmp_path):
         )
     one, again, every = ((tmp_path / name).read_bytes() for name in ("one", "again", "all"))
     assert one == again != every
+
+
+@pytest.mark.parametrize(
+    ("classes", "ordered", "measured"),
+    [(("negative", "neutral", "positive"), False, True), (FIVE, True, False), (SPAM, False, False)],
+)
+def test_sentences_are_measured_where_the_corpus_has_their_classes(
+    compose, tmp_path, monkeypatch, caplog, classes, ordered, measured
+):
+    caplog.set_level("INFO")
+    write_dataset(tmp_path / "dataset")
+    path = tmp_path / "dataset" / "dataset.json"
+    dataset = json.loads(path.read_text())
+    dataset["corpus"] |= {"classes": classes, "ordered": ordered}
+    write_json(path, dataset)
+    monkeypatch.setattr(paths, "DATASET", tmp_path / "dataset")
+    word_model(tmp_path / "0" / "model", compose, classes, ordered)
+
+    ladder = measure_ladder({"bag_of_words": tmp_path / "0"}, compose("evaluation.length_edges=[3]").evaluation)
+    LadderRecord.model_validate(ladder)
+    model = ladder["models"]["bag_of_words"]
+    assert sum(model["gradient"]) == pytest.approx(1)
+    assert sum(model["accuracy_by_length"]["reviews"]) == dataset["splits"]["validation"]
+    assert bool(model["sentence"]) == bool(ladder["sentences"]) == ("flips" in format_ladder(ladder)) == measured
+    said = [message for message in caplog.messages if message.startswith("memory ladder: its sentences are")]
+    assert len(said) == (0 if measured else 1)
+    panels = ladder_panels(ladder)
+    assert len(panels) == (3 if measured else 2)
+    write_panels(tmp_path / "ladder.png", panels)

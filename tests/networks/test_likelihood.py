@@ -95,7 +95,7 @@ def test_every_network_learns_several_classes(model, classes, ordered, compose):
 
 
 def test_the_articles_network_is_for_two_classes(compose):
-    with pytest.raises(PipelineError, match="output_size: must be 3 for 3 classes, got 1; .*second of two"):
+    with pytest.raises(PipelineError, match=r"output_size: must be 3 for 3 classes, got 1; .*second of two"):
         build_network(compose("model=article").model, 30, Softmax(3))
 
 

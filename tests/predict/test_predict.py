@@ -19,18 +19,20 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from pipeline.config.file_format import AUTOMATIC
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import build_network
 from pipeline.predict import load
 from pipeline.predict.__main__ import main
 from pipeline.predict.answering import file_format
-from pipeline.registry.model_lookup import fetch_model
+from pipeline.registry.model_lookup import describe_model, fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.joining import SEPARATOR
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
+from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
 
 TEXTS = ['A "good", warm film', "bad,\nlong\r\nplot", "", "日本語 😀", "the film\ris not bad!"]
 PREDICT = [sys.executable, "-m", "pipeline.predict"]
@@ -50,8 +52,8 @@ def model(compose, tmp_path_factory):
     return folder
 
 
-def predict(model, source, output=None, column=None, threshold=None, prefix=None):
-    main([], source, output, column and [column], str(model), threshold, prefix)
+def predict(model, source, output=None, column=None, threshold=None, prefix=None, probabilities=False):
+    main([], source, output, column and [column], str(model), threshold, prefix, probabilities=probabilities)
 
 
 def fields(text):
@@ -224,6 +226,114 @@ def test_a_model_of_several_text_columns_finds_and_joins_them(model, tmp_path, e
     write_table(source, {"title": ["x"], "note": ["y"]})
     with pytest.raises(PipelineError, match="has no column 'body' or 'text'; its columns are 'title', 'note'"):
         predict(folder, source, output)
+
+
+CLASSES = [(THREE, False), (FIVE, True), (SPAM, False)]
+
+
+@pytest.fixture(scope="module", params=CLASSES, ids=lambda case: f"{len(case[0])}")
+def classified(request, compose, tmp_path_factory):
+    """A model that knows a word for each class, the classes, and a text of each."""
+    classes, ordered = request.param
+    folder = word_model(tmp_path_factory.mktemp("classes") / "model", compose, classes, ordered)
+    return folder, classes, list(WORDS[: len(classes)])
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_the_probability_of_each_class_is_added_in_a_column_of_its_own(classified, tmp_path, ending):
+    folder, classes, texts = classified
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    write_table(source, {"text": texts})
+    predict(folder, source, output, probabilities=True)
+    columns = [f"probability_{name}" for name in classes]
+    for row, number, answer in zip(read_table(output), range(len(classes)), load(folder)(texts), strict=True):
+        assert list(row) == ["text", "label", "probability", *columns]
+        assert row["label"] == classes[number]
+        got = [float(row[column]) for column in ("probability", *columns)]
+        np.testing.assert_allclose(got, [answer.probability, *answer.probabilities], atol=1e-6)
+    predict(folder, source, output)
+    assert list(read_table(output)[0]) == ["text", "label", "probability"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_file_keeps_its_own_column_with_the_probability_of_a_class(classified, tmp_path, ending, caplog):
+    caplog.set_level("INFO")
+    folder, classes, texts = classified
+    source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+    own = f"probability_{classes[1]}"
+    write_table(source, {"text": texts, own: texts})
+    predict(folder, source, output)
+    assert list(read_table(output)[0]) == ["text", own, "label", "probability"]
+    predict(folder, source, output, probabilities=True)
+    added = ["label", "probability", *(f"probability_{name}" for name in classes)]
+    assert list(read_table(output)[0]) == ["text", own, *(f"predicted_{name}" for name in added)]
+    assert f"has a column {own!r} of its own; the answers are in 'predicted_label', 'predicted_prob" in caplog.text
+    with pytest.raises(PipelineError, match=f"already has a column '{own}', the name of one that is added"):
+        predict(folder, source, output, probabilities=True, prefix="")
+
+
+def test_probabilities_in_lines_are_refused(model, tmp_path):
+    (tmp_path / "a.txt").write_text("good film\n")
+    for texts, source in ((["a film"], None), ([], tmp_path / "a.txt")):
+        with pytest.raises(
+            PipelineError, match=r"^--probabilities: lines have no columns; leave it out, or give a table"
+        ):
+            main(texts, source, None, None, str(model), None, probabilities=True)
+
+
+@pytest.mark.parametrize("classified", CLASSES[:2], indirect=True)
+def test_a_threshold_for_more_than_two_classes_is_refused(classified, tmp_path):
+    folder, classes, _ = classified
+    (tmp_path / "a.txt").write_text("good film\n")
+    message = f"--threshold 0.5: the model has {len(classes)} classes, and the most probable one is the label; leave it"
+    with pytest.raises(PipelineError, match=message):
+        predict(folder, tmp_path / "a.txt", tmp_path / "b.txt", threshold=0.5)
+    assert not (tmp_path / "b.txt").exists()
+
+
+def test_names_of_classes_are_quoted_as_the_format_asks(compose, tmp_path):
+    classes = ('so, "so"', "très bon", "mauvais")
+    folder = word_model(tmp_path / "model", compose, classes)
+    for ending in (".csv", ".jsonl"):
+        source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
+        write_table(source, {"text": WORDS[:3]})
+        predict(folder, source, output, probabilities=True)
+        assert [row["label"] for row in read_table(output)] == list(classes)
+        assert list(read_table(output)[0])[-3:] == [f"probability_{name}" for name in classes]
+
+
+@pytest.mark.parametrize(
+    ("classes", "format_keys", "message"),
+    [
+        (("fair, or so", "good"), {"quoting": "none"}, "has ',' in its name, which cannot be written without quotes"),
+        (
+            ("bad", "жаль"),
+            {"encoding": "cp1252"},
+            "has 'ж' in its name, which cp1252, the encoding of the file, l",
+        ),
+    ],
+)
+def test_a_class_that_the_file_cannot_hold_is_said(compose, tmp_path, classes, format_keys, message):
+    folder = word_model(tmp_path / "model", compose, classes)
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("text,n\nawful,1\npoor,2\n")
+    file_format = AUTOMATIC.model_copy(update=format_keys)
+    with pytest.raises(PipelineError, match=message):
+        main([], source, output, None, str(folder), None, None, file_format)
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (SPAM, "ham or spam"),
+        (FIVE, "1 star, 2 stars, 3 stars, 4 stars or 5 stars"),
+        ([f"topic {number}" for number in range(20)], "one of 20 classes (topic 0, topic 1, topic 2, …)"),
+    ],
+)
+def test_the_line_about_a_model_names_its_classes_or_counts_them(model, classes, said):
+    info = load(model).info.model_copy(update={"classes": tuple(classes)})
+    assert describe_model("model", info) == f"model, trained on an unknown corpus, answers {said}"
 
 
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):

@@ -22,6 +22,7 @@ ENGLISH = ["A clean room", "Never again"]
         (GERMAN, "unicode_words", "lower text.min_frequency"),
         (ENGLISH, "basic_english", "lower text.min_frequency"),
         (CHINESE, "characters", "lower text.min_frequency"),
+        (CHINESE, "sentencepiece", "raise text.max_vocabulary"),
     ],
 )
 def test_a_vocabulary_that_knows_too_little_is_refused_with_the_setting_to_change(
@@ -37,7 +38,12 @@ def test_a_vocabulary_that_knows_too_little_is_refused_with_the_setting_to_chang
 
 @pytest.mark.parametrize(
     ("texts", "tokenizer", "hinted"),
-    [(CHINESE, "basic_english", True), (CHINESE, "characters", False), (GERMAN, "basic_english", False)],
+    [
+        (CHINESE, "basic_english", True),
+        (CHINESE, "characters", False),
+        (CHINESE, "sentencepiece", False),
+        (GERMAN, "basic_english", False),
+    ],
 )
 def test_a_script_without_spaces_gets_a_hint_even_if_its_words_are_known(
     tmp_path, compose, caplog, texts, tokenizer, hinted

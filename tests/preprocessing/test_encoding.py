@@ -1,12 +1,15 @@
 """Encoding of a corpus as a dataset."""
 
 import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.config.labels import LABELS
-from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.preprocessing.encoding import encode_corpus, tokenize_batch
 from pipeline.runtime.worker_pool import worker_pool
 from pipeline.text.dataset import read_split
-from pipeline.text.vocabulary import Encoder
+from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 from tests.conftest import describe_dataset
 from tests.text.test_tokenizer import hostile_texts
 from tests.text.test_vocabulary import config
@@ -95,3 +98,39 @@ def test_the_digest_tells_datasets_apart(tmp_path):
         encode_corpus(tmp_path / str(n), config(), corpus, map, LABELS)[2] for n, corpus in enumerate((CORPUS, other))
     }
     assert len(digests) == 2
+
+
+NASTY = [
+    *(
+        "<",
+        ">",
+        "br",
+        "<br>",
+        "<br />",
+        "<p>",
+        "/",
+        " ",
+        "\n",
+        "\u00a0",
+        "&lt;",
+        "&amp;",
+        "&#60;",
+        "&#x200b;",
+        "\u200b",
+    ),
+    *("*", "**", "_", "~~", "`", "#", "@", "a", "b", "don", "'", "\u2019", "t", ":-)", "<3", "--", "-", "5", "\ue000"),
+    *("http://", "www.", "\u0301", "\x93", "\u3002", "\u597d", "\U0001f600", "\ufb01", "\x00", '"'),
+]
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+@pytest.mark.parametrize("tokenizer", ["basic_english", "unicode_words", "characters"])
+@given(texts=st.lists(st.lists(st.sampled_from(NASTY)).map("".join) | st.text(), min_size=1))
+def test_training_and_prediction_read_the_same_tokens(normalise, tokenizer, texts):
+    text_config = config(tokenizer=tokenizer, normalise=normalise)
+    batch_of_texts = tokenize_batch([batch("train", [(text, 1) for text in ["<<br>br>", *texts]])], text_config)
+    vocabulary = Vocabulary([*SPECIALS, *(set(batch_of_texts.words.to_pylist()) - {*SPECIALS})])
+    encoder, part = Encoder(text_config, vocabulary), batch_of_texts.parts[0]
+    trained_on = iter(vocabulary.ids(batch_of_texts.words.take(pa.array(part.ids)).to_pylist()))
+    for text, length in zip(["<<br>br>", *texts], part.lengths, strict=True):
+        assert encoder.encode(text).tolist() == [next(trained_on) for _ in range(length)]

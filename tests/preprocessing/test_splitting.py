@@ -33,6 +33,19 @@ def test_held_out_parts_are_stratified_and_of_the_size_asked():
         assert sum(parts[text] == "validation" for text in texts) == 0.1 * total
 
 
+def test_each_of_many_classes_is_held_out_in_its_share():
+    classes = [str(number) for number in range(100)]
+    review_keys = keys([("train", f"review number {n}", n % 100) for n in range(4000)])
+    hold_out(review_keys, CONFIG, classes)
+    for label in range(100):
+        parts = np.bincount(review_keys.split[review_keys.label == label], minlength=3)
+        assert parts[PRECEDENCE.index("test")] == 8
+        assert parts[PRECEDENCE.index("validation")] == 4
+    require_all_classes(review_keys, np.ones(4000, bool), classes)
+    with pytest.raises(PipelineError, match="the train split holds no 99 review once its 28 duplicates"):
+        require_all_classes(review_keys, review_keys.label != 99, classes)
+
+
 def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():
     assert held_out(CORPUS) == held_out(CORPUS[::-1])
     assert held_out(CORPUS) != held_out(CORPUS, CONFIG.model_copy(update={"seed": 2}))

@@ -131,7 +131,7 @@ def test_rows_of_a_corpus_are_read_as_written(ending, rows):
 
 
 def answers(rows):
-    return ((row, Prediction(f"{len(text)}", 0.5)) for row, text in rows)
+    return ((row, Prediction(f"{len(text)}", 0.5, [0.5, 0.5])) for row, text in rows)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl"])

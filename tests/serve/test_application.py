@@ -13,6 +13,7 @@ from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_type
 from pipeline.text.joining import SEPARATOR
 from tests.support.commands import prepared
+from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
 
 __all__ = ["prepared"]  # a fixture
 
@@ -68,11 +69,26 @@ def encoded(payload: Any) -> bytes:
 
 def test_a_good_request_is_answered_as_predict_answers(served, model):
     body = encoded(TWO)
-    expected = [prediction._asdict() for prediction in load(model)(TWO["inputs"])]
+    expected = [{"label": label, "probability": probability} for label, probability, _ in load(model)(TWO["inputs"])]
     for pieces in ([body], [body[:9], body[9:]]):
         status, answer = ask(served, *pieces)
         assert status == 200
         assert answer["predictions"] == [{**one, "probability": pytest.approx(one["probability"])} for one in expected]
+
+
+@pytest.mark.parametrize(("classes", "ordered"), [(THREE, False), (FIVE, True), (SPAM, False)])
+def test_a_model_of_any_classes_is_served(compose, tmp_path, classes, ordered):
+    folder = word_model(tmp_path / "model", compose, classes, ordered)
+    served, texts = application(folder, LIMITS), list(WORDS[: len(classes)])
+    expected = load(folder)(texts)
+    status, answer = ask(served, encoded({"inputs": texts}))
+    assert (status, [row["label"] for row in answer["predictions"]]) == (200, list(classes))
+    assert [row["probability"] for row in answer["predictions"]] == pytest.approx([one[1] for one in expected])
+    status, answer = ask(served, encoded({"inputs": texts, "params": {"output": "probabilities"}}))
+    assert status == 200
+    assert answer["predictions"] == [
+        pytest.approx(dict(zip(classes, one.probabilities, strict=True)), abs=1e-9) for one in expected
+    ]
 
 
 @pytest.mark.parametrize("content_type", [JSON, "Application/JSON", 'application/json; charset="UTF-8"'])
@@ -141,7 +157,10 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
         ),
         (form([["a", "b"]], columns=["title", "body"]), "2 columns ('title', 'body'), none of them named 'text'"),
         ({"inputs": ["a"], "params": {"outptu": "label"}}, "the only parameter is 'output'"),
-        ({"inputs": ["a"], "params": {"output": "class"}}, "'output' is 'class'; it may be table, label, probability"),
+        (
+            {"inputs": ["a"], "params": {"output": "class"}},
+            "'output' is 'class'; it may be table, label, probability, ",
+        ),
         ([1], "Received a list"),
         ({"inputs": ["a"], "instances": ["b"]}, "exactly one of the input fields"),
     ],

@@ -237,6 +237,7 @@ PREDICTING = [
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
     asked("column of plain lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
     asked("prefix of plain lines", "--prefix my_: lines have no columns; leave it out", "--prefix", "my_", "x"),
+    asked("probabilities of plain lines", "--probabilities: lines have no columns; leave it", "--probabilities", "x"),
     asked("invalid threshold", "--threshold: invalid float value: 'half'; --help", "--threshold", "half", "x"),
     asked("threshold of 2", "--threshold 2.0 is no probability; give", *MODEL, "--threshold", "2", "x"),
     asked("unknown argument", "unrecognized arguments: --modle", *MODEL, "--modle", "x"),
@@ -255,6 +256,7 @@ PREDICTING = [
     model("vocabulary of another model", "vocab.json", '["<pad>", "<unk>"]', "does not fit config.json and vocab.json"),
     model("vocabulary of numbers", "vocab.json", '["<pad>", "<unk>", 3]', "is no vocabulary"),
     Case("text without words", "explain", "the text has no words; give one", arguments=(*MODEL, "")),
+    Case("class of no model", "explain", "no class 'good'; its classes", arguments=(*MODEL, "x", "--class", "good")),
     Case("page over a folder", "explain", "data is a folder; name a file", arguments=(*MODEL, "x", "--output", "data")),
 ]  # fmt: skip
 STAGES = [

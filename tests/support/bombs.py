@@ -151,7 +151,7 @@ def table(path: Path) -> None:
 def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
     for chunk in _chunks(rows):
         for row, _ in chunk:
-            yield row, Prediction("positive", 0.5)
+            yield row, Prediction("positive", 0.5, [0.5, 0.5])
 
 
 def predict(path: Path) -> None:

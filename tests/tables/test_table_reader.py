@@ -82,10 +82,10 @@ def texts_seen(path: Path, file_format: FileFormat) -> list[str]:
     """Return the texts that predictions are made for."""
     seen: list[str] = []
 
-    def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, tuple[str, float]]]:
+    def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
         for row, text in rows:
             seen.append(text)
-            yield row, Prediction("positive", 0.5)
+            yield row, Prediction("positive", 0.5, [0.5, 0.5])
 
     output = path.with_name(f"out.{path.name.removesuffix('.gz').removesuffix('.zst').removesuffix('.zip')}")
     answer_file(path, output, io.BytesIO(), WantedColumns([["text"]]), answer, file_format)
@@ -241,7 +241,8 @@ def test_answers_keep_encoding_quotes_and_packing(tmp_path: Path) -> None:
     file_format = stated_format(["quoting=none", "encoding=cp1252"])
     output = tmp_path / "b.tsv.zip"
     wanted = WantedColumns([["text"]])
-    answer_file(path, output, io.BytesIO(), wanted, lambda rows: ((r, ("positive", 0.5)) for r, _ in rows), file_format)
+    prediction = Prediction("positive", 0.5, [0.5, 0.5])
+    answer_file(path, output, io.BytesIO(), wanted, lambda rows: ((row, prediction) for row, _ in rows), file_format)
     with zipfile.ZipFile(output) as archive:
         written = archive.read("b.tsv").decode("cp1252")
     assert written == 'text\tn\tlabel\tprobability\n"schön" sagt er\t1\tpositive\t0.500000\n'

@@ -1,5 +1,6 @@
 """One training of the classifier, without DVC and MLflow around it."""
 
+import json
 import math
 import shutil
 
@@ -7,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.inference.scoring import score
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.text.dataset import read_split
+from pipeline.text.vocabulary import Vocabulary
 from tests.support.training import TINY, train, weights
 
 
@@ -102,6 +105,33 @@ def test_the_wide_path_counts_the_training_reviews_and_no_other(unbroken, config
     split = read_split(dataset, "train")
     counted.count(list(split), split.labels)
     assert torch.equal(trained.wide.ratio, counted.ratio)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_several_classes_are_trained_calibrated_and_reproducible(ordered, compose, dataset, tmp_path):
+    config = compose(*TINY, "training.epochs=10", "training.lr=3e-2", "model.word_dropout=0")
+    folder = shutil.copytree(dataset, tmp_path / "dataset")
+    corpus_of_three(dataset, folder, ordered)
+    first = train(config, folder, tmp_path / "first")
+    reviews = read_split(folder, "train")
+    probabilities = first.calibration.probabilities(score(first.network, list(reviews), None))
+    assert probabilities.shape == (len(reviews), 3)
+    assert (probabilities.argmax(1) == reviews.labels).mean() > 0.7
+    perturbed = compose(*TINY, "training.epochs=1", "training.virtual_weight=1", "training.adversarial_weight=1")
+    one, same = (train(perturbed, folder, tmp_path / name) for name in ("one", "same"))
+    np.testing.assert_equal(weights(one), weights(same))
+
+
+def corpus_of_three(dataset, folder, ordered):
+    """Make a third class of the negative reviews that hold a certain word, in place."""
+    record = json.loads((folder / "dataset.json").read_text())
+    record["corpus"] |= {"classes": ["poor", "fair", "good"], "ordered": ordered}
+    (folder / "dataset.json").write_text(json.dumps(record))
+    word = Vocabulary.load(dataset / "vocab.json").words.index("is")
+    for split in ("train", "validation"):
+        reviews = read_split(dataset, split)
+        fair = np.array([word in review for review in reviews])
+        np.save(folder / split / "labels.npy", np.where(reviews.labels == 1, 2, fair).astype(np.int8))
 
 
 @pytest.mark.parametrize("part", ["adversarial_weight", "virtual_weight"])

@@ -1,0 +1,24 @@
+"""The folder that MLflow stores for a version, as MLflow loads it."""
+
+import mlflow
+import pandas as pd
+import pytest
+
+from pipeline.registry.packaging import Candidate, package_model
+from tests.support.models import THREE, WORDS, word_model
+
+
+def test_mlflow_evaluates_a_model_of_several_classes(compose, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    folder = word_model(tmp_path / "model", compose, THREE)
+    (tmp_path / "scratch").mkdir()
+    package = package_model(Candidate(folder, "0" * 32, {}, "a card"), f"m-{'0' * 32}", tmp_path / "scratch")
+    table = pd.DataFrame({"text": [*WORDS[:3], *WORDS[:3]], "stars": [*THREE, *THREE[:2], THREE[0]]})
+    with mlflow.start_run():
+        evaluated = mlflow.models.evaluate(
+            str(package), table, targets="stars", model_type="classifier", model_config={"output": "label"}
+        )
+    assert evaluated.metrics["accuracy_score"] == pytest.approx(1 - 1 / len(table))
+    answers = mlflow.pyfunc.load_model(str(package)).predict(table, params={"output": "probabilities"})
+    assert list(answers.columns) == list(THREE)
