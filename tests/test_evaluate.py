@@ -187,5 +187,5 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
         assert "Left out: the behaviour tests" not in page
     else:
         assert {"behaviour", "contrast"}.isdisjoint(metrics)
-        assert f"{said} {', '.join(classes)}" in caplog.text
+        assert f"{said} {', '.join(map(repr, classes))}" in caplog.text
         assert "Left out: the behaviour tests and the contrast pairs" in page

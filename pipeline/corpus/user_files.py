@@ -16,7 +16,7 @@ from pipeline.tables.labels import IGNORED, normalise_label
 from pipeline.tables.table_reader import require_text, table_batches, table_form, table_schema
 from pipeline.text.joining import joined_text
 
-RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "probability"}
+RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
         PipelineError: a file, a column, `corpus.labels` or `corpus.ignore_labels` does not fit, or a split has no row
             of a class.
     """
-    _require_free_names(corpus.keep_columns)
+    _require_free_names(corpus)
     sources = {
         split: {path: _columns(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
     }
@@ -105,9 +105,10 @@ def _batches(corpus: FilesCorpus, files: dict[Path, pa.Schema]) -> Iterator[tupl
         log.info("%s: %s, %s rows", path.name, table_form(path, corpus.format), f"{rows:,}")
 
 
-def _require_free_names(names: list[str]) -> None:
+def _require_free_names(corpus: FilesCorpus) -> None:
+    names = corpus.keep_columns
     for name in names:
-        if name in RESERVED_COLUMNS:
+        if name in {*RESERVED_COLUMNS, *(f"probability_{of_class}" for of_class in corpus.classes)}:
             raise PipelineError(f"corpus.keep_columns: {name!r} is a column of the pipeline's own; rename yours")
         if names.count(name) > 1:
             raise PipelineError(f"corpus.keep_columns: {name!r} is named more than once; name it once")
