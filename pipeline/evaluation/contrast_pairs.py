@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
@@ -22,7 +21,7 @@ from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import read_dataset_info
 
@@ -109,12 +108,11 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
 
 
 def _read_pairs(path: Path, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
-    schema = table_schema(path)
-    if lacking := [name for name in PAIR_COLUMNS if name not in schema.names]:
+    table = Table(path)
+    if lacking := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
-    batches = table_batches(path, pa.schema([schema.field(name) for name in PAIR_COLUMNS]))
     rows, characters = [], 0
-    for row in (row for batch in batches for row in batch.to_pylist()):
+    for row in (row for batch in table.batches(PAIR_COLUMNS) for row in batch.to_pylist()):
         rows.append(row)
         characters += sum(len(str(row[name])) for name in PAIR_COLUMNS)
         if characters > MAX_CHARACTERS:

@@ -34,7 +34,6 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
-from pipeline.tables.table_reader import table_form
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
 
@@ -66,7 +65,7 @@ def main(
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
-    answered_rows = 0
+    answered_rows, form = 0, None
     with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
@@ -77,14 +76,14 @@ def main(
                 yield answered
 
         if source is not None:
-            answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
+            form = answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
         else:
             arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
             decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
             write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
-    if source is not None and ending_of(source) != PLAIN:
-        print(f"{source.name}: {table_form(source, file_format)}, {answered_rows:,} rows", file=sys.stderr)
+    if source is not None and form:
+        print(f"{source.name}: {form}, {answered_rows:,} rows", file=sys.stderr)
 
 
 if __name__ == "__main__":

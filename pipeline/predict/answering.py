@@ -15,10 +15,11 @@ from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS
-from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines
-from pipeline.tables.unpacked import packing, stated_encoding, table_ending
+from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS, Table
+from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
+from pipeline.tables.unpacked import packing, read_text, stated_encoding, table_ending
 
 ENDINGS = (*TABLE_ENDINGS, PLAIN)
 
@@ -88,21 +89,29 @@ def answer_file(
     columns: WantedColumns,
     answer: AnswerRows,
     file_format: FileFormat = AUTOMATIC,
-) -> None:
+) -> str | None:
     """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
     CSV, TSV, JSON and plain text are written in the encoding that they were read in.
 
+    Returns:
+        the format of the table, for people; None for plain text.
+
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
-    ending = table_ending(source, ENDINGS)
-    if output is not None and ending == PARQUET:
+    encoding = stated_encoding(source, file_format.encoding)
+    if table_ending(source, ENDINGS) == PLAIN:
+        texts = (line for _, line in text_lines(read_text(source, encoding), str(source)))
+        write_lines(plain_lines(texts, answer), output, stdout, encoding)
+        return None
+    table = Table(source, file_format)
+    if output is not None and table.ending == PARQUET:
         with replace(output) as temporary:
-            answer_parquet(source, temporary, columns, answer)
-        return
-    lines = answered_lines(source, ending, file_format, columns, answer)
-    write_lines(lines, output, stdout, stated_encoding(source, file_format.encoding))
+            answer_parquet(table, temporary, columns, answer)
+    else:
+        write_lines(answered_lines(table, file_format, columns, answer), output, stdout, encoding)
+    return table.form
 
 
 def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO, encoding: str = "utf-8") -> None:

@@ -33,7 +33,7 @@ from pipeline.preprocessing.vector_file import file_dimension
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 
 MB = 2**20
@@ -141,9 +141,12 @@ def canonical_form(path: Path) -> None:
         archive.add_archive(None, target)
 
 
+def columns_of(path: Path) -> list[str]:
+    return Table(path).schema.names
+
+
 def table(path: Path) -> None:
-    columns = table_schema(path)
-    for _ in table_batches(path, pa.schema([columns.field("text")])):
+    for _ in Table(path).batches(["text"]):
         pass
 
 
@@ -165,7 +168,7 @@ def read_pairs(path: Path) -> None:
 
 
 def predict_parquet(path: Path) -> None:
-    answer_parquet(path, path.with_name("answers.parquet"), WantedColumns([["text"]]), answer)
+    answer_parquet(Table(path), path.with_name("answers.parquet"), WantedColumns([["text"]]), answer)
 
 
 def read_groups(path: Path) -> None:
@@ -213,11 +216,11 @@ BOMBS = {
     "cell": Bomb("a.parquet", cell, table, "row group 1 takes 300 MB to read; write it again with smaller pages"),
     "row group": Bomb("train.parquet", row_group, read_groups, "row group 1 unpacks to over 128 MB; fetch the corpus"),
     "pairs": Bomb("a.parquet", lambda p: dictionary(p, columns=PAIRS), read_pairs, "more than 268,435,456 characters"),
-    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), table_schema, "has 2,097,153 columns; give"),
+    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), columns_of, "has 2,097,153 columns; give"),
     "names": Bomb(
         "a.jsonl",
         lambda p: p.write_text(json.dumps({str(name): 0 for name in range(20_000)})),
-        table_schema,
+        columns_of,
         "has 20,000 columns; give a file of at most 10,000",
     ),
     "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),

@@ -25,7 +25,7 @@ from pipeline.inference.predictor import Prediction
 from pipeline.predict.answering import answer_file, stated_format
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
-from pipeline.tables.table_reader import table_batches, table_form, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.text.joining import SEPARATOR
 
 FORMATS = {"csv": ",", "tsv": "\t", "semicolon.csv": ";", "unquoted.tsv": "\t", "escaped.csv": ","}
@@ -91,8 +91,7 @@ def texts_seen(path: Path, file_format: FileFormat) -> list[str]:
     answer_file(path, output, io.BytesIO(), WantedColumns([["text"]]), answer, file_format)
     if file_format.columns:
         file_format = file_format.model_copy(update={"columns": [*file_format.columns, "label", "probability"]})
-    answered = table_schema(output, file_format)
-    assert sum(batch.num_rows for batch in table_batches(output, answered, file_format)) == len(seen)
+    assert sum(batch.num_rows for batch in Table(output, file_format).batches()) == len(seen)
     return seen
 
 
@@ -141,8 +140,7 @@ def test_every_row_is_used_or_counted_and_predictions_read_the_same_texts(
 
 
 def rows_of(path: Path, **keys: Any) -> list[dict[str, Any]]:
-    batches = table_batches(path, table_schema(path, stated(**keys)), stated(**keys))
-    return [row for batch in batches for row in batch.to_pylist()]
+    return [row for batch in Table(path, stated(**keys)).batches() for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +207,7 @@ def test_quotes_as_people_write_them_cost_no_row(line: str, keys: dict[str, str]
 )
 def test_the_format_is_detected_and_said(name: str, data: bytes, form: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
-    assert table_form(tmp_path / name) == form
+    assert Table(tmp_path / name).form == form
 
 
 @pytest.mark.parametrize(
