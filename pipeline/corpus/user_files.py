@@ -46,8 +46,7 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """
     _require_free_names(corpus.keep_columns)
     sources = {
-        split: {path: _readable_table(corpus, path) for path in paths}
-        for split, paths in files_by_split(corpus).items()
+        split: {path: _opened(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
     }
     tables = [table for files in sources.values() for table in files.values()]
     written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, tables)])
@@ -115,7 +114,7 @@ def _require_free_names(names: list[str]) -> None:
             raise PipelineError(f"corpus.keep_columns: {name!r} is named more than once; name it once")
 
 
-def _readable_table(corpus: FilesCorpus, path: Path) -> Table:
+def _opened(corpus: FilesCorpus, path: Path) -> Table:
     """Return a file that has the columns that are read."""
     table = Table(path, corpus.format)
     schema = table.schema

@@ -2,9 +2,10 @@
 
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
 the calibrated probability that it is positive, and the text. With --input it reads a file (.csv, .tsv, .jsonl, .json,
-.parquet, or .txt with one text per line; also with .gz, .zst or .zip) and writes the same rows in the same format,
-with the columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of
-these names). The default model is the one the pipeline trains, artifacts/model.
+.parquet, .xlsx, or .txt with one text per line; also with .gz, .zst or .zip) and writes the same rows in the same
+format, those of .xlsx as CSV, with the columns `label` and `probability` added (`predicted_label` and
+`predicted_probability` if it has columns of these names). The default model is the one the pipeline trains,
+artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv

@@ -17,7 +17,7 @@ from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS, Table
+from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS, XLSX, Table
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
 from pipeline.tables.unpacked import packing, read_text, stated_encoding, table_ending
 
@@ -70,8 +70,10 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         if ending == PARQUET:
             raise PipelineError("a Parquet file cannot be written to standard output; name a file with --output")
         return
-    if file_format(output) != ending:
-        raise PipelineError(f"--output {output}: the format of the input is kept; use a name that ends in {ending}")
+    written = ".csv" if ending == XLSX else ending
+    if file_format(output) != written:
+        kept = "the answers to XLSX are CSV" if ending == XLSX else "the format of the input is kept"
+        raise PipelineError(f"--output {output}: {kept}; use a name that ends in {written}")
     if ending == PARQUET and packing(output):
         raise PipelineError(f"--output {output}: Parquet is packed inside; use a name that ends in {ending}")
     if not output.parent.is_dir():
@@ -92,7 +94,7 @@ def answer_file(
 ) -> str | None:
     """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
-    CSV, TSV, JSON and plain text are written in the encoding that they were read in.
+    CSV, TSV, JSON and plain text are written in the encoding that they were read in, rows of XLSX as CSV in UTF-8.
 
     Returns:
         the format of the table, for people; None for plain text.
@@ -100,13 +102,14 @@ def answer_file(
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
-    encoding = stated_encoding(source, file_format.encoding)
-    if table_ending(source, ENDINGS) == PLAIN:
+    ending = table_ending(source, ENDINGS)
+    encoding = "utf-8" if ending == XLSX else stated_encoding(source, file_format.encoding)
+    if ending == PLAIN:
         texts = (line for _, line in text_lines(read_text(source, encoding), str(source)))
         write_lines(plain_lines(texts, answer), output, stdout, encoding)
         return None
     table = Table(source, file_format)
-    if output is not None and table.ending == PARQUET:
+    if output is not None and ending == PARQUET:
         with replace(output) as temporary:
             answer_parquet(table, temporary, columns, answer)
     else:

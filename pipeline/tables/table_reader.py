@@ -1,7 +1,7 @@
-"""Reader of users' tables, the only one: CSV, TSV, JSONL, JSON, Parquet, packed or not, as streams of record batches.
+"""Reader of users' tables, the only one: CSV, TSV, JSONL, JSON, Parquet, XLSX, packed or not, as streams of batches.
 
-CSV and TSV columns are text. JSON columns get the type that fits all their values; in a mixture every value becomes
-text, and what is not text is written as JSON. Parquet columns keep their types.
+CSV, TSV and XLSX columns are text. JSON columns get the type that fits all their values; in a mixture every value
+becomes text, and what is not text is written as JSON. Parquet columns keep their types.
 """
 
 import json
@@ -20,12 +20,12 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
 from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
-from pipeline.tables.parquet import BATCH_BYTES, open_parquet, parquet_batches
+from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches
+from pipeline.tables.spreadsheet import Spreadsheet
 from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
 
-BATCH_ROWS = 1024
-"""Rows of a batch, unless they take more than `BATCH_BYTES`."""
 PARQUET = ".parquet"
+XLSX = ".xlsx"
 
 
 class _Reader(Protocol):
@@ -151,6 +151,7 @@ _READERS: dict[str, Callable[[Path, str, FileFormat], _Reader]] = {
     ".jsonl": JsonTable,
     ".json": JsonTable,
     PARQUET: ParquetTable,
+    XLSX: Spreadsheet,
 }
 TABLE_ENDINGS = tuple(_READERS)
 

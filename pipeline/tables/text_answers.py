@@ -1,4 +1,4 @@
-"""Predictions for CSV, TSV, JSON and plain text files: the same rows with the answers added, streamed.
+"""Predictions for CSV, TSV, XLSX, JSON and plain text files: the same rows with the answers added, streamed.
 
 Users' values are passed through unchanged: those of CSV and TSV as text, a JSON object as it stands in its file.
 """
@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.file_format import FileFormat
+from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.tables.answer_columns import FileColumns, WantedColumns, require_free
 from pipeline.tables.delimited import Delimited
 from pipeline.tables.json_rows import JsonRow, json_text
@@ -54,16 +54,19 @@ def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
 def _delimited_lines(
     table: Table, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows
 ) -> Iterator[str]:
-    assert isinstance(table.reader, Delimited)
-    delimiter, names = table.reader.delimiter, table.schema.names
+    if isinstance(table.reader, Delimited):
+        delimiter, written_format = table.reader.delimiter, file_format
+    else:  # XLSX, whose answers are CSV
+        delimiter, written_format = ",", AUTOMATIC
+    names = table.schema.names
     chosen = columns.of_file(str(table.path), names)
     texts = [names.index(column) for column in chosen.texts]
     batches = ([column.to_pylist() for column in batch.columns] for batch in table.batches())
     rows = (row for values in batches for row in zip(*values, strict=True))
     if not file_format.columns:
-        yield _delimited_line([*names, *chosen.added], delimiter, file_format)
+        yield _delimited_line([*names, *chosen.added], delimiter, written_format)
     for row, (label, probability) in answer((row, joined_text(row[index] for index in texts)) for row in rows):
-        yield _delimited_line([*row, label, _format_probability(probability)], delimiter, file_format)
+        yield _delimited_line([*row, label, _format_probability(probability)], delimiter, written_format)
 
 
 def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileFormat) -> str:

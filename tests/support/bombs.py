@@ -11,6 +11,7 @@ import lzma
 import resource
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import Table
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.support.workbooks import STRINGS, replaced, workbook_bytes
 
 MB = 2**20
 MOST = 6 * 2**30
@@ -141,6 +143,44 @@ def canonical_form(path: Path) -> None:
         archive.add_archive(None, target)
 
 
+def json_array(path: Path) -> None:
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b'[{"text": "')
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+        file.write(b'"}]')
+
+
+def zipped(path: Path) -> None:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("a.csv", "w") as file,
+    ):
+        file.write(b"text\n")
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+
+
+def zstd(path: Path) -> None:
+    with pa.CompressedOutputStream(str(path), "zstd") as file:
+        file.write(b"text\n")
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+
+
+def packed_parquet(path: Path) -> None:
+    """Write zeros, which end in no Parquet but would fill the disk."""
+    with gzip.open(path, "wb", 1) as file:
+        for _ in range(1100):
+            file.write(bytes(MB))
+
+
+def strings_of_workbook(path: Path) -> None:
+    """Write a workbook with millions of empty strings in the table that openpyxl holds."""
+    data = replaced(workbook_bytes([["text"], ["good"]]), b"</sst>", b"<si/>" * 8 * MB + b"</sst>", STRINGS)
+    path.write_bytes(data)
+
+
 def columns_of(path: Path) -> list[str]:
     return Table(path).schema.names
 
@@ -230,6 +270,11 @@ BOMBS = {
         "model/config.json", greedy_model, lambda path: load_model(path.parent), "does not fit config.json and"
     ),
     "vocabulary": Bomb("vocab.json", large_vocabulary, Vocabulary.load, "it has 1,073,741,824 bytes, more than any"),
+    "array": Bomb("a.json.gz", json_array, predict, "line 1: longer than 32 MB; split it"),
+    "zip": Bomb("a.csv.zip", zipped, predict, "a row is longer than 32 MB; look for a quote that is not closed"),
+    "zstd": Bomb("a.csv.zst", zstd, predict, "a row is longer than 32 MB; look for a quote that is not closed"),
+    "packed Parquet": Bomb("a.parquet.gz", packed_parquet, table, "unpacks to more than 1,024 MB; unpack it yourself"),
+    "strings": Bomb("a.xlsx", strings_of_workbook, table, "unpacks to [0-9]+ MB, more than [0-9]+ MB; save it as CSV"),
     "nested": Bomb("a.jsonl.gz", packed(b"[[]" + b",[]" * 12 * MB, 1), predict, "line 1: longer than 32 MB; split it"),
     "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), file_dimension, "1: longer than 1 MB;"),
 }  # fmt: skip
