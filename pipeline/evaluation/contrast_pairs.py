@@ -5,6 +5,7 @@ understands what it reads classifies both reviews of a pair correctly.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,11 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
     if config.path is None:
         return []
     path = existing_file("evaluation.contrast_pairs.path", config.path)
-    pairs = _read_pairs(path, _label_reader_like(dataset))
+    try:
+        pairs = _read_pairs(Table(path, config.format), _label_reader_like(dataset))
+    except PipelineError as error:  # the reader names the keys of the corpus
+        named = re.sub(r"corpus\.(format\..+?) \(predict: --.+?\)", r"evaluation.contrast_pairs.\1", str(error))
+        raise PipelineError(named) from None
     trained_on = {near_key(text) for text in stream_texts(dataset, "train")}
     seen = sum(any(near_key(clean(text)) in trained_on for text in (pair.original, pair.edited)) for pair in pairs)
     if seen and not config.allow_seen:
@@ -107,8 +112,8 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     return read
 
 
-def _read_pairs(path: Path, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
-    table = Table(path)
+def _read_pairs(table: Table, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
+    path = table.path
     if lacking := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
     rows, characters = [], 0

@@ -204,7 +204,7 @@ def predict(path: Path) -> None:
 def read_pairs(path: Path) -> None:
     from pipeline.evaluation.contrast_pairs import _read_pairs  # its imports take seconds, and memory
 
-    _read_pairs(path, {"negative": 0, "positive": 1}.get)
+    _read_pairs(Table(path), {"negative": 0, "positive": 1}.get)
 
 
 def predict_parquet(path: Path) -> None:
