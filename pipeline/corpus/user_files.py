@@ -13,7 +13,7 @@ from pipeline.corpus.label_census import distinct_labels, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.labels import IGNORED, normalise_label
-from pipeline.tables.table_reader import Table, require_text
+from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
 from pipeline.text.joining import joined_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "probability"}
@@ -41,14 +41,15 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     (`ignored_labels`), or that it has none (`no_label`).
 
     Raises:
-        PipelineError: a file, a column, `corpus.labels` or `corpus.ignore_labels` does not fit, or a split has no row
-            of a class.
+        PipelineError: a file, a column, `corpus.format`, `corpus.labels` or `corpus.ignore_labels` does not fit, or a
+            split has no row of a class.
     """
     _require_free_names(corpus.keep_columns)
     sources = {
         split: {path: _opened(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
     }
     tables = [table for files in sources.values() for table in files.values()]
+    require_effect("corpus.format.", corpus.format, {table.ending: FORMAT_KEYS[table.ending] for table in tables})
     written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, tables)])
     label_of = settle_labels(corpus, list(sources.values()))
     for split, files in sources.items():

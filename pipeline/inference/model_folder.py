@@ -6,7 +6,7 @@ config.json         format version, calibration, and the configuration of the tr
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 from torch import nn
@@ -42,6 +42,13 @@ class FormatRecord(Record):
     format: int
 
 
+class TrainingFormat(Record):
+    """Format of the user's files, as far as no file tells it."""
+
+    quoting: Literal["standard", "none"] | None = None
+    escape: str | None = None
+
+
 class CorpusOrigin(Record):
     """Corpus that a model was trained on."""
 
@@ -49,6 +56,7 @@ class CorpusOrigin(Record):
     content: str | None = None
     text_column: str | list[str] | None = None
     """Column of the user's files that held the texts, or several whose texts were joined."""
+    format: TrainingFormat = TrainingFormat()
 
 
 class DatasetOrigin(Record):

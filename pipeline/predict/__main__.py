@@ -27,7 +27,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
-from pipeline.predict.answering import answer_file, check_paths, stated_format, write_lines
+from pipeline.predict.answering import answer_file, as_in_training, check_paths, format_keys, stated_format, write_lines
 from pipeline.predict.answering import file_format as ending_of
 from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
@@ -35,6 +35,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
+from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
 
@@ -59,10 +60,12 @@ def main(
                 f"--{option} {value}: lines have no columns; leave it out, or give a table with --input"
             )
     check_paths(source, output)
+    require_effect("--format ", file_format, format_keys(source))
     output = output and follow_link(output)
     predictor = load(model)
     logging.info("model: %s", describe_model(model, predictor.info))
     wanted = WantedColumns(predictor.info.text_columns if columns is None else [columns], prefix)
+    file_format = as_in_training(source, file_format, predictor.info.corpus.format)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import logging
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,16 +13,20 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.inference.model_folder import TrainingFormat
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS, XLSX, Table
+from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, XLSX, Table
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
 from pipeline.tables.unpacked import packing, read_text, stated_encoding, table_ending
 
 ENDINGS = (*TABLE_ENDINGS, PLAIN)
+
+log = logging.getLogger(__name__)
 
 
 def file_format(path: Path) -> str:
@@ -50,6 +55,29 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
     except ValidationError as error:
         problem = error.errors()[0]
         raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {problem['msg']}") from None
+
+
+def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
+    """Return what texts come from, for messages, with the keys of the format that it has."""
+    if source is None:
+        return {"texts that are given, or lines of standard input, which are UTF-8": ()}
+    ending = file_format(source)
+    return {ending: ("encoding",) if ending == PLAIN else FORMAT_KEYS[ending]}
+
+
+def as_in_training(source: Path | None, stated: FileFormat, trained: TrainingFormat) -> FileFormat:
+    """Return the format to read a file with: the stated one, or else what training was told and no file tells.
+
+    The delimiter, the encoding and the rest are detected, or missed with an error; quotes would be read otherwise in
+    silence.
+    """
+    if source is None or stated != AUTOMATIC or file_format(source) not in DELIMITERS:
+        return stated
+    values = trained.model_dump(include=set(TrainingFormat.model_fields), exclude_none=True)
+    if values:
+        shown = " ".join(f"{key}={value}" for key, value in values.items())
+        log.info("%s is read with %s, as in training (--format states another)", source, shown)
+    return stated.model_copy(update=values)
 
 
 def check_paths(source: Path | None, output: Path | None) -> None:

@@ -37,16 +37,17 @@ class WantedColumns:
     prefix: str | None = None
     """Prefix of the added columns; None for none, or `PREFIX` where the file has a column of such a name."""
 
-    def of_file(self, name: str, columns: Sequence[str]) -> FileColumns:
-        """Choose the columns of a file, and log the names of the added ones where they are not the usual ones.
+    def of_file(self, name: str, columns: Sequence[str], header: bool = True) -> FileColumns:
+        """Choose the columns of a file, and log where the answers are if they have no names, or not the usual ones.
 
         Args:
             name: of the file, for messages.
             columns: its columns, all of different names.
+            header: False if neither the file nor its answers have a header.
 
         Raises:
-            PipelineError: the file has no columns or lacks a text column, or already has a column with the name of an
-                added one.
+            PipelineError: the file has no columns or lacks a text column, already has a column with the name of an
+                added one, or has no header although a prefix is asked for.
         """
         if not columns:
             raise PipelineError(f"{name} is empty; give a file with a column {self.texts[0][0]!r}")
@@ -58,6 +59,11 @@ class WantedColumns:
                 f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
             )
         usual = FileColumns(texts, "label", "probability")
+        if not header:
+            if self.prefix is not None:
+                raise PipelineError(f"--prefix {self.prefix}: {name} has no header to name columns in; leave it out")
+            log.info("%s has no header; the answers are its last two columns, label and probability", name)
+            return usual
         own = [column for column in usual.added if column in columns]
         prefix = self.prefix if self.prefix is not None else PREFIX if own else ""
         chosen = FileColumns(texts, *(prefix + column for column in usual.added))

@@ -95,7 +95,8 @@ class Dialect:
                     f"text follows the quote that closes the one which opens here; {self._quote_remedy(data, end)}"
                 )
             elif following == b"\r":
-                problem = "a carriage return without a line feed; put the value in quotes, or convert the line ends"
+                problem = "a carriage return without a line feed; put the value in quotes, or convert the line ends: "
+                problem += "`tr '\\r' '\\n' < old > new` if it is the end of all of them"
             else:
                 problem = f"a quote inside a value that is not in quotes; {self._quote_remedy(data, end)}"
             raise BadRowError(place, problem)

@@ -6,7 +6,7 @@ becomes text, and what is not text is written as JSON. Parquet columns keep thei
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
@@ -21,7 +21,6 @@ from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
 from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
 from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches
-from pipeline.tables.spreadsheet import Spreadsheet
 from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
 
 PARQUET = ".parquet"
@@ -146,14 +145,44 @@ class JsonTable:
             yield pa.record_batch([_json_column(batch, field) for field in schema], schema=schema)
 
 
+def _spreadsheet(path: Path, ending: str, file_format: FileFormat) -> _Reader:
+    from pipeline.tables.spreadsheet import Spreadsheet  # the import of openpyxl takes long
+
+    return Spreadsheet(path, ending, file_format)
+
+
 _READERS: dict[str, Callable[[Path, str, FileFormat], _Reader]] = {
     **dict.fromkeys(DELIMITERS, Delimited),
     ".jsonl": JsonTable,
     ".json": JsonTable,
     PARQUET: ParquetTable,
-    XLSX: Spreadsheet,
+    XLSX: _spreadsheet,
 }
 TABLE_ENDINGS = tuple(_READERS)
+FORMAT_KEYS = {
+    **dict.fromkeys(DELIMITERS, ("delimiter", "quoting", "escape", "encoding", "columns")),
+    ".jsonl": ("encoding",),
+    ".json": ("encoding",),
+    PARQUET: (),
+    XLSX: ("columns", "sheet"),
+}
+"""Keys of `FileFormat` that a format has."""
+
+
+def require_effect(option: str, file_format: FileFormat, formats: Mapping[str, Collection[str]]) -> None:
+    """Refuse a stated key that has no effect on any file.
+
+    Args:
+        option: configuration section or option that states the format, for the message.
+        file_format: the stated format.
+        formats: what the files are, for the message, and the keys that they have.
+
+    Raises:
+        PipelineError: there is such a key.
+    """
+    for key, value in file_format:
+        if value is not None and not any(key in keys for keys in formats.values()):
+            raise PipelineError(f"{option}{key}: has no effect on {' or '.join(sorted(formats))}; leave it out")
 
 
 def require_distinct(path: Path, columns: list[str]) -> None:

@@ -59,7 +59,7 @@ def _delimited_lines(
     else:  # XLSX, whose answers are CSV
         delimiter, written_format = ",", AUTOMATIC
     names = table.schema.names
-    chosen = columns.of_file(str(table.path), names)
+    chosen = columns.of_file(str(table.path), names, header=not file_format.columns)
     texts = [names.index(column) for column in chosen.texts]
     batches = ([column.to_pylist() for column in batch.columns] for batch in table.batches())
     rows = (row for values in batches for row in zip(*values, strict=True))
