@@ -4,7 +4,6 @@ pyarrow alone joins all rows between a stray quote and the next one to a single 
 enclose a whole value is an error that names the line where it opens.
 """
 
-from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -86,15 +85,12 @@ class Delimited:
         read = pacsv.ReadOptions(use_threads=False, block_size=2**31 - 1, column_names=self.schema.names)
         convert = pacsv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns)
         for block in self._blocks():
-            # a character that is the byte order mark elsewhere, which pyarrow would drop at the beginning
-            whole = LINE_FEED + block if block.startswith(BOM_UTF8) else block
-            table = pacsv.read_csv(pa.BufferReader(whole), read, parse, convert)
-            yield from table.to_batches()
+            yield from pacsv.read_csv(pa.BufferReader(block), read, parse, convert).to_batches()
 
     def _text(self) -> Iterator[bytes]:
         return read_text(self._path, self.encoding)
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self) -> Iterator[pa.Buffer]:
         """Yield whole rows, checked, of each piece of the file, without the header."""
         dialect = Dialect(self._path, self.delimiter, self._format, len(self.schema.names))
         done, rest = 0, b""
@@ -122,8 +118,8 @@ class Delimited:
                     raise BadRowError(end, problem)
             except BadRowError as error:
                 raise self._located(error, done) from None
-            if data[start:end].strip(b"\r\n"):
-                yield dialect.for_arrow(data[start:end])
+            if blank_end(data, start) < end:
+                yield dialect.for_arrow(data, start, end)
             done += end
             rest = data[end:]
 
@@ -159,7 +155,7 @@ def _fits(path: Path, sample: bytes, start: int, delimiter: str, file_format: Fi
     numbers: set[int] = set()
     try:
         for _ in range(SAMPLE_ROWS):
-            start += blank_end(sample[start : start + 100])
+            start = blank_end(sample, start)
             row = dialect.row(sample, start, final=False)
             if row is None:
                 break

@@ -1,7 +1,10 @@
 """Rows and values of CSV and TSV (RFC 4180) as patterns over UTF-8, and what is wrong with a row that does not fit."""
 
 import re
+from codecs import BOM_UTF8
 from pathlib import Path
+
+import pyarrow as pa
 
 from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError
@@ -11,6 +14,9 @@ SAMPLE_ROWS = 200
 """First rows by which the delimiter is found, and the kinds of values that tell rows lost in quotes."""
 MOST_KINDS = 50
 """Most different values of a column of kinds, such as the labels."""
+
+
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
 
 class BadRowError(Exception):
@@ -122,12 +128,19 @@ class Dialect:
         """Pattern of the characters that an escape makes part of a value; before any other it is a character itself."""
         return b'(["\r\n%s%s])' % (re.escape(self._delimiter), re.escape(self._escape))
 
-    def for_arrow(self, rows: bytes) -> bytes:
-        """Return rows in which an escape before an ordinary character, which pyarrow would drop, is doubled."""
-        if not self._escape:
-            return rows
-        pair = re.compile(re.escape(self._escape) + b"(?:" + self._special + b"|(.))", re.DOTALL)
-        return pair.sub(lambda m: m[0] if m[2] is None else self._escape * 2 + m[2], rows)
+    def for_arrow(self, data: bytes, start: int, end: int) -> pa.Buffer:
+        """Return rows, not copied where possible, of which pyarrow drops nothing.
+
+        It would drop an escape before an ordinary character, which is doubled, and a character at the beginning that is
+        the byte order mark elsewhere, before which an empty line is put.
+        """
+        if not self._escape and not data.startswith(BOM_UTF8, start):
+            return pa.py_buffer(data).slice(start, end - start)
+        rows = LINE_FEED + data[start:end]
+        if self._escape:
+            pair = re.compile(re.escape(self._escape) + b"(?:" + self._special + b"|(.))", re.DOTALL)
+            rows = pair.sub(lambda m: m[0] if m[2] is None else self._escape * 2 + m[2], rows)
+        return pa.py_buffer(rows)
 
     def learn_kinds(self, data: bytes, start: int) -> None:
         """Note the values of each column that has few, such as the labels, from the first rows without quotes."""
@@ -155,7 +168,7 @@ class Dialect:
                 raise BadRowError(place, problem)
 
 
-def blank_end(data: bytes) -> int:
-    """Return the end of the empty lines that data begin with."""
-    match = re.match(rb"(?:\r?\n)*+", data)
-    return match.end() if match else 0
+def blank_end(data: bytes, start: int = 0) -> int:
+    """Return the end of the empty lines from a place on."""
+    match = _EMPTY_LINES.match(data, start)
+    return match.end() if match else start
