@@ -33,6 +33,7 @@ from tests.conftest import configuration
 from tests.corpus.test_source import REVIEWS, encoded, tar
 from tests.preprocessing.test_duplicates import keys
 from tests.support.commands import params
+from tests.support.workbooks import workbook_bytes
 
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -158,6 +159,7 @@ SOUND: dict[str, bytes] = {
     ending: encoded([{"text": "a film", "label": "1"}, {"text": "bad", "label": None}], ending)
     for ending in ("csv", "tsv", "jsonl", "parquet")
 }
+SOUND["xlsx"] = workbook_bytes([["text", "label"], ["a film", 1], ["bad", None]])
 
 
 @pytest.mark.parametrize("ending", sorted(SOUND))

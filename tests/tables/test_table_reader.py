@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,8 +22,9 @@ from pipeline.config.composition import compose_config
 from pipeline.config.corpus import FilesCorpus
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
+from pipeline.inference.model_folder import TrainingFormat
 from pipeline.inference.predictor import Prediction
-from pipeline.predict.answering import answer_file, stated_format
+from pipeline.predict.answering import answer_file, as_in_training, stated_format
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.table_reader import Table
@@ -154,6 +156,9 @@ def test_every_row_is_used_or_counted_and_predictions_read_the_same_texts(
             assert texts_seen(path, stated_or_not) == [text for text, _ in rows]
             assert used == [text for text, label in rows if label in {"pos", "neg"} and text.strip()]
             assert len(used) + sum(left_out.values()) == len(rows)
+        trained = TrainingFormat.model_validate(file_format.model_dump())
+        with suppress(PipelineError):
+            assert texts_seen(path, as_in_training(path, AUTOMATIC, trained)) == [text for text, _ in rows]
 
 
 def rows_of(path: Path, **keys: Any) -> list[dict[str, Any]]:
