@@ -43,7 +43,7 @@ class FormatRecord(Record):
 
 
 class TrainingFormat(Record):
-    """Format of the user's files, as far as no file tells it."""
+    """Quotes of the user's files, which no file tells."""
 
     quoting: Literal["standard", "none"] | None = None
     escape: str | None = None

@@ -66,17 +66,16 @@ def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
 
 
 def as_in_training(source: Path | None, stated: FileFormat, trained: TrainingFormat) -> FileFormat:
-    """Return the format to read a file with: the stated one, or else what training was told and no file tells.
+    """Return the format to read a file with: the stated one, with the quotes of training if nothing is stated of them.
 
-    The delimiter, the encoding and the rest are detected, or missed with an error; quotes would be read otherwise in
-    silence.
+    Delimiter, encoding and the rest are detected, or missed with an error; quotes would be read otherwise in silence.
     """
-    if source is None or stated != AUTOMATIC or file_format(source) not in DELIMITERS:
+    if source is None or stated.quoting or stated.escape or file_format(source) not in DELIMITERS:
         return stated
     values = trained.model_dump(include=set(TrainingFormat.model_fields), exclude_none=True)
     if values:
         shown = " ".join(f"{key}={value}" for key, value in values.items())
-        log.info("%s is read with %s, as in training (--format states another)", source, shown)
+        log.info("%s is read with %s, as in training (--format quoting=standard is another way)", source, shown)
     return stated.model_copy(update=values)
 
 

@@ -236,7 +236,14 @@ def test_quotes_are_read_as_in_training_unless_another_format_is_stated(model, t
     caplog.set_level("INFO")
     predict(folder, source, output)
     assert output.read_text().splitlines()[1].startswith('1\t"schön"\t')
-    assert f"{source} is read with quoting=none, as in training (--format states another)" in caplog.messages
+    assert (
+        f"{source} is read with quoting=none, as in training (--format quoting=standard is another way)"
+        in caplog.messages
+    )
+    source.write_text('n\ttext\n1\t"schön"\n', encoding="cp1252")
+    main([], source, output, None, str(folder), None, file_format=stated_format(["encoding=cp1252"]))
+    assert output.read_text("cp1252").splitlines()[1].startswith('1\t"schön"\t')
+    source.write_text('n\ttext\n1\t"schön"\n')
     main([], source, output, None, str(folder), None, file_format=stated_format(["quoting=standard"]))
     assert output.read_text().splitlines()[1].startswith("1\tschön\t")
 
