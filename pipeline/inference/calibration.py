@@ -60,8 +60,8 @@ def fit_weights(
 
     This is logistic regression, or its form for more classes, whose convex loss has one minimum. The labels are
     smoothed as in Platt (1999): for each of the n reviews of a class (n + 1) / (n + 2) stands for 1, and the other
-    classes share the rest. Otherwise a validation split without a single error would lead to infinite confidence; on thousands of
-    reviews the smoothing is negligible.
+    classes share the rest. Otherwise a validation split without a single error would lead to infinite confidence; on
+    thousands of reviews the smoothing is negligible.
 
     Args:
         paths: outputs `[n, outputs, paths]`.
