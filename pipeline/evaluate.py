@@ -40,6 +40,7 @@ from pipeline.report.page import Findings, write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures, write_panels
 from pipeline.report.terminal import format_report
+from pipeline.runtime.errors import listed
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
@@ -83,10 +84,8 @@ def main(config: Config, inputs: Inputs) -> None:
     ladder = read_ladder(config.evaluation.memory_ladder, DATASET)
     inapplicable = [] if is_sentiment(predictor.classes) else _tests_of_sentiment(config.evaluation)
     if inapplicable:
-        classes = ", ".join(predictor.classes)
-        log.info(
-            "left out: %s, which need %s; the classes are %s", " and ".join(inapplicable), " and ".join(LABELS), classes
-        )
+        needed, classes = " and ".join(LABELS), listed(predictor.classes)
+        log.info("left out: %s, which need %s; the classes are %s", " and ".join(inapplicable), needed, classes)
     pairs = [] if inapplicable else load_pairs(config.evaluation.contrast_pairs, DATASET)
     capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour and not inapplicable else {}
     store = connect(config.tracking)

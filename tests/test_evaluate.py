@@ -61,7 +61,7 @@ def prepare(
         "classes": classes,
         "ordered": ordered,
         "temperature": [1.5] * likelihood.columns,
-        "bias": [0.0] * likelihood.columns,
+        "bias": [0.0] * likelihood.outputs,
         "threshold": 0.5 if len(classes) == 2 else None,
         **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
     }
@@ -187,5 +187,5 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
         assert "Left out: the behaviour tests" not in page
     else:
         assert {"behaviour", "contrast"}.isdisjoint(metrics)
-        assert f"{said} {', '.join(classes)}" in caplog.text
+        assert f"{said} {', '.join(map(repr, classes))}" in caplog.text
         assert "Left out: the behaviour tests and the contrast pairs" in page

@@ -14,6 +14,7 @@ from pipeline.evaluation.classification import expected_calibration_error
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import METRICS, MetricValues, metric_names
 from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.runtime.errors import listed
 
 NAMED = 5
 """Most classes named in a warning."""
@@ -130,15 +131,10 @@ def _warn_of_gaps(by_class: Columns, name: str) -> None:
     unpredicted = [row["class"] for row in as_rows(by_class) if row["precision"] is None]
     if absent:
         log.warning(
-            "%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, _first_names(absent)
+            "%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, listed(absent, NAMED)
         )
     if unpredicted:
-        log.warning("%s: no review is called %s: its precision is undefined (null)", name, _first_names(unpredicted))
-
-
-def _first_names(classes: list[str]) -> str:
-    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
-    return ", ".join(classes[:NAMED]) + more
+        log.warning("%s: no review is called %s: its precision is undefined (null)", name, listed(unpredicted, NAMED))
 
 
 def _none_for_nan(values: NDArray[np.float64]) -> list[float | None]:

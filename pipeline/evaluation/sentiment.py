@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.config.labels import LABELS
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import PipelineError, listed
 
 POSITIVE_NAME = LABELS[1]
 
@@ -22,5 +22,5 @@ def require_sentiment(classes: Sequence[str]) -> None:
     if not is_sentiment(classes):
         raise PipelineError(
             f"the behaviour tests expect {' or '.join(LABELS)}, but the classes of this model are "
-            f"{', '.join(classes)}; choose a model with both classes (--model)"
+            f"{listed(classes)}; choose a model with both classes (--model)"
         )

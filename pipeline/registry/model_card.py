@@ -69,7 +69,7 @@ def version_card(
         has_intervals=bool(intervals),
         contrast=metrics.get("contrast"),
         worst_slice=metrics.get("worst_slice"),
-        weakest=[(name, f1) for f1, name in weakest[:WEAKEST_CLASSES]],
+        weakest=", ".join(f"{name} {number(f1)}" for f1, name in weakest[:WEAKEST_CLASSES]),
         failures=failures[:MOST_FAILURES],
         capabilities=len(capabilities),
         test_is_drawn=test_is_drawn,

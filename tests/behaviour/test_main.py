@@ -93,5 +93,5 @@ def test_a_model_of_other_classes_is_one_line(
     assert caught.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(
-        "error: the behaviour tests expect negative or positive, but the classes of this model are ham,"
+        "error: the behaviour tests expect negative or positive, but the classes of this model are 'ham',"
     )

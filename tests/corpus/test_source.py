@@ -327,6 +327,16 @@ def test_kept_values_that_fit_no_type_of_all_files_are_named(project: Path) -> N
         written(source, project)
 
 
+@pytest.mark.parametrize("name", ["label", "predicted", "probability", "probability_fair"])
+def test_a_kept_column_that_the_predictions_have_too_is_refused_before_anything_is_read(
+    name: str, project: Path
+) -> None:
+    labels = {"bad": [0], "fair": [1], "good": [2]}
+    source = corpus("files", path="missing.csv", labels=labels, keep_columns=[name])
+    with pytest.raises(PipelineError, match=f"corpus.keep_columns: '{name}' is a column of the pipeline's own"):
+        write_corpus(source, project / "downloads")
+
+
 @pytest.mark.parametrize(
     ("negative", "positive", "ignored", "values", "expected"),
     [
