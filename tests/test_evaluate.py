@@ -61,7 +61,7 @@ def prepare(
         "classes": classes,
         "ordered": ordered,
         "temperature": [1.5] * likelihood.columns,
-        "bias": [0.0] * likelihood.columns,
+        "bias": [0.0] * likelihood.outputs,
         "threshold": 0.5 if len(classes) == 2 else None,
         **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
     }
