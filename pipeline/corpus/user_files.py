@@ -13,7 +13,7 @@ from pipeline.corpus.label_census import distinct_labels, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.labels import IGNORED, normalise_label
-from pipeline.tables.table_reader import require_text, table_batches, table_form, table_schema
+from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
 from pipeline.text.joining import joined_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
@@ -41,15 +41,16 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     (`ignored_labels`), or that it has none (`no_label`).
 
     Raises:
-        PipelineError: a file, a column, `corpus.labels` or `corpus.ignore_labels` does not fit, or a split has no row
-            of a class.
+        PipelineError: a file, a column, `corpus.format`, `corpus.labels` or `corpus.ignore_labels` does not fit, or a
+            split has no row of a class.
     """
     _require_free_names(corpus)
     sources = {
-        split: {path: _columns(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
+        split: {path: _opened(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
     }
-    schemas = [columns for files in sources.values() for columns in files.values()]
-    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, schemas)])
+    tables = [table for files in sources.values() for table in files.values()]
+    require_effect("corpus.format.", corpus.format, {table.ending: FORMAT_KEYS[table.ending] for table in tables})
+    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, tables)])
     label_of = settle_labels(corpus, list(sources.values()))
     for split, files in sources.items():
         row = 1
@@ -77,7 +78,7 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
 
 def _labelled_batches(
     corpus: FilesCorpus,
-    files: dict[Path, pa.Schema],
+    files: dict[Path, Table],
     label_of: Callable[[str], int | None],
     writer: CanonicalWriter,
 ) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
@@ -95,14 +96,15 @@ def _labelled_batches(
         yield path, batch, pa.array(labels, pa.int8(), mask=labels == IGNORED)
 
 
-def _batches(corpus: FilesCorpus, files: dict[Path, pa.Schema]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+def _batches(corpus: FilesCorpus, files: dict[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     """Yield the batches of files, and say of each file what was detected and how many rows it has."""
-    for path, columns in files.items():
+    columns = list(dict.fromkeys([*corpus.text_columns, corpus.label_column, *corpus.keep_columns]))
+    for path, table in files.items():
         rows = 0
-        for batch in table_batches(path, columns, corpus.format, corpus.text_columns):
+        for batch in table.batches(columns, corpus.text_columns):
             rows += batch.num_rows
             yield path, batch
-        log.info("%s: %s, %s rows", path.name, table_form(path, corpus.format), f"{rows:,}")
+        log.info("%s: %s, %s rows", path.name, table.form, f"{rows:,}")
 
 
 def _require_free_names(corpus: FilesCorpus) -> None:
@@ -114,9 +116,10 @@ def _require_free_names(corpus: FilesCorpus) -> None:
             raise PipelineError(f"corpus.keep_columns: {name!r} is named more than once; name it once")
 
 
-def _columns(corpus: FilesCorpus, path: Path) -> pa.Schema:
-    """Return the columns of a file that are read, with their types."""
-    schema = table_schema(path, corpus.format)
+def _opened(corpus: FilesCorpus, path: Path) -> Table:
+    """Return a file that has the columns that are read."""
+    table = Table(path, corpus.format)
+    schema = table.schema
     keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns")
     keys |= {corpus.label_column: "corpus.label_column", **dict.fromkeys(corpus.text_columns, "corpus.text_column")}
     for name, key in keys.items():
@@ -125,12 +128,12 @@ def _columns(corpus: FilesCorpus, path: Path) -> pa.Schema:
             raise PipelineError(f"{key}: {problem} (a file without a header: name them in corpus.format.columns)")
     for name in corpus.text_columns:
         require_text(path, schema.field(name))
-    return pa.schema([schema.field(name) for name in keys])
+    return table
 
 
-def _kept_columns(corpus: FilesCorpus, files: list[pa.Schema]) -> pa.Schema:
+def _kept_columns(corpus: FilesCorpus, tables: list[Table]) -> pa.Schema:
     """Return the kept columns, with types that hold the values of all files."""
-    kept = [pa.schema([columns.field(name) for name in corpus.keep_columns]) for columns in files]
+    kept = [pa.schema([table.schema.field(name) for name in corpus.keep_columns]) for table in tables]
     try:
         return pa.unify_schemas(kept, promote_options="permissive")
     except pa.ArrowTypeError as error:

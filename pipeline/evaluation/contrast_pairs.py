@@ -5,13 +5,13 @@ understands what it reads classifies both reviews of a pair correctly.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
@@ -24,7 +24,7 @@ from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import read_dataset_info
 
@@ -58,7 +58,11 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
     if config.path is None:
         return []
     path = existing_file("evaluation.contrast_pairs.path", config.path)
-    pairs = _read_pairs(path, _label_reader_like(dataset))
+    try:
+        pairs = _read_pairs(Table(path, config.format), _label_reader_like(dataset))
+    except PipelineError as error:  # the reader names the keys of the corpus
+        named = re.sub(r"corpus\.(format\..+?) \(predict: --.+?\)", r"evaluation.contrast_pairs.\1", str(error))
+        raise PipelineError(named) from None
     trained_on = {near_key(text) for text in stream_texts(dataset, "train")}
     seen = sum(any(near_key(clean(text)) in trained_on for text in (pair.original, pair.edited)) for pair in pairs)
     if seen and not config.allow_seen:
@@ -115,13 +119,12 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     return read
 
 
-def _read_pairs(path: Path, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
-    schema = table_schema(path)
-    if lacking := [name for name in PAIR_COLUMNS if name not in schema.names]:
+def _read_pairs(table: Table, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
+    path = table.path
+    if lacking := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
         raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
-    batches = table_batches(path, pa.schema([schema.field(name) for name in PAIR_COLUMNS]))
     rows, characters = [], 0
-    for row in (row for batch in batches for row in batch.to_pylist()):
+    for row in (row for batch in table.batches(PAIR_COLUMNS) for row in batch.to_pylist()):
         rows.append(row)
         characters += sum(len(str(row[name])) for name in PAIR_COLUMNS)
         if characters > MAX_CHARACTERS:

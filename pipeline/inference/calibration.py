@@ -59,9 +59,9 @@ def fit_weights(
     """Fit a weight for each path and biases such that the weighted sum of the outputs has the lowest log loss.
 
     This is logistic regression, or its form for more classes, whose convex loss has one minimum. The labels are
-    smoothed as in Platt (1999): of n reviews of a class among K classes, (n + 1) / (n + K) stands for 1 and 1 / (n + K)
-    for 0. Otherwise a validation split without a single error would lead to infinite confidence; on thousands of
-    reviews the smoothing is negligible.
+    smoothed as in Platt (1999): for each of the n reviews of a class (n + 1) / (n + 2) stands for 1, and the other
+    classes share the rest. Otherwise a validation split without a single error would lead to infinite confidence; on
+    thousands of reviews the smoothing is negligible.
 
     Args:
         paths: outputs `[n, outputs, paths]`.
@@ -161,7 +161,7 @@ def _minimum(
 def _smoothed(labels: NDArray[np.generic], classes: int) -> NDArray[np.float64]:
     """Return the smoothed targets [n, classes] of labels [n]."""
     reviews = np.bincount(labels.astype(np.int64), minlength=classes)[:, None]
-    targets: NDArray[np.float64] = (reviews * np.eye(classes) + 1) / (reviews + classes)
+    targets: NDArray[np.float64] = np.where(np.eye(classes) == 1, reviews + 1, 1 / (classes - 1)) / (reviews + 2)
     return targets[labels.astype(np.int64)]
 
 

@@ -7,7 +7,7 @@ config.json         format version, calibration, and the configuration of the tr
 """
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 from torch import nn
@@ -50,6 +50,13 @@ class FormatRecord(Record):
     format: int
 
 
+class TrainingFormat(Record):
+    """Quotes of the user's files, which no file tells."""
+
+    quoting: Literal["standard", "none"] | None = None
+    escape: str | None = None
+
+
 class CorpusOrigin(Record):
     """Corpus that a model was trained on."""
 
@@ -57,6 +64,7 @@ class CorpusOrigin(Record):
     content: str | None = None
     text_column: str | list[str] | None = None
     """Column of the user's files that held the texts, or several whose texts were joined."""
+    format: TrainingFormat = TrainingFormat()
 
 
 class DatasetOrigin(Record):

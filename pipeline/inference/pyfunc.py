@@ -47,7 +47,8 @@ class SentimentModel(PythonModel):
         Args:
             model_input: a text; a list, an array or a Series of texts; or a table, that is, a DataFrame, a list of
                 rows, or a mapping of columns. The texts of a table are in the columns that the model was trained on,
-                joined if there are several, or else in `text`, or else in the only column.
+                joined if there are several, or else in `text`, or else in the only column, unless the model was trained
+                on several.
             params: `output`: `table`, `label`, `probability` or `probabilities`.
 
         Returns:
@@ -108,15 +109,17 @@ def _table(values: Any) -> pd.DataFrame:
 def _choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -> list[int]:
     """Return the places of the columns with the texts."""
     chosen = next((names for names in text_columns if all(name in columns for name in names)), None)
-    if chosen is None and len(columns) == 1:
+    named_several = len(text_columns[0]) > 1 and isinstance(columns[0], str)
+    if chosen is None and len(columns) == 1 and not named_several:
         return [0]
     if chosen is None:
         names = listed([str(name) for name in columns], most=5)
-        lacking = next(name for name in text_columns[0] if name not in columns)
-        raise _refusal(
-            f"the input has {len(columns)} columns ({names}), none of them named {lacking!r}; "
-            f"give one text a row, or name the column of the texts {lacking!r}"
-        )
+        lacking = [name for name in text_columns[0] if name not in columns]
+        remedy = f"give one text a row, or name the column of the texts {lacking[0]!r}"
+        if len(text_columns[0]) > 1:
+            remedy = f"the model joins the texts of {listed(text_columns[0])}: give them all, or whole texts in 'text'"
+        given = f"{len(columns)} column{'s' if len(columns) > 1 else ''} ({names})"
+        raise _refusal(f"the input has {given}, none of them named {listed(lacking)}; {remedy}")
     for name in chosen:
         if columns.count(name) > 1:
             raise _refusal(f"{columns.count(name)} columns are named {name!r}; give the texts in one")

@@ -2,10 +2,10 @@
 
 Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
 a calibrated probability, and the text. Of two classes the probability is that of the second, such as positive; of more
-it is that of the label. With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, or .txt with one text per
-line; also with .gz, .zst or .zip) and writes the same rows in the same format, with the columns `label` and
-`probability` added (`predicted_label` and `predicted_probability` if it has columns of these names). The default model
-is the one the pipeline trains, artifacts/model.
+it is that of the label. With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, .xlsx, or .txt with one text
+per line; also with .gz, .zst or .zip) and writes the same rows in the same format, those of .xlsx as CSV, with the
+columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of these
+names). The default model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
   python -m pipeline.predict --input reviews.csv --output answers.csv
@@ -28,7 +28,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
-from pipeline.predict.answering import answer_file, check_paths, stated_format, write_lines
+from pipeline.predict.answering import answer_file, as_in_training, check_paths, format_keys, stated_format, write_lines
 from pipeline.predict.answering import file_format as ending_of
 from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
@@ -36,7 +36,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
-from pipeline.tables.table_reader import table_form
+from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
 
@@ -65,6 +65,7 @@ def main(
         if is_given and (source is None or ending_of(source) == PLAIN):
             raise PipelineError(f"{option}: lines have no columns; leave it out, or give a table with --input")
     check_paths(source, output)
+    require_effect("--format ", file_format, format_keys(source))
     output = output and follow_link(output)
     predictor = load(model)
     logging.info("model: %s", describe_model(model, predictor.info))
@@ -78,10 +79,11 @@ def main(
         prefix,
         predictor.classes if probabilities else (),
     )
+    file_format = as_in_training(source, file_format, predictor.info.corpus.format)
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
-    answered_rows = 0
+    answered_rows, form = 0, None
     with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
@@ -92,14 +94,14 @@ def main(
                 yield answered
 
         if source is not None:
-            answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
+            form = answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
         else:
             arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
             lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
             decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
             write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
-    if source is not None and ending_of(source) != PLAIN:
-        print(f"{source.name}: {table_form(source, file_format)}, {answered_rows:,} rows", file=sys.stderr)
+    if source is not None and form:
+        print(f"{source.name}: {form}, {answered_rows:,} rows", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import logging
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,15 +13,20 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.inference.model_folder import TrainingFormat
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.csv_lines import DELIMITERS
+from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import PARQUET, TABLE_ENDINGS
-from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines
-from pipeline.tables.unpacked import packing, stated_encoding, table_ending
+from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, XLSX, Table
+from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
+from pipeline.tables.unpacked import packing, read_text, stated_encoding, table_ending
 
 ENDINGS = (*TABLE_ENDINGS, PLAIN)
+
+log = logging.getLogger(__name__)
 
 
 def file_format(path: Path) -> str:
@@ -51,6 +57,28 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
         raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {problem['msg']}") from None
 
 
+def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
+    """Return what texts come from, for messages, with the keys of the format that it has."""
+    if source is None:
+        return {"texts that are given, or lines of standard input, which are UTF-8": ()}
+    ending = file_format(source)
+    return {ending: ("encoding",) if ending == PLAIN else FORMAT_KEYS[ending]}
+
+
+def as_in_training(source: Path | None, stated: FileFormat, trained: TrainingFormat) -> FileFormat:
+    """Return the format to read a file with: the stated one, with the quotes of training if nothing is stated of them.
+
+    Delimiter, encoding and the rest are detected, or missed with an error; quotes would be read otherwise in silence.
+    """
+    if source is None or stated.quoting or stated.escape or file_format(source) not in DELIMITERS:
+        return stated
+    values = trained.model_dump(include=set(TrainingFormat.model_fields), exclude_none=True)
+    if values:
+        shown = " ".join(f"{key}={value}" for key, value in values.items())
+        log.info("%s is read with %s, as in training (--format quoting=standard is another way)", source, shown)
+    return stated.model_copy(update=values)
+
+
 def check_paths(source: Path | None, output: Path | None) -> None:
     """Check, before any work, that the input can be read and the answers can be written.
 
@@ -69,8 +97,10 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         if ending == PARQUET:
             raise PipelineError("a Parquet file cannot be written to standard output; name a file with --output")
         return
-    if file_format(output) != ending:
-        raise PipelineError(f"--output {output}: the format of the input is kept; use a name that ends in {ending}")
+    written = ".csv" if ending == XLSX else ending
+    if file_format(output) != written:
+        kept = "the answers to XLSX are CSV" if ending == XLSX else "the format of the input is kept"
+        raise PipelineError(f"--output {output}: {kept}; use a name that ends in {written}")
     if ending == PARQUET and packing(output):
         raise PipelineError(f"--output {output}: Parquet is packed inside; use a name that ends in {ending}")
     if not output.parent.is_dir():
@@ -88,21 +118,30 @@ def answer_file(
     columns: WantedColumns,
     answer: AnswerRows,
     file_format: FileFormat = AUTOMATIC,
-) -> None:
+) -> str | None:
     """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
-    CSV, TSV, JSON and plain text are written in the encoding that they were read in.
+    CSV, TSV, JSON and plain text are written in the encoding that they were read in, rows of XLSX as CSV in UTF-8.
+
+    Returns:
+        the format of the table, for people; None for plain text.
 
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
     ending = table_ending(source, ENDINGS)
+    encoding = "utf-8" if ending == XLSX else stated_encoding(source, file_format.encoding)
+    if ending == PLAIN:
+        texts = (line for _, line in text_lines(read_text(source, encoding), str(source)))
+        write_lines(plain_lines(texts, answer), output, stdout, encoding)
+        return None
+    table = Table(source, file_format)
     if output is not None and ending == PARQUET:
         with replace(output) as temporary:
-            answer_parquet(source, temporary, columns, answer)
-        return
-    lines = answered_lines(source, ending, file_format, columns, answer)
-    write_lines(lines, output, stdout, stated_encoding(source, file_format.encoding))
+            answer_parquet(table, temporary, columns, answer)
+    else:
+        write_lines(answered_lines(table, file_format, columns, answer), output, stdout, encoding)
+    return table.form
 
 
 def write_lines(lines: Iterable[str], output: Path | None, stdout: BinaryIO, encoding: str = "utf-8") -> None:

@@ -12,7 +12,6 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
-from pipeline.inference.model_folder import TEXT_COLUMN
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.registry.packaging import SIGNATURE
 from pipeline.serve.limits import Limits
@@ -62,7 +61,7 @@ class LimitedApplication:
         scoring: AsgiApp,
         limits: Limits,
         close: Callable[[], None],
-        text_columns: Sequence[Sequence[str]] = ((TEXT_COLUMN,),),
+        text_columns: Sequence[Sequence[str]],
     ) -> None:
         self._scoring, self._limits, self._close, self._text_columns = scoring, limits, close, text_columns
 

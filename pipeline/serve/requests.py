@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from email.message import Message
 from typing import Any
 
-from pipeline.inference.model_folder import TEXT_COLUMN
 from pipeline.inference.pyfunc import OUTPUT
 from pipeline.serve.limits import Limits
+from pipeline.text.joining import joined_text
 
 LISTS = ("inputs", "instances", "dataframe_records")
 """Keys of MLflow's protocol with a list of items."""
@@ -50,7 +50,7 @@ def check_size(size: int, limits: Limits) -> None:
         raise Refusal(413, f"the body is larger than {limits.body} bytes; send its texts in several requests")
 
 
-def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]] = ((TEXT_COLUMN,),)) -> None:
+def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
     """Refuse a body that would break the parser, is not JSON, or does not give each text once.
 
     JSON that does not follow the protocol is left to MLflow to refuse.
@@ -79,7 +79,7 @@ def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]
         for key in LISTS:
             if key in payload:
                 items = payload[key]
-                _check_items([items] if isinstance(items, str) else items, limits, text_columns, named=False)
+                _check_items([items] if isinstance(items, str) else items, limits, text_columns)
         if isinstance(payload.get(TABLE_KEY), dict):
             _check_table(payload[TABLE_KEY], limits, text_columns)
 
@@ -100,19 +100,23 @@ def _check_structure(outside: str, limits: Limits) -> None:
 def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
     columns = table.get("columns")
     columns = columns if isinstance(columns, list) else []
-    named = isinstance(next(iter(columns), None), str)
-    if named and columns.count(columns[0]) > 1:
+    if columns and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
     data, index = table.get("data"), table.get("index")
     if not isinstance(data, list):  # pandas would also accept columns
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
-    _check_items(data, limits, text_columns, named)
+    if columns and all(isinstance(name, str) for name in columns):
+        data = [
+            dict(zip(columns, row, strict=True)) if isinstance(row, list) and len(row) == len(columns) else row
+            for row in data
+        ]
+    _check_items(data, limits, text_columns)
 
 
-def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str]], named: bool) -> None:
-    """Check the items that get a prediction each; `named` if the values of an item that is a list have column names."""
+def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
+    """Check the items that get a prediction each."""
     if not isinstance(items, list):  # the model would also accept columns
         raise Refusal(400, f"{items!r:.100} is given, not a list; give a plain list of texts")
     if len(items) > limits.texts:
@@ -122,25 +126,28 @@ def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str
     present = {name for item in items if isinstance(item, dict) for name in item}
     columns = next((names for names in text_columns if present.issuperset(names)), ())
     for row, item in enumerate(items):
-        if isinstance(item, list) and len(item) != 1 and not named:
+        if isinstance(item, list) and len(item) != 1:
             raise Refusal(400, f"item {row} is a list of {len(item)}; give a plain list of texts, one text an item")
         for column in columns:
             if isinstance(item, dict) and column not in item:
                 raise Refusal(400, f"item {row} has no {column!r}, as others have; give one in each, or null for none")
-        _check_text(row, item, columns, named)
-        longest = max((len(value) for value in _item_values(item) if isinstance(value, str)), default=0)
+        _check_text(row, item, columns)
+        texts = [*_item_values(item)]
+        if isinstance(item, dict) and columns:
+            texts.append(joined_text(item[column] for column in columns))
+        longest = max((len(value) for value in texts if isinstance(value, str)), default=0)
         if longest > limits.characters:
             raise Refusal(
                 413, f"item {row} has {longest} characters, but at most {limits.characters} are accepted; shorten it"
             )
 
 
-def _check_text(row: int, item: Any, columns: Sequence[str], named: bool) -> None:
+def _check_text(row: int, item: Any, columns: Sequence[str]) -> None:
     """Refuse an item whose text is not one: beside texts, MLflow would turn it into a text."""
     if isinstance(item, dict):
         values = [item[column] for column in columns]  # of no columns, the model knows which one it reads
     elif isinstance(item, list):
-        values = [] if named else item
+        values = item
     else:
         values = [item]
     for value in values:

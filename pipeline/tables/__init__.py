@@ -1,1 +1,1 @@
-"""Users' tables, in and out: CSV, TSV, JSON, text and Parquet, read by one reader; columns and label values."""
+"""Users' tables, in and out: CSV, TSV, JSON, text, Parquet and XLSX, read by one reader; columns and label values."""

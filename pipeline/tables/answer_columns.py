@@ -49,16 +49,17 @@ class WantedColumns:
     classes: Sequence[str] = ()
     """Classes whose probabilities are added, in a column each."""
 
-    def of_file(self, name: str, columns: Sequence[str]) -> FileColumns:
-        """Choose the columns of a file, and log the names of the added ones where they are not the usual ones.
+    def of_file(self, name: str, columns: Sequence[str], header: bool = True) -> FileColumns:
+        """Choose the columns of a file, and log where the answers are if they have no names, or not the usual ones.
 
         Args:
             name: of the file, for messages.
             columns: its columns, all of different names.
+            header: False if neither the file nor its answers have a header.
 
         Raises:
-            PipelineError: the file has no columns or lacks a text column, or already has a column with the name of an
-                added one.
+            PipelineError: the file has no columns or lacks a text column, already has a column with the name of an
+                added one, or has no header although a prefix is asked for.
         """
         if not columns:
             raise PipelineError(f"{name} is empty; give a file with a column {self.texts[0][0]!r}")
@@ -69,7 +70,16 @@ class WantedColumns:
             raise PipelineError(
                 f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
             )
-        usual = ("label", "probability", *(f"probability_{name}" for name in self.classes))
+        label, probability, *probabilities = usual = (
+            "label",
+            "probability",
+            *(f"probability_{class_name}" for class_name in self.classes),
+        )
+        if not header:
+            if self.prefix is not None:
+                raise PipelineError(f"--prefix {self.prefix}: {name} has no header to name columns in; leave it out")
+            log.info("%s has no header; the answers are its last columns: %s", name, ", ".join(usual))
+            return FileColumns(texts, label, probability, probabilities)
         own = [column for column in usual if column in columns]
         prefix = self.prefix if self.prefix is not None else PREFIX if own else ""
         label, probability, *probabilities = (prefix + column for column in usual)

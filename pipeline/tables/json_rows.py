@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.lines import MAX_LINE_BYTES, TOO_LONG_A_LINE, parse_object, text_lines
-from pipeline.tables.unpacked import read_text, stated_encoding
+from pipeline.tables.unpacked import read_text
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _START = re.compile(rb"[ \t\r\n]*+")
@@ -25,18 +25,18 @@ class JsonRow(NamedTuple):
     """Its values by column."""
 
 
-def json_rows(path: Path, encoding: str | None, array: bool) -> Iterator[JsonRow]:
+def json_rows(path: Path, encoding: str, array: bool) -> Iterator[JsonRow]:
     """Read the objects of a file; empty lines are no rows.
 
     Args:
         path: path of the file.
-        encoding: its encoding; None for UTF-8, or what its mark tells.
+        encoding: its encoding, as `stated_encoding` returns it.
         array: True for an array of objects, False for an object a line.
 
     Raises:
         PipelineError: it is not JSON, or not of objects; the message names the line.
     """
-    pieces = read_text(path, stated_encoding(path, encoding))
+    pieces = read_text(path, encoding)
     if array:
         yield from _array_rows(path, pieces)
         return
@@ -45,9 +45,9 @@ def json_rows(path: Path, encoding: str | None, array: bool) -> Iterator[JsonRow
             yield JsonRow(number, line, parse_object(line, f"{path}, line {number}"))
 
 
-def holds_array(path: Path, encoding: str | None) -> bool:
+def holds_array(path: Path, encoding: str) -> bool:
     """Return True if the first character of a JSON file opens an array."""
-    for piece in read_text(path, stated_encoding(path, encoding)):
+    for piece in read_text(path, encoding):
         match = _START.match(piece)
         rest = piece[match.end() :] if match else b""
         if rest:

@@ -12,6 +12,8 @@ from pipeline.tables.parquet_pages import array_bytes, largest_row
 
 BATCH_BYTES = 16 * 2**20
 """Bytes that are held and written at a time, plus at most one review: a thousand of the longest would take 10 GB."""
+BATCH_ROWS = 1024
+"""Rows of a batch, unless they take more than `BATCH_BYTES`."""
 MAX_ROWS = 100_000_000
 MAX_DECODED = 128 * 2**20
 """Bytes of the rows that are decoded at a time, unless a single row takes more."""

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from pipeline.tables.answer_columns import FileColumns, WantedColumns
 from pipeline.tables.parquet import open_parquet, parquet_batches
-from pipeline.tables.table_reader import require_distinct, require_text
+from pipeline.tables.table_reader import Table, require_text
 from pipeline.tables.text_answers import AnswerRows
 from pipeline.tables.unpacked import unpacked_file
 from pipeline.text.joining import joined_text
@@ -16,29 +16,24 @@ GROUP_ROWS = 16 * 1024
 """Rows held at a time, and rows of a row group of the output; its writer keeps something in memory for each group."""
 
 
-def answer_parquet(source: Path, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
+def answer_parquet(table: Table, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
     """Copy a Parquet file, which may be packed, and add the answers.
 
     Raises:
         PipelineError: the file is damaged, or has no such text columns.
     """
-    with unpacked_file(source) as unpacked:
-        _answer_unpacked(source, unpacked, target, columns, answer)
-
-
-def _answer_unpacked(source: Path, unpacked: Path, target: Path, columns: WantedColumns, answer: AnswerRows) -> None:
-    with open_parquet(unpacked) as file:
-        schema = file.schema_arrow
-    require_distinct(source, schema.names)
-    chosen = columns.of_file(str(source), schema.names)
+    chosen = columns.of_file(str(table.path), table.schema.names)
     for text in chosen.texts:
-        require_text(source, schema.field(text))
-    written = schema.append(pa.field(chosen.label, pa.string()))
-    for name in chosen.added[1:]:
-        written = written.append(pa.field(name, pa.float32()))
-    with pq.ParquetWriter(target, written) as writer:
-        for batch in parquet_batches(unpacked, GROUP_ROWS):
-            writer.write_batch(_answered_batch(batch, chosen, written, answer))
+        require_text(table.path, table.schema.field(text))
+    with unpacked_file(table.path) as unpacked:
+        with open_parquet(unpacked) as file:
+            written = file.schema_arrow  # with the metadata of pandas and others
+        written = written.append(pa.field(chosen.label, pa.string()))
+        for name in chosen.added[1:]:
+            written = written.append(pa.field(name, pa.float32()))
+        with pq.ParquetWriter(target, written) as writer:
+            for batch in parquet_batches(unpacked, GROUP_ROWS):
+                writer.write_batch(_answered_batch(batch, chosen, written, answer))
 
 
 def _answered_batch(

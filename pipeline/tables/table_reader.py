@@ -1,15 +1,17 @@
-"""Reader of users' tables, the only one: CSV, TSV, JSONL, JSON, Parquet, packed or not, as streams of record batches.
+"""Reader of users' tables, the only one: CSV, TSV, JSONL, JSON, Parquet, XLSX, packed or not, as streams of batches.
 
-CSV and TSV columns are text. JSON columns get the type that fits all their values; in a mixture every value becomes
-text, and what is not text is written as JSON. Parquet columns keep their types.
+CSV, TSV and XLSX columns are text. JSON columns get the type that fits all their values; in a mixture every value
+becomes text, and what is not text is written as JSON. Parquet columns keep their types.
 """
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -18,78 +20,169 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
 from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
-from pipeline.tables.parquet import BATCH_BYTES, open_parquet, parquet_batches
+from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches
 from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
 
-BATCH_ROWS = 1024
-"""Rows of a batch, unless they take more than `BATCH_BYTES`."""
-JSON_ENDINGS = (".jsonl", ".json")
 PARQUET = ".parquet"
-TABLE_ENDINGS = (*DELIMITERS, *JSON_ENDINGS, PARQUET)
+XLSX = ".xlsx"
 
 
-def table_form(path: Path, file_format: FileFormat = AUTOMATIC) -> str:
-    """Describe the format of a file for people, with what was detected: `CSV, ';', UTF-8`.
+class _Reader(Protocol):
+    """Reader of one file of a format."""
 
-    Raises:
-        PipelineError: the file cannot be read.
-    """
-    ending = table_ending(path, TABLE_ENDINGS)
-    if ending in DELIMITERS:
-        return Delimited(path, ending, file_format).form
-    if ending == PARQUET:
-        return "Parquet"
-    kind = "JSON array" if is_array(path, ending, file_format) else "JSON lines"
-    return f"{kind}, {stated_encoding(path, file_format.encoding).upper()}"
+    form: str
+
+    @property
+    def schema(self) -> pa.Schema: ...
+
+    def batches(self, columns: Sequence[str], texts: Sequence[str]) -> Iterator[pa.RecordBatch]: ...
 
 
-def table_schema(path: Path, file_format: FileFormat = AUTOMATIC) -> pa.Schema:
-    """Read the columns of a file and their types.
+class Table:
+    """A user's table: what its format was found to be, its columns, and its rows as a stream.
 
-    Raises:
-        PipelineError: the ending is unknown, the file is empty or damaged, or a column name occurs twice.
-    """
-    ending = table_ending(path, TABLE_ENDINGS)
-    with _translate_errors(path):
-        if ending in DELIMITERS:
-            schema = pa.schema([(name, pa.string()) for name in Delimited(path, ending, file_format).columns])
-        elif ending == PARQUET:
-            with unpacked_file(path) as unpacked, open_parquet(unpacked) as file:
-                schema = file.schema_arrow.remove_metadata()
-        else:
-            schema = _json_schema(path, ending, file_format)
-    if not schema.names:
-        raise PipelineError(f"{path} is empty; give a file with reviews")
-    _require_few_columns(path, len(schema.names))
-    require_distinct(path, schema.names)
-    return schema
+    Args:
+        path: path of the file.
+        file_format: what its ending does not tell.
 
-
-def table_batches(
-    path: Path, columns: pa.Schema, file_format: FileFormat = AUTOMATIC, texts: Sequence[str] = ()
-) -> Iterator[pa.RecordBatch]:
-    """Read the rows of a file in batches with `columns`, which must be part of the file's `table_schema`.
-
-    In JSON, a value of the columns `texts` that is no text is an error, not converted.
+    Attributes:
+        ending: ending that tells its format, without that of its packing.
+        form: short description of its format for people, with what was detected: `CSV, ';', UTF-8`.
+        reader: reader of its format.
 
     Raises:
-        PipelineError: a row cannot be read; the message names it.
+        PipelineError: the ending is unknown, or the file is damaged.
     """
-    ending = table_ending(path, TABLE_ENDINGS)
-    with _translate_errors(path):
-        if ending in DELIMITERS:
-            yield from Delimited(path, ending, file_format).batches(columns.names)
-        elif ending == PARQUET:
-            with unpacked_file(path) as unpacked:
-                for batch in parquet_batches(unpacked, BATCH_ROWS, columns.names):
-                    yield batch.select(columns.names)
-        else:
-            yield from _json_batches(path, ending, columns, file_format, texts)
+
+    def __init__(self, path: Path, file_format: FileFormat = AUTOMATIC) -> None:
+        self.path, self.ending = path, table_ending(path, TABLE_ENDINGS)
+        with _translate_errors(path):
+            self.reader: _Reader = _READERS[self.ending](path, self.ending, file_format)
+        self.form = self.reader.form
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns of the file and their types.
+
+        Raises:
+            PipelineError: the file is empty or damaged, or a column name occurs twice.
+        """
+        with _translate_errors(self.path):
+            schema = self.reader.schema
+        if not schema.names:
+            raise PipelineError(f"{self.path} is empty; give a file with reviews")
+        _require_few_columns(self.path, len(schema.names))
+        require_distinct(self.path, schema.names)
+        return schema
+
+    def batches(self, columns: Sequence[str] | None = None, texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Read the rows in batches, with the columns named, or all.
+
+        In JSON, a value of the columns `texts` that is no text is an error, not converted.
+
+        Raises:
+            PipelineError: a row cannot be read; the message names it.
+        """
+        with _translate_errors(self.path):
+            yield from self.reader.batches(self.schema.names if columns is None else columns, texts)
 
 
-def is_array(path: Path, ending: str, file_format: FileFormat) -> bool:
-    """Return True for a JSON file that holds an array, False for one with an object a line."""
-    return ending == ".json" and holds_array(path, file_format.encoding)
+class ParquetTable:
+    """A Parquet file."""
+
+    form = "Parquet"
+
+    def __init__(self, path: Path, _ending: str, _file_format: FileFormat) -> None:
+        self._path = path
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns and their types."""
+        with unpacked_file(self._path) as unpacked, open_parquet(unpacked) as file:
+            return file.schema_arrow.remove_metadata()
+
+    def batches(self, columns: Sequence[str], _texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the rows in batches."""
+        with unpacked_file(self._path) as unpacked:
+            for batch in parquet_batches(unpacked, BATCH_ROWS, list(columns)):
+                yield batch.select(columns)
+
+
+class JsonTable:
+    """A JSON file of objects.
+
+    Attributes:
+        array: True if they are in an array, False for an object a line.
+    """
+
+    def __init__(self, path: Path, ending: str, file_format: FileFormat) -> None:
+        self._path, self._encoding = path, stated_encoding(path, file_format.encoding)
+        self.array = ending == ".json" and holds_array(path, self._encoding)
+        self.form = f"{'JSON array' if self.array else 'JSON lines'}, {self._encoding.upper()}"
+
+    def rows(self) -> Iterator[JsonRow]:
+        """Read the objects."""
+        return json_rows(self._path, self._encoding, self.array)
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns and their types: all of the file is read."""
+        types: dict[str, set[type]] = defaultdict(set)
+        for row in self.rows():
+            _require_few_columns(self._path, max(len(types), len(row.values)))
+            for name, value in row.values.items():
+                types[name].add(type(value))
+        return pa.schema({name: _common_type(seen - {type(None)}) for name, seen in types.items()})
+
+    def batches(self, columns: Sequence[str], texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Read the rows in batches."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        rows = self.rows()
+        while batch := list(_rows_of_batch(rows)):
+            for column in texts:
+                for row in batch:
+                    json_text(row, column, self._path)
+            yield pa.record_batch([_json_column(batch, field) for field in schema], schema=schema)
+
+
+def _spreadsheet(path: Path, ending: str, file_format: FileFormat) -> _Reader:
+    from pipeline.tables.spreadsheet import Spreadsheet  # the import of openpyxl takes long
+
+    return Spreadsheet(path, ending, file_format)
+
+
+_READERS: dict[str, Callable[[Path, str, FileFormat], _Reader]] = {
+    **dict.fromkeys(DELIMITERS, Delimited),
+    ".jsonl": JsonTable,
+    ".json": JsonTable,
+    PARQUET: ParquetTable,
+    XLSX: _spreadsheet,
+}
+TABLE_ENDINGS = tuple(_READERS)
+FORMAT_KEYS = {
+    **dict.fromkeys(DELIMITERS, ("delimiter", "quoting", "escape", "encoding", "columns")),
+    ".jsonl": ("encoding",),
+    ".json": ("encoding",),
+    PARQUET: (),
+    XLSX: ("columns", "sheet"),
+}
+"""Keys of `FileFormat` that a format has."""
+
+
+def require_effect(option: str, file_format: FileFormat, formats: Mapping[str, Collection[str]]) -> None:
+    """Refuse a stated key that has no effect on any file.
+
+    Args:
+        option: configuration section or option that states the format, for the message.
+        file_format: the stated format.
+        formats: what the files are, for the message, and the keys that they have.
+
+    Raises:
+        PipelineError: there is such a key.
+    """
+    for key, value in file_format:
+        if value is not None and not any(key in keys for keys in formats.values()):
+            raise PipelineError(f"{option}{key}: has no effect on {' or '.join(sorted(formats))}; leave it out")
 
 
 def require_distinct(path: Path, columns: list[str]) -> None:
@@ -119,15 +212,6 @@ def _require_few_columns(path: Path, columns: int) -> None:
         raise PipelineError(f"{path} has {columns:,} columns; give a file of at most {MAX_COLUMNS:,}")
 
 
-def _json_schema(path: Path, ending: str, file_format: FileFormat) -> pa.Schema:
-    types: dict[str, set[type]] = defaultdict(set)
-    for row in json_rows(path, file_format.encoding, is_array(path, ending, file_format)):
-        _require_few_columns(path, max(len(types), len(row.values)))
-        for name, value in row.values.items():
-            types[name].add(type(value))
-    return pa.schema({name: _common_type(seen - {type(None)}) for name, seen in types.items()})
-
-
 def _common_type(types: set[type]) -> pa.DataType:
     if not types:
         return pa.null()
@@ -136,17 +220,6 @@ def _common_type(types: set[type]) -> pa.DataType:
     if types == {int}:
         return pa.int64()
     return pa.float64() if types <= {int, float} else pa.string()
-
-
-def _json_batches(
-    path: Path, ending: str, columns: pa.Schema, file_format: FileFormat, texts: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    rows = json_rows(path, file_format.encoding, is_array(path, ending, file_format))
-    while batch := list(_rows_of_batch(rows)):
-        for column in texts:
-            for row in batch:
-                json_text(row, column, path)
-        yield pa.record_batch([_json_column(batch, field) for field in columns], schema=columns)
 
 
 def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:

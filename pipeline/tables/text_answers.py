@@ -1,4 +1,4 @@
-"""Predictions for CSV, TSV, JSON and plain text files: the same rows with the answers added, streamed.
+"""Predictions for CSV, TSV, XLSX, JSON and plain text files: the same rows with the answers added, streamed.
 
 Users' values are passed through unchanged: those of CSV and TSV as text, a JSON object as it stands in its file.
 """
@@ -10,15 +10,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.file_format import FileFormat
+from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import Answer, FileColumns, WantedColumns, require_free
-from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import Delimited
-from pipeline.tables.json_rows import JsonRow, json_rows, json_text
-from pipeline.tables.lines import text_lines
-from pipeline.tables.table_reader import is_array, require_distinct
-from pipeline.tables.unpacked import read_text, stated_encoding
+from pipeline.tables.json_rows import JsonRow, json_text
+from pipeline.tables.table_reader import JsonTable, Table
 from pipeline.text.joining import joined_text
 
 AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, Answer]]]
@@ -28,32 +25,24 @@ PLAIN = ".txt"
 """Ending of a file with one text per line."""
 
 
-def answered_lines(
-    source: Path, ending: str, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows
-) -> Iterator[str]:
-    """Read a file that is no Parquet, and yield the lines of the output. Empty lines are not rows.
+def answered_lines(table: Table, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows) -> Iterator[str]:
+    """Read a table that is no Parquet, and yield the lines of the output.
 
     The first JSON object decides about the columns.
 
     Args:
-        source: path of the file.
-        ending: ending that tells its format.
-        file_format: what the ending does not tell.
-        columns: the columns that are asked for; plain text has none.
+        table: the table.
+        file_format: what it was opened with.
+        columns: the columns that are asked for.
         answer: the classifier.
 
     Raises:
         PipelineError: there is no such column, a row does not fit the header, or the file is damaged.
     """
-    if ending == PLAIN:
-        encoding = stated_encoding(source, file_format.encoding)
-        return plain_lines((line for _, line in text_lines(read_text(source, encoding), str(source))), answer)
-    if ending in DELIMITERS:
-        return _delimited_lines(source, ending, file_format, columns, answer)
-    array = is_array(source, ending, file_format)
-    rows = json_rows(source, file_format.encoding, array)
-    objects = _json_objects(_json_texts(source, rows, columns), answer)
-    return _array_lines(objects) if array else (f"{line}\n" for line in objects)
+    if not isinstance(table.reader, JsonTable):
+        return _delimited_lines(table, file_format, columns, answer)
+    objects = _json_objects(_json_texts(table.path, table.reader.rows(), columns), answer)
+    return _array_lines(objects) if table.reader.array else (f"{line}\n" for line in objects)
 
 
 def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
@@ -64,19 +53,22 @@ def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
 
 
 def _delimited_lines(
-    source: Path, ending: str, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows
+    table: Table, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows
 ) -> Iterator[str]:
-    table = Delimited(source, ending, file_format)
-    require_distinct(source, table.columns)
-    chosen = columns.of_file(str(source), table.columns)
-    texts = [table.columns.index(column) for column in chosen.texts]
+    if isinstance(table.reader, Delimited):
+        delimiter, written_format = table.reader.delimiter, file_format
+    else:  # XLSX, whose answers are CSV
+        delimiter, written_format = ",", AUTOMATIC
+    names = table.schema.names
+    chosen = columns.of_file(str(table.path), names, header=not file_format.columns)
+    texts = [names.index(column) for column in chosen.texts]
     batches = ([column.to_pylist() for column in batch.columns] for batch in table.batches())
     rows = (row for values in batches for row in zip(*values, strict=True))
     if not file_format.columns:
-        yield _delimited_line([*table.columns, *chosen.added], table.delimiter, file_format)
+        yield _delimited_line([*names, *chosen.added], delimiter, written_format)
     for row, answered in answer((row, joined_text(row[index] for index in texts)) for row in rows):
         added = [answered[0], *map(_format_probability, chosen.added_probabilities(answered))]
-        yield _delimited_line([*row, *added], table.delimiter, file_format)
+        yield _delimited_line([*row, *added], delimiter, written_format)
 
 
 def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileFormat) -> str:

@@ -9,6 +9,7 @@ import yaml
 
 from pipeline import compose as compose_stage
 from pipeline.config.evaluation import ContrastConfig
+from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.runtime.errors import PipelineError
@@ -47,7 +48,7 @@ def write(project: Path, rows: Iterable[tuple[str, ...]]) -> None:
 
 
 def config(*, allow_seen: bool = False, path: str | None = "pairs.csv") -> ContrastConfig:
-    return ContrastConfig(path=path, allow_seen=allow_seen, fingerprint=None)
+    return ContrastConfig(path=path, format=AUTOMATIC, allow_seen=allow_seen, fingerprint=None)
 
 
 def test_both_sides_and_pairs_with_both_right_are_counted(project: Path) -> None:
@@ -121,6 +122,15 @@ def test_a_file_that_holds_no_pairs_is_named(project: Path) -> None:
         load_pairs(config(), project / "dataset")
     with pytest.raises(PipelineError, match=r"evaluation\.contrast_pairs\.path: there is no file .*other\.csv"):
         load_pairs(config(path="other.csv"), project / "dataset")
+
+
+def test_the_format_of_the_pairs_can_be_stated_as_the_message_says(project: Path) -> None:
+    data = "original;edited;original_label;edited_label\nschön;übel;pos;neg\n"
+    (project / "pairs.csv").write_text(data, encoding="cp1252")
+    with pytest.raises(PipelineError, match=r"set evaluation\.contrast_pairs\.format\.encoding=cp1252, or convert"):
+        load_pairs(config(), project / "dataset")
+    stated = config().model_copy(update={"format": AUTOMATIC.model_copy(update={"encoding": "cp1252"})})
+    assert [pair.edited for pair in load_pairs(stated, project / "dataset")] == ["übel"]
 
 
 def test_an_edit_of_the_file_changes_what_compose_notes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
         "classes": classes,
         "ordered": ordered,
         "temperature": [2.0, 0.5, 1.25][: likelihood.columns],
-        "bias": [0.25, -0.5, 0.0][: likelihood.columns],
+        "bias": [0.25, -0.5, 0.0][: likelihood.outputs],
         "threshold": 0.5 if len(classes) == 2 else None,
         "text": config.text.model_dump(),
         "model": model.model_dump(),

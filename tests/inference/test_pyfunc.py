@@ -122,8 +122,12 @@ def test_a_table_is_read_by_all_columns_that_the_model_was_trained_on(saved, tmp
     expected = pairs(folder, [f"A good film. {SEPARATOR} long", f"bad {SEPARATOR} "])
     assert list(answers.itertuples(index=False, name=None)) == expected
     assert list(answers.index) == [7, 9]
-    with pytest.raises(MlflowException, match="2 columns \\('n', 'title'\\), none of them named 'body'"):
-        model.predict(table[["n", "title"]])
+    for columns, given in ((["n", "title"], r"2 columns \('n', 'title'\)"), (["title"], r"1 column \('title'\)")):
+        with pytest.raises(MlflowException, match=given + ", none .* 'body'; .* 'title', 'body': give them all"):
+            model.predict(table[columns])
+    with pytest.raises(MlflowException, match=r"1 column \('n'\), none of them named 'title', 'body'; the model joins"):
+        model.predict(table[["n"]])
+    assert list(model.predict(table["title"])["label"]) == list(model.predict(table["title"].tolist())["label"])
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import build_network
 from pipeline.predict import load
 from pipeline.predict.__main__ import main
-from pipeline.predict.answering import file_format
+from pipeline.predict.answering import file_format, stated_format
 from pipeline.registry.model_lookup import describe_model, fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
@@ -334,6 +334,41 @@ def test_a_class_that_the_file_cannot_hold_is_said(compose, tmp_path, classes, f
 def test_the_line_about_a_model_names_its_classes_or_counts_them(model, classes, said):
     info = load(model).info.model_copy(update={"classes": tuple(classes)})
     assert describe_model("model", info) == f"model, trained on an unknown corpus, answers {said}"
+
+
+def test_quotes_are_read_as_in_training_unless_another_format_is_stated(model, tmp_path, caplog):
+    folder = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    trained = {"delimiter": ";", "quoting": "none", "escape": None, "encoding": "cp1252", "columns": ["n", "text"]}
+    (folder / "config.json").write_text(json.dumps(config | {"corpus": {"format": trained}}))
+    source, output = tmp_path / "in.tsv", tmp_path / "out.tsv"
+    source.write_text('n\ttext\n1\t"schön"\n')
+    caplog.set_level("INFO")
+    predict(folder, source, output)
+    assert output.read_text().splitlines()[1].startswith('1\t"schön"\t')
+    assert (
+        f"{source} is read with quoting=none, as in training (--format quoting=standard is another way)"
+        in caplog.messages
+    )
+    source.write_text('n\ttext\n1\t"schön"\n', encoding="cp1252")
+    main([], source, output, None, str(folder), None, file_format=stated_format(["encoding=cp1252"]))
+    assert output.read_text("cp1252").splitlines()[1].startswith('1\t"schön"\t')
+    source.write_text('n\ttext\n1\t"schön"\n')
+    main([], source, output, None, str(folder), None, file_format=stated_format(["quoting=standard"]))
+    assert output.read_text().splitlines()[1].startswith("1\tschön\t")
+
+
+def test_a_file_without_a_header_has_no_names_to_choose(model, tmp_path, caplog):
+    source, output = tmp_path / "in.csv", tmp_path / "out.csv"
+    source.write_text("a good film,pos\n")
+    caplog.set_level("INFO")
+    headerless = stated_format(["columns=text,label"])
+    main([], source, output, None, str(model), None, file_format=headerless)
+    assert output.read_text().startswith("a good film,pos,") and len(output.read_text().splitlines()) == 1
+    assert f"{source} has no header; the answers are its last columns: label, probability" in caplog.messages
+    assert "predicted_label" not in caplog.text
+    with pytest.raises(PipelineError, match=r"--prefix my_: .*in\.csv has no header to name columns in; leave it out"):
+        main([], source, output, None, str(model), None, "my_", headerless)
 
 
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):

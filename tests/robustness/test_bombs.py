@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.corpus.archive import archive_reviews
 from pipeline.runtime.paths import WORKSPACE
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from tests.support.bombs import BOMBS, MB, tar
 
 STARTED = (
@@ -57,6 +57,5 @@ def test_a_review_of_the_greatest_length_is_read(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": [text, "y"]}), tmp_path / "a.parquet")
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "\x01" * 5 * MB}) + "\n")  # six times as long in JSON
     for name, expected in (("a.parquet", [10 * MB, 1]), ("a.jsonl", [5 * MB])):
-        columns = table_schema(tmp_path / name)
-        read = [text for batch in table_batches(tmp_path / name, columns) for text in batch["text"].to_pylist()]
+        read = [text for batch in Table(tmp_path / name).batches() for text in batch["text"].to_pylist()]
         assert [len(text) for text in read] == expected

@@ -25,7 +25,7 @@ from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.tables.text_answers import answered_lines
 from pipeline.text.cleaning import prepare
 from pipeline.text.tokenizer import Tokenizer
@@ -34,6 +34,7 @@ from tests.conftest import configuration
 from tests.corpus.test_source import REVIEWS, encoded, tar
 from tests.preprocessing.test_duplicates import keys
 from tests.support.commands import params
+from tests.support.workbooks import workbook_bytes
 
 settings.register_profile("default", max_examples=25, deadline=None, derandomize=True, database=None)
 settings.register_profile("long", max_examples=2500, deadline=None, suppress_health_check=list(HealthCheck))
@@ -126,7 +127,7 @@ def test_of_reviews_alike_one_stays_or_those_of_the_test_split(rows):
 def test_rows_of_a_corpus_are_read_as_written(ending, rows):
     with TemporaryDirectory() as folder:
         path = written(f"a.{ending}", encoded(rows, ending), folder)
-        rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
+        rows_read = [row for batch in Table(path).batches() for row in batch.to_pylist()]
     assert rows_read == rows
 
 
@@ -139,9 +140,9 @@ def answers(rows):
 def test_rows_to_predict_are_handed_on_as_written(ending, rows):
     with TemporaryDirectory() as folder:
         source = written(f"in.{ending}", encoded(rows, ending), folder)
-        text = "".join(answered_lines(source, f".{ending}", AUTOMATIC, WantedColumns([["text"]]), answers))
+        text = "".join(answered_lines(Table(source), AUTOMATIC, WantedColumns([["text"]]), answers))
         path = written(f"a.{ending}", text.encode(), folder)
-        rows_read = [row for batch in table_batches(path, table_schema(path)) for row in batch.to_pylist()]
+        rows_read = [row for batch in Table(path).batches() for row in batch.to_pylist()]
     assert [{"text": row["text"], "note": row["note"]} for row in rows_read] == rows
     assert [row["label"] for row in rows_read] == [f"{len(row['text'])}" for row in rows]
 
@@ -159,6 +160,7 @@ SOUND: dict[str, bytes] = {
     ending: encoded([{"text": "a film", "label": "1"}, {"text": "bad", "label": None}], ending)
     for ending in ("csv", "tsv", "jsonl", "parquet")
 }
+SOUND["xlsx"] = workbook_bytes([["text", "label"], ["a film", 1], ["bad", None]])
 
 
 @pytest.mark.parametrize("ending", sorted(SOUND))
@@ -169,15 +171,15 @@ def test_no_bytes_break_the_readers(ending, junk, changes):
         with TemporaryDirectory() as folder:
             path = written(f"a.{ending}", data, folder)
             try:
-                for batch in table_batches(path, table_schema(path)):
+                for batch in Table(path).batches():
                     batch.to_pylist()
             except PipelineError as error:
                 assert path.name in str(error)
             try:
                 if ending == "parquet":
-                    answer_parquet(path, path.with_name("b"), WantedColumns([["text"]]), answers)
+                    answer_parquet(Table(path), path.with_name("b"), WantedColumns([["text"]]), answers)
                 else:
-                    list(answered_lines(path, f".{ending}", AUTOMATIC, WantedColumns([["text"]]), answers))
+                    list(answered_lines(Table(path), AUTOMATIC, WantedColumns([["text"]]), answers))
             except PipelineError as error:
                 assert "a" in str(error)
 

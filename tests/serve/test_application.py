@@ -150,6 +150,7 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
         (json.dumps(TWO).encode("utf-32-le"), "not valid JSON in UTF-8"),
         ({"inputs": ["good", 3]}, "item 1 is 3, not a text"),
         ({"instances": [{"text": "good"}, {"text": 3}]}, "item 1 is 3, not a text"),
+        (form([["good"], [3]], columns=["text"]), "item 1 is 3, not a text"),
         ({"inputs": {"text": ["a", "b"]}}, "is given, not a list; give a plain list of texts"),
         (
             {"dataframe_records": [{"title": "a", "body": "b"}]},
@@ -179,6 +180,7 @@ def test_a_body_that_does_not_give_each_text_once_is_refused(served, body, reaso
         ({"inputs": ["a", "b" * 1001]}, "item 1 has 1001 characters, but at most 1000 are accepted; shorten it"),
         ({"inputs": "b" * 1001}, "item 0 has 1001 characters"),
         ({"instances": "b" * 1001}, "item 0 has 1001 characters"),
+        (form([["b" * 1001, "a"]], columns=["note", "text"]), "item 0 has 1001 characters"),
         (form([["b" * 1001]], columns=["text"]), "item 0 has 1001 characters"),
         ({"dataframe_records": [{"text": "b" * 1001}]}, "item 0 has 1001 characters"),
         ({"dataframe_records": [{"text": "a", "n": [0] * 500}]}, "more than 500 values"),
@@ -229,6 +231,10 @@ def test_each_row_needs_the_column_that_the_model_was_trained_on(model, tmp_path
     assert (status, answer["message"][:25]) == (400, "item 1 has no 'opinion', ")
 
 
+HALVES = {"title": "b" * 600, "body": "b" * 600}
+"""Texts that are as long as is allowed, but not together."""
+
+
 def test_each_row_needs_all_columns_that_the_model_was_trained_on(model, tmp_path):
     folder = shutil.copytree(model, tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
@@ -240,6 +246,14 @@ def test_each_row_needs_all_columns_that_the_model_was_trained_on(model, tmp_pat
     assert (status, answer["message"][:23]) == (400, "item 1 has no 'title', ")
     status, answer = ask(served, encoded({"instances": [rows[0], {"title": 3, "body": "b"}]}))
     assert (status, answer["message"][:24]) == (400, "item 1 is 3, not a text;")
+    for halves in ({"instances": [HALVES]}, form([list(HALVES.values())], columns=list(HALVES))):
+        status, answer = ask(served, encoded(halves))
+        assert (status, answer["message"][:26]) == (413, "item 0 has 1203 characters")
+    status, answer = ask(served, encoded({"instances": [{"title": "a delight"}]}))
+    assert (status, "1 column ('title'), none of them named 'body'; the model joins" in answer["message"]) == (
+        400,
+        True,
+    )
     joined = ask(served, encoded({"inputs": [f"a delight {SEPARATOR} "]}))
     assert ask(served, encoded({"instances": rows[:1]})) == joined
 
@@ -256,7 +270,8 @@ def test_an_unexpected_error_of_a_request_reaches_no_other(caplog):
         await send({"type": "http.response.body", "body": b'"Internal Server Error"'})
         raise ZeroDivisionError  # as Starlette does; a server that sees it closes the connection
 
-    assert ask(LimitedApplication(broken, LIMITS, lambda: None), encoded(TWO)) == (500, "Internal Server Error")
+    served = LimitedApplication(broken, LIMITS, lambda: None, [["text"]])
+    assert ask(served, encoded(TWO)) == (500, "Internal Server Error")
     assert "ZeroDivisionError" in caplog.text
 
 

@@ -10,7 +10,7 @@ from pipeline.serve.requests import Refusal, _once, check_body
 def test_no_large_body_takes_long_to_check(piece):
     for start in (b"", b'"', b'{"inputs": ['):
         with pytest.raises(Refusal):
-            check_body(start + piece * 200_000, Limits())
+            check_body(start + piece * 200_000, Limits(), [["text"]])
 
 
 def test_a_key_given_twice_among_many_is_noticed_in_one_pass():

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.support.workbooks import workbook_bytes
+
 INPUT = ("--input", "reviews.csv")
 MODEL = ("--model", "artifacts/model")
 LABEL = ("bad", "good")
@@ -18,6 +20,8 @@ ODD = {"odd": {"metric": "test.accuracy", "min": 0.9, "max": 0.1}}
 BOTH = ROWS + "fine,good\npoor,bad\n"
 LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
+FORMULA = workbook_bytes([["review", "verdict"], ["fine", "=1+1"]])
+SHEETS = workbook_bytes([["review", "verdict"], ["fine", "good"]], More=[["review", "verdict"], ["poor", "bad"]])
 NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 
@@ -147,7 +151,12 @@ CORPUS = [
     reviews("missing file", None, "corpus.path: there is no file .*own.csv; correct the path"),
     reviews("home of an unknown user", None, "corpus.path: there is no file", path="~nobody-of-this-name/own.csv"),
     reviews("name too long", None, "corpus.path: there is no file", path="a" * 5000),
-    reviews("unknown ending", BOTH, "ending '.xlsx' is unknown; give a file that ends in .csv", "own.xlsx"),
+    reviews("unknown ending", BOTH, "ending '.xls' is unknown; give a file that ends in .csv", "own.xls"),
+    reviews("several sheets", SHEETS, "'Reviews', 'More' hold rows; choose one with corpus.format.sheet=R", "own.xlsx"),
+    reviews("no such sheet", SHEETS, "own.xlsx has no sheet 'Old'", "own.xlsx", **{"format.sheet": "Old"}),
+    reviews("formula without a value", FORMULA, "sheet 'Reviews', B2: a formula without its value; open", "own.xlsx"),
+    reviews("XLSX with a password", b"\xd0\xcf\x11\xe0", "is not XLSX, or has a password; save it as", "own.xlsx"),
+    reviews("format of other files", BOTH, "corpus.format.sheet: has no effect on .csv; l", **{"format.sheet": "Old"}),
     reviews("empty file", "", "own.csv is empty; give a file with a header and rows"),
     reviews("header only", ROWS, "corpus.label_column: .*'verdict' of .*own.csv holds no label at all; add reviews"),
     reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "line 4: not UTF-8; probably cp1252: .*, or convert"),
@@ -232,9 +241,13 @@ PREDICTING = [
     texts("input not Parquet", b"no parquet", "in.parquet is damaged", "in.parquet"),
     texts("input of numbers", parquet(text=[1]), "'text' holds int64, not text; name another", "in.parquet"),
     texts("input Parquet not UTF-8", no_utf8(text=b"\xff"), "in.parquet is damaged .*UTF8", "in.parquet"),
-    texts("unknown input ending", "", "the ending '.xlsx' is unknown; give a file that ends", "in.xlsx"),
+    texts("unknown input ending", "", "the ending '.xls' is unknown; give a file that ends", "in.xls"),
+    texts("answers as XLSX", SHEETS, "the answers to XLSX are CSV; use a name that ends in .csv", "in.xlsx"),
     texts("packed Parquet for the answers", "", "Parquet is packed inside; use a name that", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
+    asked("format of plain lines", "--format encoding: has no effect on texts that are given, or .*; leave it out",
+          *MODEL, "--format", "encoding=cp1252", stdin=b"x\n"),
+    asked("format of another format", "--format sheet: has no effect on .csv; l", *INPUT, "--format", "sheet=a"),
     asked("column of plain lines", "--column body: lines have no columns; leave it out", "--column", "body", "x"),
     asked("prefix of plain lines", "--prefix my_: lines have no columns; leave it out", "--prefix", "my_", "x"),
     asked("probabilities of plain lines", "--probabilities: lines have no columns; leave it", "--probabilities", "x"),

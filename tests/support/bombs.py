@@ -11,6 +11,7 @@ import lzma
 import resource
 import sys
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,8 +35,9 @@ from pipeline.preprocessing.vector_file import file_dimension
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import table_batches, table_schema
+from pipeline.tables.table_reader import Table
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from tests.support.workbooks import STRINGS, replaced, workbook_bytes
 
 MB = 2**20
 MOST = 6 * 2**30
@@ -142,9 +144,50 @@ def canonical_form(path: Path) -> None:
         archive.add_archive(None, target)
 
 
+def json_array(path: Path) -> None:
+    with gzip.open(path, "wb", 1) as file:
+        file.write(b'[{"text": "')
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+        file.write(b'"}]')
+
+
+def zipped(path: Path) -> None:
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("a.csv", "w") as file,
+    ):
+        file.write(b"text\n")
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+
+
+def zstd(path: Path) -> None:
+    with pa.CompressedOutputStream(str(path), "zstd") as file:
+        file.write(b"text\n")
+        for _ in range(60):
+            file.write(b"good film " * (MB // 2))
+
+
+def packed_parquet(path: Path) -> None:
+    """Write zeros, which end in no Parquet but would fill the disk."""
+    with gzip.open(path, "wb", 1) as file:
+        for _ in range(1100):
+            file.write(bytes(MB))
+
+
+def strings_of_workbook(path: Path) -> None:
+    """Write a workbook with millions of empty strings in the table that openpyxl holds."""
+    data = replaced(workbook_bytes([["text"], ["good"]]), b"</sst>", b"<si/>" * 8 * MB + b"</sst>", STRINGS)
+    path.write_bytes(data)
+
+
+def columns_of(path: Path) -> list[str]:
+    return Table(path).schema.names
+
+
 def table(path: Path) -> None:
-    columns = table_schema(path)
-    for _ in table_batches(path, pa.schema([columns.field("text")])):
+    for _ in Table(path).batches(["text"]):
         pass
 
 
@@ -162,11 +205,11 @@ def predict(path: Path) -> None:
 def read_pairs(path: Path) -> None:
     from pipeline.evaluation.contrast_pairs import _read_pairs  # its imports take seconds, and memory
 
-    _read_pairs(path, {"negative": 0, "positive": 1}.get)
+    _read_pairs(Table(path), {"negative": 0, "positive": 1}.get)
 
 
 def predict_parquet(path: Path) -> None:
-    answer_parquet(path, path.with_name("answers.parquet"), WantedColumns([["text"]]), answer)
+    answer_parquet(Table(path), path.with_name("answers.parquet"), WantedColumns([["text"]]), answer)
 
 
 def read_groups(path: Path) -> None:
@@ -214,11 +257,11 @@ BOMBS = {
     "cell": Bomb("a.parquet", cell, table, "row group 1 takes 300 MB to read; write it again with smaller pages"),
     "row group": Bomb("train.parquet", row_group, read_groups, "row group 1 unpacks to over 128 MB; fetch the corpus"),
     "pairs": Bomb("a.parquet", lambda p: dictionary(p, columns=PAIRS), read_pairs, "more than 268,435,456 characters"),
-    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), table_schema, "has 2,097,153 columns; give"),
+    "columns": Bomb("a.csv", lambda p: p.write_bytes(b"," * 2 * MB), columns_of, "has 2,097,153 columns; give"),
     "names": Bomb(
         "a.jsonl",
         lambda p: p.write_text(json.dumps({str(name): 0 for name in range(20_000)})),
-        table_schema,
+        columns_of,
         "has 20,000 columns; give a file of at most 10,000",
     ),
     "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),
@@ -228,6 +271,11 @@ BOMBS = {
         "model/config.json", greedy_model, lambda path: load_model(path.parent), "does not fit config.json and"
     ),
     "vocabulary": Bomb("vocab.json", large_vocabulary, Vocabulary.load, "it has 1,073,741,824 bytes, more than any"),
+    "array": Bomb("a.json.gz", json_array, predict, "line 1: longer than 32 MB; split it"),
+    "zip": Bomb("a.csv.zip", zipped, predict, "a row is longer than 32 MB; look for a quote that is not closed"),
+    "zstd": Bomb("a.csv.zst", zstd, predict, "a row is longer than 32 MB; look for a quote that is not closed"),
+    "packed Parquet": Bomb("a.parquet.gz", packed_parquet, table, "unpacks to more than 1,024 MB; unpack it yourself"),
+    "strings": Bomb("a.xlsx", strings_of_workbook, table, "unpacks to [0-9]+ MB, more than [0-9]+ MB; save it as CSV"),
     "nested": Bomb("a.jsonl.gz", packed(b"[[]" + b",[]" * 12 * MB, 1), predict, "line 1: longer than 32 MB; split it"),
     "vector": Bomb("a.txt.gz", packed(b"word" + b" 0" * 100 * MB, 1), file_dimension, "1: longer than 1 MB;"),
 }  # fmt: skip

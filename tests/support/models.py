@@ -43,7 +43,7 @@ def word_model(folder: Path, compose: Callable[..., Config], classes: Sequence[s
         "classes": classes,
         "ordered": ordered,
         "temperature": [1.0] * likelihood.columns,
-        "bias": [0.0] * likelihood.columns,
+        "bias": [0.0] * likelihood.outputs,
         "threshold": 0.5 if len(classes) == 2 else None,
         **config.model_dump(include={"text", "model"}),
     }

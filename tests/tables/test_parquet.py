@@ -11,7 +11,7 @@ import pytest
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables import parquet, parquet_pages
 from pipeline.tables.parquet import parquet_batches
-from pipeline.tables.table_reader import table_batches
+from pipeline.tables.table_reader import Table
 
 MB = 2**20
 TABLE = pa.table(
@@ -89,6 +89,6 @@ def test_a_damaged_page_is_one_line(tmp_path: Path) -> None:
         for value in (0, 127, 255):
             path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
             try:
-                list(table_batches(path, pa.schema({"text": pa.string()})))
+                list(Table(path).batches(["text"]))
             except PipelineError as error:
                 assert "is damaged: 'text' has no page at byte" in str(error) or "is damaged (" in str(error)
