@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities, load_lexicon, parse_capability
-from pipeline.behaviour.failures import Answer, CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
+from pipeline.behaviour.failures import CaseAnswer, CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
 from pipeline.behaviour.templates import EXPECTATIONS, Capability, count_cases, make_cases
 from pipeline.cli import Parser, tidy_exit
 from pipeline.evaluation.sentiment import require_sentiment
@@ -112,7 +112,7 @@ def _format(results: Sequence[CaseResult], *, judged: bool) -> str:
     return "\n".join(lines)
 
 
-def _format_answer(answer: Answer) -> str:
+def _format_answer(answer: CaseAnswer) -> str:
     return f"{answer.label}  {answer.positive:.4f}"
 
 

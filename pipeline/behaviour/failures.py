@@ -22,7 +22,7 @@ LEAST = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
-class Answer:
+class CaseAnswer:
     """Prediction of a model for a text."""
 
     label: str
@@ -42,8 +42,8 @@ class CaseResult:
     """Answers of a model to a case."""
 
     case: Case
-    answer: Answer
-    changed: Answer | None
+    answer: CaseAnswer
+    changed: CaseAnswer | None
     """Answer to the changed text; None for a case with one text."""
     wrong_by: float
     """Distance of the prediction from one that passes: above 0 for a failure."""
@@ -66,7 +66,9 @@ def run_cases(classifier: Classifier, cases: Sequence[Case], tolerance: float = 
     probabilities = classifier.probabilities(texts)
     chosen = choose_classes(probabilities, classifier.threshold).tolist()
     answers = {
-        text: Answer(classifier.classes[number], dict(zip(classifier.classes, row, strict=True)), classifier.threshold)
+        text: CaseAnswer(
+            classifier.classes[number], dict(zip(classifier.classes, row, strict=True)), classifier.threshold
+        )
         for text, number, row in zip(texts, chosen, probabilities.tolist(), strict=True)
     }
     results = []
@@ -129,7 +131,7 @@ def format_behaviour(table: Columns) -> str:
     return "\n".join(lines)
 
 
-def _wrong_by(expect: str, before: Answer, after: Answer | None, tolerance: float) -> float:
+def _wrong_by(expect: str, before: CaseAnswer, after: CaseAnswer | None, tolerance: float) -> float:
     if expect in LABELS:
         return _gap(before, expect)
     assert after is not None  # all other expectations compare two texts
@@ -143,7 +145,7 @@ def _wrong_by(expect: str, before: Answer, after: Answer | None, tolerance: floa
             return max(rise - tolerance, 0)
 
 
-def _gap(answer: Answer, expected: str) -> float:
+def _gap(answer: CaseAnswer, expected: str) -> float:
     """Return how much more probability the expected label needs."""
     if answer.label == expected:
         return 0

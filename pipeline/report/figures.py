@@ -174,12 +174,12 @@ def draw_reliability(axes: Axes, table: Columns, ece: float, probability: str, s
 def draw_confusion(axes: Axes, table: Columns, accuracy: float, classes: Sequence[str]) -> None:
     """Draw the number of reviews for each pair of actual and predicted label, and their share where there is room.
 
-    Numbers that would be too small to read are left out; the colours remain.
+    Numbers and names that would be too small to read are left out; the colours remain.
     """
     counts, names = confusion_matrix(table, classes), list(names_in_figures(classes).values())
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     few = len(classes) <= FEW_CLASSES
-    size = 11 if len(classes) == 2 else _cell_font(axes, len(classes), "100.0%" if few else count(int(counts.max())))
+    size = 11 if len(classes) == 2 else _cell_font(axes, len(classes), "n\n100.0%" if few else count(int(counts.max())))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (row, column), n in np.ndenumerate(counts):
         share = shares[row, column]
@@ -194,6 +194,7 @@ def draw_confusion(axes: Axes, table: Columns, accuracy: float, classes: Sequenc
     else:
         tick_size = min(8, _points(axes)[1] / len(classes))
         rotation = 0 if sum(map(len, names)) <= ROOM_FOR_NAMES else 90
+        ticks, names = (ticks, names) if tick_size >= SMALLEST_FONT else (range(0), [])
         axes.set_xticks(ticks, names, rotation=rotation, fontsize=tick_size)
         axes.set_yticks(ticks, names, fontsize=tick_size)
     axes.grid(visible=False)
@@ -302,7 +303,8 @@ def _draw_histogram(axes: Axes, table: Columns, labels: Sequence[str]) -> None:
 def _cell_font(axes: Axes, cells: int, longest: str) -> float:
     """Return the size in points at which the longest text fits into a cell."""
     width, height = _points(axes)
-    return min(11, width / cells / len(longest) / 0.65, height / cells / 2.6)
+    lines = longest.splitlines()
+    return min(11, width / cells / max(map(len, lines)) / 0.65, height / cells / len(lines) / 1.3)
 
 
 def _points(axes: Axes) -> tuple[float, float]:
