@@ -141,7 +141,7 @@ CASES: list[tuple[str, str, Edit, str]] = [
     ("preprocess", "data/corpus.json", missing("citation"), "it has no 'citation'"),
     ("preprocess", "data/train.parquet", table(lambda rows: rows.drop_columns("label")), "it has 0 columns 'label'"),
     ("preprocess", "data/train.parquet", table(lambda rows: rows.append_column("text", rows["text"])), "2 columns"),
-    ("preprocess", "data/train.parquet", column("label", lambda n: pa.array([7] * n, "int8")), "neither 0 nor 1"),
+    ("preprocess", "data/train.parquet", column("label", lambda n: pa.array([7] * n, "int8")), "not from 0 to 1"),
     ("preprocess", "data/train.parquet", column("text", lambda n: pa.nulls(n, "string")), "'text' lacks a value"),
     ("preprocess", "data/train.parquet", column("id", lambda n: pa.array(range(n))), "'id' holds int64, not string"),
 ]  # fmt: skip
