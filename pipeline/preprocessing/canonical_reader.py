@@ -86,7 +86,11 @@ class RowGroup:
             _require(rows[name].null_count == 0, self.path, f"its column {name!r} lacks a value")
         if "label" in columns.names:
             labels = set(rows["label"].unique().to_pylist())
-            _require(labels <= set(range(self.classes)), self.path, f"a label is not from 0 to {self.classes - 1}, the numbers of its classes")
+            _require(
+                labels <= set(range(self.classes)),
+                self.path,
+                f"a label is not from 0 to {self.classes - 1}, the numbers of its classes",
+            )
         return rows
 
 

@@ -187,10 +187,10 @@ def test_damaged_word_vectors_are_named(file, values, message, tmp_path):
 @pytest.mark.parametrize(
     ("probabilities", "message"),
     [
-        (np.full(49, 0.5, np.float32), "its size is 49, not 50"),
-        (np.full(50, 0.5), "it holds float64, not float32"),
-        (np.full(50, 1.5, np.float32), "not all of its values are from 0 to 1"),
-        (np.full(50, np.nan, np.float32), "not all of its values are from 0 to 1"),
+        (np.full((49, 2), 0.5, np.float32), "its size is 49 x 2, not 50 x 2"),
+        (np.full((50, 2), 0.5), "it holds float64, not float32"),
+        (np.full((50, 2), 1.5, np.float32), "not all of its values are from 0 to 1"),
+        (np.full((50, 2), np.nan, np.float32), "not all of its values are from 0 to 1"),
     ],
 )
 def test_damaged_pseudo_labels_are_named(probabilities, message, compose, tmp_path):
