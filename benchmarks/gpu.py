@@ -84,7 +84,7 @@ def _training(config: Config, dataset: Path, vocab_size: int) -> dict[str, Calla
 
         def step(ids: Tensor, labels: Tensor) -> None:
             with autocast():
-                loss = binary_cross_entropy_with_logits(network(ids).float(), labels)
+                loss = binary_cross_entropy_with_logits(network(ids).float(), labels.float())
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), 5)

@@ -44,7 +44,8 @@ def both_sides(vocabulary: Vocabulary) -> tuple[Answer, Answer]:
         format=FORMAT_VERSION, temperature=[1.0], bias=[0.0], threshold=0.5, text=config.text, model=config.model
     )
     reference_answer = partial(reference.answer, plain, get_tokenizer("basic_english"), ids)
-    return reference_answer, Predictor(network, vocabulary, info).probabilities
+    predictor = Predictor(network, vocabulary, info)
+    return reference_answer, lambda texts: predictor.probabilities(texts)[:, 1]
 
 
 def compare(dataset: Path, texts: Sequence[str], *, rounds: int = 3) -> list[Figure]:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.corpus import configuration
@@ -14,6 +13,7 @@ from benchmarks.fitting import reviews_per_second
 from benchmarks.measuring import Figure, alternate
 from pipeline.config.schema import Config
 from pipeline.networks.build import build_network, deep_part, fixed_length
+from pipeline.networks.likelihood import LOGISTIC
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.callbacks import moving_average
@@ -70,9 +70,9 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     for ids, lengths, labels in batches:
         with torch.autocast(device, torch.bfloat16, enabled=hardware.precision == "bf16-mixed"):
             logits, _ = deep_part(network).logits(ids, None, lengths)
-            loss = binary_cross_entropy_with_logits(logits.float(), labels)
+            loss = LOGISTIC.loss(logits.float(), labels)
             if isinstance(network, WideAndDeep):
-                loss = loss + binary_cross_entropy_with_logits(network.wide(ids, lengths), labels)
+                loss = loss + LOGISTIC.loss(network.wide(ids, lengths), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.gradient_clip or math.inf)

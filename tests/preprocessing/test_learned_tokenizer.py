@@ -10,6 +10,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import read_split
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import Encoder, Vocabulary
+from tests.conftest import describe_dataset
 from tests.preprocessing.test_encoding import batch
 from tests.text.test_tokenizer import hostile_texts
 from tests.text.test_vocabulary import config
@@ -68,6 +69,7 @@ def test_a_dataset_and_a_folder_keep_the_model_so_that_predictions_read_the_same
     texts = [*REVIEWS, *hostile_texts(300), "\U0001f600 好 ▁ ▅"]
     model = learn(REVIEWS)
     batches = [[batch("train", [(text, 1) for text in texts])]]
+    describe_dataset(tmp_path)
     _, _, digest = encode_corpus(tmp_path, PIECES, batches, map, LABELS, model)
     vocabulary = Vocabulary.load(tmp_path / "vocab.json")
     assert vocabulary.tokenizer_model == model

@@ -12,7 +12,10 @@ from pipeline.runtime.errors import PipelineError
 from tests.conftest import IMPORTS, Project
 
 STAGES = ("download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register")
-IMPORTED_IF_NEEDED: dict[str, set[str]] = {stage: set() for stage in STAGES}
+IMPORTED_IF_NEEDED: dict[str, set[str]] = {
+    **{stage: set() for stage in STAGES},
+    **{stage: {"pipeline.tables.spreadsheet"} for stage in ("download", "evaluate")},
+}
 """Modules that a stage imports only for some corpora or configurations, unlike those of the tests' project."""
 NAMED_IN_STRINGS = {
     "pipeline.train": {"pipeline.config.reference", "pipeline.sweep.command"},  # --help and trials are no stage

@@ -33,6 +33,7 @@ from pipeline.predict.answering import answer_file
 from pipeline.preprocessing.canonical_reader import row_groups
 from pipeline.preprocessing.vector_file import file_dimension
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.records import write_json
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import Table
@@ -42,6 +43,7 @@ from tests.support.workbooks import STRINGS, replaced, workbook_bytes
 MB = 2**20
 MOST = 6 * 2**30
 """Bytes that the process may allocate, so that a bomb that goes off does no harm."""
+from tests.conftest import corpus_record
 
 
 class Bomb(NamedTuple):
@@ -102,6 +104,7 @@ def dictionary(path: Path, rows: int = 60, columns: Iterable[str] = ("text",), *
 
 def row_group(path: Path, rows: int = 60) -> None:
     """Write a row group of a corpus in canonical form whose text repeats one long value."""
+    write_json(path.parent / "corpus.json", corpus_record())
     ids, labels = pa.array(map(str, range(rows))), pa.array([0, 1] * (rows // 2), pa.int8())
     table = pa.table({"id": ids, "text": repeated("good " * (MAX_REVIEW_BYTES // 5), rows), "label": labels})
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=64 * MB, store_schema=False)
