@@ -55,6 +55,9 @@ READS = (
 )
 JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
 
+CLASSES_NAMED = 5
+"""Most classes that a line of the log names."""
+
 log = logging.getLogger(__name__)
 
 
@@ -84,7 +87,7 @@ def main(config: Config, inputs: Inputs) -> None:
     ladder = read_ladder(config.evaluation.memory_ladder, DATASET)
     inapplicable = [] if is_sentiment(predictor.classes) else _tests_of_sentiment(config.evaluation)
     if inapplicable:
-        needed, classes = " and ".join(LABELS), listed(predictor.classes)
+        needed, classes = " and ".join(LABELS), listed(predictor.classes, CLASSES_NAMED)
         log.info("left out: %s, which need %s; the classes are %s", " and ".join(inapplicable), needed, classes)
     pairs = [] if inapplicable else load_pairs(config.evaluation.contrast_pairs, DATASET)
     capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour and not inapplicable else {}

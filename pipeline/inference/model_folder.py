@@ -128,6 +128,8 @@ class ModelInfo(Section):
 
     @model_validator(mode="after")
     def _calibration_fits_the_classes(self) -> "ModelInfo":
+        if len(set(self.classes)) < len(self.classes) or not all(name and name.isprintable() for name in self.classes):
+            raise ValueError("'classes' holds a name twice, or one that is empty or cannot be printed")
         expected = (self.likelihood.columns, self.likelihood.outputs, len(self.classes) > 2)
         if (len(self.temperature), len(self.bias), self.threshold is None) != expected:
             raise ValueError(f"'temperature', 'bias' and 'threshold' do not fit {len(self.classes)} classes")

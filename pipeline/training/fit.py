@@ -116,6 +116,11 @@ def fit(
         network.path_weights.copy_(torch.from_numpy(weights))
     outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
     calibration = calibrate(outputs, data.validation.labels, likelihood)
-    log.info("calibrated on validation: %s", calibration.summary())
+    log.info("calibrated on validation: %s", _in_words(calibration))
     network.cpu()
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)
+
+
+def _in_words(calibration: Calibration) -> str:
+    numbers = {name: np.atleast_1d(value).round(3) for name, value in calibration.summary().items()}
+    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in numbers.items())

@@ -62,6 +62,14 @@ def test_a_missing_file_is_named(saved, tmp_path, name):
             "config.json is damaged: 'temperature.0': Input should be",
         ),
         (
+            lambda copy: change_config(copy, classes=["spam", "spam"]),
+            "config.json is damaged: 'classes' holds a name twice",
+        ),
+        (
+            lambda copy: change_config(copy, classes=["bad", "fair", "good"]),
+            "config.json is damaged: 'temperature', 'bias' and 'threshold' do not fit 3 classes",
+        ),
+        (
             lambda copy: (copy / "vocab.json").write_text(json.dumps(SPECIALS)),
             "does not fit config.json and vocab.json",
         ),
