@@ -59,7 +59,7 @@ def team(
             accounts = get_app_client("basic-auth", tracking_uri=server.uri)
             for user in (ANN, BEN):
                 accounts.create_user(*user.values())
-        yield Team(server, trained)
+        yield Team(server, trained.copy_to(folder / "project"))
 
 
 def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
