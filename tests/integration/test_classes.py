@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -71,6 +72,7 @@ def test_it_answers_alike_everywhere(
         assert probabilities == pytest.approx(list(answer.probabilities), abs=1e-5)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{made.root / 'mlflow.db'}")
     monkeypatch.chdir(made.root)
+    monkeypatch.setattr(sys, "path", [*sys.path])  # MLflow adds the code of the version to it
     registered = mlflow.pyfunc.load_model("models:/sentiment@champion")
     assert registered.predict(texts)["label"].tolist() == [answer.label for answer in answers]
     explained = made.run("python", "-m", "pipeline.explain", "--class", "so so", texts[0])
