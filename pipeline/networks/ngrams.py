@@ -16,8 +16,8 @@ PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
 COUNTING_BATCH = 256
 MIN_BITS = 10
-MOST_WEIGHTS = 2**23
-"""Most buckets of all columns together: 32 MB of weights."""
+MOST_WEIGHTS = 2**24
+"""Most buckets of all columns together, as many as the configuration allows a single one: 64 MB of weights."""
 
 
 class NgramLogOdds(nn.Module):

@@ -122,6 +122,7 @@ def test_ngrams_of_ordered_classes_weigh_a_review_by_its_place():
 
 def test_many_classes_share_the_weights_of_the_ngrams():
     assert NgramLogOdds(2, 21).buckets == 2**21
+    assert NgramLogOdds(2, 24).buckets == 2**24
     assert NgramLogOdds(2, 21, Softmax(4)).buckets == 2**21
     assert NgramLogOdds(2, 21, Softmax(20)).weight.numel() <= MOST_WEIGHTS
 
