@@ -23,6 +23,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
+from tests.support.models import of_classes
 from tests.support.scored import labelled_texts, write_dataset
 
 CURVE = "epoch,train_loss,val_loss,val_calibrated_loss,val_accuracy\n1,0.6,0.5,0.5,0.75\n2,0.4,0.45,0.44,0.8\n"
@@ -58,11 +59,7 @@ def prepare(
     likelihood = build_likelihood(len(classes), ordered)
     network = build_network(settings.model, len(vocabulary), likelihood)
     info = {
-        "classes": classes,
-        "ordered": ordered,
-        "temperature": [1.5] * likelihood.columns,
-        "bias": [0.0] * likelihood.outputs,
-        "threshold": 0.5 if len(classes) == 2 else None,
+        **of_classes(classes, ordered, temperature=1.5),
         **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
     }
     model = tmp_path / "artifacts" / "model"

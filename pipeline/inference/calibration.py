@@ -24,8 +24,7 @@ def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LO
 
     A temperature corrects too much or too little confidence (temperature scaling, Guo et al. 2017, section 4.2). A bias
     corrects a leaning to a class; of two classes the two are Platt scaling (Platt 1999), of more, with one of each a
-    class, vector scaling (Guo et al.). Classes in an order share a temperature, and the
-    biases move their thresholds.
+    class, vector scaling (Guo et al.). Classes in an order share a temperature, and the biases move their thresholds.
 
     Args:
         outputs: of the network for the validation reviews `[n, outputs]`.
@@ -121,6 +120,7 @@ def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
 def _fit_two_classes(
     paths: NDArray[np.float64], labels: NDArray[np.generic]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Do what `_fit` does for two classes; in this form their figures stay those of earlier versions."""
     targets = _smoothed(labels, 2)[:, 1]
     z = np.column_stack([paths, np.ones(len(paths))])
 

@@ -20,6 +20,7 @@ from pipeline.config.labels import LABELS
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.tracking import TrackingConfig
 from pipeline.evaluation.predictions import score_split
+from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import accuracy_by_length
 from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
 from pipeline.inference.predictor import Predictor
@@ -104,7 +105,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
     """
     info = read_dataset_info(paths.DATASET)
     classes = info.corpus.classes
-    pairs = OPPOSITES if set(LABELS) <= set(classes) else ()
+    pairs = OPPOSITES if is_sentiment(classes) else ()
     if not pairs:
         log.info(
             "memory ladder: its sentences are negative and positive, which are no classes of %s; it leaves out how "

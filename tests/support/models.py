@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,13 +40,18 @@ def word_model(folder: Path, compose: Callable[..., Config], classes: Sequence[s
         for thresholds in network.thresholds.parameters():
             gap = math.log(math.expm1(GAP))  # inverse of softplus
             thresholds.copy_(torch.tensor([-GAP / 2 - scores[0], *[gap] * (len(classes) - 2)]))
-    info = {
-        "classes": classes,
-        "ordered": ordered,
-        "temperature": [1.0] * likelihood.columns,
-        "bias": [0.0] * likelihood.outputs,
-        "threshold": 0.5 if len(classes) == 2 else None,
-        **config.model_dump(include={"text", "model"}),
-    }
+    info = {**of_classes(classes, ordered), **config.model_dump(include={"text", "model"})}
     save_model(folder, network, vocabulary, info)
     return folder
+
+
+def of_classes(classes: Sequence[str], ordered: bool = False, temperature: float = 1.0) -> dict[str, Any]:
+    """Return the part of a model's `config.json` that is about classes, with one temperature and no biases."""
+    likelihood = build_likelihood(len(classes), ordered)
+    return {
+        "classes": classes,
+        "ordered": ordered,
+        "temperature": [temperature] * likelihood.columns,
+        "bias": [0.0] * likelihood.outputs,
+        "threshold": 0.5 if len(classes) == 2 else None,
+    }
