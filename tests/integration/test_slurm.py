@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +65,21 @@ def job_in_training(project: Project, epochs: int, sweeping: "subprocess.Popen[b
 
     def trains() -> bool:
         assert sweeping.poll() is None, lines(project)
-        checkpoints = list(project.root.glob(".checkpoints/*/last.ckpt"))
-        run = by_epochs(project).get(epochs) if checkpoints else None
-        return run is not None and run.info.run_id in {(path.parent / "run_id").read_text() for path in checkpoints}
+        run = by_epochs(project).get(epochs)
+        assert run is None or run.info.status in {"RUNNING", "SCHEDULED"}, f"the trial ended: {lines(project)}"
+        return run is not None and run.info.run_id in with_checkpoint(project)
 
     wait_until(trains, f"the trial of {epochs} epochs")
     return by_epochs(project)[epochs].data.tags["slurm.job"]
+
+
+def with_checkpoint(project: Project) -> set[str]:
+    """Return the ids of the runs that have a checkpoint; a trial that ends meanwhile takes its folder away."""
+    runs = set()
+    for checkpoint in project.root.glob(".checkpoints/*/last.ckpt"):
+        with suppress(FileNotFoundError):
+            runs.add((checkpoint.parent / "run_id").read_text())
+    return runs
 
 
 def lines(project: Project) -> list[str]:
@@ -110,11 +119,12 @@ def test_a_cancelled_job_fails_and_a_requeued_job_resumes(
     epochs = 60
     environment = {**slurm, "PATH": short_lived_scontrol(tmp_path)}
     with sweep(project, environment, f"training.epochs={epochs},{ENDLESS}") as process:
-        cancelled, moved = job_in_training(project, ENDLESS, process), job_in_training(project, epochs, process)
-        assert output("scancel", cancelled, **slurm) is not None
+        moved = job_in_training(project, epochs, process)  # first, as it ends by itself
         assert output("scancel", "--signal=USR2", moved, **slurm) is not None
         wait_until(lambda: output("squeue", "-h", f"--jobs={moved}", "--format=%T", **slurm) == "PENDING", "the queue")
         assert output("scontrol", "update", f"JobId={moved}", "StartTime=now", **slurm) is not None
+        cancelled = job_in_training(project, ENDLESS, process)
+        assert output("scancel", cancelled, **slurm) is not None
         assert process.wait(900) == 1
     runs = by_epochs(project)
     assert runs[ENDLESS].info.status == "FAILED"
