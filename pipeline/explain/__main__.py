@@ -8,6 +8,7 @@ explains another one.
   python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
 """
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.explain.explainer import Explainer
 from pipeline.explain.page import write_explanation
 from pipeline.explain.terminal import as_text
-from pipeline.registry.model_lookup import add_model_option, model_folder
+from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.memory_allocator import set_up_allocator
 
@@ -35,6 +36,7 @@ def main() -> None:
         set_up_allocator()
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)
+        logging.info("model: %s", describe_model(arguments.model, explainer.info))
         encoded = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
         explanation = explainer.explain(encoded.decode("utf-8", "replace"), arguments.name)
         if arguments.output:

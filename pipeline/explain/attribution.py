@@ -10,6 +10,7 @@ the part of each n-gram is known exactly; it is divided evenly among the words o
 without n-grams.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,13 +30,16 @@ from pipeline.text.vocabulary import PADDING, UNKNOWN
 STEPS = (64, 128, 256, 512)
 """Numbers of points of the integral, tried in turn until the error is within the tolerance."""
 TOLERANCE = 0.01
-"""Largest error, as a share of the change of the prediction, or of 1 where the change is smaller than that."""
+"""Largest error, as a share of the change of the target, or of 1 where the change is smaller than that.
+
+The change is that of the whole prediction, which people see: its two paths may move far in opposite directions.
+"""
 POINTS_PER_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """The parts of the words in the target for one review, before it is divided by its temperature."""
+    """The parts of the words in the target for one review."""
 
     deep: NDArray[np.float64]
     """Attribution of each word [n] by the deep path."""
@@ -43,10 +47,11 @@ class Attribution:
     """Attribution of each word [n] by the n-grams it is in; None for a network without a wide path."""
     baseline: NDArray[np.float64]
     """Outputs [outputs] for a review of as many unknown words, without n-grams."""
-    error: float
-    """Sum over all words minus the change of the target."""
-    exact: bool
-    """True if the error is within the tolerance."""
+
+
+def within_tolerance(error: float, change: float) -> bool:
+    """Return True if the words add up well enough to the change of the target of the whole prediction."""
+    return abs(error) <= TOLERANCE * max(1.0, abs(change))
 
 
 def without_words(x: Tensor) -> Tensor:
@@ -64,41 +69,34 @@ def attribute(network: Network, x: Tensor, words: int, target: Target) -> Attrib
         target: what is attributed.
     """
     deep = deep_part(network)
-    weights = network.path_weights.tolist() if isinstance(network, WideAndDeep) else [1.0]
+    deep_weight, wide_weight = network.path_weights.tolist() if isinstance(network, WideAndDeep) else (1.0, 0.0)
+    wide, deep_share = None, deep_weight / target.temperature
     with torch.no_grad():
         unread = deep.logits(without_words(x))[0]
-        change = target.of(deep.logits(x)[0]).item() - target.of(unread).item()
-        baseline = unread[0].double().numpy() * weights[0]
+        deep_change = target.of(deep.logits(x)[0]).item() - target.of(unread).item()
+        baseline, change = unread[0].double().numpy() * deep_weight, deep_change * deep_share
         if isinstance(network, WideAndDeep):
             no_ngrams = network.wide.thresholds(torch.zeros(1, network.wide.weight.shape[1]))
-            baseline = baseline + no_ngrams[0].double().numpy() * weights[1]
-    parts, error = integrated_gradients(deep, x, change, target)
-    wide = attribute_ngrams(network.wide, x[0], target) * weights[1] if isinstance(network, WideAndDeep) else None
-    return Attribution(
-        deep=parts[-words:] * weights[0],
-        wide=wide,
-        baseline=baseline,
-        error=error * weights[0],
-        exact=abs(error) <= _tolerated(change),
-    )
+            baseline = baseline + no_ngrams[0].double().numpy() * wide_weight
+            wide = attribute_ngrams(network.wide, x[0], target) * wide_weight / target.temperature
+            change += wide.sum()
+    for parts in integrated_gradients(deep, x, target):
+        error = float(parts.sum()) - deep_change
+        # the part of this path is shown alone, too
+        if within_tolerance(error, deep_change) and within_tolerance(error * deep_share, change):
+            break
+    return Attribution(parts[-words:] * deep_share, wide, baseline)
 
 
-def integrated_gradients(
-    deep: SentimentRNN | BagOfWords, x: Tensor, change: float, target: Target
-) -> tuple[NDArray[np.float64], float]:
-    """Compute integrated gradients with as many points as the tolerance takes.
+def integrated_gradients(deep: SentimentRNN | BagOfWords, x: Tensor, target: Target) -> Iterator[NDArray[np.float64]]:
+    """Yield the attribution [time] of each token of x [1, time], computed with ever more points.
 
-    Returns:
-        the attribution of each token of x [1, time] as [time], and their sum minus the change of the target.
+    It is that for the target before it is divided by its temperature.
     """
     method = LayerIntegratedGradients(lambda ids: target.of(deep.logits(ids)[0]), deep.embedding)
     for steps in STEPS:
         gradients = method.attribute(x, without_words(x), n_steps=steps, internal_batch_size=POINTS_PER_BATCH)
-        parts = gradients.detach().sum(2)[0].double().numpy()  # [time]
-        error = float(parts.sum()) - change
-        if abs(error) <= _tolerated(change):
-            break
-    return parts, error
+        yield gradients.detach().sum(2)[0].double().numpy()
 
 
 @torch.no_grad()
@@ -117,7 +115,3 @@ def attribute_ngrams(wide: NgramLogOdds, ids: Tensor, target: Target) -> NDArray
         for offset in range(order):
             parts[offset : offset + len(ngrams)] += ngrams / order
     return parts.numpy()
-
-
-def _tolerated(change: float) -> float:
-    return TOLERANCE * max(1.0, abs(change))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.explain.attribution import attribute
+from pipeline.explain.attribution import attribute, within_tolerance
 from pipeline.explain.memory import Direction, trace_memory
 from pipeline.explain.target import Target, choose_target
 from pipeline.explain.words import Word, read
@@ -43,8 +43,6 @@ class Explanation:
     """Attribution of each word [n] by the n-grams it is in; None for a network without them."""
     change: float
     """Target of the prediction minus that of the baseline: the attributions should add up to this."""
-    exact: bool
-    """True if they do, within the tolerance of `pipeline.explain.attribution`."""
     cell: str
     """`lstm`, `gru`, `rnn` or `none`."""
     directions: list[Direction]
@@ -80,12 +78,22 @@ class Explanation:
         """Attribution of each word [n] by both paths."""
         return self.deep if self.wide is None else self.deep + self.wide
 
+    @property
+    def error(self) -> float:
+        """Sum of the attributions minus the change: the error of the numerical integration."""
+        return float(self.total.sum()) - self.change
+
+    @property
+    def exact(self) -> bool:
+        """True if the error is within the tolerance of `pipeline.explain.attribution`."""
+        return within_tolerance(self.error, self.change)
+
 
 class Explainer:
     """Explains the predictions of one model."""
 
     def __init__(self, network: Network, vocabulary: Vocabulary, info: ModelInfo) -> None:
-        self._network, self._vocabulary, self._info = network, vocabulary, info
+        self._network, self._vocabulary, self.info = network, vocabulary, info
 
     @classmethod
     def load(cls, folder: Path | str) -> "Explainer":
@@ -102,7 +110,7 @@ class Explainer:
         Raises:
             PipelineError: the model has no such class, or the review has no words, or too many to show.
         """
-        info, fixed = self._info, fixed_length(self._info.model)
+        info, fixed = self.info, fixed_length(self.info.model)
         if name is not None and name not in info.classes:
             raise PipelineError(f"the model has no class {name!r}; its classes are {listed(info.classes)}")
         reading = read(text, info.text, self._vocabulary, fixed)
@@ -123,10 +131,9 @@ class Explainer:
             threshold=info.threshold if info.threshold is None or target.number == 1 else 1 - info.threshold,
             unread=unread,
             predictions=predictions,
-            deep=parts.deep / target.temperature,
-            wide=None if parts.wide is None else parts.wide / target.temperature,
+            deep=parts.deep,
+            wide=parts.wide,
             change=(whole - without) / target.temperature,
-            exact=parts.exact,
             cell=getattr(info.model, "cell", "none"),
             directions=[
                 replace(direction, attribution=direction.attribution / target.temperature)
@@ -136,12 +143,12 @@ class Explainer:
 
     def _number(self, outputs: NDArray[np.float32], name: str | None) -> int:
         """Return the number of the class to explain, for outputs [n, outputs] of which the last are the review's."""
-        classes = self._info.classes
+        classes = self.info.classes
         if name is None:
             name = classes[1] if len(classes) == 2 else self._predictions(outputs[-1:])[0].label
         return classes.index(name)
 
     def _predictions(self, outputs: NDArray[np.floating]) -> list[Prediction]:
         """Return the predictions for outputs [n, outputs]."""
-        probabilities = self._info.calibration.probabilities(outputs)
-        return to_predictions(probabilities, self._info.classes, self._info.threshold)
+        probabilities = self.info.calibration.probabilities(outputs)
+        return to_predictions(probabilities, self.info.classes, self.info.threshold)

@@ -24,11 +24,12 @@ def as_text(explanation: Explanation, colour: bool) -> str:
     quantity = explanation.target.quantity
     lines.append(f"{explanation.baseline:.4f} if every word were unknown; from there the words add to {quantity}:")
     lines += [f"  {value:+.2f}  {_bracketed(word)}" for word, value in _strongest(explanation)]
-    lines.append(
-        f"all words together {explanation.total.sum():+.3f}, the prediction moved by {explanation.change:+.3f}"
-    )
+    added, moved = f"{explanation.total.sum():+.3f}", f"{explanation.change:+.3f}"
+    lines.append(f"all words together {added}, the prediction moved by {moved}")
     if not explanation.exact:
         lines.append("the two differ by more than a hundredth: the numbers of the words are rough")
+    elif added != moved:
+        lines.append(f"the difference, {explanation.error:+.3f}, is the error of the numerical integration")
     if any(not word.known for word in explanation.words):
         lines.append("[in brackets]: words the model does not know")
     return "\n".join(lines)

@@ -34,6 +34,12 @@ def test_the_command_explains_standard_input(wide, explain):
     assert page
 
 
+def test_the_command_says_which_model_it_explains(explain, three, caplog):
+    with caplog.at_level("INFO"):
+        explain("A good film.", model=three)
+    assert caplog.messages == [f"model: {three}, trained on an unknown corpus, answers bad, so so or good"]
+
+
 def test_bytes_that_are_not_utf_8_are_shown_as_such(explain):
     """Python hands on an argument in another encoding with surrogates."""
     printed, page = explain("caf\udce9 film")
