@@ -107,11 +107,15 @@ def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[S
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
+    if columns:  # pandas would fill a short row up
+        for number, row in enumerate(data):
+            if isinstance(row, list) and len(row) != len(columns):
+                raise Refusal(
+                    400,
+                    f"item {number} has {len(row)} of {len(columns)} columns; give a value for each, or null for none",
+                )
     if columns and all(isinstance(name, str) for name in columns):
-        data = [
-            dict(zip(columns, row, strict=True)) if isinstance(row, list) and len(row) == len(columns) else row
-            for row in data
-        ]
+        data = [dict(zip(columns, row, strict=True)) if isinstance(row, list) else row for row in data]
     _check_items(data, limits, text_columns)
 
 

@@ -156,6 +156,8 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
             {"dataframe_records": [{"title": "a", "body": "b"}]},
             "2 columns ('title', 'body'), none of them named 'text'",
         ),
+        (form([["a", "b"], ["c"]], columns=["text", "shop"]), "item 1 has 1 of 2 columns; give a value for each"),
+        (form([["a"], ["b", "c"]], columns=["text"]), "item 1 has 2 of 1 columns"),
         (form([["a", "b"]], columns=["title", "body"]), "2 columns ('title', 'body'), none of them named 'text'"),
         ({"inputs": ["a"], "params": {"outptu": "label"}}, "the only parameter is 'output'"),
         (
