@@ -48,7 +48,9 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key not in values:
-            raise PipelineError(f"--format {pair}: no such key; write KEY=VALUE with a KEY of {listed(list(values))}")
+            raise PipelineError(
+                f"--format {pair}: no such key; write one of {listed(list(values))} with its value, as in quoting=none"
+            )
         values[key] = value.split(",") if key == "columns" else value.replace("\\t", "\t")
     try:
         return FileFormat.model_validate(values)
@@ -91,7 +93,9 @@ def check_paths(source: Path | None, output: Path | None) -> None:
     """
     if source is not None and not source.is_file():
         file_format(source)  # an unknown ending is said first
-        raise PipelineError(f"{source} is no file; give one that ends in {', '.join(ENDINGS)}")
+        if source.exists():
+            raise PipelineError(f"--input {source} is no file; give one that ends in {', '.join(ENDINGS)}")
+        raise PipelineError(f"--input {source}: there is no such file; correct the path")
     ending = PLAIN if source is None else file_format(source)
     if output is None:
         if ending == PARQUET:

@@ -3,6 +3,9 @@
 import codecs
 import gzip
 import io
+import json
+import re
+import shlex
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -20,6 +23,10 @@ from pipeline.runtime.errors import PipelineError, refusal
 CHUNK_BYTES = 2 * 2**20
 """Bytes that are read at a time."""
 LINE_FEED = b"\n"
+UNSTATED = "…"
+"""Value that a message leaves to the user."""
+PLAIN_VALUE = re.compile(rf"[\w\-\\]+|{UNSTATED}", re.ASCII)
+"""Values that Hydra reads as they are; others it takes in quotes."""
 PACKINGS = (".gz", ".zst", ".zip")
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -219,6 +226,10 @@ def _wrong_encoding(encoding: str, data: bytes, place: int) -> str:
     return f"not {encoding.upper()}; {likely}, or convert the file to UTF-8"
 
 
-def option(key: str, value: str = "…") -> str:
-    """Name a key of the format in a message, for the configuration and for the command line."""
-    return f"corpus.format.{key}={value} (predict: --format {key}={value})"
+def option(key: str, value: str = UNSTATED) -> str:
+    """Name a key of the format in a message, for the configuration and for `predict`, quoted as a shell needs it."""
+    override = value if PLAIN_VALUE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    override, argument = f"corpus.format.{key}={override}", f"{key}={value}"
+    if value != UNSTATED:
+        override, argument = shlex.quote(override), shlex.quote(argument)
+    return f"{override} (predict: --format {argument})"

@@ -389,7 +389,8 @@ def test_the_threshold_can_be_chosen(model, tmp_path):
 @pytest.mark.parametrize(
     ("source", "output", "message"),
     [
-        ("none.csv", None, "none.csv is no file"),
+        ("none.csv", None, "--input .*none.csv: there is no such file; correct the path"),
+        ("folder.csv", None, "--input .*folder.csv is no file; give one that ends in .csv"),
         ("a.csv", "b.jsonl", "use a name that ends in .csv"),
         ("a.csv", "a.csv", "is the input"),
         ("a.csv", "folder.csv", "is a folder; name a file"),

@@ -166,7 +166,7 @@ CORPUS = [
     reviews("stray quote", f'{ROWS}a "b" c,good\n', "line 2: a quote inside a value .*corpus.format.quoting=none"),
     reviews("text after a quote", f'{ROWS}"a\n" b,good\n', "line 2: text follows the quote that closes the one"),
     reviews("row in quotes", f'{ROWS}a,good\nb,bad\n"c,bad\nd",good\n' + "e,bad\n" * 9, "line 4: .* takes in the next"),
-    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* corpus.format.escape=\\ .* if"),
+    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* 'corpus.format.escape=\\' .* if"),
     reviews("too many values", f"{ROWS}a,b,good\n", "line 2: 3 values, the header has 2; correct"),
     reviews("lone carriage returns", BOTH.replace("\n", "\r"), "line 1: a carriage return without a line feed; put"),
     reviews("JSON array that ends early", '[{"review": "a",\n', "line 1: not a JSON array .*; correct", "own.json"),
@@ -220,7 +220,7 @@ CORPUS = [
     damaged("damaged data", "preprocess", "data/train.parquet", b"junk", "train.parquet is damaged .*dvc"),
 ]  # fmt: skip
 PREDICTING = [
-    texts("missing input", None, "in.csv is no file; give one that ends in .csv"),
+    texts("missing input", None, "--input .*in.csv: there is no such file; correct the path"),
     texts("missing input column", "id,review\n", "has no column 'text'; its columns are 'id', 'review': name one with"),
     texts("output columns", "text,label,predicted_label\n", "already has a column 'predicted_label', .* with --prefix"),
     texts("duplicate input column", "text,text\nx,y\n", "the column 'text' occurs more than once; rename one"),
@@ -245,6 +245,8 @@ PREDICTING = [
     texts("answers as XLSX", SHEETS, "the answers to XLSX are CSV; use a name that ends in .csv", "in.xlsx"),
     texts("packed Parquet for the answers", "", "Parquet is packed inside; use a name that", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
+    asked("unknown key of the format", "--format quoting: no such key; write one of .* value, as in quoting=none", *MODEL,
+          "--input", "in.csv", "--format", "quoting", "none"),
     asked("format of plain lines", "--format encoding: has no effect on texts that are given, or .*; leave it out",
           *MODEL, "--format", "encoding=cp1252", stdin=b"x\n"),
     asked("format of another format", "--format sheet: has no effect on .csv; l", *INPUT, "--format", "sheet=a"),

@@ -1,6 +1,8 @@
 """XLSX: one sheet is read as CSV would be, by training and predictions alike, or an error names the cell."""
 
 import io
+import re
+import shlex
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime, time
@@ -9,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.config.composition import compose_config
 from pipeline.config.file_format import AUTOMATIC
-from pipeline.predict.answering import answer_file
+from pipeline.predict.answering import answer_file, stated_format
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables import spreadsheet
 from pipeline.tables.answer_columns import WantedColumns
@@ -60,6 +63,18 @@ def test_of_several_sheets_with_rows_one_is_to_be_chosen(tmp_path: Path) -> None
     assert rows_of(path, sheet="More reviews") == [{"text": "odd", "label": "neg"}]
     with pytest.raises(PipelineError, match="has no sheet 'Other'; its sheets are 'Reviews', 'More reviews'"):
         Table(path, AUTOMATIC.model_copy(update={"sheet": "Other"}))
+
+
+def test_the_choice_of_a_sheet_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(workbook_bytes([], **{"Übrige (alt)": ROWS, "Mai": ROWS}))
+    with pytest.raises(PipelineError) as refused:
+        Table(path)
+    advice = re.search(r"choose one with (.*) \(predict: --format (.*)\)", str(refused.value))
+    assert advice
+    override, argument = (shlex.split(part) for part in advice.groups())
+    assert compose_config(["corpus=files", *override])["corpus"]["format"]["sheet"] == "Übrige (alt)"
+    assert stated_format(argument).sheet == "Übrige (alt)"
 
 
 @pytest.mark.parametrize(
