@@ -207,7 +207,11 @@ def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
 
 
 def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequence[str]]:
-    """Return the values of each class of an example: of three numbers and of words, each value is a class."""
+    """Return the values of each class of an example: of three numbers and of words, each value is a class.
+
+    Words name their classes themselves, or where an override cannot hold them, numbers do: an example that took one of
+    two for negative would be copied although it is the other.
+    """
     if numeric:
         half = max(1, len(ordered) // 2)
         middle = {"neutral": ordered[1:2]} if len(ordered) == MOST_LISTED else {}
@@ -216,9 +220,9 @@ def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequenc
     if all(alike) and sum(map(len, alike)) == len(ordered):
         return dict(zip(LABELS, alike, strict=True))
     names = [re.sub(r"\W+", "_", value, flags=re.ASCII).strip("_") for value in ordered]
-    if len(ordered) > 2 and len({*names}) == len(names) and not {"", *YAML_WORDS} & {*names}:
-        return {name: [value] for name, value in zip(names, ordered, strict=True)}
-    return {"negative": ordered[:1], "positive": ordered[-1:]}
+    if len({*names}) < len(names) or {"", *YAML_WORDS} & {*names}:
+        names = [f"class_{number}" for number in range(1, len(ordered) + 1)]
+    return {name: [value] for name, value in zip(names, ordered, strict=True)}
 
 
 def _ignoring(census: Census, values: Sequence[str]) -> str:

@@ -126,6 +126,22 @@ def test_missing_labels_of_any_kind_stop_the_run(project: Path) -> None:
         assert labels_of(project, labels, "corpus.ignore_labels=[null]", ending=ending) == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("labels", "example"),
+    [
+        (["schlecht", "gut"], "{gut: [gut], schlecht: [schlecht]}"),
+        (["差", "好"], '{class_1: ["好"], class_2: ["差"]}'),
+        (["差", "好", "ok"], '{class_1: [ok], class_2: ["好"], class_3: ["差"]}'),
+    ],
+)
+def test_the_example_for_words_does_not_guess_which_is_negative(labels: list[str], example: str, project: Path) -> None:
+    with pytest.raises(PipelineError) as stopped:
+        labels_of(project, labels)
+    assert str(stopped.value).endswith(f"for example with -S 'corpus.labels={example}'")
+    read = labels_of(project, labels, f"corpus.labels={example}")
+    assert sorted(read) == [*range(len(labels))]
+
+
 def test_0_and_1_beside_an_ignored_number_stay_in_doubt_but_names_do_not(project: Path) -> None:
     with pytest.raises(PipelineError, match="not set"):
         labels_of(project, [0, 1, 2], "corpus.ignore_labels=[2]")

@@ -245,7 +245,7 @@ PREDICTING = [
     texts("answers as XLSX", SHEETS, "the answers to XLSX are CSV; use a name that ends in .csv", "in.xlsx"),
     texts("packed Parquet for the answers", "", "Parquet is packed inside; use a name that", "in.parquet.gz"),
     asked("texts and a file", "texts and --input exclude each other; leave one", "x", *INPUT),
-    asked("unknown key of the format", "--format quoting: no such key; write one of .* value, as in quoting=none", *MODEL,
+    asked("unknown key of the format", "--format quoting: no such key; write one of .* value, as in quot", *MODEL,
           "--input", "in.csv", "--format", "quoting", "none"),
     asked("format of plain lines", "--format encoding: has no effect on texts that are given, or .*; leave it out",
           *MODEL, "--format", "encoding=cp1252", stdin=b"x\n"),
