@@ -47,7 +47,8 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
         command = " ".join(f"-S {shlex.quote(value)}" for value in values)
         raise PipelineError(
             f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
-            f"each value instead: dvc exp run --queue {command}, then dvc queue start"
+            f"each value instead: dvc exp run --queue {command}, with the other overrides that the dataset was made "
+            "with, if any; then dvc queue start"
         )
 
 
