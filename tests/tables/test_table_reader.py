@@ -271,7 +271,7 @@ def test_answers_keep_encoding_quotes_and_packing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        (["quotes=none"], "no such key; write KEY=VALUE"),
+        (["quotes=none"], "no such key; write one of .* with its value, as in quoting=none"),
         (["quoting=some"], "quoting=some: "),
         (["delimiter=;;"], ";;: "),
     ],
