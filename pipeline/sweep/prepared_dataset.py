@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config.comparison import flatten, require_same
 from pipeline.config.composition import compose_config, translate_hydra_errors, validated
+from pipeline.config.override_value import override_value
 from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
@@ -44,7 +45,8 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
     if lines:
         # DVC cannot draw from a range
         values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
-        command = " ".join(f"-S {shlex.quote(value)}" for value in values)
+        kept = [made for made in _dataset_overrides() if made.partition("=")[0] not in lines]
+        command = " ".join(f"-S {shlex.quote(value)}" for value in [*kept, *values])
         raise PipelineError(
             f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
             f"each value instead: dvc exp run --queue {command}, then dvc queue start"
@@ -68,11 +70,10 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
             not fit.
     """
     try:
-        info = read_dataset_info(DATASET)
+        made = _made_with()
     except PipelineError:
         validated(composed)  # a mistake in the overrides is said first
         raise
-    made: dict[str, Any] = {"corpus": info.corpus.config, "split": info.split, "text": info.text}
     asked = {section_of(str(override)) for override in hydra_config.overrides.task}
     plain = _without_overrides(hydra_config)
     taken = []
@@ -99,6 +100,41 @@ def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
     """Return the choices of groups as a tag of a run, without Hydra's own and those of sections that were `taken`."""
     kept = {group: name for group, name in choices.items() if section_of(group) not in ("hydra", *taken)}
     return json.dumps(kept, default=list)  # more than one experiment is a list
+
+
+def _made_with() -> dict[str, Any]:
+    """Return the sections that the prepared dataset was made with."""
+    info = read_dataset_info(DATASET)
+    return {"corpus": info.corpus.config, "split": info.split, "text": info.text}
+
+
+def _dataset_overrides() -> list[str]:
+    """Return the overrides that make the sections of the prepared dataset from conf/, within a command of Hydra."""
+    loader = GlobalHydra.instance().config_loader()
+    overrides: list[str] = []
+    for section, made in _made_with().items():
+        choices = [[], *([f"{section}={choice}"] for choice in loader.get_group_options(section))]
+        plans: list[list[str]] = []
+        for choice in choices:
+            composed = loader.load_configuration("config", choice, RunMode.RUN)
+            plans.append(choice + _differences(made, _resolved_section(composed, section), section))
+        shortest = min(plans, key=len)  # by the choice that leaves the fewest keys to override
+        overrides += shortest
+    return overrides
+
+
+def _differences(made: Mapping[str, Any], plain: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return an override for each key that has another value; a key that only `plain` has is left alone."""
+    overrides: list[str] = []
+    for key, value in made.items():
+        name, present = f"{prefix}.{key}", plain.get(key)
+        if key == "fingerprint" or value == present:
+            continue
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            overrides += _differences(value, present, name)
+        else:
+            overrides.append(f"{name}={override_value(value)}")
+    return overrides
 
 
 def _without_overrides(hydra_config: DictConfig | HydraConf) -> dict[str, Any]:
