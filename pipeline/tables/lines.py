@@ -13,6 +13,24 @@ may hold a line that fits into no memory."""
 TOO_LONG_A_LINE = f"longer than {MAX_LINE_BYTES // 2**20} MB; split it"
 
 
+class RepeatedKeyError(Exception):
+    """A key that an object has twice: of its values, a parser would drop the first in silence."""
+
+
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; for the argument `object_pairs_hook` of a parser.
+
+    Raises:
+        RepeatedKeyError: a key occurs twice.
+    """
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise RepeatedKeyError(f"the key {name!r:.100} is given twice in one object; give it once")
+        values[name] = value
+    return values
+
+
 def read_lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
     """Yield the lines of a file; of a line that is too long, only as much as `decode_line` needs to refuse it."""
     return iter(partial(readline, MAX_LINE_BYTES + 1), b"")
@@ -62,10 +80,12 @@ def parse_object(line: str, place: str) -> dict[str, Any]:
     """Parse a line of JSONL; `place` names it in errors.
 
     Raises:
-        PipelineError: the line is not JSON, or not an object.
+        PipelineError: the line is not JSON, or not an object, or has a key twice.
     """
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=distinct_keys)
+    except RepeatedKeyError as error:
+        raise PipelineError(f"{place}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"{place}: not JSON ({error}); correct the line") from None
     if not isinstance(row, dict):
