@@ -37,6 +37,8 @@ OTHER_FORMATS = {
 """Endings of files that are no text, by the bytes that they begin with."""
 LIKELY_ENCODINGS = ["utf_8", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "gb18030", "big5"]
 LIKELY_ENCODINGS += ["cp932", "cp949", "mac_roman"]
+FEW_CHARACTERS = 5
+"""Characters beyond ASCII that may be of UTF-8 by chance."""
 SHOWN = 30
 """Characters around the place that a message shows, for the user to judge the guess."""
 SAMPLE_BYTES = 64 * 2**10
@@ -174,7 +176,8 @@ def read_text(path: Path, encoding: str) -> Iterator[bytes]:
         encoding: encoding of the file, as `stated_encoding` returns it.
 
     Raises:
-        PipelineError: a byte does not fit the encoding, or a character is NUL; the message names the line.
+        PipelineError: a byte does not fit the encoding, the file is in UTF-8 instead, or a character is NUL; the
+            message names the line.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
     held = b""
@@ -189,16 +192,19 @@ def read_text(path: Path, encoding: str) -> Iterator[bytes]:
                 piece = piece[: len(piece) - len(held)]
             else:
                 piece = decoder.decode(chunk, final=not chunk).encode()
+                if not encoding.startswith("utf") and _is_utf8(chunk):
+                    remedy = f"leave {option('encoding', encoding)} out, or convert the file"
+                    raise PipelineError(f"{path} is UTF-8, not {encoding.upper()}; {remedy}")
         except UnicodeDecodeError as error:
             line = _line(path, encoding, done, error.object[: error.start])
             raise PipelineError(f"{line}: {_wrong_encoding(encoding, error.object, error.start)}") from None
-        except UnicodeEncodeError:
-            line = _line(path, encoding, done, b"")
-            raise PipelineError(f"{line}: not {encoding.upper()}; state {option('encoding')}") from None
+        except UnicodeError as error:  # such as of UTF-16 without a byte order mark
+            line = _line(path, encoding, 0, b"")
+            raise PipelineError(f"{line}: not {encoding.upper()} ({error}); state {option('encoding')}") from None
         if b"\0" in piece:
             line = _line(path, encoding, done, piece[: piece.index(b"\0")])
             problem = "holds a NUL character; convert the file to UTF-8, or state its encoding"
-            raise PipelineError(f"{line}: {problem}: {option('encoding')}")
+            raise PipelineError(f"{line}: {problem}: {option('encoding', _likely_utf16(piece))}")
         if not done:
             piece = piece.removeprefix(codecs.BOM_UTF8)
         if piece:
@@ -216,6 +222,23 @@ def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Add an empty piece that says that there are no more."""
     yield from chunks
     yield b""
+
+
+def _likely_utf16(data: bytes) -> str:
+    """Return the kind of UTF-16 that text with NUL characters seems to be, or `…`."""
+    first, second = data[::2].count(b"\0"), data[1::2].count(b"\0")
+    if max(first, second) < len(data) // 4:
+        return "…"
+    return "utf-16-le" if second > first else "utf-16-be"
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Return True if bytes beyond ASCII are characters of UTF-8, which many of another encoding never are by chance."""
+    try:
+        characters = codecs.getincrementaldecoder("utf-8")().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return sum(not character.isascii() for character in characters[:SAMPLE_BYTES]) > FEW_CHARACTERS
 
 
 def _wrong_encoding(encoding: str, data: bytes, place: int) -> str:

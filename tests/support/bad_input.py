@@ -105,6 +105,10 @@ CONFIGURATION = [
     key("mapping instead of a number", "seed", {"a": [1, {}]}, "seed: .*integer"),
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
     key("unknown choice", "text.truncate", "middle", "text.truncate: .*'head', 'tail' or 'head_tail'.*'middle'"),
+    key(
+        "label as the text", "corpus.text_column", ["review", "verdict"], "corpus.label_column names 'verdict', a text"
+    ),
+    key("text column twice", "corpus.text_column", ["review", "review"], "corpus.text_column names a column twice"),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("a single class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
     key("class without a name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),

@@ -325,6 +325,36 @@ def test_the_likely_encoding_is_named_and_can_be_stated(encoding: str, text: str
     assert rows_of(path, encoding=encoding)[1]["text"] == text.replace(";", ",")
 
 
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        ("a,b", "utf-16", "a.csv, line 1: not UTF-16 .*BOM.*; state corpus.format.encoding="),
+        (
+            "très, émouvant, déçu, été",
+            "cp1252",
+            "a.csv is UTF-8, not CP1252; leave .*encoding=cp1252 .* out, or convert",
+        ),
+        ("очень хорошо", "cp1251", "a.csv is UTF-8, not CP1251; leave .*encoding=cp1251 .* out, or convert"),
+    ],
+)
+def test_an_encoding_that_is_stated_wrongly_is_refused(data: str, encoding: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f'text\n"{data}"\n' * 3, encoding="utf-8")
+    with pytest.raises(PipelineError, match=message):
+        rows_of(path, encoding=encoding)
+    path.write_text(f'text\n"{data}"\n', encoding=encoding)
+    assert rows_of(path, encoding=encoding) == [{"text": data}]
+
+
+def test_utf_16_without_a_mark_is_told_by_its_nul_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_text("text,label\nfine,pos\n", encoding=encoding)
+        with pytest.raises(PipelineError, match=f"line 1: holds a NUL .*corpus.format.encoding={encoding} "):
+            rows_of(path)
+        assert rows_of(path, encoding=encoding) == [{"text": "fine", "label": "pos"}]
+
+
 def test_a_file_without_a_header_gets_the_names_that_are_stated(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("fine,pos\npoor,neg\n")
     expected = [{"text": "fine", "label": "pos"}, {"text": "poor", "label": "neg"}]
