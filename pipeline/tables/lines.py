@@ -1,6 +1,7 @@
 """Lines of users' text files: of bounded length, in UTF-8, and for JSONL each a JSON object."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -23,11 +24,10 @@ def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     Raises:
         RepeatedKeyError: a key occurs twice.
     """
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise RepeatedKeyError(f"the key {name!r:.100} is given twice in one object; give it once")
-        values[name] = value
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise RepeatedKeyError(f"the key {name!r:.100} is given twice in one object; give it once")
     return values
 
 
