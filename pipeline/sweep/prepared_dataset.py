@@ -1,8 +1,10 @@
 """The configuration of trials: they share the prepared dataset, and take its corpus, split and text from there."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from pipeline.config.comparison import flatten, require_same
 from pipeline.config.composition import compose_config, translate_hydra_errors, validated
 from pipeline.config.override_value import override_value
 from pipeline.config.schema import Config
+from pipeline.corpus.source import corpus_fingerprint
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
 from pipeline.text.dataset import read_dataset_info
@@ -45,7 +48,10 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
     if lines:
         # DVC cannot draw from a range
         values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
-        kept = [made for made in _dataset_overrides() if made.partition("=")[0] not in lines]
+        varied = tuple(key.lstrip("+~").replace("/", ".") for key in lines)
+        # the keys of a group that is varied are left to its choices
+        overrides = ((re.split("[.=]", made)[0], made.partition("=")[0], made) for made in _dataset_overrides())
+        kept = [made for section, key, made in overrides if section not in varied and key not in varied]
         command = " ".join(f"-S {shlex.quote(value)}" for value in [*kept, *values])
         raise PipelineError(
             f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
@@ -94,6 +100,16 @@ def describe_taken(config: Config, taken: list[str]) -> str:
     """Say which sections were taken from the dataset."""
     sections = " and ".join(taken)
     return f"{sections} as artifacts/dataset was prepared with, not as in conf/; its corpus is {config.corpus.name}"
+
+
+def edited_files_note(config: Config) -> str | None:
+    """Say that the corpus's files are not those that the dataset was made from; None if they are, or are gone."""
+    made = _made_with()["corpus"].get("fingerprint")
+    with suppress(PipelineError):
+        if made is not None and corpus_fingerprint(config.corpus) != made:
+            problem = "the corpus's files were edited since artifacts/dataset was made"
+            return f"{problem}; to read them anew, run `dvc repro`, or `dvc exp run` with the overrides of then"
+    return None
 
 
 def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
