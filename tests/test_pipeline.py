@@ -189,7 +189,7 @@ def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
 def test_a_search_that_changes_the_dataset_is_refused_before_the_first_trial(trained, overrides, command):
     result = trained.run("python", "-m", "pipeline.train", "-m", *overrides, check=False)
     assert result.returncode == 1
-    assert f"for each value instead: dvc exp run --queue {command}, with the other overrides" in result.stderr
+    assert f"for each value instead: dvc exp run --queue {command}, then dvc queue start" in result.stderr
     assert "HYDRA" not in result.stdout and "Traceback" not in result.stderr
 
 

@@ -166,6 +166,14 @@ class FilesCorpus(CorpusInfo):
         return {name: named[name] for name in LABELS} if set(named) == set(LABELS) else named
 
     @model_validator(mode="after")
+    def _each_column_once(self) -> "FilesCorpus":
+        if len(set(self.text_columns)) < len(self.text_columns):
+            raise ValueError("corpus.text_column names a column twice; name it once")
+        if self.label_column in self.text_columns:
+            raise ValueError(f"corpus.label_column names {self.label_column!r}, a text column; name that of the labels")
+        return self
+
+    @model_validator(mode="after")
     def _one_way_of_naming_files(self) -> "FilesCorpus":
         if (self.path is None) == (self.train is None):
             raise ValueError("set either corpus.path (one file, split here) or corpus.train (with optional splits)")

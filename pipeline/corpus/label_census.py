@@ -3,7 +3,6 @@
 It settles which class each value means: as stated in the configuration, or where the values leave no doubt.
 """
 
-import json
 import logging
 import re
 import shlex
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import MOST_CLASSES, FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
+from pipeline.config.override_value import YAML_WORDS, override_value
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
 from pipeline.tables.table_reader import Table
@@ -34,9 +34,9 @@ MOST_LISTED = 3
 """Different numbers that an example lists; more are compared."""
 NAMES = (("neg", "pos"), ("negative", "positive"))
 """Names of the classes that leave no doubt."""
+MISSING_WORDS = ("na", "n/a", "#n/a", "none", "null", "-", "?")
+"""Values that an example leaves out: other programs write them for a missing label."""
 TRUTH = {"false": "0", "true": "1"}
-YAML_WORDS = {"true", "false", "null", "nan", "inf"}
-"""Words that mean something else without quotes."""
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +191,8 @@ def _doubt(census: Census, column: str) -> PipelineError:
 
 def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
     """Return overrides that state the labels, to be corrected by the user; none if the values look like no labels."""
+    present = [value for value in values if value not in MISSING_WORDS]
+    values = present if len(present) > 1 else values
     numbers = {value: number for value in values if (number := finite_number(value)) is not None}
     numeric = len(numbers) == len(values)
     ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
@@ -202,7 +204,7 @@ def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
         texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
     override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
     stated = {value for named in classes.values() for value in named}
-    ignored = [value for value in [*ordered, ""] if value in census.values and value not in stated]
+    ignored = [value for value in [*ordered, *MISSING_WORDS, ""] if value in census.values and value not in stated]
     return [f"-S {_shell_quoted(override)}", *([_ignoring(census, ignored)] if ignored else [])]
 
 
@@ -242,8 +244,7 @@ def _literal(value: str, spelling: str) -> str:
         return "null"
     if finite_number(value) is not None:
         return value
-    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", spelling) and value not in YAML_WORDS
-    return spelling if plain else json.dumps(spelling, ensure_ascii=False)
+    return override_value(spelling)
 
 
 def _shell_quoted(override: str) -> str:

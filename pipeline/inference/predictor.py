@@ -93,8 +93,8 @@ class Predictor:
                 `pandas.NA` count as empty texts. A single text belongs in a list, as in scikit-learn.
 
         Raises:
-            PipelineError: `texts` is a text, a mapping, a set or a table, whose items are not the texts; or an item is
-                not a text.
+            PipelineError: `texts` is a text, a mapping, a set or a table, whose items are not the texts, or holds none
+                at all; or an item is not a text.
         """
         _require_sequence(texts, "texts", "model([text])", "model(table['text'])")
         return [prediction for _, prediction in self.stream((None, text) for text in texts)]
@@ -155,7 +155,8 @@ def text_or_empty(value: object, place: str) -> str:
     missing: Any = pd.isna(cast("Any", value))
     if missing is True:  # of several values, it is an array
         return ""
-    raise PipelineError(f"{place} is {value!r:.100}, not a text; give a text in quotes, or None for none")
+    shown = " ".join(repr(value).split())
+    raise PipelineError(f"{place} is {shown:.100}, not a text; give a text in quotes, or None for none")
 
 
 def _require_sequence(given: object, name: str, for_one: str, for_table: str) -> None:
@@ -167,14 +168,19 @@ def _require_sequence(given: object, name: str, for_one: str, for_table: str) ->
         raise PipelineError(f"{name}: a {kind}, whose items are not the texts; give its texts: {for_table}")
     if isinstance(given, set | frozenset):
         raise PipelineError(f"{name}: a set has no order in which to answer; give a list")
+    if not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+        raise PipelineError(f"{name}: a {type(given).__name__} holds no texts; give a list: {for_one}")
 
 
 def _chunks(rows: Iterable[tuple[Companion, str | None]]) -> Iterator[list[tuple[Companion, str]]]:
     chunk, characters = [], 0
     for number, row in enumerate(rows):
-        if isinstance(row, str):  # one of two characters would pass for a pair
-            raise PipelineError(f"row {number} is {row!r:.100}, not a pair; give pairs of any object and a text")
-        companion, text = row[0], text_or_empty(row[1], f"item {number}")
+        try:
+            companion, value = () if isinstance(row, str) else row  # a text of two characters would pass for a pair
+        except (TypeError, ValueError):
+            problem = "not a pair; give pairs of any object and a text"
+            raise PipelineError(f"row {number} is {row!r:.100}, {problem}") from None
+        text = text_or_empty(value, f"item {number}")
         chunk.append((companion, text))
         characters += len(text)
         if len(chunk) == CHUNK_SIZE or characters > CHUNK_CHARACTERS:

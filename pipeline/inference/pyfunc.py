@@ -85,8 +85,10 @@ def _as_columns(given: Any, text_columns: Sequence[Sequence[str]]) -> pd.DataFra
         return pd.Series([given], dtype=object).to_frame()
     if isinstance(given, pd.Series):
         return given.to_frame()
+    rows: Sequence[Any] = ()
     if isinstance(given, list | tuple | np.ndarray | pd.Index | pd.api.extensions.ExtensionArray):
-        given = _table(list(given))
+        rows = list(given)
+        given = _table(rows)
     elif isinstance(given, Mapping):
         several = [pd.api.types.is_list_like(value) for value in given.values()]
         if any(several) and not all(several):  # pandas would repeat a single value
@@ -94,9 +96,14 @@ def _as_columns(given: Any, text_columns: Sequence[Sequence[str]]) -> pd.DataFra
         given = _table(given if any(several) else [given])
     if not isinstance(given, pd.DataFrame):
         raise _refusal(f"a {type(given).__name__} is given; give a list of texts, a Series or a DataFrame")
-    if given.empty and given.columns.empty:
+    if not len(given) and given.columns.empty:
         return pd.Series([], dtype=object).to_frame()
-    return given.iloc[:, _choose_columns(list(given.columns), text_columns)]
+    chosen = given.iloc[:, _choose_columns(list(given.columns), text_columns)]
+    for number, row in enumerate(rows):  # pandas fills a table with NaN, which would count as an empty text
+        for name in chosen.columns:
+            if isinstance(row, Mapping) and name not in row:
+                raise _refusal(f"item {number} has no {name!r}, as others have; give one in each, or None for none")
+    return chosen
 
 
 def _table(values: Any) -> pd.DataFrame:
@@ -118,7 +125,7 @@ def _choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -
         remedy = f"give one text a row, or name the column of the texts {lacking[0]!r}"
         if len(text_columns[0]) > 1:
             remedy = f"the model joins the texts of {listed(text_columns[0])}: give them all, or whole texts in 'text'"
-        given = f"{len(columns)} column{'s' if len(columns) > 1 else ''} ({names})"
+        given = f"{len(columns)} column{'s' if len(columns) != 1 else ''} ({names})"
         raise _refusal(f"the input has {given}, none of them named {listed(lacking)}; {remedy}")
     for name in chosen:
         if columns.count(name) > 1:

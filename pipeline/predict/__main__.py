@@ -83,15 +83,16 @@ def main(
     predictor.threshold = predictor.threshold if threshold is None else threshold
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
-    answered_rows, form = 0, None
+    answered_rows, blank, form = 0, 0, None
     with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
-            nonlocal answered_rows
-            for answered in predictor.stream(rows):
+            nonlocal answered_rows, blank
+            for (row, text), prediction in predictor.stream(((row, text), text) for row, text in rows):
                 progress.update()
                 answered_rows += 1
-                yield answered
+                blank += not text.strip()
+                yield row, prediction
 
         if source is not None:
             form = answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
@@ -101,7 +102,8 @@ def main(
             decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
             write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
     if source is not None and form:
-        print(f"{source.name}: {form}, {answered_rows:,} rows", file=sys.stderr)
+        without = f", {blank:,} of them without a text" if blank else ""
+        print(f"{source.name}: {form}, {answered_rows:,} rows{without}", file=sys.stderr)
 
 
 if __name__ == "__main__":

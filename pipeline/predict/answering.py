@@ -134,7 +134,7 @@ def answer_file(
         PipelineError: a row cannot be read or does not fit; the message names it.
     """
     ending = table_ending(source, ENDINGS)
-    encoding = "utf-8" if ending == XLSX else stated_encoding(source, file_format.encoding)
+    encoding = "utf-8" if ending in (XLSX, PARQUET) else stated_encoding(source, file_format.encoding)
     if ending == PLAIN:
         texts = (line for _, line in text_lines(read_text(source, encoding), str(source)))
         write_lines(plain_lines(texts, answer), output, stdout, encoding)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.inference.pyfunc import OUTPUT
 from pipeline.serve.limits import Limits
+from pipeline.tables.lines import RepeatedKeyError, distinct_keys
 from pipeline.text.joining import joined_text
 
 LISTS = ("inputs", "instances", "dataframe_records")
@@ -67,7 +68,9 @@ def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]
     try:
         text = body.decode("utf-8-sig")
         _check_structure(_STRING.sub('""', text), limits)
-        payload = json.loads(text, object_pairs_hook=_once)
+        payload = json.loads(text, object_pairs_hook=distinct_keys)
+    except RepeatedKeyError as error:
+        raise Refusal(400, str(error)) from None
     except ValueError as error:
         raise Refusal(400, f"the body is not valid JSON in UTF-8: {error}") from None
     if isinstance(payload, dict):
@@ -163,12 +166,3 @@ def _item_values(item: Any) -> Iterable[Any]:
     if isinstance(item, dict):
         return item.values()
     return item if isinstance(item, list) else (item,)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in values:
-            raise Refusal(400, f"the key {name!r:.100} is given twice in one object; give it once")
-        values[name] = value
-    return values

@@ -23,7 +23,7 @@ from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.parent_run import open_sweep
-from pipeline.sweep.prepared_dataset import describe_taken, require_same_dataset, trial_config
+from pipeline.sweep.prepared_dataset import describe_taken, edited_files_note, require_same_dataset, trial_config
 from pipeline.sweep.search_space import SearchSpace, parse_space, short_keys
 from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.slurm import survive_lost_jobs
@@ -83,6 +83,8 @@ def _open_session(composed: DictConfig) -> None:
     config, taken = trial_config(composed, hydra_config)
     if taken:
         log.info(describe_taken(config, taken))
+    if note := edited_files_note(config):
+        log.warning(note)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))

@@ -20,7 +20,7 @@ from pipeline.runtime.paths import CONF, project_root
 from pipeline.runtime.worker_pool import translate_worker_deaths
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import freeze_conf
-from pipeline.sweep.prepared_dataset import choices_tag, describe_taken, trial_config
+from pipeline.sweep.prepared_dataset import choices_tag, describe_taken, edited_files_note, trial_config
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
@@ -77,5 +77,7 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
         config, taken = trial_config(composed, hydra_config)
         if taken and distributed.rank() == 0:
             log.info(describe_taken(config, taken))
+        if distributed.rank() == 0 and (note := edited_files_note(config)):
+            log.warning(note)
         tags[CHOICES_TAG] = choices_tag(choices, taken)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

@@ -1,8 +1,10 @@
 """The configuration of trials: they share the prepared dataset, and take its corpus, split and text from there."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config.comparison import flatten, require_same
 from pipeline.config.composition import compose_config, translate_hydra_errors, validated
+from pipeline.config.override_value import override_value
 from pipeline.config.schema import Config
+from pipeline.corpus.source import corpus_fingerprint
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
 from pipeline.text.dataset import read_dataset_info
@@ -44,11 +48,14 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
     if lines:
         # DVC cannot draw from a range
         values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
-        command = " ".join(f"-S {shlex.quote(value)}" for value in values)
+        varied = tuple(key.lstrip("+~").replace("/", ".") for key in lines)
+        # the keys of a group that is varied are left to its choices
+        overrides = ((re.split("[.=]", made)[0], made.partition("=")[0], made) for made in _dataset_overrides())
+        kept = [made for section, key, made in overrides if section not in varied and key not in varied]
+        command = " ".join(f"-S {shlex.quote(value)}" for value in [*kept, *values])
         raise PipelineError(
             f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
-            f"each value instead: dvc exp run --queue {command}, with the other overrides that the dataset was made "
-            "with, if any; then dvc queue start"
+            f"each value instead: dvc exp run --queue {command}, then dvc queue start"
         )
 
 
@@ -69,11 +76,10 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
             not fit.
     """
     try:
-        info = read_dataset_info(DATASET)
+        made = _made_with()
     except PipelineError:
         validated(composed)  # a mistake in the overrides is said first
         raise
-    made: dict[str, Any] = {"corpus": info.corpus.config, "split": info.split, "text": info.text}
     asked = {section_of(str(override)) for override in hydra_config.overrides.task}
     plain = _without_overrides(hydra_config)
     taken = []
@@ -96,10 +102,55 @@ def describe_taken(config: Config, taken: list[str]) -> str:
     return f"{sections} as artifacts/dataset was prepared with, not as in conf/; its corpus is {config.corpus.name}"
 
 
+def edited_files_note(config: Config) -> str | None:
+    """Say that the corpus's files are not those that the dataset was made from; None if they are, or are gone."""
+    made = _made_with()["corpus"].get("fingerprint")
+    with suppress(PipelineError):
+        if made is not None and corpus_fingerprint(config.corpus) != made:
+            problem = "the corpus's files were edited since artifacts/dataset was made"
+            return f"{problem}; to read them anew, run `dvc repro`, or `dvc exp run` with the overrides of then"
+    return None
+
+
 def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
     """Return the choices of groups as a tag of a run, without Hydra's own and those of sections that were `taken`."""
     kept = {group: name for group, name in choices.items() if section_of(group) not in ("hydra", *taken)}
     return json.dumps(kept, default=list)  # more than one experiment is a list
+
+
+def _made_with() -> dict[str, Any]:
+    """Return the sections that the prepared dataset was made with."""
+    info = read_dataset_info(DATASET)
+    return {"corpus": info.corpus.config, "split": info.split, "text": info.text}
+
+
+def _dataset_overrides() -> list[str]:
+    """Return the overrides that make the sections of the prepared dataset from conf/, within a command of Hydra."""
+    loader = GlobalHydra.instance().config_loader()
+    overrides: list[str] = []
+    for section, made in _made_with().items():
+        choices = [[], *([f"{section}={choice}"] for choice in loader.get_group_options(section))]
+        plans: list[list[str]] = []
+        for choice in choices:
+            composed = loader.load_configuration("config", choice, RunMode.RUN)
+            plans.append(choice + _differences(made, _resolved_section(composed, section), section))
+        shortest = min(plans, key=len)  # by the choice that leaves the fewest keys to override
+        overrides += shortest
+    return overrides
+
+
+def _differences(made: Mapping[str, Any], plain: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return an override for each key that has another value; a key that only `plain` has is left alone."""
+    overrides: list[str] = []
+    for key, value in made.items():
+        name, present = f"{prefix}.{key}", plain.get(key)
+        if key == "fingerprint" or value == present:
+            continue
+        if isinstance(value, Mapping) and isinstance(present, Mapping):
+            overrides += _differences(value, present, name)
+        else:
+            overrides.append(f"{name}={override_value(value)}")
+    return overrides
 
 
 def _without_overrides(hydra_config: DictConfig | HydraConf) -> dict[str, Any]:

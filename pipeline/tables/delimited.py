@@ -30,7 +30,8 @@ class Delimited:
         schema: columns, all of texts.
         delimiter: character between values.
         encoding: encoding of the file.
-        form: short description for people: `CSV, ';', UTF-8`.
+        form: short description for people: `CSV, ';', UTF-8`; once all is read, also the number of lines, where it is
+            not that of the rows.
 
     Raises:
         PipelineError: the file is empty, or its header cannot be read.
@@ -63,11 +64,12 @@ class Delimited:
             raise PipelineError(f"{path} has {len(columns):,} columns; give a file of at most {MAX_COLUMNS:,}")
         self.schema = pa.schema([(name, pa.string()) for name in columns])
         shown = "tab" if self.delimiter == "\t" else repr(self.delimiter)
-        self.form = f"{ending[1:].upper()}, {shown}, {self.encoding.upper()}"
+        self._detected = f"{ending[1:].upper()}, {shown}, {self.encoding.upper()}"
         if file_format.quoting == "none":
-            self.form += ", no quoting"
+            self._detected += ", no quoting"
         if file_format.escape:
-            self.form += f", escape {file_format.escape!r}"
+            self._detected += f", escape {file_format.escape!r}"
+        self.form, self._lines = self._detected, 0
 
     def batches(self, columns: Sequence[str], _texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Read the rows in batches, without empty lines.
@@ -84,8 +86,13 @@ class Delimited:
         )
         read = pacsv.ReadOptions(use_threads=False, block_size=2**31 - 1, column_names=self.schema.names)
         convert = pacsv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns)
+        self._lines = rows = 0
         for block in self._blocks():
-            yield from pacsv.read_csv(pa.BufferReader(block), read, parse, convert).to_batches()
+            for batch in pacsv.read_csv(pa.BufferReader(block), read, parse, convert).to_batches():
+                rows += batch.num_rows
+                yield batch
+        if rows != self._lines:
+            self.form = f"{self._detected}, {self._lines:,} lines"
 
     def _text(self) -> Iterator[bytes]:
         return read_text(self._path, self.encoding)
@@ -119,6 +126,7 @@ class Delimited:
             except BadRowError as error:
                 raise self._located(error, done) from None
             if blank_end(data, start) < end:
+                self._lines += data.count(LINE_FEED, start, end)
                 yield dialect.for_arrow(data, start, end)
             done += end
             rest = data[end:]

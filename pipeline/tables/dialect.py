@@ -2,6 +2,7 @@
 
 import re
 from codecs import BOM_UTF8
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +17,10 @@ MOST_KINDS = 50
 """Most different values of a column of kinds, such as the labels."""
 
 
+FEWEST_ROWS = 3
+"""Fewest rows that tell the kind of a column's values."""
+_CODES = [re.compile(pattern) for pattern in (rb"\d++", rb"[+-]?\d++(?:[.,]\d++)?", rb"[^\s\d\"]*+\d[^\s\"]*+")]
+"""Kinds of values of which a column may have any number: row numbers, numbers, and codes that have a digit."""
 _EMPTY_LINES = re.compile(rb"(?:\r?\n)*+")
 
 
@@ -50,7 +55,8 @@ class Dialect:
         line = row.replace(b'[^"]*+', b'[^"\n]*+')
         self._rows_to_long = re.compile(b"%s*+(%s)?+" % (line, row), re.DOTALL)
         """Rows of a line each, and a row of several."""
-        self._kinds: list[set[bytes]] = []
+        self._kinds: list[Callable[[bytes], object] | None] = []
+        """For each column, the function that tells its values from text; None where all are text."""
 
     def end_of_rows(self, data: bytes, start: int) -> int:
         """Return the end of the whole rows, all as they should be, from `start` on.
@@ -103,6 +109,8 @@ class Dialect:
             elif following == b"\r":
                 problem = "a carriage return without a line feed; put the value in quotes, or convert the line ends: "
                 problem += "`tr '\\r' '\\n' < old > new` if it is the end of all of them"
+            elif match[0] and not match[0].strip():
+                problem = "a space before the quote that opens a value; remove the spaces behind the delimiters"
             else:
                 problem = f"a quote inside a value that is not in quotes; {self._quote_remedy(data, end)}"
             raise BadRowError(place, problem)
@@ -143,13 +151,13 @@ class Dialect:
         return pa.py_buffer(rows)
 
     def learn_kinds(self, data: bytes, start: int) -> None:
-        """Note the values of each column that has few, such as the labels, from the first rows without quotes."""
+        """Note the kind of values of each column, such as labels or numbers, from the first rows without quotes."""
         lines = [line.rstrip(b"\r") for line in data[start : start + 2**20].split(LINE_FEED)[:SAMPLE_ROWS]]
         rows = [line.split(self._delimiter) for line in lines if b'"' not in line]
         columns = [
             set(column) - {b""} for column in zip(*(row for row in rows if len(row) == self._columns), strict=True)
         ]
-        self._kinds = [values if len(values) <= min(MOST_KINDS, len(rows) // 3) else set() for values in columns]
+        self._kinds = [_kind_of(values, len(rows)) for values in columns]
 
     def _require_no_row_in_quotes(self, row: bytes, place: int) -> None:
         """Check that the lines of a row do not look like rows of their own: number of values, known kinds of them."""
@@ -158,14 +166,23 @@ class Dialect:
         lines = [line.rstrip(b"\r").split(self._delimiter) for line in row.splitlines()]
         if any(len(line) != len(self._kinds) for line in lines):
             return
-        for values, column in zip(self._kinds, zip(*lines, strict=True), strict=True):
-            if values and all(value.strip(b'"') in values for value in column):
+        for is_kind, column in zip(self._kinds, zip(*lines, strict=True), strict=True):
+            if is_kind and all(is_kind(value.strip(b'"')) for value in column):
                 problem = (
                     "a quote that opens here takes in the next line, which looks like a row of its own; set "
                     f"{option('quoting', 'none')} if quotes are part of the text, or =standard if the line belongs "
                     "to the value"
                 )
                 raise BadRowError(place, problem)
+
+
+def _kind_of(values: set[bytes], rows: int) -> Callable[[bytes], object] | None:
+    """Return the function that tells the values of a column, of so many rows, from text; None if they are text."""
+    if not values or rows < FEWEST_ROWS:
+        return None
+    if len(values) <= min(MOST_KINDS, rows // FEWEST_ROWS):
+        return values.__contains__
+    return next((code.fullmatch for code in _CODES if all(map(code.fullmatch, values))), None)
 
 
 def blank_end(data: bytes, start: int = 0) -> int:

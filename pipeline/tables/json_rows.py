@@ -1,16 +1,25 @@
 """JSON files: one object a line (.jsonl), or an array of objects (.json), read one object at a time."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.lines import MAX_LINE_BYTES, TOO_LONG_A_LINE, parse_object, text_lines
+from pipeline.tables.lines import (
+    MAX_LINE_BYTES,
+    TOO_LONG_A_LINE,
+    RepeatedKeyError,
+    distinct_keys,
+    parse_object,
+    text_lines,
+)
 from pipeline.tables.unpacked import read_text
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
+_HALF = re.compile("[\ud800-\udfff]")
 _START = re.compile(rb"[ \t\r\n]*+")
 
 
@@ -56,14 +65,19 @@ def holds_array(path: Path, encoding: str) -> bool:
 
 
 def json_text(row: JsonRow, column: str, source: Path) -> str | None:
-    """Return the text of an object; None if it is missing.
+    """Return the text of an object; None if it is missing, null or NaN.
 
     Raises:
-        PipelineError: it is a number or the like.
+        PipelineError: it is a number or the like, or holds half of a surrogate pair.
     """
     value = row.values.get(column)
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
+        if half := None if value.isascii() else _HALF.search(value):
+            problem = f"{column!r} holds {half[0]!r}, half of a character such as an emoji that was cut"
+            raise PipelineError(f"{source}, line {row.line}: {problem}; correct the line")
         return value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
     shown = f"{json.dumps(value):.100}"
     raise PipelineError(f"{source}, line {row.line}: {column!r} is {shown}, not text; name another column")
 
@@ -90,7 +104,7 @@ class _Text:
     def __init__(self, path: Path, pieces: Iterator[bytes]) -> None:
         self._path, self._pieces = path, pieces
         self._text, self._place, self._line = "", 0, 1
-        self._decoder = json.JSONDecoder()
+        self._decoder = json.JSONDecoder(object_pairs_hook=distinct_keys)
 
     def error(self, problem: str) -> PipelineError:
         return PipelineError(f"{self._path}, line {self._line}: not a JSON array ({problem}); correct the file")
@@ -116,6 +130,8 @@ class _Text:
         while True:
             try:
                 values, end = self._decoder.raw_decode(self._text, self._place)
+            except RepeatedKeyError as error:
+                raise PipelineError(f"{self._path}, line {self._line}: {error}") from None
             except (ValueError, RecursionError) as error:
                 if len(self._text) - self._place > MAX_LINE_BYTES:
                     raise PipelineError(f"{self._path}, line {self._line}: {TOO_LONG_A_LINE}") from None

@@ -3,6 +3,7 @@
 import math
 import operator
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
@@ -21,9 +22,10 @@ _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0
 def normalise_label(value: object) -> str:
     """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    Letter case, surrounding space and type do not matter: `Pos` equals `pos`, the text `"1.0"` equals the number 1.
+    Letter case, surrounding space, type and the Unicode form of characters do not matter: `Pos` equals `pos`, the text
+    `"1.0"` equals the number 1.
     """
-    text = "" if value is None else str(value).strip().casefold()
+    text = "" if value is None else unicodedata.normalize("NFKC", str(value)).strip().casefold()
     number = finite_number(text)
     if number is None:
         return "" if text == "nan" else text
@@ -31,9 +33,9 @@ def normalise_label(value: object) -> str:
 
 
 def finite_number(text: str) -> float | None:
-    """Return the number that a text is; None if it is none, or infinite."""
+    """Return the number that a text is; None if it is none, or infinite, or has `_` between its digits."""
     try:
-        number = float(text)
+        number = math.nan if "_" in text else float(text)
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -1,6 +1,7 @@
 """Lines of users' text files: of bounded length, in UTF-8, and for JSONL each a JSON object."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -11,6 +12,23 @@ MAX_LINE_BYTES = 32 * 2**20
 """Longest line: three times the longest review, as JSON may write a character as `\\u0000`. A small compressed file
 may hold a line that fits into no memory."""
 TOO_LONG_A_LINE = f"longer than {MAX_LINE_BYTES // 2**20} MB; split it"
+
+
+class RepeatedKeyError(Exception):
+    """A key that an object has twice: of its values, a parser would drop the first in silence."""
+
+
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; for the argument `object_pairs_hook` of a parser.
+
+    Raises:
+        RepeatedKeyError: a key occurs twice.
+    """
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((name, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise RepeatedKeyError(f"the key {name!r:.100} is given twice in one object; give it once")
+    return values
 
 
 def read_lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
@@ -62,10 +80,12 @@ def parse_object(line: str, place: str) -> dict[str, Any]:
     """Parse a line of JSONL; `place` names it in errors.
 
     Raises:
-        PipelineError: the line is not JSON, or not an object.
+        PipelineError: the line is not JSON, or not an object, or has a key twice.
     """
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=distinct_keys)
+    except RepeatedKeyError as error:
+        raise PipelineError(f"{place}: {error}") from None
     except (ValueError, RecursionError) as error:
         raise PipelineError(f"{place}: not JSON ({error}); correct the line") from None
     if not isinstance(row, dict):

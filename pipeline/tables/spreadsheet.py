@@ -29,6 +29,11 @@ PARTS_PROPORTION = 30
 MAX_SHEET_ROW_BYTES = 10 * 2**20
 """Longest row of XML; Excel allows 32,767 characters in a cell."""
 NO_VALUE = "formula without a value"
+_PROBLEMS = {
+    NO_VALUE: "a formula without its value; open the file in Excel and save it",
+    "e": "the error {}; correct the formula, or empty the cell",
+}
+"""Problems of cells by the type of their data."""
 
 # of parts that no table needs, such as extensions
 warnings.filterwarnings("ignore", category=UserWarning, module="openpyxl")
@@ -60,7 +65,8 @@ class Spreadsheet:
         """Read the rows in batches.
 
         Raises:
-            PipelineError: a value stands below no name, or a formula has no value; the message names the cell.
+            PipelineError: a value stands below no name, or a formula has no value or an error; the message names the
+                cell.
         """
         schema = pa.schema([self.schema.field(name) for name in columns])
         places = [place for column in columns for place, name in self._columns.items() if name == column]
@@ -115,9 +121,10 @@ class Spreadsheet:
                     number, cells = parser.parse_row(element)
                     element.clear()
                     source.start_row()
-                    if empty := [cell["column"] for cell in cells if cell["data_type"] == NO_VALUE]:
-                        place = f"sheet {sheet.title!r}, {get_column_letter(empty[0])}{number}"
-                        raise self._error(f"{place}: a formula without its value; open the file in Excel and save it")
+                    for cell in cells:
+                        if problem := _PROBLEMS.get(cell["data_type"]):
+                            place = f"sheet {sheet.title!r}, {get_column_letter(cell['column'])}{number}"
+                            raise self._error(f"{place}: {problem.format(cell['value'])}")
                     values = {cell["column"]: _text(cell["value"]) for cell in cells}
                     if row := {place: value for place, value in values.items() if value}:
                         yield number, row

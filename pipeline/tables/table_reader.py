@@ -5,6 +5,7 @@ becomes text, and what is not text is written as JSON. Parquet columns keep thei
 """
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,7 +48,6 @@ class Table:
 
     Attributes:
         ending: ending that tells its format, without that of its packing.
-        form: short description of its format for people, with what was detected: `CSV, ';', UTF-8`.
         reader: reader of its format.
 
     Raises:
@@ -58,7 +58,11 @@ class Table:
         self.path, self.ending = path, table_ending(path, TABLE_ENDINGS)
         with _translate_errors(path):
             self.reader: _Reader = _READERS[self.ending](path, self.ending, file_format)
-        self.form = self.reader.form
+
+    @property
+    def form(self) -> str:
+        """Short description of its format for people, with what was detected: `CSV, ';', UTF-8`."""
+        return self.reader.form
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -234,6 +238,7 @@ def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:
 def _json_column(rows: Iterable[JsonRow], field: pa.Field) -> pa.Array:
     values = [row.values.get(field.name) for row in rows]
     if field.type == pa.string():
+        values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
         values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
     return pa.array(values, field.type)
 

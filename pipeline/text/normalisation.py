@@ -6,7 +6,8 @@ import unicodedata
 
 import regex
 
-_ENTITY = regex.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ENTITY = regex.compile(r"&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
+"""An entity, also one of a text that was escaped several times: `&amp;#39;`."""
 _TAG = regex.compile(
     r"</?(?:a|b|big|blockquote|body|br|center|cite|code|dd|div|dl|dt|em|font|h[1-6]|hr|html|i|img|li|ol|p|pre|q|s|small"
     r"|span|strike|strong|sub|sup|table|tbody|td|th|tr|tt|u|ul)"
@@ -20,14 +21,16 @@ _USER, _USER_MARK = regex.compile(r"(?<![\w@.])@\w{2,}+"), "\ue001"
 """A mark stands for its token until symbols are separated: a character for private use."""
 
 _TYPOGRAPHIC = {
-    **dict.fromkeys("‘’‚‛′´ʹʻʼˈ՚＇", "'"),
-    **dict.fromkeys("“”„‟«»″‹›〝〞＂", '"'),
+    **dict.fromkeys("‘’‚‛❛❜′´ʹʻʼˈˊ՚΄᾽᾿＇", "'"),
+    **dict.fromkeys("“”„‟❝❞«»″‹›〝〞＂", '"'),
     **dict.fromkeys("‐‑", "-"),
-    **dict.fromkeys("‒–—―−⸺⸻", "--"),
+    **dict.fromkeys("‒–—―−⸺⸻﹘︱︲", "--"),
+    "⋯": "...",
     **dict.fromkeys("™®©℠•‣▪◦●", " "),
-    # invisible: soft hyphen, byte order mark, zero-width characters, marks of direction, variation selectors
-    **dict.fromkeys(map(chr, (0xAD, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F))), ""),
-    **dict.fromkeys(map(chr, (*range(0x2060, 0x2070), *range(0xFE00, 0xFE10))), ""),
+    # invisible: soft hyphen, byte order mark, zero-width characters, marks of direction, variation selectors, fillers
+    **dict.fromkeys(map(chr, (0xAD, 0x34F, 0x61C, 0xFEFF, *range(0x200B, 0x2010), *range(0x202A, 0x202F))), ""),
+    **dict.fromkeys(map(chr, (*range(0x2060, 0x2070), *range(0xFE00, 0xFE10), *range(0x180B, 0x1810))), ""),
+    **dict.fromkeys(map(chr, (0x115F, 0x1160, 0x3164, 0xFFA0, *range(0xE0000, 0xE0080), *range(0xE0100, 0xE01F0))), ""),
     **dict.fromkeys((_ADDRESS_MARK, _USER_MARK), ""),
 }
 """Replacement of a character."""
@@ -92,7 +95,7 @@ def normalise(text: str) -> str:
     words.
     """
     if "&" in text:
-        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+        text = _ENTITY.sub(lambda entity: html.unescape(f"&{entity[1]}"), text)
     if "<" in text:
         text = _TAG.sub(" ", text)
     if not text.isascii():

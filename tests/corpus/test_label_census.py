@@ -71,6 +71,10 @@ DOUBTFUL = [
     (["neg", "negative", "pos"], "'neg' (2 rows), 'negative' (2 rows), 'pos' (2 rows)"),
     (["won't buy", "would 'buy', again"], '"won\'t buy" (2 rows)'),
     (["null", "true", 'a "b"'], "'null' (2 rows)"),
+    (["好", "中", "差"], "'中' (2 rows)"),
+    (["0%", "50%", "100%"], "'100%' (2 rows)"),
+    (["1 star", "2 stars", "3 stars"], "'1 star' (2 rows)"),
+    ([1, "1_0"], "'1_0' (2 rows)"),
     ([0, 1, "neutral"], "'neutral' (2 rows)"),
 ]
 
@@ -93,6 +97,21 @@ def test_values_in_doubt_are_listed_with_overrides_that_work(
     assert {*read} == set(range(words[1].count(":")))  # every class of the example has rows
     left_out = json.loads((project / "downloads" / "corpus.json").read_text())["left_out"]
     assert len(read) + sum(left_out.values()) == 2 * len(labels)
+
+
+@pytest.mark.parametrize("missing", ["NA", "n/a", "None", "NULL", "-", "?"])
+def test_an_example_leaves_out_what_stands_for_a_missing_label(missing: str, project: Path) -> None:
+    with pytest.raises(
+        PipelineError, match=r"\{negative: \[0\], positive: \[1\]\}' -S 'corpus.ignore_labels=\["
+    ) as told:
+        labels_of(project, [0, 1, missing])
+    overrides = shlex.split(str(told.value).partition("for example with ")[2])[1::2]
+    assert labels_of(project, [0, 1, missing], *overrides) == [0, 1]
+
+
+def test_a_label_is_the_same_in_any_unicode_form(project: Path) -> None:
+    labels = ["scho\u0308n", "\uff33chlecht"]
+    assert labels_of(project, labels, 'corpus.labels={good: ["schön"], bad: [schlecht]}') == [0, 1]
 
 
 STATED = "corpus.labels={negative: [0], positive: [2]}"

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -70,6 +71,12 @@ TABLE = pd.DataFrame({"text": ["bad", "good"], "id": [1, 2]})
         ([b"good"], "item 0 is b'good', not a text"),
         (TABLE["id"], "item 0 is 1, not a text"),
         (np.array([["good", "bad"]]), "item 0 is array"),
+        (np.array([["a good film"] * 2, ["a bad film"] * 2]), "item 0 is array"),
+        (TABLE.groupby("id"), "item 0 is "),
+        (Path("reviews.csv"), r"a PosixPath holds no texts; give a list: model\(\[text\]\)"),
+        (np.array("good"), "a ndarray holds no texts"),
+        (None, "a NoneType holds no texts"),
+        (3, "a int holds no texts"),
     ],
 )
 def test_what_does_not_yield_texts_is_refused(saved, given, message):
@@ -82,7 +89,10 @@ def test_what_does_not_yield_texts_is_refused(saved, given, message):
 
 @pytest.mark.parametrize(
     "rows",
-    ["ab", {"id": "text"}, pd.DataFrame({"id": [1], "ab": ["good"]}), ["ab", "cd"], [(1, 2)], pd.Series(["ab"])],
+    [
+        *("ab", {"id": "text"}, pd.DataFrame({"id": [1], "ab": ["good"]}), ["ab", "cd"], [(1, 2)], pd.Series(["ab"])),
+        *([1], [(1,)], [(1, "good", "bad")], None),
+    ],
 )
 def test_what_does_not_yield_pairs_of_an_object_and_a_text_is_refused(saved, rows):
     with pytest.raises(PipelineError):

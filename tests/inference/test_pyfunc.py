@@ -145,6 +145,12 @@ def test_a_table_is_read_by_all_columns_that_the_model_was_trained_on(saved, tmp
         ({"text": ["good"], "n": [1, 2]}, "the input is no table"),
         (3, "a int is given; give a list of texts"),
         ({"good", "bad"}, "a set is given"),
+        (
+            [{"text": "good"}, {"txet": "bad"}],
+            "item 1 has no 'text', as others have; give one",
+        ),
+        ([{"n": 1}, {"text": "good", "n": 1}], "item 0 has no 'text'"),
+        (pd.DataFrame(index=[1, 2]), "0 columns"),
     ],
 )
 def test_what_is_no_text_or_not_clear_is_refused(registered, given, message):

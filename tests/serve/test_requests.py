@@ -3,7 +3,8 @@
 import pytest
 
 from pipeline.serve.limits import Limits
-from pipeline.serve.requests import Refusal, _once, check_body
+from pipeline.serve.requests import Refusal, check_body
+from pipeline.tables.lines import RepeatedKeyError, distinct_keys
 
 
 @pytest.mark.parametrize("piece", [b'"', b'\\"', b'"\\', b"[", b"[],", b"{},", b"1,", b" ", b"<", b"]"])
@@ -24,6 +25,6 @@ def test_a_key_given_twice_among_many_is_noticed_in_one_pass():
             return str.__eq__(self, other)
 
     names = [f"{i}" for i in range(2000)]
-    with pytest.raises(Refusal, match="the key '1999' is given twice"):
-        _once([(Name(name), None) for name in [*names, "1999"]])
+    with pytest.raises(RepeatedKeyError, match="the key '1999' is given twice"):
+        distinct_keys([(Name(name), None) for name in [*names, "1999"]])
     assert len(compared) < 10 * len(names)

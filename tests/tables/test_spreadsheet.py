@@ -53,6 +53,13 @@ def test_a_formula_gives_its_stored_value_and_one_without_is_refused(tmp_path: P
     assert [row["label"] for row in rows_of(path)] == ["", "0"]
 
 
+def test_an_error_of_a_formula_is_no_value(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(replaced(workbook_bytes([*ROWS, ["odd", 1]]), b'<c r="B4" t="n"><v>1', b'<c r="B4" t="e"><v>#N/A'))
+    with pytest.raises(PipelineError, match="sheet 'Reviews', B4: the error #N/A; correct the formula, or empty the"):
+        rows_of(path)
+
+
 def test_of_several_sheets_with_rows_one_is_to_be_chosen(tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
     path.write_bytes(workbook_bytes(ROWS, Notes=[]))

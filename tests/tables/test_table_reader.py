@@ -6,7 +6,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -177,6 +177,7 @@ def rows_of(path: Path, **keys: Any) -> list[dict[str, Any]]:
         ("text,label\na,pos,9\n", "line 2: 3 values, the header has 2"),
         ("text,label\na,pos\rb,neg\n", "line 2: a carriage return without a line feed"),
         ('text,label\n"a \\"b\\"",pos\n', r"line 2: .* 'corpus.format.escape=\\' \(predict: --format 'escape=\\'\)"),
+        ('text,label\n"a", "pos"\n', "line 2: a space before the quote that opens a value; remove the spaces"),
         ('te"xt,label\n', "line 1: a quote inside a value"),
         ("text,label\n" + "a,pos\n" * 10**6 + '"b,neg\n', "line 1000002: a quote that is not closed opens here"),
     ],
@@ -189,6 +190,78 @@ def test_no_row_is_lost_without_the_line_where_the_fault_begins(data: str, messa
     path.write_text(data.replace("label", "value"), newline="")
     with pytest.raises(PipelineError, match=f"a.csv, {message}"):
         texts_seen(path, AUTOMATIC)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "semicolon.csv"])
+@pytest.mark.parametrize("identify", ["{}".format, "-0.{}".format, "{:x}0-b".format, "{}_pos".format])
+def test_rows_between_two_stray_quotes_are_told_by_their_numbers_or_codes(
+    identify: Callable[[int], str], name: str, tmp_path: Path
+) -> None:
+    texts = ["a film", "so so", '"a stray quote', "fine", "poor", 'another one"', *["a film"] * 9]
+    rows = ["id,text", *(f"{identify(number)},{text}" for number, text in enumerate(texts))]
+    delimiter = {"a.csv": ",", "a.tsv": "\t"}.get(name, ";")
+    path = tmp_path / name
+    for lines in (rows, [",".join(reversed(row.split(","))) for row in rows]):
+        path.write_text("".join(line.replace(",", delimiter) + "\n" for line in lines))
+        with pytest.raises(PipelineError, match="line 4: a quote that opens here takes in the next line"):
+            texts_seen(path, AUTOMATIC)
+        assert len(texts_seen(path, stated(quoting="none"))) == len(texts)
+
+
+def test_lines_of_a_text_are_no_rows_where_they_have_no_number(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,text\n" + "".join(f'{n},"Well, it was long\nOverall, I liked it"\n' for n in range(9)))
+    assert [row["text"] for row in rows_of(path)] == ["Well, it was long\nOverall, I liked it"] * 9
+
+
+def test_the_number_of_lines_is_said_where_it_is_not_that_of_the_rows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for text, said in (("a\nb\n", "2"), ('"a\nb"\n\nc', "4 lines, 2"), ('"a\nb"\n"c\n\nd"\n', "5 lines, 2")):
+        path = tmp_path / "a.csv"
+        path.write_text("text\n" + text)
+        table = Table(path)
+        assert table.form == "CSV, ',', UTF-8"
+        rows = sum(batch.num_rows for batch in table.batches())
+        assert f"{table.form}, {rows}" == f"CSV, ',', UTF-8, {said}"
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('{"text": "a", "label": "pos", "text": "b"}', "the key 'text' is given twice in one object; give it once"),
+        ('{"text": "a", "label": "pos", "x": {"y": 1, "y": 2}}', "the key 'y' is given twice"),
+        ('{"text": "a \\ud83d", "label": "pos"}', r"'text' holds '\\ud83d', half of a character such as an emoji"),
+    ],
+)
+def test_json_that_says_two_things_or_half_a_thing_is_refused_by_both(row: str, message: str, tmp_path: Path) -> None:
+    rows = ['{"text": "a", "label": "pos"}', '{"text": "b", "label": "neg"}', row]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    (tmp_path / "a.json").write_text("[" + ",\n".join(rows) + "]")
+    for name in ("a.jsonl", "a.json"):
+        with pytest.raises(PipelineError, match=f"{name}, line 3: {message}"):
+            write_corpus(corpus(str(tmp_path / name)), tmp_path / "downloads")
+        with pytest.raises(PipelineError, match=f"{name}, line 3: {message}"):
+            texts_seen(tmp_path / name, AUTOMATIC)
+
+
+def test_nan_is_a_missing_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": NaN, "label": "pos"}\n{"text": "a", "label": "pos"}\n{"text": "b", "label": "neg"}\n')
+    write_corpus(corpus(str(path)), tmp_path / "downloads")
+    assert read(tmp_path) == (["a", "b"], {"empty_text": 1})
+    assert texts_seen(path, AUTOMATIC) == ["", "a", "b"]
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst", ".zip"])
+def test_a_file_that_is_no_text_is_said_to_be_none(packing: str, tmp_path: Path) -> None:
+    for name in ("a.csv", "a.tsv", "a.jsonl", "a.json"):
+        (tmp_path / name).write_bytes(packed(b"text,label\na,pos\n", packing))
+        with pytest.raises(PipelineError, match=f"{name} is no text, .* should end in {packing}.*; rename"):
+            Table(tmp_path / name)
+    (tmp_path / "a.csv").write_text("PAR1,text\n1,a\n")
+    assert rows_of(tmp_path / "a.csv") == [{"PAR1": "1", "text": "a"}]
 
 
 def test_a_value_in_quotes_may_span_lines_and_a_stated_format_is_not_doubted(tmp_path: Path) -> None:
@@ -236,15 +309,50 @@ def test_the_format_is_detected_and_said(name: str, data: bytes, form: str, tmp_
     ("encoding", "text"),
     [
         ("cp1252", "Der Film ist schön, aber die Länge ermüdet; größer wäre das Vergnügen für weniger Gerede gewesen."),
+        ("cp1252", "Ce film est très émouvant, même si la fin est un peu décevante; l'été à Noël, ça va."),
+        ("cp1252", "I don\u2019t like it \u2014 it\u2019s naïve and clichéd"),
         ("cp1251", "Прекрасный фильм, я смотрел его с большим удовольствием и советую всем своим друзьям."),  # noqa: RUF001
     ],
 )
 def test_the_likely_encoding_is_named_and_can_be_stated(encoding: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(f"text;label\nfine;pos\n{text.replace(';', ',')};pos\n".encode(encoding))
-    with pytest.raises(PipelineError, match=f"line 3: not UTF-8; probably {encoding}: set corpus.format.encoding="):
+    with pytest.raises(PipelineError, match=f"line 3: not UTF-8; probably {encoding}, in which it reads ") as told:
         rows_of(path)
+    _, shown, rest = re.split(r"reads ['\"]|['\"]: ", str(told.value), maxsplit=2)
+    assert shown in text.replace(";", ",")
+    assert rest.startswith(f"set corpus.format.encoding={encoding} (predict: --format encoding={encoding})")
     assert rows_of(path, encoding=encoding)[1]["text"] == text.replace(";", ",")
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "message"),
+    [
+        ("a,b", "utf-16", "a.csv, line 1: not UTF-16 .*BOM.*; state corpus.format.encoding="),
+        (
+            "très, émouvant, déçu, été",
+            "cp1252",
+            "a.csv is UTF-8, not CP1252; leave .*encoding=cp1252 .* out, or convert",
+        ),
+        ("очень хорошо", "cp1251", "a.csv is UTF-8, not CP1251; leave .*encoding=cp1251 .* out, or convert"),
+    ],
+)
+def test_an_encoding_that_is_stated_wrongly_is_refused(data: str, encoding: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f'text\n"{data}"\n' * 3, encoding="utf-8")
+    with pytest.raises(PipelineError, match=message):
+        rows_of(path, encoding=encoding)
+    path.write_text(f'text\n"{data}"\n', encoding=encoding)
+    assert rows_of(path, encoding=encoding) == [{"text": data}]
+
+
+def test_utf_16_without_a_mark_is_told_by_its_nul_characters(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        path.write_text("text,label\nfine,pos\n", encoding=encoding)
+        with pytest.raises(PipelineError, match=f"line 1: holds a NUL .*corpus.format.encoding={encoding} "):
+            rows_of(path)
+        assert rows_of(path, encoding=encoding) == [{"text": "fine", "label": "pos"}]
 
 
 def test_a_file_without_a_header_gets_the_names_that_are_stated(tmp_path: Path) -> None:
