@@ -1,16 +1,17 @@
-"""Pre-train the network on the labelled and unlabelled reviews of artifacts/dataset/, as conf/pretraining/ says.
+"""Pre-train on the labelled and unlabelled reviews of artifacts/dataset/ without labels, as conf/pretraining/ says.
 
 Writes artifacts/pretrained/, from which `train` starts. With pretraining=none, the default, there is nothing to do. If
 a pre-training was stopped, run the same command again: it resumes after the last finished part of an epoch.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
-from pipeline.config.pretraining import NoPretraining
+from pipeline.config.pretraining import LanguageModelConfig, NoPretraining, TwoViewConfig
 from pipeline.config.schema import Config
 from pipeline.runtime.paths import DATASET, PRETRAINED
 from pipeline.stage import Inputs, run_stage
@@ -19,7 +20,8 @@ from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.run import Run
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import save_pretrained
-from pipeline.training.pretraining import pretrain
+from pipeline.training.language_model import pretrain_language_model
+from pipeline.training.two_view import pretrain_regions
 from pipeline.training_run import train_in_run
 
 
@@ -41,7 +43,7 @@ def main(config: Config, inputs: Inputs) -> None:
         run.log_artifacts(PRETRAINED, "pretrained")
 
     train_in_run(
-        partial(pretrain, config.pretraining, DATASET, hardware),
+        partial(_method(config.pretraining), DATASET, hardware),
         save,
         stage="pretrain",
         name=f"pretrain-{run_name(config)}",
@@ -51,6 +53,12 @@ def main(config: Config, inputs: Inputs) -> None:
         dataset=dataset,
         hardware=hardware,
     )
+
+
+def _method(config: LanguageModelConfig | TwoViewConfig) -> Callable[..., Any]:
+    if isinstance(config, TwoViewConfig):
+        return partial(pretrain_regions, config)
+    return partial(pretrain_language_model, config)
 
 
 if __name__ == "__main__":

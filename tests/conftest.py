@@ -11,8 +11,9 @@ import itertools
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +101,16 @@ def corpus_record(classes: list[str] | None = None, ordered: bool = False, **spl
 
 
 def describe_dataset(
-    folder: Path, words: int = 3, classes: list[str] | None = None, ordered: bool = False, **splits: int
+    folder: Path,
+    words: int = 3,
+    classes: list[str] | None = None,
+    ordered: bool = False,
+    text: Mapping[str, Any] | None = None,
+    **splits: int,
 ) -> dict[str, Any]:
     """Write the `dataset.json` and `vocab.json` of a dataset made by hand, with so many words and reviews."""
     corpus = corpus_record(classes, ordered, **splits)
-    made_by: dict[str, Any] = {"split": {}, "text": {}}
+    made_by: dict[str, Any] = {"split": {}, "text": text or _default_text()}
     values = {"digest": "digest", "corpus": corpus, **made_by, "vocabulary": words, "splits": splits}
     Vocabulary([*SPECIALS, *(f"word{number}" for number in range(words - len(SPECIALS)))]).save(folder / "vocab.json")
     write_json(folder / "dataset.json", values)
@@ -114,6 +120,7 @@ def describe_dataset(
 TINY = """# @package _global_
 defaults:
   - override /corpus: files
+  - override /pretraining: none
 corpus:
   path: reviews.csv
   text_column: review
@@ -205,6 +212,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def configuration(*overrides: str) -> Config:
     """The validated configuration of conf/ with these overrides."""
     return validate(compose_config(list(overrides)))
+
+
+@cache
+def _default_text() -> dict[str, Any]:
+    return configuration().text.model_dump()
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,11 @@ def test_recorded_choices_are_taken() -> None:
 def test_choices_that_were_not_recorded_are_guessed_by_their_keys() -> None:
     body = promote(["model=bag_of_words", "text/vectors=glove_6b_50d", "seed=7"])
     assert body == {
-        "defaults": [{"override /text/vectors": "glove_6b_50d"}, {"override /model": "bag_of_words"}],
+        "defaults": [
+            {"override /text/vectors": "glove_6b_50d"},
+            {"override /pretraining": "none"},
+            {"override /model": "bag_of_words"},
+        ],
         "seed": 7,
         "trainer": ON_THIS_HARDWARE,
     }

@@ -8,6 +8,15 @@ from pipeline.config.section import Fraction, Section, Size
 from pipeline.runtime.errors import PipelineError
 
 
+class NegationConfig(Section):
+    """`pipeline.networks.negation.NegationScope`."""
+
+    words: list[str] = Field(min_length=1, max_length=1000)
+    """Negations, in the language of the reviews."""
+    ends: list[str] = Field(max_length=1000)
+    """Words and signs that end the scope of a negation."""
+
+
 class WideConfig(Section):
     """`pipeline.networks.ngrams.NgramLogOdds`."""
 
@@ -15,6 +24,8 @@ class WideConfig(Section):
     """Longest n-gram, in words."""
     bits: int = Field(ge=10, le=24)
     """Hash buckets that the n-grams share, as a power of two: 21 stands for 2**21."""
+    negation: NegationConfig | None = None  # as `region_dropout` below
+    """Negation scope: words between a negation and the end of its clause count as words of their own; null: not."""
 
 
 Pooling = Literal["last", "mean", "max"]
@@ -45,6 +56,8 @@ class SentimentRNNConfig(Section):
     """Word dropout: share of the words replaced by the unknown word in training."""
     embedding_dropout: Fraction
     """Variational dropout on word vectors: share of their entries, the same ones throughout a review."""
+    region_dropout: Fraction = 0.0  # models trained before it was there have none
+    """Variational dropout on region vectors, which pretraining=two_view adds: share of their entries."""
     output_dropout: Fraction
     """Dropout before the output layer: share of the units."""
     initialisation: Literal["torch", "orthogonal"]

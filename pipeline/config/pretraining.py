@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.optimizer import OptimizerConfig
-from pipeline.config.section import Count, Fraction, Section, Seed, Size
+from pipeline.config.section import Count, Fraction, Rate, Section, Seed, Size
 
 
 class NoPretraining(Section):
@@ -13,6 +13,9 @@ class NoPretraining(Section):
 
     method: Literal["none"]
     """Method of pre-training, fixed by the chosen file; it decides which other keys there are."""
+
+
+NO_PRETRAINING = NoPretraining(method="none")
 
 
 class LanguageModelConfig(OptimizerConfig):
@@ -49,4 +52,45 @@ class LanguageModelConfig(OptimizerConfig):
         return self
 
 
-Pretraining = NoPretraining | LanguageModelConfig
+class TwoViewConfig(Section):
+    """`pipeline.networks.two_view.TwoView`: predict the words around each region of all reviews, unlabelled too."""
+
+    method: Literal["two_view"]
+    """Method of pre-training, fixed by the chosen file; it decides which other keys there are."""
+    seed: Seed
+    """Seed of pre-training."""
+    dimension: Size
+    """Numbers in a region vector."""
+    size: int = Field(ge=1, le=21)
+    """Words in a region; odd."""
+    orders: int = Field(ge=1, le=3)
+    """Longest n-gram, in words."""
+    min_count: Count
+    """Fewest occurrences of an n-gram of two or more words that has a vector."""
+    most_ngrams: int = Field(ge=0, le=2**24)
+    """Most n-grams of two or more words that have a vector, the most frequent ones."""
+    distance: int = Field(ge=1, le=100)
+    """Words to predict to either side of a region."""
+    frequent: int = Field(ge=0, le=100_000)
+    """Most frequent words, which are not predicted: function words and punctuation; at most half of the vocabulary."""
+    drawn: Size
+    """Words drawn in each step, to stand for those that do not surround a region."""
+    epochs: int = Field(ge=1, le=1000)
+    """Passes over all positions of the reviews."""
+    parts: int = Field(ge=1, le=100_000)
+    """Parts of an epoch: the vectors are validated, and can be resumed, after each."""
+    batch_size: Size
+    """Regions in one step of the optimizer."""
+    lr: Rate
+    """Learning rate of Adagrad at the start; it falls linearly to 0."""
+    max_reviews: int | None = Field(ge=2, lt=2**31)
+    """Reviews used of each split, for a quick try; null: all."""
+
+    @model_validator(mode="after")
+    def _region_has_a_middle(self) -> "TwoViewConfig":
+        if self.size % 2 == 0 or self.orders > self.size:
+            raise ValueError("pretraining.size must be odd, and at least pretraining.orders")
+        return self
+
+
+Pretraining = NoPretraining | LanguageModelConfig | TwoViewConfig

@@ -3,11 +3,11 @@
 The baseline is a review of as many unknown words: what a network predicts without reading anything. Word dropout
 (`word_dropout`) replaces words by the unknown word at random in training, so the network has learned what it means.
 
-The deep path is attributed by integrated gradients (Sundararajan, Taly & Yan 2017): gradients with respect to the word
-vectors, averaged along the straight line from the unknown words to the real ones. They add up to the change of the
-prediction, except for an error of the numerical integration, which is measured. The wide path is a sum over n-grams, so
-the part of each n-gram is known exactly; it is divided evenly among the words of the n-gram. Its baseline is a review
-without n-grams.
+The deep path is attributed by integrated gradients (Sundararajan, Taly & Yan 2017): gradients with respect to the
+vectors that the network reads, averaged along the straight line from those of the unknown words to the real ones. They
+add up to the change of the prediction, except for an error of the numerical integration, which is measured. Region
+vectors are made of a sum over n-grams; the part of each n-gram is divided evenly among its words. So it is in the wide
+path, which is such a sum itself, and whose parts are exact; its baseline is a review without n-grams.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from captum.attr import LayerIntegratedGradients
+from captum.attr import IntegratedGradients
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -93,10 +93,32 @@ def integrated_gradients(deep: SentimentRNN | BagOfWords, x: Tensor, target: Tar
 
     It is that for the target before it is divided by its temperature.
     """
-    method = LayerIntegratedGradients(lambda ids: target.of(deep.logits(ids)[0]), deep.embedding)
+    method = IntegratedGradients(lambda vectors: target.of(deep.read(vectors)[0]), multiply_by_inputs=False)
+    with torch.no_grad():
+        vectors, unread = deep.embed(x), deep.embed(without_words(x))
     for steps in STEPS:
-        gradients = method.attribute(x, without_words(x), n_steps=steps, internal_batch_size=POINTS_PER_BATCH)
-        yield gradients.detach().sum(2)[0].double().numpy()
+        gradients = method.attribute(vectors, unread, n_steps=steps, internal_batch_size=POINTS_PER_BATCH).detach()
+        yield _parts_of_words(deep, x, gradients, vectors - unread)
+
+
+@torch.no_grad()
+def _parts_of_words(
+    deep: SentimentRNN | BagOfWords, x: Tensor, gradients: Tensor, change: Tensor
+) -> NDArray[np.float64]:
+    """Return the part [time] of each word in the scalar product of gradients and the change of the vectors.
+
+    Args:
+        deep: the network.
+        x: token ids [1, time].
+        gradients: with respect to the vectors [1, time, vector].
+        change: of the vectors [1, time, vector].
+    """
+    regions = deep.regions if isinstance(deep, SentimentRNN) else None
+    size = deep.embedding.embedding_dim
+    parts = (gradients * change)[0, :, :size].sum(1).double()
+    if regions is not None:
+        parts += regions.parts_of_words(x, gradients[:, :, size:])[0]
+    return parts.numpy()
 
 
 @torch.no_grad()

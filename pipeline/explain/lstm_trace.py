@@ -150,7 +150,7 @@ def trace_network(network: SentimentRNN, x: Tensor) -> list[Trace]:
         a trace for each direction.
     """
     assert isinstance(network.lstm, nn.LSTM)
-    vectors = network.embedding(x)  # [batch, time, embedding]
+    vectors = network.inputs(network.embed(x))  # [batch, time, input]
     traces = trace(network.lstm, vectors)
     if isinstance(network.lstm_backward, nn.LSTM):
         # a separate stack reads the reversed text

@@ -15,6 +15,7 @@ from torch import nn
 from pipeline.config.comparison import require_same
 from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
+from pipeline.config.pretraining import NO_PRETRAINING, Pretraining
 from pipeline.config.schema import Config
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
@@ -95,6 +96,7 @@ class ModelInfo(Section):
     threshold: float | None = Field(ge=0, le=1)
     text: TextConfig
     model: Model = Field(discriminator="network")
+    pretraining: Pretraining = Field(default=NO_PRETRAINING, discriminator="method")
 
     @property
     def likelihood(self) -> Likelihood:
@@ -210,7 +212,7 @@ def load_model(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
     if sum(weight.numel() for weight in weights.values()) < parameter_lower_bound(info.model, len(vocabulary)):
         raise mismatch
     try:
-        network = build_network(info.model, len(vocabulary), info.likelihood)
+        network = build_network(info.model, len(vocabulary), info.likelihood, info.pretraining)
         network.load_state_dict(weights)
     except (RuntimeError, PipelineError):
         raise mismatch from None

@@ -43,12 +43,22 @@ class BagOfWords(nn.Module):
 
     def logits(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
         """Return the outputs [batch, outputs]: what `forward` returns, before the sigmoid."""
+        return self.read(self.embed(x), hidden, lengths)
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the word vectors [batch, time, embedding] of token ids x [batch, time]."""
+        vectors: Tensor = self.embedding(x)
+        return vectors
+
+    def read(self, vectors: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
+        """Return what `logits` returns, starting from word vectors [batch, time, embedding]."""
+        batch, time, _ = vectors.shape
         if lengths is None:
-            lengths = torch.full((len(x),), x.shape[1], device=x.device)
-        counted = torch.arange(x.shape[1], device=x.device) < lengths[:, None]  # [batch, time]
+            lengths = torch.full((batch,), time, device=vectors.device)
+        counted = torch.arange(time, device=vectors.device) < lengths[:, None]  # [batch, time]
         if self.training and self.word_dropout:
-            counted &= torch.rand(x.shape, device=x.device) >= self.word_dropout
-        vectors = self.embedding(x) * counted[:, :, None]  # [batch, time, embedding]
+            counted &= torch.rand((batch, time), device=vectors.device) >= self.word_dropout
+        vectors = vectors * counted[:, :, None]
         mean = vectors.sum(1) / counted.sum(1, keepdim=True).clamp(min=1)  # [batch, embedding]
         outputs: Tensor = self.thresholds(self.fc(self.dropout(mean)))
         return outputs, hidden

@@ -3,17 +3,28 @@
 from torch import Tensor
 
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.pretraining import NO_PRETRAINING, Pretraining, TwoViewConfig
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
+from pipeline.networks.negation import NegationScope
 from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.networks.regions import RegionVectors
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
 
 Network = SentimentRNN | WideAndDeep | BagOfWords
 
 
-def build_network(config: Model, vocab_size: int, likelihood: Likelihood = LOGISTIC) -> Network:
+def build_network(
+    config: Model, vocab_size: int, likelihood: Likelihood = LOGISTIC, pretraining: Pretraining = NO_PRETRAINING
+) -> Network:
     """Build the network that the configuration describes, with random initial weights.
+
+    Args:
+        config: the network.
+        vocab_size: number of token ids.
+        likelihood: meaning of the outputs; by default that of two classes.
+        pretraining: where it learns region vectors, the network has them, still empty.
 
     Raises:
         PipelineError: the network is the article's, which has one output, and there are more than two classes.
@@ -26,6 +37,9 @@ def build_network(config: Model, vocab_size: int, likelihood: Likelihood = LOGIS
             output_dropout=config.output_dropout,
             likelihood=likelihood,
         )
+    regions = None
+    if isinstance(pretraining, TwoViewConfig):
+        regions = RegionVectors(vocab_size, pretraining.size, pretraining.orders, pretraining.dimension)
     deep = SentimentRNN(
         vocab_size,
         config.output_size or likelihood.columns,
@@ -41,10 +55,14 @@ def build_network(config: Model, vocab_size: int, likelihood: Likelihood = LOGIS
         output_dropout=config.output_dropout,
         initialisation=config.initialisation,
         likelihood=likelihood,
+        regions=regions,
+        region_dropout=config.region_dropout,
     )
     if config.wide is None:
         return deep
-    return WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits, likelihood))
+    negation = config.wide.negation
+    scope = None if negation is None else NegationScope(vocab_size, len(negation.words), len(negation.ends))
+    return WideAndDeep(deep, NgramLogOdds(config.wide.orders, config.wide.bits, likelihood, scope))
 
 
 def parameter_lower_bound(config: Model, vocab_size: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
+from pipeline.networks.negation import NegationScope
 from pipeline.networks.padding import pad
 
 PRIME = 2**31 - 1
@@ -31,13 +32,17 @@ class NgramLogOdds(nn.Module):
         orders: longest n-gram, in words.
         bits: hash buckets, as a power of two: 2**bits; fewer where all columns together would exceed `MOST_WEIGHTS`.
         likelihood: meaning of the outputs; by default that of two classes.
+        negation: finds the words in the scope of a negation, which count as words of their own; None: they do not.
     """
 
     ratio: Tensor
 
-    def __init__(self, orders: int, bits: int, likelihood: Likelihood = LOGISTIC) -> None:
+    def __init__(
+        self, orders: int, bits: int, likelihood: Likelihood = LOGISTIC, negation: NegationScope | None = None
+    ) -> None:
         super().__init__()
         self.orders = orders
+        self.negation = negation
         self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MOST_WEIGHTS / likelihood.columns))))
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
@@ -70,6 +75,8 @@ class NgramLogOdds(nn.Module):
     def hashed(self, x: Tensor) -> list[Tensor]:
         """Return the buckets of all n-grams of x [batch, time], for n = 1, 2, …: each [batch, time - n + 1]."""
         x = x.long()
+        if self.negation is not None:
+            x = torch.where(self.negation(x), -x, x)
         value, buckets = x, []
         for order in range(1, min(self.orders, x.shape[1]) + 1):
             if order > 1:

@@ -8,6 +8,7 @@ from torch.nn.functional import dropout
 
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.pooling import pool
+from pipeline.networks.regions import RegionVectors, activate
 from pipeline.runtime.errors import PipelineError
 
 RECURRENT_LAYERS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
@@ -50,6 +51,8 @@ class SentimentRNN(nn.Module):
             orthogonal (Saxe et al. 2014) and opens the forget gates (bias 1; Jozefowicz et al. 2015, section 5).
         unknown_index: token id of the unknown word.
         likelihood: meaning of the outputs; by default that of two classes.
+        regions: region vectors that the recurrent layers read beside the word vectors; None: none.
+        region_dropout: variational dropout on the region vectors.
 
     Raises:
         PipelineError: `output_size` does not fit the likelihood.
@@ -73,6 +76,8 @@ class SentimentRNN(nn.Module):
         initialisation: str = "torch",
         unknown_index: int = 1,
         likelihood: Likelihood = LOGISTIC,
+        regions: RegionVectors | None = None,
+        region_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if output_size != likelihood.columns:
@@ -85,13 +90,16 @@ class SentimentRNN(nn.Module):
         self.pooling = tuple(pooling)
         self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
         self.unknown_index = unknown_index
+        self.region_dropout = region_dropout
+        inputs = embedding_dim + (0 if regions is None else regions.dimension)
 
         def recurrent() -> nn.LSTM | nn.GRU | nn.RNN:
             # torch warns about dropout between layers where there is only one layer
             between = drop_prob if n_layers > 1 else 0.0
-            return RECURRENT_LAYERS[cell](embedding_dim, hidden_dim, n_layers, dropout=between, batch_first=True)
+            return RECURRENT_LAYERS[cell](inputs, hidden_dim, n_layers, dropout=between, batch_first=True)
 
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
+        self.regions = regions
         self.lstm = recurrent()
         self.lstm_backward = recurrent() if bidirectional else None
         self.dropout = nn.Dropout(output_dropout)
@@ -126,19 +134,34 @@ class SentimentRNN(nn.Module):
         return self.read(self.embed(x), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:
-        """Return the word vectors [batch, time, embedding] of token ids x [batch, time], after dropout in training."""
+        """Return the vectors [batch, time, vector] of token ids x [batch, time], after dropout in training.
+
+        A word vector comes first; where there are region vectors, the sums that they are made of follow.
+        """
+        words = x
         if self.training and self.word_dropout:
             dropped = torch.rand(x.shape, device=x.device) < self.word_dropout
-            x = x.masked_fill(dropped, self.unknown_index)
-        vectors: Tensor = self.embedding(x)
-        if self.training and self.embedding_dropout:
-            vectors = vectors * dropout(torch.ones_like(vectors[:, :1]), self.embedding_dropout)
-        return vectors
+            words = x.masked_fill(dropped, self.unknown_index)
+        vectors = self._drop(self.embedding(words), self.embedding_dropout)
+        return vectors if self.regions is None else torch.cat([vectors, self.regions(x)], dim=2)
+
+    def inputs(self, vectors: Tensor) -> Tensor:
+        """Return what the recurrent layers read [batch, time, input] for vectors [batch, time, vector] of `embed`."""
+        if self.regions is None:
+            return vectors
+        size = self.embedding.embedding_dim
+        regions = self._drop(activate(vectors[:, :, size:]), self.region_dropout)
+        return torch.cat([vectors[:, :, :size], regions], dim=2)
+
+    def _drop(self, vectors: Tensor, share: float) -> Tensor:
+        """Set a share of the entries of vectors [batch, time, entry] to 0 in training, the same at every step."""
+        return vectors * dropout(torch.ones_like(vectors[:, :1]), share) if self.training and share else vectors
 
     def read(
         self, vectors: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Hidden]:
-        """Return what `logits` returns, starting from word vectors [batch, time, embedding]."""
+        """Return what `logits` returns, starting from the vectors [batch, time, vector] of `embed`."""
+        vectors = self.inputs(vectors)
         if hidden is None:
             hidden = self.init_hidden(len(vectors))
         if self.lstm_backward is None:

@@ -30,7 +30,8 @@ def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback
     """
     callbacks: list[pl.Callback] = []
     if config.ema_decay is not None:
-        callbacks.append(WeightAveraging(avg_fn=partial(moving_average, config.ema_decay)))
+        # buffers never change, and not all of them are numbers that have an average
+        callbacks.append(WeightAveraging(use_buffers=False, avg_fn=partial(moving_average, config.ema_decay)))
     if config.patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=config.patience))
     return callbacks

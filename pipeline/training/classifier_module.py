@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
@@ -111,6 +112,7 @@ class ClassifierModule(BaseModule):
         vectors = deep.embed(reviews.ids)
         outputs = _outputs(deep, vectors, reviews)
         scale = running_word_scale(deep.embedding.weight, reviews.ids)
+        scale = pad(scale, (0, vectors.shape[2] - len(scale)))  # region vectors are not trained, and not perturbed
         return vectors, outputs, Perturbations(self.likelihood, outputs, vectors, scale)
 
     def _virtual_loss(

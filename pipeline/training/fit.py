@@ -11,14 +11,16 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
+from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.scoring import Calibration, score_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.dataset import read_dataset_info
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
@@ -86,13 +88,15 @@ def fit(
         pseudo_labels=pseudo_labels,
         seed=config.seed,
     )
-    corpus = read_dataset_info(dataset).corpus
-    likelihood = build_likelihood(len(corpus.classes), corpus.ordered)
-    network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json")), likelihood)
+    info = read_dataset_info(dataset)
+    likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
+    vocabulary = Vocabulary.load(dataset / "vocab.json")
+    network = build_network(config.model, len(vocabulary), likelihood, config.pretraining)
     start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
         start_from_pretrained(network, pretrained)
     if isinstance(network, WideAndDeep):
+        _look_up_negations(network, config, Encoder(TextConfig.model_validate(info.text), vocabulary))
         network.wide.count(*data.labelled())
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
@@ -119,6 +123,17 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     network.cpu()
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)
+
+
+def _look_up_negations(network: WideAndDeep, config: Config, encoder: Encoder) -> None:
+    assert isinstance(config.model, SentimentRNNConfig)
+    assert config.model.wide is not None
+    if (negation := config.model.wide.negation) is None:
+        return
+    assert network.wide.negation is not None
+    words, ends = ([encoder.encode(word) for word in words] for words in (negation.words, negation.ends))
+    if not network.wide.negation.look_up(words, ends):
+        log.warning("model.wide.negation.words: the vocabulary has none of them; name those of the reviews' language")
 
 
 def _in_words(calibration: Calibration) -> str:

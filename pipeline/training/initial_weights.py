@@ -88,7 +88,9 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
 
 
 def start_from_pretrained(network: Network, weights: Mapping[str, Tensor]) -> None:
-    """Copy pre-trained weights into a network; its output layer keeps its initial weights.
+    """Copy pre-trained weights into a network: word vectors and recurrent layers, or region vectors.
+
+    What they leave out keeps its initial weights.
 
     Raises:
         PipelineError: the weights are those of a network of another size.
@@ -98,7 +100,9 @@ def start_from_pretrained(network: Network, weights: Mapping[str, Tensor]) -> No
         raise PipelineError("pretraining: model=bag_of_words has no use for a language model; set pretraining=none")
     try:
         missing, unexpected = deep.load_state_dict(weights, strict=False)
-        matches = not unexpected and all(name.startswith(("fc.", "thresholds.")) for name in missing)
+        regions = {name.startswith("regions.") for name in weights}
+        left_out = ("fc.", "thresholds.", "embedding.", "lstm") if regions == {True} else ("fc.", "thresholds.")
+        matches = not unexpected and all(name.startswith(left_out) for name in missing)
     except RuntimeError:  # a tensor has another shape
         matches = False
     if not matches:

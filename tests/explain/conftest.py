@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from pipeline.config.labels import LABELS
+from pipeline.config.pretraining import NO_PRETRAINING
 from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network, deep_part
 from pipeline.networks.likelihood import build_likelihood
+from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.support.models import FIVE, SPAM, THREE
 
@@ -16,6 +18,7 @@ NETWORKS = {
     "wide": ["model=sentiment_rnn"],
     "forwards": ["model=sentiment_rnn", "model.bidirectional=false", "model.wide=null", "model.pooling=[last]"],
     "stacked": ["model=sentiment_rnn", "model.n_layers=2", "model.wide=null", "model.pooling=[last,mean,max]"],
+    "regions": ["model=sentiment_rnn", "pretraining=two_view", "pretraining.dimension=6"],
     "article": ["model=article"],
     "gru": ["model=gru"],
     "rnn": ["model=rnn", "model.wide=null"],
@@ -30,6 +33,17 @@ CASES = [
 """Network, classes, and whether their order means something."""
 
 
+def random_regions(words):
+    """Return the state of region vectors of 6 random numbers, for all words and two n-grams."""
+    ngrams = ["not bad", "a good film"]
+    ids = [torch.tensor([[len(SPECIALS) + WORDS.index(word) for word in ngram.split()]]) for ngram in ngrams]
+    keys = [int(sequence_keys(one, one.shape[1], words)[-1, 0, -1]) for one in ids]
+    vectors = torch.randn(words + len(keys), 6).half()
+    vectors[: len(SPECIALS)] = 0
+    rising = torch.tensor([*sorted(keys), torch.iinfo(torch.int64).max])
+    return {"keys": rising, "vectors": vectors, "bias": torch.randn(6)}
+
+
 def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
     """Save a model folder with one of `NETWORKS`."""
     config = compose(*NETWORKS[name])
@@ -37,8 +51,11 @@ def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
     model = config.model.model_copy(update=sizes)
     torch.manual_seed(3)
     likelihood = build_likelihood(len(classes), ordered)
-    network = build_network(model, len(SPECIALS) + len(WORDS), likelihood).eval()
+    pretraining = config.pretraining if name == "regions" else NO_PRETRAINING
+    network = build_network(model, len(SPECIALS) + len(WORDS), likelihood, pretraining).eval()
     with torch.no_grad():
+        if name == "regions":
+            network.deep.regions.load_state_dict(random_regions(len(SPECIALS) + len(WORDS)))
         deep_part(network).embedding.weight.normal_()
         deep_part(network).fc.weight.normal_()
         for parameter, weight in deep_part(network).named_parameters():
@@ -56,6 +73,7 @@ def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
         "threshold": 0.5 if len(classes) == 2 else None,
         "text": config.text.model_dump(),
         "model": model.model_dump(),
+        "pretraining": pretraining.model_dump(),
     }
     save_model(folder, network, Vocabulary([*SPECIALS, *WORDS]), info)
     return folder

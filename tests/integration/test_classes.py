@@ -18,7 +18,7 @@ MIXED = ["It was neither here nor there.", "An ordinary evening at the cinema.",
 
 @pytest.fixture(scope="module", params=["three", "ordered"])
 def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[str]]:
-    """A project that has trained on three classes, or on three in an order with titles; and their names."""
+    """A project trained on three classes, or on three in an order with titles and region vectors; their names."""
     project = copy_project(tmp_path_factory.mktemp(request.param))
     rows = [(text, {"good": 2, "bad": 0}[label]) for text, label in reviews()]
     rows += [(f"{MIXED[number % 3]} {text}", 1) for number, (text, _) in enumerate(reviews()) if number % 2]
@@ -33,6 +33,8 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     experiment = project.root / "conf" / "experiment" / "tiny.yaml"
     values = experiment.read_text().replace("reviews.csv", "own.jsonl.gz" if ordered else "own.csv")
     values = values.replace("  keep_columns: [cinema]\n", f"  ordered: {str(ordered).lower()}\n")
+    if ordered:
+        values = values.replace("pretraining: none", "pretraining: two_view")
     values = values.replace("{negative: [bad], positive: [good]}", "{poor: ['1'], so so: '==2', great: '>=3'}")
     values = values.replace("review\n", "[title, body]\n" if ordered else "body\n").replace("verdict", "stars")
     experiment.write_text(values.replace("epochs: 2", "epochs: 12"))
@@ -45,7 +47,9 @@ def test_a_model_of_several_classes_is_trained_checked_and_registered(project: t
     metrics = json.loads((made.root / "reports" / "metrics.json").read_text())
     assert list(metrics["test"]["classes"]) == classes
     assert metrics["test"]["accuracy"] > 0.8
-    assert ("quadratic_kappa" in metrics["test"]) == (made.root / "own.jsonl.gz").exists()
+    ordered = (made.root / "own.jsonl.gz").exists()
+    assert ("quadratic_kappa" in metrics["test"]) == ordered
+    assert (made.root / "artifacts" / "pretrained" / "weights.safetensors").exists() == ordered
     assert json.loads((made.root / "reports" / "registration.json").read_text())["alias"] == "champion"
     page = (made.root / "reports" / "report.html").read_text()
     assert all(name in page for name in classes)

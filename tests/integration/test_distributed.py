@@ -6,15 +6,23 @@ import multiprocessing
 import pytest
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.training.language_model import pretrain_language_model
+from pipeline.training.two_view import pretrain_regions
 from tests.conftest import Project
 from tests.support.pipeline_runs import store, training_runs
-from tests.training.test_distributed import EPOCH, dataset, in_two, train
+from tests.training.test_distributed import EPOCH, LANGUAGE_MODEL, TWO_VIEW, dataset, in_two, train
 
 __all__ = ["dataset", "in_two", "train"]
 
 
-def test_two_processes_pretrain_as_one_does(train, tmp_path):
-    curves = [train(processes, tmp_path / str(processes), language_model=True)[0] for processes in (1, 2)]
+@pytest.mark.parametrize(
+    ("pretraining", "function"), [(LANGUAGE_MODEL, pretrain_language_model), (TWO_VIEW, pretrain_regions)]
+)
+def test_two_processes_pretrain_as_one_does(train, tmp_path, pretraining, function):
+    curves = [
+        train(processes, tmp_path / str(processes), pretraining=pretraining, function=function)[0]
+        for processes in (1, 2)
+    ]
     for row, other in zip(*curves, strict=True):
         assert other == pytest.approx(row, abs=1e-3)
 

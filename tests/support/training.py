@@ -13,8 +13,8 @@ from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.training.callbacks import LogMetrics
 from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import resolve_hardware
+from pipeline.training.language_model import pretrain_language_model
 from pipeline.training.launcher import ignore_metrics
-from pipeline.training.pretraining import pretrain
 from tests.conftest import describe_dataset, reviews
 
 TINY = (
@@ -35,7 +35,7 @@ def write_dataset(folder: Path, config: Config, train_rows: int, unlabelled_rows
     if unlabelled_rows:
         texts = [text for text, _ in rows[:unlabelled_rows]]
         batches.append(("unlabelled", pa.record_batch({"text": texts})))
-    describe_dataset(folder)
+    describe_dataset(folder, text=config.text.model_dump())
     encode_corpus(folder, config.text, [batches], map, LABELS)
     return folder
 
@@ -51,7 +51,9 @@ def train_language_model(
     config: Config, dataset: Path, checkpoints: Path, log_metrics: LogMetrics = ignore_metrics
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Call `pretrain` with the hardware of the configuration."""
-    return pretrain(config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics)
+    return pretrain_language_model(
+        config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
+    )
 
 
 def weights(result: FitResult) -> dict[str, NDArray[Any]]:

@@ -9,18 +9,18 @@ from pipeline.training import distributed
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.launcher import launch
-from pipeline.training.pretraining import pretrain
 from tests.support.training import write_dataset
 
 TINY = (
     *("training.epochs=3", "training.batch_size=7", "training.lr=1e-2", "training.ema_decay=0.9"),
     *("model.embedding_dim=8", "model.hidden_dim=8", "trainer.threads=1", "trainer.precision=32-true"),
     *("model.word_dropout=0", "model.embedding_dropout=0", "model.output_dropout=0", "trainer=ddp"),
-    *("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2", "pretraining.batch_size=7"),
-    *("pretraining.embedding_dropout=0", "trainer.accelerator=cpu"),
+    *("pretraining.batch_size=7", "pretraining.parts=2", "trainer.accelerator=cpu"),
 )
 """Without dropout, which differs between processes. Batches of 7 do not divide evenly, and of 218 reviews the last
 batch has one, fewer than there are processes."""
+LANGUAGE_MODEL = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.embedding_dropout=0")
+TWO_VIEW = ("pretraining=two_view", "pretraining.max_reviews=40", "pretraining.min_count=2", "pretraining.frequent=3")
 EPOCH = 32
 """Steps of an epoch."""
 
@@ -34,8 +34,8 @@ def dataset(tmp_path_factory, compose):
 def train(compose, dataset):
     """Train in a number of processes; return the learning curve and the points that were logged."""
 
-    def run(processes, checkpoints, at_point=lambda _step: None, language_model=False):
-        config = compose(*TINY, f"trainer.processes={processes}")
+    def run(processes, checkpoints, at_point=lambda _step: None, pretraining=LANGUAGE_MODEL, function=fit):
+        config = compose(*TINY, *pretraining, f"trainer.processes={processes}")
         hardware = resolve_hardware(config.trainer)
         points = {}
 
@@ -44,10 +44,10 @@ def train(compose, dataset):
             points.update({(name, step): value for name, value in metrics.items()})
             at_point(step)
 
-        function, settings = (pretrain, config.pretraining) if language_model else (fit, config)
+        settings = config if function is fit else config.pretraining
         training = partial(function, settings, dataset, hardware, checkpoints)
         trained = training(log_metrics) if processes == 1 else launch(training, hardware, log_metrics)
-        return trained[1] if language_model else trained.curve, points
+        return trained.curve if function is fit else trained[1], points
 
     return run
 

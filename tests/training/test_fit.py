@@ -1,6 +1,7 @@
 """One training of the classifier, without DVC and MLflow around it."""
 
 import json
+import logging
 import math
 import shutil
 
@@ -101,10 +102,23 @@ def test_max_reviews_takes_half_of_each_label(compose, dataset, tmp_path):
 
 def test_the_wide_path_counts_the_training_reviews_and_no_other(unbroken, config, dataset):
     trained = unbroken[0].network
-    counted = NgramLogOdds(config.model.wide.orders, config.model.wide.bits)
+    counted = NgramLogOdds(config.model.wide.orders, config.model.wide.bits, negation=trained.wide.negation)
     split = read_split(dataset, "train")
     counted.count(list(split), split.labels)
     assert torch.equal(trained.wide.ratio, counted.ratio)
+
+
+def test_negations_come_from_the_configuration_and_a_language_without_them_is_warned_of(
+    compose, dataset, tmp_path, caplog
+):
+    short = (*TINY, "training.epochs=1")
+    marked = train(compose(*short, "model.wide.negation.words=[is]"), dataset, tmp_path / "marked").network
+    plain = train(compose(*short, "model.wide.negation=null"), dataset, tmp_path / "plain").network
+    assert not torch.equal(marked.wide.ratio, plain.wide.ratio)
+    assert plain.wide.negation is None
+    with caplog.at_level(logging.WARNING):
+        train(compose(*short, "model.wide.negation.words=[nicht]"), dataset, tmp_path / "german")
+    assert "model.wide.negation.words: the vocabulary has none of them" in caplog.text
 
 
 @pytest.mark.parametrize("ordered", [False, True])

@@ -45,4 +45,4 @@ def test_the_pretrained_folder_is_refused_for_another_configuration_or_dataset(c
         load_pretrained(tmp_path / "folder", config.pretraining, "other")
     with pytest.raises(PipelineError, match="dvc repro pretrain"):
         load_pretrained(tmp_path / "nowhere", config.pretraining, "digest")
-    assert load_pretrained(tmp_path / "nowhere", compose().pretraining, "digest") is None
+    assert load_pretrained(tmp_path / "nowhere", compose("pretraining=none").pretraining, "digest") is None

@@ -24,7 +24,7 @@ from pipeline.training.hardware import Hardware
 from pipeline.training.trainer import run_trainer
 
 
-def pretrain(
+def pretrain_language_model(
     config: LanguageModelConfig, dataset: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
     """Train a language model; resume after the last finished part of an epoch if `checkpoints` has one.
