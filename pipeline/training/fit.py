@@ -96,7 +96,7 @@ def fit(
     if pretrained is not None:
         start_from_pretrained(network, pretrained)
     if isinstance(network, WideAndDeep):
-        _look_up_negations(network, config, Encoder(TextConfig.model_validate(info.text), vocabulary))
+        _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(*data.labelled())
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
@@ -125,13 +125,16 @@ def fit(
     return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)
 
 
-def _look_up_negations(network: WideAndDeep, config: Config, encoder: Encoder) -> None:
+def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:
     assert isinstance(config.model, SentimentRNNConfig)
     assert config.model.wide is not None
     if (negation := config.model.wide.negation) is None:
         return
     assert network.wide.negation is not None
+    encoder = Encoder(text, vocabulary)
     words, ends = ([encoder.encode(word) for word in words] for words in (negation.words, negation.ends))
+    if text.tokenizer == "characters":
+        words = [ids for ids in words if len(ids) == 1]  # several letters occur within other words too
     if not network.wide.negation.look_up(words, ends):
         log.warning("model.wide.negation.words: the vocabulary has none of them; name those of the reviews' language")
 

@@ -13,7 +13,7 @@ from pipeline.inference.scoring import score
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Vocabulary
-from tests.support.training import TINY, train, weights
+from tests.support.training import TINY, train, weights, write_dataset
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,13 @@ def test_negations_come_from_the_configuration_and_a_language_without_them_is_wa
     with caplog.at_level(logging.WARNING):
         train(compose(*short, "model.wide.negation.words=[nicht]"), dataset, tmp_path / "german")
     assert "model.wide.negation.words: the vocabulary has none of them" in caplog.text
+
+
+def test_of_characters_only_a_single_one_can_be_a_negation(compose, tmp_path):
+    config = compose(*TINY, "training.epochs=1", "text.tokenizer=characters", "model.wide.negation.words=[is,a]")
+    folder = write_dataset(tmp_path / "dataset", config, train_rows=40)
+    found = train(config, folder, tmp_path / "checkpoints").network.wide.negation.negations
+    assert (found >= 0).tolist() == [True, False]  # "a", not the letters of "is", which are in "this" too
 
 
 @pytest.mark.parametrize("ordered", [False, True])
