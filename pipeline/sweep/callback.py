@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -23,7 +22,7 @@ from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.parent_run import open_sweep
-from pipeline.sweep.prepared_dataset import describe_taken, edited_files_note, require_same_dataset, trial_config
+from pipeline.sweep.prepared_dataset import log_dataset, require_same_dataset, trial_config
 from pipeline.sweep.search_space import SearchSpace, parse_space, short_keys
 from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.slurm import survive_lost_jobs
@@ -47,8 +46,6 @@ RANGES = {
 """Smallest and largest values of settings."""
 NOT_IN_KEY = ("params", "n_trials", "max_batch_size")
 """Settings of a sweeper that do not identify a sweep: `params` counts as parsed, and a sweep may get more trials."""
-
-log = logging.getLogger(__name__)
 
 
 class SweepRun(Callback):
@@ -81,10 +78,7 @@ def _open_session(composed: DictConfig) -> None:
     require_same_dataset(space.searched)
     require_possible(space, sweeper, hydra_config.launcher)
     config, taken = trial_config(composed, hydra_config)
-    if taken:
-        log.info(describe_taken(config, taken))
-    if note := edited_files_note(config):
-        log.warning(note)
+    log_dataset(config, taken)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))

@@ -1,6 +1,5 @@
 """Trials, that is, trainings outside of DVC: `python -m pipeline.train` with Hydra overrides."""
 
-import logging
 import os
 import shlex
 import sys
@@ -20,7 +19,7 @@ from pipeline.runtime.paths import CONF, project_root
 from pipeline.runtime.worker_pool import translate_worker_deaths
 from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import freeze_conf
-from pipeline.sweep.prepared_dataset import choices_tag, describe_taken, edited_files_note, trial_config
+from pipeline.sweep.prepared_dataset import choices_tag, log_dataset, trial_config
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
@@ -30,8 +29,6 @@ from pipeline.training.inputs import trained_on
 
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
-
-log = logging.getLogger(__name__)
 
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
@@ -75,9 +72,7 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
         if distributed.rank() == 0:  # the other processes have no folder
             require_separate("hydra.run.dir", output)
         config, taken = trial_config(composed, hydra_config)
-        if taken and distributed.rank() == 0:
-            log.info(describe_taken(config, taken))
-        if distributed.rank() == 0 and (note := edited_files_note(config)):
-            log.warning(note)
+        if distributed.rank() == 0:
+            log_dataset(config, taken)
         tags[CHOICES_TAG] = choices_tag(choices, taken)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

@@ -1,9 +1,10 @@
 """The configuration of trials: they share the prepared dataset, and take its corpus, split and text from there."""
 
 import json
+import logging
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ SECTIONS = ("corpus", "split", "text")
 REMEDY = (
     "trials share the prepared dataset: leave it out to train on that one, or give all overrides to `dvc exp run -S …`"
 )
+
+log = logging.getLogger(__name__)
 
 
 def section_of(key: str) -> str:
@@ -96,10 +99,14 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
     return config, taken
 
 
-def describe_taken(config: Config, taken: list[str]) -> str:
-    """Say which sections were taken from the dataset."""
-    sections = " and ".join(taken)
-    return f"{sections} as artifacts/dataset was prepared with, not as in conf/; its corpus is {config.corpus.name}"
+def log_dataset(config: Config, taken: Sequence[str]) -> None:
+    """Log which sections of the configuration were taken from the dataset, and whether its corpus was edited since."""
+    if taken:
+        sections = " and ".join(taken)
+        origin = "as artifacts/dataset was prepared with, not as in conf/"
+        log.info("%s %s; its corpus is %s", sections, origin, config.corpus.name)
+    if note := edited_files_note(config):
+        log.warning(note)
 
 
 def edited_files_note(config: Config) -> str | None:

@@ -1,5 +1,6 @@
 """Small model folders of every kind of network, with weights large enough that words matter."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -8,9 +9,9 @@ from pipeline.config.pretraining import NO_PRETRAINING
 from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network, deep_part
 from pipeline.networks.likelihood import build_likelihood
-from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.support.models import FIVE, SPAM, THREE
+from tests.support.networks import region_state
 
 WORDS = ["a", "bad", "film", "good", "long", "not", "plot", "the", "warm", ".", ",", "!", "'", "t", "don"]
 TEXT = 'The plot? A  "good" film: zebra,\nnot bad. Don\'t!'
@@ -33,15 +34,9 @@ CASES = [
 """Network, classes, and whether their order means something."""
 
 
-def random_regions(words):
-    """Return the state of region vectors of 6 random numbers, for all words and two n-grams."""
-    ngrams = ["not bad", "a good film"]
-    ids = [torch.tensor([[len(SPECIALS) + WORDS.index(word) for word in ngram.split()]]) for ngram in ngrams]
-    keys = [int(sequence_keys(one, one.shape[1], words)[-1, 0, -1]) for one in ids]
-    vectors = torch.randn(words + len(keys), 6).half()
-    vectors[: len(SPECIALS)] = 0
-    rising = torch.tensor([*sorted(keys), torch.iinfo(torch.int64).max])
-    return {"keys": rising, "vectors": vectors, "bias": torch.randn(6)}
+def ids_of(ngram):
+    """Return the token ids of words of `WORDS`."""
+    return np.array([len(SPECIALS) + WORDS.index(word) for word in ngram.split()], np.int32)
 
 
 def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
@@ -55,7 +50,8 @@ def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
     network = build_network(model, len(SPECIALS) + len(WORDS), likelihood, pretraining).eval()
     with torch.no_grad():
         if name == "regions":
-            network.deep.regions.load_state_dict(random_regions(len(SPECIALS) + len(WORDS)))
+            ngrams = [ids_of("not bad"), ids_of("a good film")]
+            network.deep.regions.load_state_dict(region_state(ngrams, len(SPECIALS) + len(WORDS), dimension=6))
         deep_part(network).embedding.weight.normal_()
         deep_part(network).fc.weight.normal_()
         for parameter, weight in deep_part(network).named_parameters():

@@ -6,8 +6,7 @@ import torch
 from pipeline.networks.build import build_network
 from pipeline.networks.padding import pad
 from pipeline.networks.regions import RegionVectors, activate
-from pipeline.networks.sequence_keys import sequence_keys
-from tests.support.networks import letter_reviews
+from tests.support.networks import letter_reviews, region_state
 
 VOCABULARY = 30
 
@@ -16,16 +15,7 @@ def region_vectors(*ngrams: str, dimension: int = 4) -> RegionVectors:
     """Return region vectors of 5 words with random numbers, for these n-grams of two and more letters."""
     torch.manual_seed(0)
     regions = RegionVectors(VOCABULARY, size=5, orders=3, dimension=dimension)
-    keys = [
-        sequence_keys(torch.from_numpy(ids)[None], len(ids), VOCABULARY)[-1, 0, -1] for ids in letter_reviews(*ngrams)
-    ]
-    state = {
-        "keys": torch.tensor([*sorted(int(key) for key in keys), torch.iinfo(torch.int64).max]),
-        "vectors": torch.randn(VOCABULARY + len(keys), dimension).half(),
-        "bias": torch.randn(dimension),
-    }
-    state["vectors"][:2] = 0
-    regions.load_state_dict(state)
+    regions.load_state_dict(region_state(letter_reviews(*ngrams), VOCABULARY, dimension))
     return regions
 
 

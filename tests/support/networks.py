@@ -1,4 +1,6 @@
-"""Small networks and their inputs."""
+"""Small networks, parts of their state, and their inputs."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -7,6 +9,8 @@ from torch import Tensor
 
 from pipeline.config.schema import Config
 from pipeline.networks.language_model import LanguageModel
+from pipeline.networks.sequence_keys import sequence_keys
+from pipeline.text.vocabulary import SPECIALS
 
 
 def random_ids(*shape: int, vocab_size: int = 50) -> Tensor:
@@ -24,3 +28,12 @@ def small_language_model(compose, *overrides: str) -> tuple[LanguageModel, Confi
     small = ("model.embedding_dim=8", "model.hidden_dim=16", "pretraining.cutoffs=[5,12]")
     config = compose("pretraining=language_model", *small, *overrides)
     return LanguageModel(30, config.pretraining), config
+
+
+def region_state(ngrams: Sequence[NDArray[np.int32]], vocab_size: int, dimension: int) -> dict[str, Tensor]:
+    """Return a state of `RegionVectors` with random numbers, for all words and these n-grams of two and more."""
+    keys = [int(sequence_keys(torch.from_numpy(ids)[None], len(ids), vocab_size)[-1, 0, -1]) for ids in ngrams]
+    vectors = torch.randn(vocab_size + len(keys), dimension).half()
+    vectors[: len(SPECIALS)] = 0
+    rising = torch.tensor([*sorted(keys), torch.iinfo(torch.int64).max])
+    return {"keys": rising, "vectors": vectors, "bias": torch.randn(dimension)}

@@ -1,9 +1,11 @@
-"""Tiny trainings: overrides, a dataset folder, and calls of `fit` and `pretrain` without DVC and MLflow around them."""
+"""Tiny trainings: overrides, a dataset folder, and calls of `fit` and pre-training without DVC and MLflow."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,6 +25,9 @@ TINY = (
     *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
 )
 PRETRAINED = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2")
+
+Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]
+"""Weights and learning curve."""
 
 
 def write_dataset(folder: Path, config: Config, train_rows: int, unlabelled_rows: int = 0) -> Path:
@@ -49,11 +54,31 @@ def train(
 
 def train_language_model(
     config: Config, dataset: Path, checkpoints: Path, log_metrics: LogMetrics = ignore_metrics
-) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Call `pretrain` with the hardware of the configuration."""
+) -> Pretrained:
+    """Call `pretrain_language_model` with the hardware of the configuration."""
     return pretrain_language_model(
         config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
     )
+
+
+def stop_and_resume(pretrain: Callable[[LogMetrics], Pretrained]) -> Pretrained:
+    """Interrupt a pre-training at its second validation and start it again; return what it ends with.
+
+    The part that was finished before the interruption must not be trained again.
+    """
+    validations: list[int] = []
+
+    def interrupt(metrics: Mapping[str, float], step: int) -> None:
+        validations.extend([step] if "val/loss" in metrics else [])
+        if len(validations) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(interrupt)
+    steps: list[int] = []
+    resumed = pretrain(lambda _metrics, step: steps.append(step))
+    assert min(steps) > validations[0], "the finished part was trained again"
+    return resumed
 
 
 def weights(result: FitResult) -> dict[str, NDArray[Any]]:

@@ -1,12 +1,13 @@
 """Pre-training of a language model."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from tests.support.training import PRETRAINED, TINY, train, train_language_model, weights
+from tests.support.training import PRETRAINED, TINY, stop_and_resume, train, train_language_model, weights
 
 
 def test_a_language_model_learns_and_a_stopped_one_ends_as_one_never_stopped(compose, dataset, tmp_path):
@@ -17,20 +18,7 @@ def test_a_language_model_learns_and_a_stopped_one_ends_as_one_never_stopped(com
     assert curve[-1]["val_loss"] < curve[0]["val_loss"]
     assert curve[-1]["val_perplexity"] == pytest.approx(math.exp(curve[-1]["val_loss"]))
 
-    validations = []
-
-    def interrupt(metrics, step):
-        validations.extend([step] if "val/loss" in metrics else [])
-        if len(validations) == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train_language_model(config, dataset, tmp_path / "broken", interrupt)
-    steps = []
-    resumed, again = train_language_model(
-        config, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step)
-    )
-    assert min(steps) > validations[0], "the finished part was trained again"
+    resumed, again = stop_and_resume(partial(train_language_model, config, dataset, tmp_path / "broken"))
     torch.testing.assert_close(resumed, unbroken, rtol=0, atol=0)
     assert again == curve
 

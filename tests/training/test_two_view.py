@@ -1,6 +1,7 @@
 """Pre-training of region vectors."""
 
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, save_pretrained, start_from_pretrained
 from pipeline.training.launcher import ignore_metrics
 from pipeline.training.two_view import frequent_ngrams, pretrain_regions
-from tests.support.training import TINY, train, weights
+from tests.support.training import TINY, stop_and_resume, train, weights
 
 TWO_VIEW = (
     *("pretraining=two_view", "pretraining.dimension=6", "pretraining.batch_size=32", "pretraining.drawn=8"),
@@ -41,18 +42,7 @@ def test_regions_are_learned_and_a_stopped_pretraining_ends_as_one_never_stopped
     vectors, curve = unbroken
     assert len(curve) == 4  # two epochs of two parts
     assert curve[-1]["val_loss"] < curve[0]["val_loss"]
-    validations = []
-
-    def interrupt(metrics, step):
-        validations.extend([step] if "val/loss" in metrics else [])
-        if len(validations) == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        learn(two_view, dataset, tmp_path / "broken", interrupt)
-    steps = []
-    resumed, again = learn(two_view, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step))
-    assert min(steps) > validations[0], "the finished part was trained again"
+    resumed, again = stop_and_resume(partial(learn, two_view, dataset, tmp_path / "broken"))
     torch.testing.assert_close(resumed, vectors, rtol=0, atol=0)
     assert again == curve
 
