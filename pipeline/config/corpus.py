@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -21,7 +21,7 @@ ClassValues = Annotated[
 ]
 
 
-class CorpusInfo(Section):
+class CorpusFacts(Section):
     """Facts that every corpus states about itself."""
 
     name: str = Field(min_length=1)
@@ -32,8 +32,36 @@ class CorpusInfo(Section):
     """Licence of the reviews, for people."""
     citation: str
     """Work to cite, for people."""
+
+
+class PackageTexts(CorpusFacts):
+    """Labelled texts shipped as a CSV file inside an installed Python package."""
+
+    kind: Literal["package"]
+    """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
+    package: str
+    """Installed Python package that ships the reviews."""
+    member: str
+    """Path of the CSV file inside the package."""
+    subset: str
+    """Rows to keep: those with this value in the column `source`."""
+    checksum: Checksum
+    """Checksum of the file that is read: `md5:` or `sha256:` and hexadecimal digits."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, by number."""
+        return LABELS
+
+
+class CorpusInfo(CorpusFacts):
+    """Common base of the corpora that a model is trained for."""
+
     fingerprint: Fingerprint = None
     """Hash of the local files read; None for anything else."""
+    auxiliary: PackageTexts | None
+    """Auxiliary texts to train on as well, of the same classes; parts of them are held out and reported apart; null:
+    none."""
 
     @property
     def content(self) -> str | None:
@@ -50,20 +78,18 @@ class CorpusInfo(Section):
         """True if the order of the classes means something."""
         return False
 
+    @model_validator(mode="after")
+    def _auxiliary_texts_have_the_same_classes(self) -> Self:
+        if self.auxiliary is not None and self.auxiliary.classes != self.classes:
+            raise ValueError(
+                f"corpus.auxiliary: {self.auxiliary.name} has the classes {' and '.join(self.auxiliary.classes)}, the "
+                f"corpus has {', '.join(self.classes)}; choose corpus/auxiliary=none"
+            )
+        return self
 
-class PackageCorpus(CorpusInfo):
+
+class PackageCorpus(PackageTexts, CorpusInfo):
     """Reviews shipped as a CSV file inside an installed Python package."""
-
-    kind: Literal["package"]
-    """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
-    package: str
-    """Installed Python package that ships the reviews."""
-    member: str
-    """Path of the CSV file inside the package."""
-    subset: str
-    """Rows to keep: those with this value in the column `source`."""
-    checksum: Checksum
-    """Checksum of the file that is read: `md5:` or `sha256:` and hexadecimal digits."""
 
     @property
     def content(self) -> str:

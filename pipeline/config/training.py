@@ -9,6 +9,8 @@ from pipeline.config.section import Rate, Weight
 class TrainingConfig(OptimizerConfig):
     """Training on labelled reviews."""
 
+    auxiliary_weight: Weight
+    """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
     wide_lr: Rate
     """Peak learning rate of the n-gram weights: each occurs in few reviews and must move far when it does."""
     ema_decay: float | None = Field(gt=0, lt=1)

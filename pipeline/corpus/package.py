@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.corpus import PackageCorpus
+from pipeline.config.corpus import PackageTexts
 from pipeline.corpus.canonical import LABELLED_SCHEMA, CanonicalWriter
 from pipeline.runtime.checksum import verify_checksum
 from pipeline.runtime.errors import PipelineError
@@ -13,22 +13,22 @@ from pipeline.tables.table_reader import Table
 REINSTALL = "reinstall the pipeline with its constraints: pip install -c constraints.txt -e ."
 
 
-def add_package(corpus: PackageCorpus, writer: CanonicalWriter) -> None:
-    """Add the rows of the package's file whose `source` is the corpus's subset, as `train`.
+def add_package(texts: PackageTexts, split: str, writer: CanonicalWriter) -> None:
+    """Add the rows of the package's file whose `source` is the subset, to a split.
 
     The package is not imported: importing it would load the whole file.
 
     Raises:
         PipelineError: the package is not installed, its file differs, or the subset is empty.
     """
-    path = packaged_file("corpus", corpus.package, corpus.member, REINSTALL)
-    verify_checksum(path, corpus.checksum, REINSTALL)
+    path = packaged_file("corpus", texts.package, texts.member, REINSTALL)
+    verify_checksum(path, texts.checksum, REINSTALL)
     count = 0
     for batch in Table(path).batches():
-        rows = batch.filter(pc.equal(batch["source"], corpus.subset))
-        ids = [f"{corpus.subset}-{number:06}" for number in range(count + 1, count + rows.num_rows + 1)]
+        rows = batch.filter(pc.equal(batch["source"], texts.subset))
+        ids = [f"{texts.subset}-{number:06}" for number in range(count + 1, count + rows.num_rows + 1)]
         count += rows.num_rows
         columns = [pa.array(ids, pa.string()), rows["text"], rows["label"].cast(pa.int8())]
-        writer.add("train", pa.record_batch(columns, schema=LABELLED_SCHEMA))
+        writer.add(split, pa.record_batch(columns, schema=LABELLED_SCHEMA))
     if not count:
-        raise PipelineError(f"corpus.subset: {path.name} has no row whose source is {corpus.subset!r}; correct it")
+        raise PipelineError(f"corpus.subset: {path.name} has no row whose source is {texts.subset!r}; correct it")

@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = lambda: None) -> None:
     """Download or read a corpus, check it, and write it to a folder in canonical form, whole or not at all.
 
-    The folder gets a Parquet file per split (`id, text: string`, `label: int8`, kept columns) and `corpus.json`.
+    The folder gets a Parquet file per split (`id, text: string`, `label: int8`, kept columns), one of the auxiliary
+    texts, and `corpus.json`.
 
     Args:
         corpus: section `corpus` of the configuration.
@@ -40,11 +41,13 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
         with CanonicalWriter(folder, corpus.classes) as writer:
             match corpus:
                 case PackageCorpus():
-                    add_package(corpus, writer)
+                    add_package(corpus, "train", writer)
                 case ArchiveCorpus():
                     add_archive(corpus, writer)
                 case FilesCorpus():
                     add_files(corpus, writer)
+            if corpus.auxiliary is not None:
+                add_package(corpus.auxiliary, "auxiliary", writer)
             writer.require_usable()
         config = corpus.model_dump(mode="json")
         description = {

@@ -29,8 +29,12 @@ class Likelihood(Protocol):
     def thresholds(self) -> nn.Module:
         """Return a new module from the columns [batch, columns] to the outputs [batch, outputs]."""
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy of outputs [batch, outputs] and numbers of classes [batch]."""
+    def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy of outputs [batch, outputs] and numbers of classes [batch].
+
+        Each cross-entropy is multiplied by its weight [batch]; None: by 1. The mean is over their number, not over the
+        sum of the weights, which would cancel in a batch of equal ones.
+        """
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the logarithm of the probability of each class [batch, classes]."""
@@ -54,9 +58,9 @@ class Logistic:
         """The column is the output."""
         return nn.Identity()
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the binary cross-entropy."""
-        return binary_cross_entropy_with_logits(outputs[:, 0], labels.float())
+        return binary_cross_entropy_with_logits(outputs[:, 0], labels.float(), weights)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the log-probabilities of both classes."""
@@ -84,9 +88,9 @@ class Softmax:
         """The columns are the outputs."""
         return nn.Identity()
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the cross-entropy."""
-        return cross_entropy(outputs, labels)
+        return _weighted_mean(cross_entropy(outputs, labels, reduction="none"), weights)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the log-probabilities."""
@@ -111,9 +115,9 @@ class CumulativeLogits:
         """The column is a score, which gets thresholds."""
         return Thresholds(self.classes)
 
-    def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the cross-entropy."""
-        return -self.log_probabilities(outputs).gather(1, labels[:, None]).mean()
+        return _weighted_mean(-self.log_probabilities(outputs).gather(1, labels[:, None])[:, 0], weights)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the log-probabilities; log(sigmoid(a) - sigmoid(b)) is written without cancellation."""
@@ -135,6 +139,10 @@ def build_likelihood(classes: int, ordered: bool) -> Likelihood:
     if classes == 2:
         return LOGISTIC
     return CumulativeLogits(classes) if ordered else Softmax(classes)
+
+
+def _weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    return losses.mean() if weights is None else (losses * weights).mean()
 
 
 class Thresholds(nn.Module):

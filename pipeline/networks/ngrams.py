@@ -1,7 +1,7 @@
 """Wide path: outputs from the n-grams that a review contains."""
 
 import math
-from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,6 +19,15 @@ COUNTING_BATCH = 256
 MIN_BITS = 10
 MOST_WEIGHTS = 2**24
 """Most buckets of all columns together, as many as the configuration allows a single one: 64 MB of weights."""
+
+
+class Reviews(Protocol):
+    """Token ids of reviews, read one review at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> NDArray[np.int32]:
+        """Return the token ids [n] of one review."""
 
 
 class NgramLogOdds(nn.Module):
@@ -85,7 +94,7 @@ class NgramLogOdds(nn.Module):
         return buckets
 
     @torch.no_grad()
-    def count(self, reviews: Sequence[NDArray[np.int32]], labels: NDArray[np.int8]) -> None:
+    def count(self, reviews: Reviews, labels: NDArray[np.int8], weights: NDArray[np.float32] | None = None) -> None:
         """Set the log-count ratios from the training reviews.
 
         The ratio of an n-gram is log((p + 1) / |p + 1|) - log((q + 1) / |q + 1|), where p and q count the reviews that
@@ -95,17 +104,21 @@ class NgramLogOdds(nn.Module):
         Args:
             reviews: token ids of each review.
             labels: number of the class of each review [n].
+            weights: what each review counts for [n]; None: 1.
         """
         classes = self._memberships.shape[1]
         counts = torch.zeros(classes, self.buckets, dtype=torch.float64)
         for start in range(0, len(reviews), COUNTING_BATCH):
-            ids, lengths = pad(reviews[start : start + COUNTING_BATCH], None)
+            batch = range(start, min(start + COUNTING_BATCH, len(reviews)))
+            ids, lengths = pad([reviews[row] for row in batch], None)
             assert lengths is not None
             buckets, present = self.features(ids, lengths)
+            counted = present.double()
+            if weights is not None:
+                counted *= torch.from_numpy(weights[batch])[:, None]
             for label in range(classes):
-                rows = torch.from_numpy(labels[start : start + COUNTING_BATCH] == label)
-                filled = buckets[rows][present[rows]]
-                counts[label] += torch.bincount(filled, minlength=self.buckets)
+                rows = torch.from_numpy(labels[batch] == label)
+                counts[label] += torch.bincount(buckets[rows].ravel(), counted[rows].ravel(), self.buckets)
         shares = torch.from_numpy(self._memberships)
         counted_for, counted_against = (
             (smoothed / smoothed.sum(1, keepdim=True)).log()

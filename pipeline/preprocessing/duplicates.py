@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PRECEDENCE = ("test", "validation", "train", "unlabelled")
-"""Splits in the order in which they keep a duplicate: those that judge a model come before those that train it."""
+from pipeline.config.split import HELD_OUT_AUXILIARY
+
+PRECEDENCE = ("test", "validation", "train", *HELD_OUT_AUXILIARY.values(), "auxiliary", "unlabelled")
+"""Splits in the order in which they keep a duplicate: those that judge a model come before those that train it,
+and the corpus before auxiliary texts."""
 
 NO_LABEL = -1
 """Label of unlabelled reviews."""

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.config.split import TRAINING_SPLITS
 from pipeline.config.text import TextConfig
 from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean, prepare
@@ -64,7 +65,7 @@ def encode_corpus(
     classes: Sequence[str],
     tokenizer_model: bytes | None = None,
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
-    """Tokenise reviews, build the vocabulary from the training split, and write it and all splits into `folder`.
+    """Tokenise reviews, build the vocabulary from the training splits, and write it and all splits into `folder`.
 
     Args:
         folder: an empty folder.
@@ -134,7 +135,7 @@ def tokenize_batch(reviews: RowsBySplit, config: TextConfig, tokenizer_model: by
     for (split, rows), cleaned in zip(splits, texts, strict=True):
         full = list(islice(tokenized, len(rows)))
         kept = [truncate(review, config) for review in full]
-        if split == "train":
+        if split in TRAINING_SPLITS:
             counts += np.bincount(np.concatenate(full), minlength=len(counts))
         parts.append(
             TokenizedReviews(

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from sentencepiece import SentencePieceTrainer
 
+from pipeline.config.split import TRAINING_SPLITS
 from pipeline.config.text import TextConfig
 from pipeline.preprocessing.encoding import RowsBySplit
 from pipeline.runtime.errors import PipelineError
@@ -28,7 +29,7 @@ def learn_sentencepiece(reviews: Iterable[RowsBySplit], config: TextConfig) -> b
     """Learn pieces of words (unigram language model, Kudo 2018); the same reviews give the same model.
 
     Args:
-        reviews: reviews of all splits; those of other splits than `train` are not read.
+        reviews: reviews of all splits; those of other splits than the `TRAINING_SPLITS` are not read.
         config: normalisation, and how many pieces; of few reviews there are fewer.
 
     Returns:
@@ -41,7 +42,7 @@ def learn_sentencepiece(reviews: Iterable[RowsBySplit], config: TextConfig) -> b
         text
         for batch in reviews
         for split, rows in batch
-        if split == "train"
+        if split in TRAINING_SPLITS
         for text in rows.column("text").to_pylist()
     )
     log.info("sentencepiece: learning from %s of %s training reviews", f"{len(sample):,}", f"{count:,}")

@@ -1,6 +1,6 @@
 """Held-out splits: drawn from the training reviews of a corpus that does not bring its own."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,14 +8,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import RecordBatch
 
-from pipeline.config.split import SplitConfig
+from pipeline.config.split import HELD_OUT_AUXILIARY, SplitConfig
 from pipeline.preprocessing.canonical_reader import RowGroup
 from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 
 def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> None:
-    """Move reviews of the training split to the test and validation splits if these have none, in `keys.split`.
+    """Hold out reviews of the training split for test and validation if these have none, in `keys.split`.
+
+    Of auxiliary texts the same shares are held out, in splits of their own.
 
     Within each label, reviews are ranked by a seeded hash of their group, or of their `near_key` if the corpus has no
     groups; the lowest go to test, the next to validation. So the splits are stratified and do not depend on the order
@@ -24,20 +26,28 @@ def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> N
     Raises:
         PipelineError: a split would hold no review of a label.
     """
-    brought = {name for index, name in enumerate(PRECEDENCE) if (keys.split == index).any()}
-    train = keys.split == PRECEDENCE.index("train")
+    drawn = {name: name for name in ("test", "validation") if not (keys.split == PRECEDENCE.index(name)).any()}
+    _hold_out(keys, "train", drawn, config, classes)
+    if (keys.split == PRECEDENCE.index("auxiliary")).any():
+        _hold_out(keys, "auxiliary", HELD_OUT_AUXILIARY, config, classes)
+
+
+def _hold_out(
+    keys: ReviewKeys, source: str, destinations: Mapping[str, str], config: SplitConfig, classes: Sequence[str]
+) -> None:
+    """Move reviews of a split to others, which `destinations` has by the key of `config` with their share."""
+    members = keys.split == PRECEDENCE.index(source)
     for label, name in enumerate(classes):
-        rows = np.flatnonzero(train & (keys.label == label))
+        rows = np.flatnonzero(members & (keys.label == label))
         rank = _mix(keys.group[rows], config.seed)
         order = np.argsort(rank, kind="stable")
         start = 0
-        for split, fraction in (("test", config.test), ("validation", config.validation)):
-            if split in brought:
-                continue
+        for key, split in destinations.items():
+            fraction = getattr(config, key)
             end = start + round(fraction * len(rows))
             if end == start:
                 problem = f"{fraction} of {len(rows)} {name} training reviews is none"
-                raise PipelineError(f"split.{split}: {problem}; raise it, or add reviews")
+                raise PipelineError(f"split.{key}: {problem}; raise it, or add reviews")
             # cut between two hashes, because a group, or duplicates, share one
             while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
                 end += 1
@@ -53,8 +63,9 @@ def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequ
     Raises:
         PipelineError: a split holds no review of a class any more.
     """
-    for split in ("train", "validation", "test"):
-        members = keys.split == PRECEDENCE.index(split)
+    for split, members in ((name, keys.split == number) for number, name in enumerate(PRECEDENCE)):
+        if split == "unlabelled" or not members.any():
+            continue
         for label, name in enumerate(classes):
             if not (members & keep & (keys.label == label)).any():
                 raise PipelineError(

@@ -45,7 +45,7 @@ class Vocabulary:
         """Build the vocabulary of the most frequent words, with torchtext; ties are in alphabetical order.
 
         Args:
-            counts: occurrences of each word in the training split.
+            counts: occurrences of each word in the texts to train on.
             config: its limits of the vocabulary are used.
             reviews: number of reviews in the training split.
             tokenizer_model: model of the tokenizer, if it was learned.

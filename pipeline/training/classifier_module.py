@@ -39,6 +39,8 @@ class LabelledBatch(NamedTuple):
     labels: Tensor
     """Numbers of their classes [batch]."""
     unlabelled: ReviewBatch | None = None
+    loss_weights: Tensor | None = None
+    """Weight of the loss of each review [batch]; None where all are 1."""
 
     @property
     def size(self) -> int:
@@ -76,29 +78,29 @@ class ClassifierModule(BaseModule):
 
     def losses(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         """Return the loss, a sum over paths and adversarial terms, and the cross-entropy of the sum of the paths."""
-        network, reviews, labels = self.network, batch.reviews, batch.labels
+        network, reviews, labels, weights = self.network, batch.reviews, batch.labels, batch.loss_weights
         deep = deep_part(network)
         if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
             logits, loss = self._adversarial_losses(deep, batch)
         else:
             logits = deep.logits(reviews.ids, None, reviews.lengths)[0].float()
-            loss = self.likelihood.loss(logits, labels)
+            loss = self.likelihood.loss(logits, labels, weights)
         if isinstance(network, WideAndDeep):
             assert reviews.lengths is not None
             wide = network.wide(reviews.ids, reviews.lengths)
-            logits, loss = logits + wide, loss + self.likelihood.loss(wide, labels)
+            logits, loss = logits + wide, loss + self.likelihood.loss(wide, labels, weights)
         self.log_mean("train/accuracy", self._accuracy(logits, labels), batch)
-        return loss, self.likelihood.loss(logits, labels)
+        return loss, self.likelihood.loss(logits, labels, weights)
 
     def _adversarial_losses(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         """Return the outputs for the labelled reviews, and their loss including that of perturbed reviews."""
-        labels, config = batch.labels, self.config
+        labels, weights, config = batch.labels, batch.loss_weights, self.config
         vectors, outputs, perturbations = self._perturbations(deep, batch.reviews)
-        loss = self.likelihood.loss(outputs, labels)
+        loss = self.likelihood.loss(outputs, labels, weights)
         if config.adversarial_weight:
             adversarial = perturbations.adversarial(labels)
             perturbed = _outputs(deep, vectors + config.perturbation_norm * adversarial, batch.reviews)
-            loss = loss + config.adversarial_weight * self.likelihood.loss(perturbed, labels)
+            loss = loss + config.adversarial_weight * self.likelihood.loss(perturbed, labels, weights)
         if config.virtual_weight:
             virtual = self._virtual_loss(deep, batch.reviews, vectors, outputs, perturbations)
             if batch.unlabelled is not None:

@@ -15,14 +15,15 @@ from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.training.classifier_module import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import share, world_size
-from pipeline.training.pseudo_labels import PseudoLabelled, PseudoLabels
+from pipeline.training.pseudo_labels import PseudoLabels
+from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 
 POOL_BATCHES = 50
 """Batches whose reviews are sorted by length together: enough for little padding, few enough to stay random."""
 
 
 class ReviewDataModule(pl.LightningDataModule):
-    """Batches of the train and validation splits of a dataset folder, and of its unlabelled reviews where requested.
+    """Batches of the training and validation reviews of a dataset folder, and of its unlabelled ones where requested.
 
     Args:
         folder: as written by `preprocess`.
@@ -30,6 +31,7 @@ class ReviewDataModule(pl.LightningDataModule):
         fixed_length: as in `pipeline.networks.padding.pad`.
         max_reviews: most reviews to use of each split, equally many of each class; None uses all.
         seed: seed of the order of the reviews.
+        auxiliary_weight: weight of the losses of auxiliary texts; with 0 they are left out.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
     """
@@ -42,19 +44,21 @@ class ReviewDataModule(pl.LightningDataModule):
         fixed_length: int | None,
         max_reviews: int | None,
         seed: int,
+        auxiliary_weight: float = 1.0,
         unlabelled: bool = False,
         pseudo_labels: PseudoLabels | None = None,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
-        labelled, self.validation = read_split(folder, "train"), read_split(folder, "validation")
-        self.train: EncodedSplit | PseudoLabelled = labelled
-        self._rows = first_of_each_label(labelled, max_reviews)
+        self.validation = read_split(folder, "validation")
+        parts = [_labelled_part(read_split(folder, "train"), max_reviews)]
+        if auxiliary_weight and (folder / "auxiliary").exists():
+            parts.append(_labelled_part(read_split(folder, "auxiliary"), max_reviews, auxiliary_weight))
         if pseudo_labels is not None:
-            self.train = PseudoLabelled(labelled, read_split(folder, "unlabelled"), pseudo_labels)
-            pseudo_labelled = np.arange(len(labelled), len(self.train))[:max_reviews]
-            self._rows = np.concatenate([self._rows, pseudo_labelled])
-        order = LengthBatches(self._rows, self.train.lengths[self._rows], batch_size, seed)
+            rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]
+            parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels))
+        self.train = TrainingReviews(parts)
+        order = LengthBatches(np.arange(len(self.train)), self.train.lengths, batch_size, seed)
         self.unlabelled, unlabelled_order = None, None
         if unlabelled and (folder / "unlabelled").exists():
             self.unlabelled = read_split(folder, "unlabelled")
@@ -63,10 +67,6 @@ class ReviewDataModule(pl.LightningDataModule):
         self._order = PairedBatches(order, unlabelled_order)
         rows = first_of_each_label(self.validation, max_reviews)
         self._validation_order = sorted_batches(rows, self.validation.lengths[rows], batch_size)
-
-    def labelled(self) -> tuple[list[NDArray[np.int32]], NDArray[np.int8]]:
-        """Return token ids and labels [n] of the reviews to train on."""
-        return [self.train[row] for row in self._rows], self.train.labels[self._rows]
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return shuffled batches of reviews of similar length, in another order each epoch."""
@@ -163,11 +163,16 @@ def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.in
     return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[:share] for label in classes]))
 
 
+def _labelled_part(split: EncodedSplit, limit: int | None, weight: float = 1.0) -> TrainingPart:
+    rows = first_of_each_label(split, limit)
+    return TrainingPart(split, rows, split.labels[rows], weight)
+
+
 class _PaddedBatches(Dataset[LabelledBatch]):
     """This process's share of each batch, padded."""
 
     def __init__(
-        self, split: EncodedSplit | PseudoLabelled, unlabelled: EncodedSplit | None, fixed_length: int | None
+        self, split: EncodedSplit | TrainingReviews, unlabelled: EncodedSplit | None, fixed_length: int | None
     ) -> None:
         self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
 
@@ -179,7 +184,10 @@ class _PaddedBatches(Dataset[LabelledBatch]):
         unlabelled = None
         if self._unlabelled is not None and unlabelled_rows is not None:
             unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)
-        return LabelledBatch(self._reviews(self._split, own, weight), labels, unlabelled)
+        weights = None
+        if isinstance(self._split, TrainingReviews) and self._split.weights is not None:
+            weights = torch.from_numpy(self._split.weights[own])
+        return LabelledBatch(self._reviews(self._split, own, weight), labels, unlabelled, weights)
 
-    def _reviews(self, split: EncodedSplit | PseudoLabelled, rows: Sequence[int], weight: float) -> ReviewBatch:
+    def _reviews(self, split: EncodedSplit | TrainingReviews, rows: Sequence[int], weight: float) -> ReviewBatch:
         return ReviewBatch(*pad([split[row] for row in rows], self._fixed_length), weight)

@@ -84,6 +84,7 @@ def fit(
         batch_size=config.training.batch_size,
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
+        auxiliary_weight=config.training.auxiliary_weight,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
         seed=config.seed,
@@ -97,7 +98,7 @@ def fit(
         start_from_pretrained(network, pretrained)
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
-        network.wide.count(*data.labelled())
+        network.wide.count(data.train, data.train.labels, data.train.weights)
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
     run_trainer(

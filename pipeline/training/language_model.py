@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config.pretraining import LanguageModelConfig
+from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
@@ -92,7 +93,7 @@ class _TextDataModule(pl.LightningDataModule):
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
-        names = [name for name in ("train", "unlabelled") if (folder / name).exists()]
+        names = [name for name in PRETRAINING_SPLITS if (folder / name).exists()]
         self._train = [read_split(folder, name) for name in names]
         self._validation = [read_split(folder, "validation")]
         lengths = np.concatenate([split.lengths for split in self._train])

@@ -19,7 +19,7 @@ from pipeline.runtime.arrays import ArrayFile
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json, write_json
-from pipeline.text.dataset import DatasetRecord, EncodedSplit
+from pipeline.text.dataset import DatasetRecord
 
 log = logging.getLogger(__name__)
 
@@ -41,23 +41,6 @@ class PseudoLabels:
     """Rows among the unlabelled reviews of the dataset [n], in rising order."""
     labels: NDArray[np.int8]
     """Numbers of classes [n]."""
-
-
-class PseudoLabelled:
-    """Labelled reviews followed by pseudo-labelled ones, with the interface of an `EncodedSplit`."""
-
-    def __init__(self, labelled: EncodedSplit, unlabelled: EncodedSplit, pseudo_labels: PseudoLabels) -> None:
-        self._labelled, self._unlabelled, self._rows = labelled, unlabelled, pseudo_labels.rows
-        self.labels = np.concatenate([labelled.labels, pseudo_labels.labels])
-        self.lengths = np.concatenate([labelled.lengths, unlabelled.lengths[self._rows]])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> NDArray[np.int32]:
-        """Return the token ids [n] of one review."""
-        beyond = index - len(self._labelled)
-        return self._labelled[index] if beyond < 0 else self._unlabelled[self._rows[beyond]]
 
 
 def save_pseudo_labels(

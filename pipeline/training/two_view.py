@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.config.pretraining import TwoViewConfig
+from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.regions import RegionVectors
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.networks.two_view import TwoView
@@ -55,7 +56,7 @@ def pretrain_regions(
     pl.seed_everything(config.seed, verbose=False)
     vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
     regions = RegionVectors(vocab_size, config.size, config.orders, config.dimension)
-    names = [name for name in ("train", "unlabelled") if (dataset / name).exists()]
+    names = [name for name in PRETRAINING_SPLITS if (dataset / name).exists()]
     reviews = [read_split(dataset, name) for name in names]
     regions.keys = frequent_ngrams(reviews, vocab_size, config)
     network = TwoView(vocab_size, len(regions.keys) - 1, config.dimension, sparse=world_size() == 1)

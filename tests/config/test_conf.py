@@ -18,7 +18,9 @@ OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "tex
 
 def choice(path: Path) -> list[str]:
     nested = path.parent.relative_to(CONF).as_posix()
-    group = nested if nested in {"text/vectors", "hydra/launcher"} else path.relative_to(CONF).parts[0]
+    group = (
+        nested if nested in {"corpus/auxiliary", "text/vectors", "hydra/launcher"} else path.relative_to(CONF).parts[0]
+    )
     chosen = f"{group}={path.relative_to(CONF / group).with_suffix('').as_posix()}"
     return [chosen, *([OWN_FILE[chosen]] if chosen in OWN_FILE else [])]
 

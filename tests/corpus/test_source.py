@@ -35,7 +35,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def corpus(conf: str, **changes: Any) -> Corpus:
-    return ANY_CORPUS.validate_python(compose_config([f"corpus={conf}"])["corpus"] | changes)
+    """Return a corpus, by default without auxiliary texts."""
+    return ANY_CORPUS.validate_python(compose_config([f"corpus={conf}"])["corpus"] | {"auxiliary": None} | changes)
 
 
 def written(source: Corpus, root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -75,6 +76,22 @@ def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_eac
     assert about["splits"] == {"train": 2 * of_each_label}
     assert about["left_out"] == {}
     assert about["checksum"].startswith("sha256:d4acac55")
+
+
+def test_auxiliary_texts_are_written_beside_the_corpus(project: Path) -> None:
+    (project / "reviews.csv").write_text("text,label\nA joy.,positive\nI left.,negative\n", encoding="utf-8")
+    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"]
+    splits = written(corpus("files", path="reviews.csv", auxiliary=auxiliary), project)
+    assert {name: len(rows) for name, rows in splits.items()} == {"train": 2, "auxiliary": 8530}
+    assert splits["auxiliary"][0]["id"] == "rotten_tomatoes-000001"
+    assert description(project)["splits"] == {"train": 2, "auxiliary": 8530}
+    assert description(project)["config"]["auxiliary"]["name"] == "rotten_tomatoes"
+
+
+def test_auxiliary_texts_of_other_classes_are_refused() -> None:
+    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"]
+    with pytest.raises(ValueError, match=r"corpus.auxiliary: rotten_tomatoes has the classes .*, the corpus has a, b;"):
+        corpus("files", path="reviews.csv", labels={"a": [1], "b": [2]}, auxiliary=auxiliary)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,10 @@ def test_probabilities_sum_to_one_and_the_loss_is_the_cross_entropy(likelihood):
     log_probabilities = likelihood.log_probabilities(outputs)
     torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(50))
     labels = torch.arange(50) % likelihood.classes
-    torch.testing.assert_close(likelihood.loss(outputs, labels), -log_probabilities[torch.arange(50), labels].mean())
+    losses = -log_probabilities[torch.arange(50), labels]
+    torch.testing.assert_close(likelihood.loss(outputs, labels), losses.mean())
+    weights = torch.rand(50)
+    torch.testing.assert_close(likelihood.loss(outputs, labels, weights), (weights * losses).mean())
     answered = likelihood.probabilities(outputs)
     torch.testing.assert_close(
         answered, log_probabilities.exp() if answered.ndim == 2 else log_probabilities[:, 1].exp()

@@ -44,6 +44,15 @@ def test_ngram_ratios_are_those_of_naive_bayes():
         assert ratio == pytest.approx(math.log((p + 1) / positive) - math.log((n + 1) / negative), abs=1e-6)
 
 
+def test_a_review_of_double_weight_counts_like_two():
+    reviews, labels = letter_reviews("a b", "a a c", "b c", "c"), np.array([1, 1, 0, 0], np.int8)
+    weighted, repeated = (NgramLogOdds(orders=2, bits=12) for _ in range(2))
+    weighted.count(reviews, labels, np.array([1, 2, 1, 2], np.float32))
+    repeated.count([*reviews, reviews[1], reviews[3]], labels[[0, 1, 2, 3, 1, 3]])
+    torch.testing.assert_close(weighted.ratio, repeated.ratio)
+    assert weighted.ratio.any()
+
+
 def test_the_wide_path_adds_its_log_odds_to_the_networks(compose):
     torch.manual_seed(0)
     small = ("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12")

@@ -74,6 +74,23 @@ def test_the_vocabulary_knows_training_words_alone(tmp_path):
     assert splits["test"]["unknown_word_share"] == 0.5
 
 
+def test_the_vocabulary_knows_auxiliary_words_but_those_of_held_out_texts(tmp_path):
+    describe_dataset(tmp_path)
+    auxiliary = [
+        batch("auxiliary", [("a gem", 1)]),
+        batch("auxiliary_validation", [("a dud", 0)]),
+        batch("auxiliary_test", [("a treat", 1)]),
+    ]
+    vocabulary, splits, _ = encode_corpus(tmp_path, config(), [*CORPUS, auxiliary], map, LABELS)
+    assert "gem" in vocabulary.words
+    assert not {"dud", "treat"} & set(vocabulary.words)
+    assert {name: summary["reviews"] for name, summary in splits.items() if "auxiliary" in name} == {
+        "auxiliary": 1,
+        "auxiliary_test": 1,
+        "auxiliary_validation": 1,
+    }
+
+
 def test_words_beyond_the_cut_count_for_the_vocabulary_but_are_not_encoded(tmp_path):
     describe_dataset(tmp_path)
     vocabulary, splits, _ = encode_corpus(tmp_path, config(max_tokens=2), CORPUS, map, LABELS)

@@ -1,5 +1,7 @@
 """Held-out splits."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,8 +44,25 @@ def test_each_of_many_classes_is_held_out_in_its_share():
         assert parts[PRECEDENCE.index("test")] == 8
         assert parts[PRECEDENCE.index("validation")] == 4
     require_all_classes(review_keys, np.ones(4000, bool), classes)
-    with pytest.raises(PipelineError, match="the train split holds no 99 review once its 28 duplicates"):
+    with pytest.raises(PipelineError, match="the test split holds no 99 review once its 8 duplicates"):
         require_all_classes(review_keys, review_keys.label != 99, classes)
+
+
+def test_of_auxiliary_texts_the_same_shares_are_held_out_apart():
+    rows = [*CORPUS, *(("auxiliary", f"sentence number {n}", n % 2) for n in range(200))]
+    parts = held_out(rows)
+    assert {text: part for text, part in parts.items() if text.startswith("review")} == held_out(CORPUS)
+    sizes = Counter(part for text, part in parts.items() if text.startswith("sentence"))
+    assert sizes == {"auxiliary_test": 40, "auxiliary_validation": 20, "auxiliary": 140}
+    brought = held_out([("test", "one", 0), ("test", "two", 1), *rows])
+    assert sum(part == "auxiliary_test" for part in brought.values()) == 40
+
+
+def test_a_review_stays_in_the_corpus_where_an_auxiliary_text_repeats_it():
+    review_keys = keys([("train", "so good", 1), ("auxiliary_test", "So good!", 1), ("auxiliary", "so, good", 1)])
+    keep, report = find_duplicates(review_keys)
+    assert keep.tolist() == [True, False, False]
+    assert report["dropped"] == {"auxiliary_test": 1, "auxiliary": 1}
 
 
 def test_held_out_parts_do_not_depend_on_the_order_of_rows_but_on_the_seed():

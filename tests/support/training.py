@@ -30,11 +30,19 @@ Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]
 """Weights and learning curve."""
 
 
-def write_dataset(folder: Path, config: Config, train_rows: int, unlabelled_rows: int = 0) -> Path:
-    """Write a dataset folder as `preprocess` does: the first reviews to train on, the others for validation."""
-    rows = reviews()
-    batches = []
-    for split, part in (("train", rows[:train_rows]), ("validation", rows[train_rows:])):
+def write_dataset(
+    folder: Path, config: Config, train_rows: int, unlabelled_rows: int = 0, auxiliary_rows: int = 0
+) -> Path:
+    """Write a dataset folder as `preprocess` does: the first reviews to train on, the others for validation.
+
+    The last reviews to train on become auxiliary texts.
+    """
+    rows, batches = reviews(), []
+    own_rows = train_rows - auxiliary_rows
+    parts = {"train": rows[:own_rows], "auxiliary": rows[own_rows:train_rows], "validation": rows[train_rows:]}
+    for split, part in parts.items():
+        if not part:
+            continue
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
     if unlabelled_rows:

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from pipeline.training.data_module import LengthBatches
+from pipeline.text.dataset import read_split
+from pipeline.training.data_module import LengthBatches, ReviewDataModule
+from tests.support.training import TINY, train, weights, write_dataset
 
 
 def test_batches_hold_reviews_of_like_length_each_once_in_an_order_of_their_epoch():
@@ -28,3 +30,27 @@ def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():
         assert len(part) == len(order) == 10  # of 32 batches
         rows += [row for batch in part for row in batch]
     assert len(rows) == len(set(rows)) >= 30 * 32 - 24  # the last batch has 8 reviews
+
+
+def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
+    settings = {"batch_size": 16, "fixed_length": None, "max_reviews": None, "seed": 1}
+    auxiliary = read_split(dataset, "auxiliary")
+
+    data = ReviewDataModule(dataset, **settings, auxiliary_weight=0.25)
+    assert len(data.train) == 220
+    np.testing.assert_array_equal(data.train[160], auxiliary[0])
+    np.testing.assert_array_equal(data.train[219], auxiliary[59])
+    weighted = [batch.loss_weights for batch in data.train_dataloader()]
+    assert sorted(set(np.concatenate(weighted).tolist())) == [0.25, 1]
+    assert sum((part == 0.25).sum().item() for part in weighted) == 60
+
+    assert len(ReviewDataModule(dataset, **settings, auxiliary_weight=0).train) == 160
+    assert all(batch.loss_weights is None for batch in ReviewDataModule(dataset, **settings).train_dataloader())
+
+    trained = {
+        weight: weights(train(compose(*TINY, f"training.auxiliary_weight={weight}"), dataset, tmp_path / str(weight)))
+        for weight in (0, 0.5, 1)
+    }
+    for name in ("deep.fc.weight", "wide.ratio", "wide.weight"):
+        assert len({trained[weight][name].tobytes() for weight in trained}) == 3, name

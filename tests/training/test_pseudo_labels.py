@@ -32,11 +32,10 @@ def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset
     data = ReviewDataModule(
         dataset, batch_size=16, fixed_length=None, max_reviews=None, seed=1, pseudo_labels=pseudo_labels
     )
-    texts, labels = data.labelled()
     unlabelled = read_split(dataset, "unlabelled")
-    assert labels[220:].tolist() == [1, 0, 1]
-    for text, row in zip(texts[220:], [3, 7, 9], strict=True):
-        np.testing.assert_array_equal(text, unlabelled[row])
+    assert data.train.labels[220:].tolist() == [1, 0, 1]
+    for index, row in zip(range(220, len(data.train)), [3, 7, 9], strict=True):
+        np.testing.assert_array_equal(data.train[index], unlabelled[row])
     assert sum(batch.size for batch in data.train_dataloader()) == 223
 
     first, second, alone = (
