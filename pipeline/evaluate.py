@@ -7,6 +7,7 @@ on one page) and artifacts/predictions.parquet, and adds metrics, pictures and r
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -25,7 +26,14 @@ from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.mistakes import confident_mistakes
-from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split, write_predictions
+from pipeline.evaluation.parts import Part, calibrate_parts, parts_metrics
+from pipeline.evaluation.predictions import (
+    ScoredSplit,
+    read_texts,
+    score_split,
+    score_split_and_paths,
+    write_predictions,
+)
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics, collect_speed
@@ -34,6 +42,7 @@ from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
+from pipeline.networks.build import part_names
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figures import drawings, figure_sizes
 from pipeline.report.page import Findings, write_report
@@ -67,6 +76,8 @@ class ScoredSplits:
 
     validation: ScoredSplit
     test: ScoredSplit
+    parts: Mapping[str, Part]
+    """Answers of each part of the model alone; empty for a network of one path."""
     baseline: ScoredSplit | None
     """The baseline's answers on the test split; None where it is turned off."""
     reviews_per_second: float
@@ -133,17 +144,20 @@ def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
 
 
 def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
-    """Have the model score validation and test, and a baseline trained on the same reviews score test."""
+    """Have the model and its parts score validation and test, and a baseline trained on the same reviews score test."""
     start = perf_counter()
-    validation, test = (score_split(DATASET, split, predictor) for split in ("validation", "test"))
-    reviews_per_second = (len(validation.labels) + len(test.labels)) / (perf_counter() - start)
+    scored = {split: score_split_and_paths(DATASET, split, predictor) for split in ("validation", "test")}
+    seconds = perf_counter() - start
+    parts = calibrate_parts(part_names(predictor.info.model), predictor.info.likelihood, **scored)
+    validation, test = (split for split, _ in scored.values())
+    reviews_per_second = (len(validation.labels) + len(test.labels)) / seconds
     if not with_baseline:
-        return ScoredSplits(validation, test, None, reviews_per_second, None)
+        return ScoredSplits(validation, test, parts, None, reviews_per_second, None)
     log.info("baseline: TF-IDF and logistic regression on the same reviews")
     start = perf_counter()
     fitted = fit_baseline(*read_texts(DATASET, "train"), *read_texts(DATASET, "validation"), predictor.classes)
     baseline = score_split(DATASET, "test", fitted)
-    return ScoredSplits(validation, test, baseline, reviews_per_second, perf_counter() - start)
+    return ScoredSplits(validation, test, parts, baseline, reviews_per_second, perf_counter() - start)
 
 
 def compute_metrics(
@@ -152,6 +166,8 @@ def compute_metrics(
     """Compute the metrics of the splits and the tables of the plots; `unknown_words` is as for `slice_table`."""
     slices = slice_table(scored.test, unknown_words, config)
     metrics = collect_metrics(scored.test, scored.validation, scored.baseline, slices, config)
+    if scored.parts:
+        metrics["parts"] = parts_metrics(scored.parts, scored.test, metrics)
     return metrics, {**plot_tables(scored.test, config), "slices": slices}
 
 

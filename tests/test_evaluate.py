@@ -14,14 +14,20 @@ import yaml
 from pipeline import evaluate
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
+from pipeline.evaluation.predictions import read_texts
+from pipeline.evaluation.records import MetricsRecord
 from pipeline.inference import model_folder
+from pipeline.inference.calibration import calibrate
+from pipeline.inference.scoring import choose_classes
 from pipeline.networks.build import build_network
-from pipeline.networks.likelihood import build_likelihood
+from pipeline.networks.likelihood import Likelihood, build_likelihood
+from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.runtime.records import read_json
 from pipeline.stage import Inputs
-from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 from tests.conftest import configuration
 from tests.support.models import of_classes
 from tests.support.scored import labelled_texts, write_dataset
@@ -33,8 +39,8 @@ def files(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
-def config() -> Config:
-    return configuration("model=bag_of_words", "registry.checks.accuracy.min=0")
+def config(*overrides: str) -> Config:
+    return configuration(*(overrides or ("model=bag_of_words",)), "registry.checks.accuracy.min=0")
 
 
 @pytest.fixture
@@ -43,9 +49,16 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def prepare(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, classes: Sequence[str] = LABELS, ordered: bool = False
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    classes: Sequence[str] = LABELS,
+    ordered: bool = False,
+    model: Sequence[str] = (),
 ) -> Path:
-    """Return a workspace as `train` leaves it, with a network of random weights for these classes."""
+    """Return a workspace as `train` leaves it, with a network of random weights for these classes.
+
+    The network is a bag of words, or what the overrides `model` make of the default.
+    """
     torch.set_num_threads(1)
     for name, value in list(vars(evaluate).items()):
         if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
@@ -54,18 +67,21 @@ def prepare(
     write_dataset(tmp_path / "artifacts" / "dataset", classes=classes, ordered=ordered)
     words = sorted({word for text in labelled_texts(classes)[0] for word in text.split()})
     vocabulary = Vocabulary([*SPECIALS, *words])
-    settings = config()
+    settings = config(*model)
     torch.manual_seed(0)
     likelihood = build_likelihood(len(classes), ordered)
     network = build_network(settings.model, len(vocabulary), likelihood)
+    if isinstance(network, WideAndDeep):
+        torch.nn.init.normal_(network.wide.weight)
+        torch.nn.init.normal_(network.wide.ratio)
     info = {
         **of_classes(classes, ordered, temperature=1.5),
         **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
     }
-    model = tmp_path / "artifacts" / "model"
-    model_folder.save_model(model, network, vocabulary, info | {"dataset": {"digest": "digest"}})
+    folder = tmp_path / "artifacts" / "model"
+    model_folder.save_model(folder, network, vocabulary, info | {"dataset": {"digest": "digest"}})
     run = {"run_id": "unknown", "train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
-    run |= {"model": folder_digest(model)}
+    run |= {"model": folder_digest(folder)}
     run |= {"device": "cpu", "precision": "32-true", "threads": 1}
     (tmp_path / "artifacts" / "run.json").write_text(json.dumps(run))
     (tmp_path / "reports").mkdir()
@@ -91,6 +107,7 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     right = [(row["probability"] >= 0.5) == row["label"] for row in predictions if row["split"] == "test"]
     assert values["test"]["accuracy"] == np.mean(right)
     assert values["baseline"]["accuracy"] == 1
+    assert "parts" not in values
     speed = json.loads((reports / "speed.json").read_text())
     assert speed["train"]["seconds"] == 1.5
     assert speed["predict"]["reviews_per_second"] > 0
@@ -186,3 +203,82 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
         assert {"behaviour", "contrast"}.isdisjoint(metrics)
         assert f"{said} {', '.join(map(repr, classes))}" in caplog.text
         assert "Left out: the behaviour tests and the contrast pairs" in page
+
+
+JOINED = ("pretraining=none", "model.cell=gru", "model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=10")
+QUICK = ("evaluation.baseline=false", "evaluation.behaviour=false")
+
+
+def path_outputs(workspace: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each path of the trained network says of a split [n, outputs, 2], and the labels."""
+    network, vocabulary, info = model_folder.load_model(workspace / "artifacts" / "model")
+    assert isinstance(network, WideAndDeep)
+    texts, labels = read_texts(workspace / "artifacts" / "dataset", split)
+    encoder = Encoder(info.text, vocabulary)
+    with torch.no_grad():
+        paths = [network.paths(torch.from_numpy(encoder.encode(text))[None])[0] for text in texts]
+    return torch.cat(paths).numpy(), labels
+
+
+def figures_alone(workspace: Path, path: int, likelihood: Likelihood) -> dict[str, float]:
+    outputs, labels = path_outputs(workspace, "validation")
+    calibration = calibrate(outputs[:, :, path], labels, likelihood)
+    figures = {}
+    for prefix, split in (("", "test"), ("validation_", "validation")):
+        outputs, labels = path_outputs(workspace, split)
+        probabilities = calibration.probabilities(outputs[:, :, path])
+        figures[f"{prefix}accuracy"] = np.mean(choose_classes(probabilities, calibration.threshold) == labels)
+        figures[f"{prefix}log_loss"] = -np.log(probabilities[range(len(labels)), labels]).mean()
+    return figures
+
+
+@pytest.mark.parametrize(("classes", "ordered"), [(LABELS, False), (THREE, False), (STARS, True)])
+def test_each_part_of_a_network_of_two_is_evaluated_alone(
+    classes: Sequence[str],
+    ordered: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    workspace = prepare(tmp_path, monkeypatch, classes, ordered, JOINED)
+    reports = workspace / "reports"
+    evaluate.main(config(*JOINED, *QUICK), Inputs({}))
+    metrics = read_json(reports / "metrics.json", MetricsRecord, "").model_dump(exclude_unset=True)
+    parts = metrics["parts"]
+    assert list(parts) == ["gru", "ngrams", "joint"]
+    for key in ("accuracy", "log_loss"):
+        assert parts["joint"][key] == metrics["test"][key]
+        assert parts["joint"][f"validation_{key}"] == metrics["validation"][key]
+    likelihood = build_likelihood(len(classes), ordered)
+    for path, name in enumerate(("gru", "ngrams")):
+        figures = figures_alone(workspace, path, likelihood)
+        assert {key: parts[name][key] for key in figures} == pytest.approx(figures, abs=1e-5)
+    assert parts["gru"]["accuracy"] != parts["ngrams"]["accuracy"]
+    for name, minuend in (("adds", "joint"), ("minus_ngrams", "gru")):
+        difference = parts[minuend]["accuracy"] - parts["ngrams"]["accuracy"]
+        assert parts["gru"][name]["accuracy"] == pytest.approx(difference)
+        assert parts["gru"][name]["low"] < difference < parts["gru"][name]["high"]
+    shown = capsys.readouterr().out
+    assert f"parts alone: gru accuracy {parts['gru']['accuracy']:.4f}" in shown
+    assert f"what gru adds to the accuracy of ngrams: {parts['gru']['adds']['accuracy']:.4f} (95 %" in shown
+    assert "Parts of the model" in (reports / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_parts_come_from_the_same_pass_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(tmp_path, monkeypatch, model=JOINED)
+    read: list[int] = []
+    paths = WideAndDeep.paths
+    monkeypatch.setattr(WideAndDeep, "paths", lambda *given: read.append(len(given[1])) or paths(*given))
+    evaluate.main(config(*JOINED, *QUICK), Inputs({}))
+    assert sum(read) == 2 * 24
+
+
+def test_a_network_without_ngrams_has_no_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = (*JOINED[:4], "model.wide=null")
+    workspace = prepare(tmp_path, monkeypatch, model=model)
+    evaluate.main(config(*model, *QUICK), Inputs({}))
+    assert "parts" not in json.loads((workspace / "reports" / "metrics.json").read_text())
+    assert "parts alone" not in capsys.readouterr().out
+    assert "Parts of the model" not in (workspace / "reports" / "report.html").read_text(encoding="utf-8")

@@ -25,7 +25,8 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     assert {path.name for path in (artifacts / "model").iterdir()} == {"model.safetensors", "vocab.json", "config.json"}
     data, metrics = report(trained, "data"), report(trained, "metrics")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
-    assert set(metrics) == {"test", "validation", "baseline", "intervals", "slices", "worst_slice", "behaviour"}
+    of_splits = {"test", "validation", "baseline", "intervals", "parts"}
+    assert set(metrics) == of_splits | {"slices", "worst_slice", "behaviour"}
     assert 0 <= metrics["test"]["accuracy"] <= 1
     assert report(trained, "verdict")["passed"]
     predictions = pq.read_table(artifacts / "predictions.parquet").to_pydict()
@@ -46,7 +47,10 @@ def test_the_run_tells_all_there_is_to_tell(trained):
     assert run.data.tags["data.md5"] == yaml.safe_load((trained.root / "data.dvc").read_text())["outs"][0]["md5"]
     (dataset,) = run.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("files", run.data.tags["data.md5"])
-    assert run.data.metrics["test/accuracy"] == report(trained, "metrics")["test"]["accuracy"]
+    metrics = report(trained, "metrics")
+    assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
+    assert run.data.metrics["parts/ngrams/log_loss"] == metrics["parts"]["ngrams"]["log_loss"]
+    assert run.data.metrics["parts/lstm/adds/low"] == metrics["parts"]["lstm"]["adds"]["low"]
     for name in ("train/loss", "train/lr", "train/grad_norm", "val/loss", "val/accuracy"):
         steps = [point.step for point in client.get_metric_history(run.info.run_id, name)]
         assert steps

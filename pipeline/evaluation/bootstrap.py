@@ -1,5 +1,7 @@
 """Bootstrap confidence intervals: how far the choice of test reviews could move a metric."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,9 +42,7 @@ def bootstrap_intervals(
     systems = {"test": test} | ({} if baseline is None else {"baseline": baseline})
     keys: list[str] = []
     chunks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in systems}
-    random, n = np.random.default_rng(SEED), len(test.labels)
-    for start in range(0, resamples, size := max(1, MAX_COUNTS // n)):
-        counts = _draw(random, min(size, resamples - start), n)
+    for counts in _resamples(len(test.labels), resamples):
         for name, scored in systems.items():
             metrics = _resampled(counts, scored)
             keys = list(metrics)
@@ -53,10 +53,28 @@ def bootstrap_intervals(
     return {name: dict(zip(keys, map(_percentile_interval, metrics), strict=True)) for name, metrics in values.items()}
 
 
+def mean_intervals(values: Mapping[str, NDArray[np.float64]]) -> Intervals:
+    """Compute 95 % percentile intervals of means over the test reviews, from the resamples of `bootstrap_intervals`.
+
+    Args:
+        values: a number for each review [n] by name, such as the paired difference of two classifiers.
+    """
+    columns = np.stack(list(values.values()), axis=1)  # [n, means]
+    means = np.concatenate([counts @ columns / len(columns) for counts in _resamples(len(columns), RESAMPLES)])
+    return dict(zip(values, map(_percentile_interval, means.T), strict=True))
+
+
 def _resampled(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
     if scored.threshold is None:
         return resampled_multiclass_metrics(counts, scored)
     return resampled_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.threshold)
+
+
+def _resamples(n: int, resamples: int) -> Iterator[NDArray[np.float64]]:
+    """Yield the counts of all resamples, some at a time [some, n]; the same every time."""
+    random = np.random.default_rng(SEED)
+    for start in range(0, resamples, size := max(1, MAX_COUNTS // n)):
+        yield _draw(random, min(size, resamples - start), n)
 
 
 def _draw(random: np.random.Generator, resamples: int, n: int) -> NDArray[np.float64]:

@@ -52,7 +52,7 @@ def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> Metr
         "balanced_accuracy": float(recall.mean()),
         "mcc": float(sk.matthews_corrcoef(y, predicted)) if several else None,
         "roc_auc": float(np.mean(areas)) if areas else None,
-        "log_loss": float(_negative_log_likelihood(y, p).mean()),
+        "log_loss": float(negative_log_likelihood(y, p).mean()),
         "brier": float(_squared_distance(y, p).mean()),
         "ece": expected_calibration_error(predicted == y, p.max(axis=1), ece_bins),
         "mean_absolute_error": float(np.mean(np.abs(predicted.astype(int) - y))),
@@ -109,13 +109,13 @@ def resampled_multiclass_metrics(counts: NDArray[np.float64], scored: ScoredSpli
     return {
         "accuracy": right.sum(axis=1) / n,
         "macro_f1": np.sum(f1 * (reviews > 0), axis=1) / np.sum(reviews > 0, axis=1),
-        "log_loss": counts @ _negative_log_likelihood(scored.labels, p) / n,
+        "log_loss": counts @ negative_log_likelihood(scored.labels, p) / n,
         "brier": counts @ _squared_distance(scored.labels, p) / n,
     }
 
 
-def _negative_log_likelihood(labels: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the negative logarithm of the probability of each true label [n]."""
+def negative_log_likelihood(labels: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the negative logarithm of the probability of each true label [n]; p [n, classes], of two or more."""
     values: NDArray[np.float64] = -np.log(np.clip(p[np.arange(len(labels)), labels], np.finfo(np.float64).eps, 1))
     return values
 

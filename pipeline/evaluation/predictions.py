@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.inference.predictor import Predictor
 from pipeline.inference.scoring import choose_classes
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
@@ -92,21 +93,37 @@ def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSpli
     Raises:
         PipelineError: the split is missing, empty or damaged, or a probability is not finite.
     """
-    corpus = read_dataset_info(dataset).corpus
     table = _read_split(dataset, split, all_columns=True)
-    texts = table["text"].to_pylist()
-    probabilities = classifier.probabilities(tqdm(texts, desc=f"scoring {split}", unit=" reviews", disable=None))
+    probabilities = classifier.probabilities(_with_progress(table, split))
+    return _scored(dataset, split, table, classifier, probabilities)
+
+
+def score_split_and_paths(dataset: Path, split: str, predictor: Predictor) -> tuple[ScoredSplit, NDArray[np.float32]]:
+    """Do what `score_split` does, and also return the outputs of `Predictor.probabilities_and_paths`."""
+    table = _read_split(dataset, split, all_columns=True)
+    probabilities, paths = predictor.probabilities_and_paths(_with_progress(table, split))
+    return _scored(dataset, split, table, predictor, probabilities), paths
+
+
+def _with_progress(table: pa.Table, split: str) -> Iterable[str]:
+    texts: Iterable[str] = tqdm(table["text"].to_pylist(), desc=f"scoring {split}", unit=" reviews", disable=None)
+    return texts
+
+
+def _scored(
+    dataset: Path, split: str, table: pa.Table, classifier: Classifier, probabilities: NDArray[np.float32]
+) -> ScoredSplit:
     if not np.isfinite(probabilities).all():
         raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it again")
     return ScoredSplit(
         split=split,
         rows=table.drop_columns(["text"]),
         labels=table["label"].to_numpy(),
-        words=np.array([len(text.split()) for text in texts]),
+        words=np.array([len(text.split()) for text in table["text"].to_pylist()]),
         classes=classifier.classes,
         probabilities=probabilities,
         threshold=classifier.threshold,
-        ordered=corpus.ordered,
+        ordered=read_dataset_info(dataset).corpus.ordered,
     )
 
 

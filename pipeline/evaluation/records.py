@@ -23,6 +23,21 @@ class SplitMetrics(Record):
     """Metrics of each class, of more than two."""
 
 
+class AccuracyDifference(IntervalRecord):
+    """Difference in accuracy, with its confidence interval."""
+
+    accuracy: float
+
+
+class PartMetrics(Record):
+    """Metrics of a part of the network alone."""
+
+    accuracy: float
+    log_loss: float
+    adds: AccuracyDifference | None = None
+    """Accuracy of the whole minus that of the other part."""
+
+
 class WorstPart(Record):
     """Part of the test split with the lowest accuracy."""
 
@@ -49,6 +64,8 @@ class MetricsRecord(Record):
     test: SplitMetrics
     baseline: SplitMetrics | None = None
     intervals: dict[str, dict[str, IntervalRecord]] = Field(default_factory=dict)
+    parts: dict[str, PartMetrics] = Field(default_factory=dict)
+    """Metrics of the parts of a network that joins two: see `pipeline.evaluation.parts.parts_metrics`."""
     worst_slice: WorstPart | None = None
     behaviour: dict[str, CapabilityMetrics] = Field(default_factory=dict)
     contrast: PairMetrics | None = None

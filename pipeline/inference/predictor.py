@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.inference.model_folder import ModelInfo, load_model
-from pipeline.inference.scoring import BATCH_SIZE, choose_classes, score
+from pipeline.inference.scoring import BATCH_SIZE, choose_classes, score_with_paths
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.errors import PipelineError
@@ -104,6 +104,15 @@ class Predictor:
         rows = [prediction.probabilities for prediction in self(texts)]
         return np.array(rows, dtype=np.float32).reshape(-1, len(self.classes))
 
+    def probabilities_and_paths(self, texts: Iterable[str | None]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what `probabilities` returns, and the outputs [n, outputs, paths] of each path before calibration.
+
+        Both come from one pass of the network; there is at least one text.
+        """
+        chunks = [self._score([text for _, text in chunk]) for chunk in _chunks((None, text) for text in texts)]
+        probabilities, paths = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
+        return probabilities, paths
+
     def stream(self, rows: Iterable[tuple[Companion, str | None]]) -> Iterator[tuple[Companion, Prediction]]:
         """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory.
 
@@ -115,14 +124,17 @@ class Predictor:
         """
         _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
-            predictions = to_predictions(self._score([text for _, text in chunk]), self.classes, self.threshold)
+            probabilities, _ = self._score([text for _, text in chunk])
+            predictions = to_predictions(probabilities, self.classes, self.threshold)
             for (companion, _), prediction in zip(chunk, predictions, strict=True):
                 yield companion, prediction
 
-    def _score(self, texts: list[str]) -> NDArray[np.float32]:
+    def _score(self, texts: list[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         encoded = [self._encoder.encode(text) for text in texts]
-        logits = score(self._network, encoded, fixed_length(self.info.model), self._threads.map, self._batch_size)
-        return self.info.calibration.probabilities(logits)
+        outputs, paths = score_with_paths(
+            self._network, encoded, fixed_length(self.info.model), self._threads.map, self._batch_size
+        )
+        return self.info.calibration.probabilities(outputs), paths
 
 
 def to_predictions(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.networks.build import Network, deep_part, path_logits
+from pipeline.networks.build import Network, deep_part, join_paths, path_logits
 from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
 
@@ -86,20 +85,29 @@ def score(
         batch_map: calls the network with each batch, the longest reviews first.
         batch_size: most reviews in a batch.
     """
-
-    def logits(ids: Tensor, lengths: Tensor | None) -> Tensor:
-        return network.logits(ids, None, lengths)[0]
-
     if not reviews:
         return np.empty((0, deep_part(network).likelihood.outputs), np.float32)
-    return _in_batches(logits, _device(network), reviews, fixed_length, batch_map, batch_size)
+    return score_with_paths(network, reviews, fixed_length, batch_map, batch_size)[0]
 
 
-def score_paths(
-    network: Network, reviews: Sequence[NDArray[np.int32]], fixed_length: int | None
-) -> NDArray[np.float32]:
-    """Return the outputs [n, outputs, paths] that each path of the network gives to each review; see `score`."""
-    return _in_batches(partial(path_logits, network), _device(network), reviews, fixed_length)
+def score_with_paths(
+    network: Network,
+    reviews: Sequence[NDArray[np.int32]],
+    fixed_length: int | None,
+    batch_map: BatchMap = map,
+    batch_size: int = BATCH_SIZE,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what `score` returns, and the outputs [n, outputs, paths] of each path, computed together.
+
+    The arguments are those of `score`; there is at least one review.
+    """
+
+    def joined_and_paths(ids: Tensor, lengths: Tensor | None) -> Tensor:
+        paths = path_logits(network, ids, lengths)
+        return torch.cat([join_paths(network, paths)[:, :, None], paths], dim=2)
+
+    outputs = _in_batches(joined_and_paths, _device(network), reviews, fixed_length, batch_map, batch_size)
+    return outputs[:, :, 0], outputs[:, :, 1:]
 
 
 def _device(network: Network) -> torch.device:

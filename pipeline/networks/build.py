@@ -91,6 +91,18 @@ def path_logits(network: Network, x: Tensor, lengths: Tensor | None) -> Tensor:
     return network.logits(x, None, lengths)[0].float()[:, :, None]
 
 
+def join_paths(network: Network, paths: Tensor) -> Tensor:
+    """Return the outputs [batch, outputs] of a network for those of its paths, as `path_logits` returns them."""
+    return network.join(paths) if isinstance(network, WideAndDeep) else paths[:, :, 0]
+
+
+def part_names(config: Model) -> tuple[str, ...]:
+    """Return a name for each of the paths that a network joins, in their order; none for a network of one path."""
+    if isinstance(config, SentimentRNNConfig) and config.wide is not None:
+        return config.cell, "ngrams"
+    return ()
+
+
 def fixed_length(config: Model) -> int | None:
     """Return the length in tokens that all inputs of a network have; None for a network that reads any length."""
     return config.fixed_length if isinstance(config, SentimentRNNConfig) else None

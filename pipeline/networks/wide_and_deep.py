@@ -34,7 +34,7 @@ class WideAndDeep(nn.Module):
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """Return outputs and hidden states as `SentimentRNN.logits` does."""
         paths, hidden = self.paths(x, hidden, lengths)
-        return paths @ self.path_weights, hidden
+        return self.join(paths), hidden
 
     def paths(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """Return the outputs [batch, outputs, 2] of the deep and the wide path, unweighted, and the hidden states."""
@@ -42,3 +42,7 @@ class WideAndDeep(nn.Module):
         if lengths is None:
             lengths = torch.full((len(x),), x.shape[1], device=x.device)
         return torch.stack([deep.float(), self.wide(x, lengths)], dim=2), hidden
+
+    def join(self, paths: Tensor) -> Tensor:
+        """Return the outputs [batch, outputs] of the network for those of its paths [batch, outputs, 2]."""
+        return paths @ self.path_weights

@@ -11,7 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation.metrics import metric_names
-from pipeline.report.formatting import count, counts, number, percent, readable
+from pipeline.networks.build import part_names
+from pipeline.report.formatting import count, counts, interval, number, percent, readable
 from pipeline.tracking.description import code_version
 from pipeline.tracking.evaluation_record import figures_table
 from pipeline.tracking.provenance import model_kind
@@ -25,7 +26,7 @@ WEAKEST_CLASSES = 3
 _TEMPLATES = Environment(
     loader=PackageLoader("pipeline.registry", "."), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-_TEMPLATES.globals.update(count=count, number=number, percent=percent, readable=readable)
+_TEMPLATES.globals.update(count=count, interval=interval, number=number, percent=percent, readable=readable)
 
 
 def model_card(config: Config) -> str:
@@ -60,6 +61,8 @@ def version_card(
     failures = sorted(((capability["failure_rate"], name) for name, capability in capabilities.items()), reverse=True)
     return _TEMPLATES.get_template("model_card.md").render(
         kind=model_kind(config),
+        joined=bool(part_names(config.model)),
+        parts=metrics.get("parts"),
         classes=config.corpus.classes,
         sentiment=config.corpus.classes == LABELS,
         ordered=config.corpus.in_order,

@@ -122,6 +122,8 @@ class PageContext:
     """Middle of each bin of the scores, and the reviews in it by label; of more than two classes by right and wrong."""
     by_class: Sequence[TableRow]
     """Metrics of each class; empty for two."""
+    parts: Mapping[str, Any]
+    """Content of `parts` in `reports/metrics.json`: first the recurrent part; empty for a network of one path."""
     slices: Mapping[str, Sequence[TableRow]]
     length: str
     """Name of the slice by length."""
@@ -169,6 +171,7 @@ def page_context(findings: Findings) -> PageContext:
         reliability=as_rows(tables["reliability"]),
         scores=list(zip(*tables["score_histogram" if two else "confidence"].values(), strict=True)),
         by_class=[] if two else as_rows(tables["classes"]),
+        parts=metrics.get("parts", {}),
         slices={name: as_rows(rows_of_slice(slices, name)) for name in dict.fromkeys(slices["slice"])},
         length=LENGTH,
         unknown_words=UNKNOWN_WORDS,

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.slices import worst_part
-from pipeline.report.formatting import bound, count, counts, number, outcome, percent, readable
+from pipeline.report.formatting import bound, count, counts, interval, number, outcome, percent, readable
 
 FAILURES_SHOWN = 3
 """Capabilities named: those that fail most."""
@@ -21,7 +21,7 @@ def format_report(
     left_out: Mapping[str, int],
     by_class: Columns | None = None,
 ) -> str:
-    """Format the metrics of model and baseline, the worst part, contrast pairs, behaviour, the checks, left-out rows.
+    """Format the metrics of model, baseline and parts, worst slice, contrast pairs, behaviour, checks, left-out rows.
 
     Args:
         metrics: the content of `reports/metrics.json`.
@@ -37,6 +37,7 @@ def format_report(
         if key in metrics["test"]:
             lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()))
     lines += _class_lines(by_class)
+    lines += _part_lines(metrics.get("parts", {}))
     if (worst := worst_part(slices)) is not None:
         accuracy, reviews = number(worst["accuracy"]), count(worst["reviews"])
         lines.append(f"worst slice: {worst['part']}: accuracy {accuracy}, {reviews} reviews")
@@ -55,6 +56,21 @@ def format_report(
         value = f"{check['metric']} {number(check['value'])} ({bounds})"
         lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
     return "\n".join(lines)
+
+
+def _part_lines(parts: Mapping[str, Any]) -> list[str]:
+    if not parts:
+        return []
+    deep, wide, *_ = parts
+    alone = (
+        f"{name} accuracy {number(parts[name]['accuracy'])}, log_loss {number(parts[name]['log_loss'])}"
+        for name in (deep, wide)
+    )
+    added = parts[deep]["adds"]
+    return [
+        f"parts alone: {'; '.join(alone)}",
+        f"what {deep} adds to the accuracy of {wide}: {number(added['accuracy'])} (95 % interval {interval(added)})",
+    ]
 
 
 def _class_lines(by_class: Columns | None) -> list[str]:

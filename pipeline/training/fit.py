@@ -15,7 +15,7 @@ from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
 from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import calibrate, fit_weights
-from pipeline.inference.scoring import Calibration, score_paths
+from pipeline.inference.scoring import Calibration, score_with_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -114,7 +114,7 @@ def fit(
     )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()
-    paths = score_paths(network, list(data.validation), fixed_length(config.model))
+    _, paths = score_with_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)
     if isinstance(network, WideAndDeep):
         weights, _ = fit_weights(paths, data.validation.labels, likelihood)

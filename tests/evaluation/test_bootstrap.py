@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
-from pipeline.evaluation.bootstrap import bootstrap_intervals
+from pipeline.evaluation.bootstrap import bootstrap_intervals, mean_intervals
 from pipeline.evaluation.predictions import ScoredSplit
 from tests.support.scored import both, simulated, two_classes
 
@@ -31,6 +32,13 @@ def test_intervals_are_equal_every_time_and_the_difference_is_paired() -> None:
     width = {name: intervals[name]["log_loss"]["high"] - intervals[name]["log_loss"]["low"] for name in intervals}
     assert width["difference"] < width["test"] / 4
     assert bootstrap_intervals(test, test)["difference"]["accuracy"] == {"low": 0, "high": 0}
+
+
+def test_an_interval_of_a_mean_comes_from_the_same_resamples() -> None:
+    first, second = simulated(300), with_answers(simulated(300), simulated(300, seed=1).probabilities[:, 1])
+    right = [(scored.predicted == scored.labels).astype(float) for scored in (first, second)]
+    interval = mean_intervals({"other": right[1], "gain": right[0] - right[1]})["gain"]
+    assert interval == pytest.approx(bootstrap_intervals(first, second)["difference"]["accuracy"])
 
 
 def test_what_is_undefined_has_no_interval() -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from pipeline.inference.predictor import CHUNK_SIZE
+from pipeline.networks.build import part_names
 from pipeline.predict import load
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
@@ -37,6 +38,16 @@ def test_answers_come_in_order_and_do_not_depend_on_the_batch(saved):
     np.testing.assert_allclose(answers, np.resize(predictor.probabilities(TEXTS), (len(many), 2)), atol=1e-5)
     assert [text for text, _ in predictor.stream((text, text) for text in many)] == many
     assert predictor.probabilities([]).shape == (0, 2)
+
+
+def test_the_paths_come_with_the_same_answers_and_make_them_up(saved):
+    predictor = load(saved[0])
+    many = [TEXTS[i % len(TEXTS)] for i in range(CHUNK_SIZE + 50)]
+    probabilities, paths = predictor.probabilities_and_paths(many)
+    np.testing.assert_array_equal(probabilities, predictor.probabilities(many))
+    assert paths.shape == (len(many), 1, len(part_names(predictor.info.model)) or 1)
+    joined = predictor.info.calibration.probabilities(paths.sum(axis=2))  # untrained: each path has the weight 1
+    np.testing.assert_allclose(probabilities, joined, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,23 @@ def test_a_card_claims_no_more_than_was_measured() -> None:
     assert "with changes that were not committed" in card
 
 
+def test_a_card_says_which_parts_the_network_joins_and_how_good_each_is_alone() -> None:
+    parts = {
+        "gru": {"accuracy": 0.81, "log_loss": 0.41, "adds": {"accuracy": 0.07, "low": 0.05, "high": 0.09}},
+        "ngrams": {"accuracy": 0.83, "log_loss": 0.43},
+        "joint": {"accuracy": 0.9, "log_loss": 0.3},
+    }
+    joined = version_card(configuration("model=gru"), METRICS | {"parts": parts}, TAGS, test_is_drawn=True, left_out={})
+    assert joined.startswith(
+        "### `gru` and n-grams trained on movie_reviews\n\nA recurrent network (`gru`) and n-grams"
+    )
+    assert "| recurrent network | 0.8100 | 0.4100 |\n| n-grams | 0.8300 | 0.4300 |\n| joined | 0.9000 |" in joined
+    assert "adds 0.0700 to the accuracy of the n-grams (95 % interval\n0.0500 to 0.0900)" in joined
+    alone = version_card(configuration("model.wide=null"), METRICS, TAGS, test_is_drawn=True, left_out={})
+    assert alone.startswith("### `lstm` trained on movie_reviews\n\n| test split |")
+    assert "n-grams" not in alone
+
+
 @pytest.mark.parametrize("tokenizer", ["basic_english", "unicode_words", "characters", "sentencepiece"])
 def test_a_card_says_into_what_texts_are_split(tokenizer: str) -> None:
     config = configuration(f"text.tokenizer={tokenizer}")

@@ -64,6 +64,18 @@ DATA = {
 }
 
 
+LSTM = {
+    **{"accuracy": 0.81, "log_loss": 0.41, "validation_accuracy": 0.82, "validation_log_loss": 0.42},
+    "adds": {"accuracy": 0.02, "low": 0.005, "high": 0.035},
+    "minus_ngrams": {"accuracy": -0.02, "low": -0.04, "high": 0.0},
+}
+PARTS = {
+    "lstm": LSTM,
+    "ngrams": {"accuracy": 0.83, "log_loss": 0.43, "validation_accuracy": 0.84, "validation_log_loss": 0.44},
+    "joint": {"accuracy": 0.85, "log_loss": 0.45, "validation_accuracy": 0.86, "validation_log_loss": 0.46},
+}
+
+
 EVIL = "<script>document.title = 'taken over'</script> & <img src=https://example.org/x.png>"
 
 
@@ -78,6 +90,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     slices = slice_table(test, np.linspace(0, 0.1, len(test.labels)), EVALUATION)
     metrics = collect_metrics(test, test, baseline, slices, EVALUATION)
     metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
+    metrics["parts"] = PARTS
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
     write_figures(folder, drawings(plots, baseline, CURVE, metrics, LABELS))
     shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
@@ -174,12 +187,30 @@ def test_what_was_left_out_of_the_data_is_counted(findings: Findings, tmp_path: 
 
 
 def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_path: Path) -> None:
-    optional = {"memory", "behaviour", "contrast", "mistakes", "data", "reproduce"}
+    optional = {"parts", "memory", "behaviour", "contrast", "mistakes", "data", "reproduce"}
     every = set(read(tmp_path, findings).sections)
     assert optional < every
-    metrics = {key: value for key, value in findings.metrics.items() if key != "contrast"}
+    metrics = {key: value for key, value in findings.metrics.items() if key not in ("contrast", "parts")}
     bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, ladder=None, data=None, training_tags={})
     assert set(read(tmp_path, bare).sections) == every - optional
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "effect"),
+    [(0.005, 0.035, "clearly improves"), (-0.03, -0.01, "clearly worsens"), (-0.01, 0.01, "does not clearly change")],
+)
+def test_the_parts_of_a_network_are_shown_and_what_the_recurrent_one_adds(
+    low: float, high: float, effect: str, findings: Findings, tmp_path: Path
+) -> None:
+    parts = PARTS | {"lstm": LSTM | {"adds": {"accuracy": 0.02, "low": low, "high": high}}}
+    shown = read(tmp_path, replace(findings, metrics={**findings.metrics, "parts": parts}))
+    words = " ".join(shown.sections["parts"].split())
+    assert f"The recurrent network {effect} the accuracy of the n-grams: the difference is 0.0200" in words
+    assert f"(95 % interval {low:.4f} to {high:.4f})" in words
+    assert "recurrent network (lstm) alone0.81000.41000.82000.4200" in words
+    assert "n-grams alone0.83000.43000.84000.4400" in words
+    assert "joined0.85000.45000.86000.4600" in words
+    assert "recurrent network alone minus n-grams alone-0.0200-0.0400 to 0.0000" in words
 
 
 def test_a_ladder_without_sentences_has_no_columns_of_flips(findings: Findings, tmp_path: Path) -> None:

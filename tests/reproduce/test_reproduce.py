@@ -227,8 +227,15 @@ def test_metrics_that_vary_from_run_to_run_are_not_compared():
 
 
 def test_with_a_tolerance_only_metrics_of_whole_splits_count():
-    run = {"test/a": 1.0, "best/val_loss": 1.0, "best/epoch": 2.0, "train/grad_norm": 3.0, "worst_slice/reviews": 9.0}
-    assert [pair.name for pair in pair_metrics(run, {}, 0.1)] == ["best/val_loss", "test/a"]
+    run = {
+        "test/a": 1.0,
+        "parts/lstm/accuracy": 1.0,
+        "best/val_loss": 1.0,
+        "best/epoch": 2.0,
+        "train/grad_norm": 3.0,
+        "worst_slice/reviews": 9.0,
+    }
+    assert [pair.name for pair in pair_metrics(run, {}, 0.1)] == ["best/val_loss", "parts/lstm/accuracy", "test/a"]
 
 
 @pytest.mark.parametrize(

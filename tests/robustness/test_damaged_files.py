@@ -131,6 +131,7 @@ CASES: list[tuple[str, str, Edit, str]] = [
     ("register", "reports/metrics.json", value("test/f1", [1]), "'test.f1"),
     ("register", "reports/metrics.json", value("test", {}), "it has no 'test.accuracy'"),
     ("register", "reports/metrics.json", value("intervals/test/accuracy", 5), "'intervals.test.accuracy'"),
+    ("register", "reports/metrics.json", value("parts", {"lstm": {"accuracy": 1.0}}), "no 'parts.lstm.log_loss'"),
     ("register", "reports/metrics.json", value("behaviour", {"negation": {}}), "no 'behaviour.negation.failure_rate'"),
     ("register", PREDICTIONS, content(b""), "is damaged"),
     ("register", PREDICTIONS, table(lambda rows: rows.drop_columns("predicted")), "holds nothing"),
