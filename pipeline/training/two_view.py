@@ -1,6 +1,5 @@
 """Pre-train region vectors: from a dataset folder to the vectors that a classifier reads; resumable."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config.pretraining import TwoViewConfig
 from pipeline.networks.regions import RegionVectors
@@ -24,6 +23,7 @@ from pipeline.training.callbacks import LearningCurve, LogMetrics
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
 from pipeline.training.optimizer import RowAdagrad
+from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.trainer import run_trainer
 
 VALIDATED = 50_000
@@ -173,36 +173,12 @@ class _RegionDataModule(pl.LightningDataModule):
         return DataLoader(self._validation, batch_size=None, sampler=batches)
 
 
-class PositionBatches(Sampler[NDArray[np.int64]]):
-    """Sampler of batches of positions in a random order, which depends only on the seed and the epoch.
+class PositionBatches(PartedBatches[NDArray[np.int64]]):
+    """Sampler of batches of positions in a random order."""
 
-    Args:
-        positions: the positions to yield [n].
-        batch_size: positions in a batch.
-        seed: seed of the order.
-        parts: parts of a pass over all positions, each an epoch to Lightning; see `LengthBatches`.
-    """
-
-    def __init__(self, positions: NDArray[np.int64], batch_size: int, seed: int, parts: int) -> None:
-        self._positions, self._batch_size, self._seed, self._epoch = positions, batch_size, seed, 0
-        self.parts = min(parts, self._batches)
-
-    @property
-    def _batches(self) -> int:
-        return math.ceil(len(self._positions) / self._batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; Lightning calls this before each epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._batches // self.parts
-
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        passes, part = divmod(self._epoch, self.parts)
-        order = np.random.default_rng([self._seed, passes]).permutation(self._positions)
-        for batch in range(part * len(self), (part + 1) * len(self)):
-            yield order[batch * self._batch_size : (batch + 1) * self._batch_size]
+    def _shuffled(self, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        order = random.permutation(self._rows)
+        return (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
 
 
 class _RegionBatches(Dataset[_Regions]):
