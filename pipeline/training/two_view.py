@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config.pretraining import TwoViewConfig
-from pipeline.networks.regions import RegionVectors
+from pipeline.networks.regions import NO_NGRAM, RegionVectors
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.networks.two_view import TwoView
 from pipeline.text.dataset import EncodedSplit, read_split
@@ -85,7 +85,7 @@ def frequent_ngrams(reviews: Sequence[EncodedSplit], vocab_size: int, config: Tw
         occurrences.append(counts[counts >= config.min_count])
     keys, counts = (np.concatenate(arrays) if arrays else np.empty(0, np.int64) for arrays in (kept, occurrences))
     most_frequent = np.argsort(-counts, kind="stable")[: config.most_ngrams]
-    return torch.from_numpy(np.append(np.sort(keys[most_frequent]), np.iinfo(np.int64).max))
+    return torch.from_numpy(np.append(np.sort(keys[most_frequent]), NO_NGRAM))
 
 
 def _ngram_keys(split: EncodedSplit, order: int, vocab_size: int, limit: int | None) -> NDArray[np.int64]:
@@ -198,7 +198,6 @@ class _RegionBatches(Dataset[_Regions]):
         ids[self.positions] = np.concatenate(reviews)
         self._regions, self._seed, self._drawn = regions, config.seed, config.drawn
         self._rows = regions.rows(torch.from_numpy(ids)[None])[:, 0].int()  # [orders, positions]
-        self._windows = [(order, step - half) for order in range(config.orders) for step in range(order, config.size)]
         predicted = np.arange(len(counts)) >= len(SPECIALS) + min(config.frequent, len(counts) // 2)
         self._words = torch.from_numpy(ids * predicted[ids])
         self._offsets = torch.tensor([sign * step for sign in (-1, 1) for step in range(half + 1, reach + 1)])
@@ -209,7 +208,7 @@ class _RegionBatches(Dataset[_Regions]):
         own, counted = share(positions.tolist())
         weight = world_size() * counted / len(positions)
         at = torch.tensor(own)
-        rows = torch.stack([self._rows[order, at + offset] for order, offset in self._windows], dim=1)
+        rows = torch.stack([self._rows[order, at + offset] for order, offset in self._regions.ngrams], dim=1)
         words = self._words[at[:, None] + self._offsets]
         random = np.random.default_rng([self._seed, int(positions[0]), int(positions[-1])])
         drawn = np.searchsorted(self._cumulative, random.random(self._drawn)).clip(max=len(self._cumulative) - 1)
