@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
+from pipeline.runtime.paths import WORKSPACE
 from tests.support.workbooks import workbook_bytes
 
 INPUT = ("--input", "reviews.csv")
@@ -22,6 +24,7 @@ LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
 FORMULA = workbook_bytes([["review", "verdict"], ["fine", "=1+1"]])
 SHEETS = workbook_bytes([["review", "verdict"], ["fine", "good"]], More=[["review", "verdict"], ["poor", "bad"]])
+TWO_VIEW = yaml.safe_load((WORKSPACE / "conf" / "pretraining" / "two_view.yaml").read_text(encoding="utf-8"))
 NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 
@@ -120,6 +123,7 @@ CONFIGURATION = [
     key("splits that leave nothing", "split.test", 0.95, r"split.validation \+ split.test must be less than 1"),
     key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must rise"),
     key("slice of no column", "evaluation.slices", ["shop"], "evaluation.slices names 'shop', .* corpus.keep_columns"),
+    key("pretraining of no use", "pretraining", TWO_VIEW, "two_view goes with a network of recurrent layers, and "),
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
     key("too many threads", "trainer.threads", 99_999, "trainer.threads: .*less than or equal to 1024"),
     key("model name with a dot", "registry.model_name", "sentiment-1.0", "registry.model_name: String should match"),
