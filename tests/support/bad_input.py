@@ -176,7 +176,7 @@ CORPUS = [
     reviews("stray quote", f'{ROWS}a "b" c,good\n', "line 2: a quote inside a value .*corpus.format.quoting=none"),
     reviews("text after a quote", f'{ROWS}"a\n" b,good\n', "line 2: text follows the quote that closes the one"),
     reviews("row in quotes", f'{ROWS}a,good\nb,bad\n"c,bad\nd",good\n' + "e,bad\n" * 9, "line 4: .* takes in the next"),
-    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* 'corpus.format.escape=\\' .* if"),
+    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* \(predict: --format 'escape=\\'\) if"),
     reviews("too many values", f"{ROWS}a,b,good\n", "line 2: 3 values, the header has 2; correct"),
     reviews("lone carriage returns", BOTH.replace("\n", "\r"), "line 1: a carriage return without a line feed; put"),
     reviews("JSON array that ends early", '[{"review": "a",\n', "line 1: not a JSON array .*; correct", "own.json"),
