@@ -33,6 +33,11 @@ class JsonRow(NamedTuple):
     values: dict[str, Any]
     """Its values by column."""
 
+    def value(self, column: str) -> Any:
+        """Return the value of a column; None if it is missing, null or NaN."""
+        value = self.values.get(column)
+        return None if isinstance(value, float) and math.isnan(value) else value
+
 
 def json_rows(path: Path, encoding: str, array: bool) -> Iterator[JsonRow]:
     """Read the objects of a file; empty lines are no rows.
@@ -70,13 +75,13 @@ def json_text(row: JsonRow, column: str, source: Path) -> str | None:
     Raises:
         PipelineError: it is a number or the like, or holds half of a surrogate pair.
     """
-    value = row.values.get(column)
+    value = row.value(column)
     if isinstance(value, str):
         if half := None if value.isascii() else _HALF.search(value):
             problem = f"{column!r} holds {half[0]!r}, half of a character such as an emoji that was cut"
             raise PipelineError(f"{source}, line {row.line}: {problem}; correct the line")
         return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return None
     shown = f"{json.dumps(value):.100}"
     raise PipelineError(f"{source}, line {row.line}: {column!r} is {shown}, not text; name another column")

@@ -5,7 +5,6 @@ becomes text, and what is not text is written as JSON. Parquet columns keep thei
 """
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -236,11 +235,11 @@ def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:
 
 
 def _json_column(rows: Iterable[JsonRow], field: pa.Field) -> pa.Array:
-    values = [row.values.get(field.name) for row in rows]
-    if field.type == pa.string():
-        values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
-        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-    return pa.array(values, field.type)
+    if field.type != pa.string():
+        return pa.array([row.values.get(field.name) for row in rows], field.type)
+    values = (row.value(field.name) for row in rows)
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    return pa.array(texts, field.type)
 
 
 @contextmanager
