@@ -7,6 +7,8 @@ from typing import Any
 
 YAML_WORDS = {"true", "false", "null", "nan", "inf"}
 """Words that mean something else without quotes."""
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[\w./-]*", re.ASCII)
+"""Texts that need no quotes."""
 
 
 def override_value(value: Any) -> str:
@@ -15,5 +17,13 @@ def override_value(value: Any) -> str:
         return f"{{{', '.join(f'{key}: {override_value(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(override_value, value))}]"
-    plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_./][\w./-]*", value, re.ASCII)
-    return value if plain and value.lower() not in YAML_WORDS else json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return value if _PLAIN.fullmatch(value) and value.lower() not in YAML_WORDS else _in_quotes(value)
+
+
+def _in_quotes(text: str) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString  # the import takes long
+
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # no interpolation
+    return QuotedString(literal, Quote.double).with_quotes()

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpus import Corpus, FilesCorpus
 from pipeline.config.evaluation import SLICES, EvaluationConfig
-from pipeline.config.model import Model, SentimentRNNConfig
-from pipeline.config.pretraining import Pretraining
+from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.pretraining import LanguageModelConfig, NoPretraining, Pretraining
 from pipeline.config.pseudo_labels import PseudoLabelsConfig
 from pipeline.config.registry import RegistryConfig
 from pipeline.config.section import Section, Seed
@@ -73,6 +73,24 @@ class Config(Section):
                 f"model.output_size: is 1, as in the article's network, for two classes, but corpus.labels names "
                 f"{classes}; choose model=sentiment_rnn, or set model.output_size=null"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _model_can_take_what_pretraining_brings(self) -> "Config":
+        model, pretraining = self.model, self.pretraining
+        if isinstance(model, BagOfWordsConfig) and not isinstance(pretraining, NoPretraining):
+            raise ValueError(
+                f"pretraining={pretraining.method} goes with a network of recurrent layers, and model.network is "
+                f"{model.network}; set pretraining=none, or choose model=sentiment_rnn"
+            )
+        if isinstance(pretraining, LanguageModelConfig):
+            for key in ("embedding_dim", "hidden_dim", "n_layers", "cell", "bidirectional"):
+                learned, needed = getattr(pretraining, key), getattr(model, key)
+                if learned != needed:
+                    raise ValueError(
+                        f"pretraining.{key}: is {learned}, but the model, which starts from the weights, has {needed}; "
+                        f"set model.{key} alone"
+                    )
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,8 @@ from pipeline.text.vocabulary import UNKNOWN
 
 SCALE = 3.0
 """Length that the longest region vectors approach."""
+NO_NGRAM = torch.iinfo(torch.int64).max
+"""Number that no n-gram has, behind the last of the keys."""
 
 
 class RegionVectors(nn.Module):
@@ -34,8 +36,10 @@ class RegionVectors(nn.Module):
     def __init__(self, vocab_size: int, size: int, orders: int, dimension: int) -> None:
         super().__init__()
         self.vocab_size, self.size, self.orders, self.dimension = vocab_size, size, orders, dimension
-        # n-grams of two and more words as their `sequence_keys`, which rise; behind them a number that no n-gram has
-        self.register_buffer("keys", torch.tensor([torch.iinfo(torch.int64).max]))
+        # for each n-gram of a region: how many words precede its last one, and the offset of that from the middle
+        self.ngrams = [(order, step - size // 2) for order in range(orders) for step in range(order, size)]
+        # n-grams of two and more words as their `sequence_keys`, which rise; behind them `NO_NGRAM`
+        self.register_buffer("keys", torch.tensor([NO_NGRAM]))
         # a row for each word, that of padding zeros, then one for each n-gram; half precision halves the model folder
         self.register_buffer("vectors", torch.zeros(vocab_size, dimension, dtype=torch.float16))
         self.register_buffer("bias", torch.zeros(dimension))
@@ -62,13 +66,8 @@ class RegionVectors(nn.Module):
     def windows(self, rows: Tensor) -> Tensor:
         """Return the rows of all n-grams within the region of each position: [n-grams, batch, time]."""
         half, time = self.size // 2, rows.shape[2]
-        return torch.stack(
-            [
-                padded[:, step : step + time]
-                for order, padded in enumerate(pad(rows, (half, half)))
-                for step in range(order, self.size)
-            ]
-        )
+        padded = pad(rows, (half, half))
+        return torch.stack([padded[order, :, half + offset :][:, :time] for order, offset in self.ngrams])
 
     def parts_of_words(self, x: Tensor, gradients: Tensor) -> Tensor:
         """Return the part [batch, time] of each word in the scalar product of gradients and what `forward` returns.
@@ -83,13 +82,10 @@ class RegionVectors(nn.Module):
         gradients = gradients / (rows > 0).sum(0).clamp(min=1).sqrt()[:, :, None]
         half, time = self.size // 2, x.shape[1]
         parts = gradients.new_zeros(len(x), time + 2 * half, dtype=torch.float64)
-        ngrams = iter(rows)
-        for order in range(self.orders):
-            for last in range(order, self.size):
-                row = next(ngrams)
-                values = (self.vectors[row].float() * gradients).sum(2) * (row > 0) / (order + 1)
-                for word in range(last - order, last + 1):
-                    parts[:, word : word + time] += values
+        for (order, offset), row in zip(self.ngrams, rows, strict=True):
+            values = (self.vectors[row].float() * gradients).sum(2) * (row > 0) / (order + 1)
+            for word in range(half + offset - order, half + offset + 1):
+                parts[:, word : word + time] += values
         return parts[:, half : half + time]
 
 

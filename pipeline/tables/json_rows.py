@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.lines import (
+    HOLDS_NUL,
     MAX_LINE_BYTES,
     TOO_LONG_A_LINE,
     RepeatedKeyError,
@@ -32,6 +33,11 @@ class JsonRow(NamedTuple):
     """The object as it stands in the file."""
     values: dict[str, Any]
     """Its values by column."""
+
+    def value(self, column: str) -> Any:
+        """Return the value of a column; None if it is missing, null or NaN."""
+        value = self.values.get(column)
+        return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def json_rows(path: Path, encoding: str, array: bool) -> Iterator[JsonRow]:
@@ -68,15 +74,17 @@ def json_text(row: JsonRow, column: str, source: Path) -> str | None:
     """Return the text of an object; None if it is missing, null or NaN.
 
     Raises:
-        PipelineError: it is a number or the like, or holds half of a surrogate pair.
+        PipelineError: it is a number or the like, or holds half of a surrogate pair or a NUL character.
     """
-    value = row.values.get(column)
+    value = row.value(column)
     if isinstance(value, str):
         if half := None if value.isascii() else _HALF.search(value):
             problem = f"{column!r} holds {half[0]!r}, half of a character such as an emoji that was cut"
             raise PipelineError(f"{source}, line {row.line}: {problem}; correct the line")
+        if "\0" in value:
+            raise PipelineError(f"{source}, line {row.line}: {column!r} {HOLDS_NUL}")
         return value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None:
         return None
     shown = f"{json.dumps(value):.100}"
     raise PipelineError(f"{source}, line {row.line}: {column!r} is {shown}, not text; name another column")

@@ -12,6 +12,8 @@ MAX_LINE_BYTES = 32 * 2**20
 """Longest line: three times the longest review, as JSON may write a character as `\\u0000`. A small compressed file
 may hold a line that fits into no memory."""
 TOO_LONG_A_LINE = f"longer than {MAX_LINE_BYTES // 2**20} MB; split it"
+HOLDS_NUL = "holds a NUL character, which no text has; correct the value"
+"""Problem of a text in JSON or Parquet; in other files it rather tells another encoding."""
 
 
 class RepeatedKeyError(Exception):

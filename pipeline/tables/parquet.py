@@ -1,13 +1,15 @@
 """Parquet files: opened with errors of one line, and read in batches of bounded memory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.tables.lines import HOLDS_NUL
 from pipeline.tables.parquet_pages import array_bytes, largest_row
 
 BATCH_BYTES = 16 * 2**20
@@ -77,6 +79,23 @@ def parquet_batches(
                 size = sum(map(_batch_bytes, waiting))
     if waiting:
         yield _joined(waiting)
+
+
+def without_nul(path: Path, batches: Iterable[pa.RecordBatch], texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a file, and refuse a NUL character in its columns of texts, as in files of other formats.
+
+    Raises:
+        PipelineError: there is one; the message names the row.
+    """
+    rows = 0
+    for batch in batches:
+        for name in texts:
+            holds = pc.match_substring(batch[name].cast(pa.large_string()), "\0")
+            place = pc.index(holds, True).as_py()
+            if place >= 0:
+                raise PipelineError(f"{path}, row {rows + place + 1}: {name!r} {HOLDS_NUL}")
+        rows += batch.num_rows
+        yield batch
 
 
 def _decoded_batches(

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.tables.answer_columns import FileColumns, WantedColumns
-from pipeline.tables.parquet import open_parquet, parquet_batches
+from pipeline.tables.parquet import open_parquet, parquet_batches, without_nul
 from pipeline.tables.table_reader import Table, require_text
 from pipeline.tables.text_answers import AnswerRows
 from pipeline.tables.unpacked import unpacked_file
@@ -20,7 +20,7 @@ def answer_parquet(table: Table, target: Path, columns: WantedColumns, answer: A
     """Copy a Parquet file, which may be packed, and add the answers.
 
     Raises:
-        PipelineError: the file is damaged, or has no such text columns.
+        PipelineError: the file is damaged, has no such text columns, or a text holds a NUL character.
     """
     chosen = columns.of_file(str(table.path), table.schema.names)
     for text in chosen.texts:
@@ -32,7 +32,7 @@ def answer_parquet(table: Table, target: Path, columns: WantedColumns, answer: A
         for name in chosen.added[1:]:
             written = written.append(pa.field(name, pa.float32()))
         with pq.ParquetWriter(target, written) as writer:
-            for batch in parquet_batches(unpacked, GROUP_ROWS):
+            for batch in without_nul(table.path, parquet_batches(unpacked, GROUP_ROWS), chosen.texts):
                 writer.write_batch(_answered_batch(batch, chosen, written, answer))
 
 

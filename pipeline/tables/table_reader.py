@@ -5,7 +5,6 @@ becomes text, and what is not text is written as JSON. Parquet columns keep thei
 """
 
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
 from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
-from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches
+from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches, without_nul
 from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
 
 PARQUET = ".parquet"
@@ -82,7 +81,7 @@ class Table:
     def batches(self, columns: Sequence[str] | None = None, texts: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
         """Read the rows in batches, with the columns named, or all.
 
-        In JSON, a value of the columns `texts` that is no text is an error, not converted.
+        In JSON, a value of the columns `texts` that is no text is an error, not converted; so is a NUL character in it.
 
         Raises:
             PipelineError: a row cannot be read; the message names it.
@@ -105,10 +104,10 @@ class ParquetTable:
         with unpacked_file(self._path) as unpacked, open_parquet(unpacked) as file:
             return file.schema_arrow.remove_metadata()
 
-    def batches(self, columns: Sequence[str], _texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def batches(self, columns: Sequence[str], texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read the rows in batches."""
         with unpacked_file(self._path) as unpacked:
-            for batch in parquet_batches(unpacked, BATCH_ROWS, list(columns)):
+            for batch in without_nul(self._path, parquet_batches(unpacked, BATCH_ROWS, list(columns)), texts):
                 yield batch.select(columns)
 
 
@@ -236,11 +235,11 @@ def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:
 
 
 def _json_column(rows: Iterable[JsonRow], field: pa.Field) -> pa.Array:
-    values = [row.values.get(field.name) for row in rows]
-    if field.type == pa.string():
-        values = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
-        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-    return pa.array(values, field.type)
+    if field.type != pa.string():
+        return pa.array([row.values.get(field.name) for row in rows], field.type)
+    values = (row.value(field.name) for row in rows)
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    return pa.array(texts, field.type)
 
 
 @contextmanager

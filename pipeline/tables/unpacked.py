@@ -3,8 +3,6 @@
 import codecs
 import gzip
 import io
-import json
-import re
 import shlex
 import zipfile
 import zlib
@@ -18,6 +16,7 @@ from typing import IO
 import pyarrow as pa
 from charset_normalizer import from_bytes
 
+from pipeline.config.override_value import override_value
 from pipeline.runtime.errors import PipelineError, refusal
 
 CHUNK_BYTES = 2 * 2**20
@@ -25,8 +24,6 @@ CHUNK_BYTES = 2 * 2**20
 LINE_FEED = b"\n"
 UNSTATED = "…"
 """Value that a message leaves to the user."""
-PLAIN_VALUE = re.compile(rf"[\w\-\\]+|{UNSTATED}", re.ASCII)
-"""Values that Hydra reads as they are; others it takes in quotes."""
 PACKINGS = (".gz", ".zst", ".zip")
 MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -267,8 +264,7 @@ def _wrong_encoding(encoding: str, data: bytes, place: int) -> str:
 
 def option(key: str, value: str = UNSTATED) -> str:
     """Name a key of the format in a message, for the configuration and for `predict`, quoted as a shell needs it."""
-    override = value if PLAIN_VALUE.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    override, argument = f"corpus.format.{key}={override}", f"{key}={value}"
-    if value != UNSTATED:
-        override, argument = shlex.quote(override), shlex.quote(argument)
-    return f"{override} (predict: --format {argument})"
+    if value == UNSTATED:
+        return f"corpus.format.{key}={value} (predict: --format {key}={value})"
+    override, argument = f"corpus.format.{key}={override_value(value)}", f"{key}={value}"
+    return f"{shlex.quote(override)} (predict: --format {shlex.quote(argument)})"

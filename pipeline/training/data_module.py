@@ -1,6 +1,5 @@
 """Lightning data module of the classifier: batches of encoded reviews, and their order."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.training.classifier_module import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import share, world_size
+from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 
@@ -80,52 +80,34 @@ class ReviewDataModule(pl.LightningDataModule):
         return DataLoader(_PaddedBatches(self.validation, None, self._fixed_length), batch_size=None, sampler=order)
 
 
-class LengthBatches(Sampler[list[int]]):
+class LengthBatches(PartedBatches[list[int]]):
     """Sampler of batches of reviews of similar length.
 
     Reviews are shuffled and then sorted by length within pools of `POOL_BATCHES` batches; then the batches are
-    shuffled. The order depends only on the seed and the epoch.
+    shuffled.
 
     Args:
         rows: the rows to yield [n].
         lengths: lengths of the reviews in these rows [n].
         batch_size: rows in a batch.
         seed: seed of the order.
-        parts: number of parts that a pass over all rows is divided into, at most the number of batches; each part is an
-            epoch to Lightning. All parts have the same size, because Lightning validates after as many batches as the
-            first epoch had. Each pass therefore leaves out its last few batches, fewer than there are parts.
+        parts: as in `PartedBatches`.
     """
 
     def __init__(
         self, rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int, seed: int, parts: int = 1
     ) -> None:
-        self._rows, self._lengths = rows, lengths
-        self._batch_size, self._seed, self._epoch = batch_size, seed, 0
-        self.parts = min(parts, self._batches)
+        super().__init__(rows, batch_size, seed, parts)
+        self._lengths = lengths
 
-    @property
-    def _batches(self) -> int:
-        return math.ceil(len(self._rows) / self._batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; Lightning calls this before each epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._batches // self.parts
-
-    def __iter__(self) -> Iterator[list[int]]:
-        passes, part = divmod(self._epoch, self.parts)
-        random = np.random.default_rng([self._seed, passes])
+    def _shuffled(self, random: np.random.Generator) -> Iterator[list[int]]:
         order = random.permutation(len(self._rows))
         pool = self._batch_size * POOL_BATCHES
         batches = []
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
             batches += sorted_batches(self._rows[members], self._lengths[members], self._batch_size)
-        start = part * len(self)
-        for index in random.permutation(len(batches))[start : start + len(self)]:
-            yield batches[index]
+        return (batches[index] for index in random.permutation(len(batches)))
 
 
 class PairedBatches(Sampler[tuple[list[int], list[int] | None]]):

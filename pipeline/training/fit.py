@@ -95,7 +95,7 @@ def fit(
     network = build_network(config.model, len(vocabulary), likelihood, config.pretraining)
     start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
-        start_from_pretrained(network, pretrained)
+        start_from_pretrained(network, pretrained, config.pretraining)
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from pipeline.config.comparison import require_same
 from pipeline.config.model import Model, require_embedding_dim
-from pipeline.config.pretraining import Pretraining
+from pipeline.config.pretraining import Pretraining, TwoViewConfig
 from pipeline.networks.build import Network, deep_part
-from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.weights import read_weights, write_weights
 from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
@@ -87,21 +86,24 @@ def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str,
     return read_weights(folder / "weights.safetensors", PRETRAIN_AGAIN)
 
 
-def start_from_pretrained(network: Network, weights: Mapping[str, Tensor]) -> None:
+def start_from_pretrained(network: Network, weights: Mapping[str, Tensor], pretraining: Pretraining) -> None:
     """Copy pre-trained weights into a network: word vectors and recurrent layers, or region vectors.
 
     What they leave out keeps its initial weights.
 
+    Args:
+        network: as `build_network` makes it for this pre-training.
+        weights: as `load_pretrained` returns them.
+        pretraining: the pre-training that they are from.
+
     Raises:
         PipelineError: the weights are those of a network of another size.
     """
-    deep = deep_part(network)
-    if not isinstance(deep, SentimentRNN):
-        raise PipelineError("pretraining: model=bag_of_words has no use for a language model; set pretraining=none")
+    left_out: tuple[str, ...] = ("fc.", "thresholds.")
+    if isinstance(pretraining, TwoViewConfig):
+        left_out += ("embedding.", "lstm")
     try:
-        missing, unexpected = deep.load_state_dict(weights, strict=False)
-        regions = {name.startswith("regions.") for name in weights}
-        left_out = ("fc.", "thresholds.", "embedding.", "lstm") if regions == {True} else ("fc.", "thresholds.")
+        missing, unexpected = deep_part(network).load_state_dict(weights, strict=False)
         matches = not unexpected and all(name.startswith(left_out) for name in missing)
     except RuntimeError:  # a tensor has another shape
         matches = False

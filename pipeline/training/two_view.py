@@ -1,6 +1,5 @@
 """Pre-train region vectors: from a dataset folder to the vectors that a classifier reads; resumable."""
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -12,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from pipeline.config.pretraining import TwoViewConfig
 from pipeline.config.split import PRETRAINING_SPLITS
-from pipeline.networks.regions import RegionVectors
+from pipeline.networks.regions import NO_NGRAM, RegionVectors
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.networks.two_view import TwoView
 from pipeline.text.dataset import EncodedSplit, read_split
@@ -25,6 +24,7 @@ from pipeline.training.callbacks import LearningCurve, LogMetrics
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
 from pipeline.training.optimizer import RowAdagrad
+from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.trainer import run_trainer
 
 VALIDATED = 50_000
@@ -86,7 +86,7 @@ def frequent_ngrams(reviews: Sequence[EncodedSplit], vocab_size: int, config: Tw
         occurrences.append(counts[counts >= config.min_count])
     keys, counts = (np.concatenate(arrays) if arrays else np.empty(0, np.int64) for arrays in (kept, occurrences))
     most_frequent = np.argsort(-counts, kind="stable")[: config.most_ngrams]
-    return torch.from_numpy(np.append(np.sort(keys[most_frequent]), np.iinfo(np.int64).max))
+    return torch.from_numpy(np.append(np.sort(keys[most_frequent]), NO_NGRAM))
 
 
 def _ngram_keys(split: EncodedSplit, order: int, vocab_size: int, limit: int | None) -> NDArray[np.int64]:
@@ -174,36 +174,12 @@ class _RegionDataModule(pl.LightningDataModule):
         return DataLoader(self._validation, batch_size=None, sampler=batches)
 
 
-class PositionBatches(Sampler[NDArray[np.int64]]):
-    """Sampler of batches of positions in a random order, which depends only on the seed and the epoch.
+class PositionBatches(PartedBatches[NDArray[np.int64]]):
+    """Sampler of batches of positions in a random order."""
 
-    Args:
-        positions: the positions to yield [n].
-        batch_size: positions in a batch.
-        seed: seed of the order.
-        parts: parts of a pass over all positions, each an epoch to Lightning; see `LengthBatches`.
-    """
-
-    def __init__(self, positions: NDArray[np.int64], batch_size: int, seed: int, parts: int) -> None:
-        self._positions, self._batch_size, self._seed, self._epoch = positions, batch_size, seed, 0
-        self.parts = min(parts, self._batches)
-
-    @property
-    def _batches(self) -> int:
-        return math.ceil(len(self._positions) / self._batch_size)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; Lightning calls this before each epoch."""
-        self._epoch = epoch
-
-    def __len__(self) -> int:
-        return self._batches // self.parts
-
-    def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        passes, part = divmod(self._epoch, self.parts)
-        order = np.random.default_rng([self._seed, passes]).permutation(self._positions)
-        for batch in range(part * len(self), (part + 1) * len(self)):
-            yield order[batch * self._batch_size : (batch + 1) * self._batch_size]
+    def _shuffled(self, random: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        order = random.permutation(self._rows)
+        return (order[start : start + self._batch_size] for start in range(0, len(order), self._batch_size))
 
 
 class _RegionBatches(Dataset[_Regions]):
@@ -223,7 +199,6 @@ class _RegionBatches(Dataset[_Regions]):
         ids[self.positions] = np.concatenate(reviews)
         self._regions, self._seed, self._drawn = regions, config.seed, config.drawn
         self._rows = regions.rows(torch.from_numpy(ids)[None])[:, 0].int()  # [orders, positions]
-        self._windows = [(order, step - half) for order in range(config.orders) for step in range(order, config.size)]
         predicted = np.arange(len(counts)) >= len(SPECIALS) + min(config.frequent, len(counts) // 2)
         self._words = torch.from_numpy(ids * predicted[ids])
         self._offsets = torch.tensor([sign * step for sign in (-1, 1) for step in range(half + 1, reach + 1)])
@@ -234,7 +209,7 @@ class _RegionBatches(Dataset[_Regions]):
         own, counted = share(positions.tolist())
         weight = world_size() * counted / len(positions)
         at = torch.tensor(own)
-        rows = torch.stack([self._rows[order, at + offset] for order, offset in self._windows], dim=1)
+        rows = torch.stack([self._rows[order, at + offset] for order, offset in self._regions.ngrams], dim=1)
         words = self._words[at[:, None] + self._offsets]
         random = np.random.default_rng([self._seed, int(positions[0]), int(positions[-1])])
         drawn = np.searchsorted(self._cumulative, random.random(self._drawn)).clip(max=len(self._cumulative) - 1)

@@ -44,6 +44,19 @@ def test_the_network_has_one_output(compose):
 
 
 @pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model=bag_of_words", "pretraining=two_view"], "pretraining=two_view goes with .*; set pretraining=none, or"),
+        (["pretraining=language_model", "pretraining.hidden_dim=9"], "hidden_dim: is 9, .* set model.hidden_dim alone"),
+        (["pretraining=language_model", "pretraining.cell=gru"], "pretraining.cell: is gru, but the model, .* lstm"),
+    ],
+)
+def test_a_network_that_cannot_take_what_pretraining_brings_is_refused(overrides, message, compose):
+    with pytest.raises(PipelineError, match=message):
+        compose(*overrides)
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("text.max_vocabulary=null", "sentencepiece needs a size: set text.max_vocabulary"),

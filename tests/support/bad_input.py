@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
+from pipeline.runtime.paths import WORKSPACE
 from tests.support.workbooks import workbook_bytes
 
 INPUT = ("--input", "reviews.csv")
@@ -22,6 +24,7 @@ LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
 FORMULA = workbook_bytes([["review", "verdict"], ["fine", "=1+1"]])
 SHEETS = workbook_bytes([["review", "verdict"], ["fine", "good"]], More=[["review", "verdict"], ["poor", "bad"]])
+TWO_VIEW = yaml.safe_load((WORKSPACE / "conf" / "pretraining" / "two_view.yaml").read_text(encoding="utf-8"))
 NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 
@@ -120,6 +123,7 @@ CONFIGURATION = [
     key("splits that leave nothing", "split.test", 0.95, r"split.validation \+ split.test must be less than 1"),
     key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must rise"),
     key("slice of no column", "evaluation.slices", ["shop"], "evaluation.slices names 'shop', .* corpus.keep_columns"),
+    key("pretraining of no use", "pretraining", TWO_VIEW, "two_view goes with a network of recurrent layers, and "),
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
     key("too many threads", "trainer.threads", 99_999, "trainer.threads: .*less than or equal to 1024"),
     key("model name with a dot", "registry.model_name", "sentiment-1.0", "registry.model_name: String should match"),
@@ -172,7 +176,7 @@ CORPUS = [
     reviews("stray quote", f'{ROWS}a "b" c,good\n', "line 2: a quote inside a value .*corpus.format.quoting=none"),
     reviews("text after a quote", f'{ROWS}"a\n" b,good\n', "line 2: text follows the quote that closes the one"),
     reviews("row in quotes", f'{ROWS}a,good\nb,bad\n"c,bad\nd",good\n' + "e,bad\n" * 9, "line 4: .* takes in the next"),
-    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* 'corpus.format.escape=\\' .* if"),
+    reviews("escaped quotes", f'{ROWS}"a \\"b\\" c",good\n', r"line 2: text .* \(predict: --format 'escape=\\'\) if"),
     reviews("too many values", f"{ROWS}a,b,good\n", "line 2: 3 values, the header has 2; correct"),
     reviews("lone carriage returns", BOTH.replace("\n", "\r"), "line 1: a carriage return without a line feed; put"),
     reviews("JSON array that ends early", '[{"review": "a",\n', "line 1: not a JSON array .*; correct", "own.json"),
@@ -185,6 +189,8 @@ CORPUS = [
     reviews("Parquet label not UTF-8", no_utf8(review=b"a", verdict=b"\xff"), "text in UTF-8", "own.parquet"),
     reviews("date out of range", no_date(2**30), "a value of 'verdict' cannot be read .*; write", "own.parquet"),
     reviews("NUL bytes", BOTH + "a\0b,good\n", "line 4: holds a NUL character; convert the file"),
+    reviews("NUL in JSON", '{"review": "\\u0000", "verdict": "good"}' + BAD_LINE, "'review' holds a NUL", "own.jsonl"),
+    reviews("NUL in Parquet", parquet(review=["a", "\0"], verdict=LABEL), "row 2: 'review' holds a NUL", "own.parquet"),
     reviews("duplicate column", "review,review,verdict\n", "the column 'review' occurs more than once; rename one"),
     reviews("row too short", BOTH + "odd\n", "line 4: 1 values, the header has 2; correct the line"),
     reviews("unclosed quote", f'{ROWS}"a,good\n' + "b,bad\n" * 10**6, "line 2: a quote that is not closed opens here"),
@@ -247,6 +253,8 @@ PREDICTING = [
     texts("truncated gzip", gzip.compress(b"a line\n" * 999)[:-9], "is damaged .*; download or make it", "in.txt.gz"),
     texts("input not Parquet", b"no parquet", "in.parquet is damaged", "in.parquet"),
     texts("input of numbers", parquet(text=[1]), "'text' holds int64, not text; name another", "in.parquet"),
+    texts("input JSON with NUL", '{"text": "x"}\n{"text": "\\u0000"}', "line 2: 'text' holds a NUL char", "in.jsonl"),
+    texts("input Parquet with NUL", parquet(text=["x", None, "\0"]), "row 3: 'text' holds a NUL char", "in.parquet"),
     texts("input Parquet not UTF-8", no_utf8(text=b"\xff"), "in.parquet is damaged .*UTF8", "in.parquet"),
     texts("unknown input ending", "", "the ending '.xls' is unknown; give a file that ends", "in.xls"),
     texts("answers as XLSX", SHEETS, "the answers to XLSX are CSV; use a name that ends in .csv", "in.xlsx"),

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.config.schema import Config
 from pipeline.networks.language_model import LanguageModel
+from pipeline.networks.regions import NO_NGRAM
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.text.vocabulary import SPECIALS
 
@@ -35,5 +36,5 @@ def region_state(ngrams: Sequence[NDArray[np.int32]], vocab_size: int, dimension
     keys = [int(sequence_keys(torch.from_numpy(ids)[None], len(ids), vocab_size)[-1, 0, -1]) for ids in ngrams]
     vectors = torch.randn(vocab_size + len(keys), dimension).half()
     vectors[: len(SPECIALS)] = 0
-    rising = torch.tensor([*sorted(keys), torch.iinfo(torch.int64).max])
+    rising = torch.tensor([*sorted(keys), NO_NGRAM])
     return {"keys": rising, "vectors": vectors, "bias": torch.randn(dimension)}

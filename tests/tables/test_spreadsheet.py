@@ -72,16 +72,17 @@ def test_of_several_sheets_with_rows_one_is_to_be_chosen(tmp_path: Path) -> None
         Table(path, AUTOMATIC.model_copy(update={"sheet": "Other"}))
 
 
-def test_the_choice_of_a_sheet_can_be_copied_into_a_shell(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["Übrige (alt)", "2023", "a ${b}"])
+def test_the_choice_of_a_sheet_can_be_copied_into_a_shell(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.xlsx"
-    path.write_bytes(workbook_bytes([], **{"Übrige (alt)": ROWS, "Mai": ROWS}))
+    path.write_bytes(workbook_bytes([], **{name: ROWS, "Mai": ROWS}))
     with pytest.raises(PipelineError) as refused:
         Table(path)
     advice = re.search(r"choose one with (.*) \(predict: --format (.*)\)", str(refused.value))
     assert advice
     override, argument = (shlex.split(part) for part in advice.groups())
-    assert compose_config(["corpus=files", *override])["corpus"]["format"]["sheet"] == "Übrige (alt)"
-    assert stated_format(argument).sheet == "Übrige (alt)"
+    assert compose_config(["corpus=files", *override])["corpus"]["format"]["sheet"] == name
+    assert stated_format(argument).sheet == name
 
 
 @pytest.mark.parametrize(

@@ -97,5 +97,6 @@ def test_adversarial_losses_perturb_the_word_vectors_alone(part, unbroken, compo
 
 def test_vectors_of_another_size_are_refused(unbroken, compose):
     other = compose(*TINY, *TWO_VIEW, "pretraining.dimension=7")
+    network = build_network(other.model, 62, pretraining=other.pretraining)
     with pytest.raises(PipelineError, match="do not fit the model's size"):
-        start_from_pretrained(build_network(other.model, 62, pretraining=other.pretraining), unbroken[0])
+        start_from_pretrained(network, unbroken[0], other.pretraining)
