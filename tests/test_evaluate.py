@@ -108,10 +108,13 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     assert values["test"]["accuracy"] == np.mean(right)
     assert values["baseline"]["accuracy"] == 1
     assert "parts" not in values
+    assert values["contrast"]["pairs"] == 60
     speed = json.loads((reports / "speed.json").read_text())
     assert speed["train"]["seconds"] == 1.5
     assert speed["predict"]["reviews_per_second"] > 0
-    assert "24 test reviews" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "24 test reviews" in printed
+    assert "60 contrast pairs: original accuracy 0." in printed
 
 
 def test_stage_without_a_training_says_so(workspace: Path) -> None:
@@ -120,19 +123,21 @@ def test_stage_without_a_training_says_so(workspace: Path) -> None:
         evaluate.main(config(), Inputs({}))
 
 
-def test_behaviour_is_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
+def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
     reports = workspace / "reports"
     without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
     check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
     evaluate.main(configuration(*without_baseline, check), Inputs({}))
     metrics = json.loads((reports / "metrics.json").read_text())
     assert metrics["behaviour"]["negation"]["cases"] == 120
+    assert metrics["contrast"]["pairs"] == 60
     assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
     checks = json.loads((reports / "verdict.json").read_text())["checks"]
     assert "negation" in [check["name"] for check in checks if not check["passed"]]
 
-    evaluate.main(configuration(*without_baseline, "evaluation.behaviour=false"), Inputs({}))
-    assert "behaviour" not in json.loads((reports / "metrics.json").read_text())
+    left_out = ("evaluation.behaviour=false", "evaluation.contrast_pairs.path=null")
+    evaluate.main(configuration(*without_baseline, *left_out), Inputs({}))
+    assert {"behaviour", "contrast"}.isdisjoint(json.loads((reports / "metrics.json").read_text()))
     assert json.loads((reports / "behaviour.json").read_text()) == {}
     assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
     assert not (reports / "figures" / "behaviour.png").exists()

@@ -63,8 +63,10 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
     except PipelineError as error:  # the reader names the keys of the corpus
         named = re.sub(r"corpus\.(format\..+?) \(predict: --.+?\)", r"evaluation.contrast_pairs.\1", str(error))
         raise PipelineError(named) from None
-    trained_on = {near_key(text) for text in stream_texts(dataset, "train")}
-    seen = sum(any(near_key(clean(text)) in trained_on for text in (pair.original, pair.edited)) for pair in pairs)
+    keys = [{near_key(clean(text)) for text in (pair.original, pair.edited)} for pair in pairs]
+    of_pairs = set().union(*keys)
+    trained_on = {key for text in stream_texts(dataset, "train") if (key := near_key(text)) in of_pairs}
+    seen = sum(not trained_on.isdisjoint(pair) for pair in keys)
     if seen and not config.allow_seen:
         raise PipelineError(
             f"evaluation.contrast_pairs.path: {seen} of the {len(pairs)} pairs in {path} hold a review of the training "

@@ -11,7 +11,7 @@ from dvc.config import Config as DvcConfig
 from pipeline.config.comparison import flatten
 from pipeline.reproduce.clone import succeeds
 from pipeline.runtime.atomic import write_text
-from pipeline.runtime.checksum import verify_checksum
+from pipeline.runtime.checksum import file_fingerprint, verify_checksum
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.provenance import data_md5
 
@@ -69,7 +69,7 @@ def _configure_remotes(project: Path, clone: Path) -> str | None:
 
 
 def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
-    """Link the files that a run's configuration names and its commit does not contain.
+    """Link the files that a run's configuration names and its commit does not contain, or not as the run read them.
 
     Raises:
         PipelineError: a file has changed since the run.
@@ -80,9 +80,12 @@ def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
         if name is None or not (project / name).is_file():
             continue
         path = clone / name
-        if not path.exists() and path.resolve().is_relative_to(clone.parent.resolve()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.symlink_to(project / name)
         section = key.removesuffix(".path")
-        if section != "corpus" and (recorded := values.get(f"{section}.fingerprint")):
-            verify_checksum(path, recorded, "it has changed since the run; restore the file of that time")
+        recorded = None if section == "corpus" else values.get(f"{section}.fingerprint")
+        lacking = not path.exists() or (recorded and file_fingerprint(path) != recorded)
+        if lacking and path.resolve().is_relative_to(clone.parent.resolve()):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.symlink_to(project / name)
+        if recorded:
+            verify_checksum(path.resolve(), recorded, "it has changed since the run; restore the file of that time")

@@ -5,11 +5,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.paths import project_root
+from pipeline.runtime.paths import WORKSPACE, project_root
 
 
 def existing_file(key: str, name: str) -> Path:
     """Return the path of a user's file, given relative to the project root.
+
+    A queued experiment gets a file that git knows from its own checkout, as it was when the experiment was queued.
 
     Args:
         key: configuration key that names the file.
@@ -19,16 +21,17 @@ def existing_file(key: str, name: str) -> Path:
         PipelineError: there is no such file.
     """
     root = project_root()
+    named = Path(name)
     try:
-        path = root / Path(name).expanduser()
-        exists = path.is_file()
+        named = named.expanduser()
+        found = [folder / named for folder in (WORKSPACE, root) if (folder / named).is_file()]
     except PermissionError:  # for a folder above it
         raise
     except (OSError, RuntimeError):  # the name is too long, or is the home of a user who does not exist
-        path, exists = root / name, False
-    if not exists:
-        raise PipelineError(f"{key}: there is no file {path}; correct the path (relative ones start at {root})")
-    return path
+        found = []
+    if not found:
+        raise PipelineError(f"{key}: there is no file {root / named}; correct the path (relative ones start at {root})")
+    return found[0]
 
 
 def existing_files(key: str, name: str) -> list[Path]:

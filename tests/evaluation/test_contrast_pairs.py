@@ -1,5 +1,6 @@
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,11 +9,16 @@ import pytest
 import yaml
 
 from pipeline import compose as compose_stage
+from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
+from pipeline.behaviour.templates import make_cases
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
+from pipeline.preprocessing.duplicates import near_key
+from pipeline.runtime import named_files
 from pipeline.runtime.errors import PipelineError
+from tests.conftest import configuration
 from tests.support.scored import both, write_dataset
 
 PAIRS = [
@@ -61,6 +67,31 @@ def test_both_sides_and_pairs_with_both_right_are_counted(project: Path) -> None
     }
     assert list(table["consistent"]) == [True, True, False]
     assert list(table["original_label"]) == ["positive", "negative", "negative"]
+
+
+def test_the_pairs_that_come_along_are_balanced_short_and_each_side_stands_once(project: Path) -> None:
+    path = configuration().evaluation.contrast_pairs.path
+    pairs = load_pairs(config(path=path), project / "dataset")
+    assert Counter(pair.original_label for pair in pairs) == {0: 30, 1: 30}
+    texts = [text for pair in pairs for text in (pair.original, pair.edited)]
+    assert len({near_key(text) for text in texts}) == 120
+    assert all(8 <= len(text.split()) <= 60 for text in texts)
+    suite = load_capabilities(SUITE_FOLDER)
+    cases = [case for name, capability in suite.items() for case in make_cases(name, capability)]
+    assert {near_key(case.text) for case in cases}.isdisjoint(near_key(text) for text in texts)
+
+
+def test_a_queued_experiment_reads_the_pairs_as_they_were_queued(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued = project / "queued"
+    queued.mkdir()
+    (queued / "pairs.csv").write_bytes((project / "pairs.csv").read_bytes())
+    write(project, PAIRS[:1])
+    monkeypatch.setattr(named_files, "WORKSPACE", queued)
+    assert len(load_pairs(config(), project / "dataset")) == 3
+    (queued / "pairs.csv").unlink()
+    assert len(load_pairs(config(), project / "dataset")) == 1
 
 
 def test_no_file_is_no_pairs(project: Path) -> None:

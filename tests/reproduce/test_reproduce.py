@@ -216,8 +216,12 @@ def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path):
     bring_files(project, clone, config)
     assert (clone / "my" / "pairs.csv").read_text() == "then"
     assert [path.name for path in (tmp_path / "temporary").iterdir()] == ["reproduce-1"]
+    (clone / "my" / "pairs.csv").unlink()
+    (clone / "my" / "pairs.csv").write_text("as committed, before an edit that the run read")
+    bring_files(project, clone, config)
+    assert (clone / "my" / "pairs.csv").read_text() == pairs.read_text() == "then"
     pairs.write_text("now")
-    with pytest.raises(PipelineError, match="has changed since the run"):
+    with pytest.raises(PipelineError, match=f"^{pairs} .*has changed since the run"):
         bring_files(project, clone, config)
 
 

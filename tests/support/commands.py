@@ -25,7 +25,8 @@ from tests.conftest import made_once, reviews
 
 TINY = [
     *("model=bag_of_words", "model.embedding_dim=4", "training=smoke", "trainer.threads=1", "trainer=cpu"),
-    *("evaluation.behaviour=false", "evaluation.baseline=false", "tracking.system_metrics=false"),
+    *("evaluation.behaviour=false", "evaluation.contrast_pairs.path=null", "evaluation.baseline=false"),
+    "tracking.system_metrics=false",
 ]
 FILES = [
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),
