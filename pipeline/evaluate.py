@@ -9,6 +9,8 @@ on one page) and artifacts/predictions.parquet, and adds metrics, pictures and r
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -21,6 +23,7 @@ from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
+from pipeline.config.split import HELD_OUT_AUXILIARY, TRAINING_SPLITS
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
 from pipeline.evaluation.columns import Columns
@@ -28,6 +31,7 @@ from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import Part, calibrate_parts, parts_metrics
 from pipeline.evaluation.predictions import (
+    Classifier,
     ScoredSplit,
     read_texts,
     score_split,
@@ -36,7 +40,7 @@ from pipeline.evaluation.predictions import (
 )
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.summary import collect_metrics, collect_speed
+from pipeline.evaluation.summary import auxiliary_metrics, collect_metrics, collect_speed
 from pipeline.inference.device import choose_device
 from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
@@ -80,6 +84,10 @@ class ScoredSplits:
     """Answers of each part of the model alone; empty for a network of one path."""
     baseline: ScoredSplit | None
     """The baseline's answers on the test split; None where it is turned off."""
+    auxiliary: ScoredSplit | None
+    """The model's answers on held-out auxiliary texts; None where there are none."""
+    auxiliary_baseline: ScoredSplit | None
+    """The baseline's answers on them."""
     reviews_per_second: float
     """Speed of the model."""
     baseline_seconds: float | None
@@ -91,7 +99,8 @@ def main(config: Config, inputs: Inputs) -> None:
     data_path = REPORTS / "data.json"
     predictor = Predictor.load(MODEL, device=choose_device(config.trainer.accelerator))
     run = read_training_record(TRAINING_RECORD, "train a model with `dvc repro`")
-    require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
+    dataset = read_dataset_info(DATASET)
+    require_trained_for(config, MODEL, dataset.digest)
     require_digest(MODEL, run.model)
     learning_curve = read_learning_curve(REPORTS / "learning_curve.csv")
     data = read_json(data_path, DataRecord, "run `dvc repro`") if data_path.exists() else None
@@ -125,6 +134,7 @@ def main(config: Config, inputs: Inputs) -> None:
         ladder=ladder,
         data=data,
         training_tags=run.tags,
+        auxiliary=dataset.corpus.auxiliary,
         inapplicable=inapplicable,
     )
     inputs.require_unchanged()
@@ -151,13 +161,29 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
     parts = calibrate_parts(part_names(predictor.info.model), predictor.info.likelihood, **scored)
     validation, test = (split for split, _ in scored.values())
     reviews_per_second = (len(validation.labels) + len(test.labels)) / seconds
+    auxiliary = _score_auxiliary(predictor)
     if not with_baseline:
-        return ScoredSplits(validation, test, parts, None, reviews_per_second, None)
+        return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
     log.info("baseline: TF-IDF and logistic regression on the same reviews")
     start = perf_counter()
-    fitted = fit_baseline(*read_texts(DATASET, "train"), *read_texts(DATASET, "validation"), predictor.classes)
+    fitted = fit_baseline(*read_training_texts(DATASET), *read_texts(DATASET, "validation"), predictor.classes)
     baseline = score_split(DATASET, "test", fitted)
-    return ScoredSplits(validation, test, parts, baseline, reviews_per_second, perf_counter() - start)
+    seconds = perf_counter() - start
+    return ScoredSplits(
+        validation, test, parts, baseline, auxiliary, _score_auxiliary(fitted), reviews_per_second, seconds
+    )
+
+
+def _score_auxiliary(classifier: Classifier) -> ScoredSplit | None:
+    held_out = HELD_OUT_AUXILIARY["test"]
+    return score_split(DATASET, held_out, classifier) if (DATASET / held_out).exists() else None
+
+
+def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8]]:
+    """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts."""
+    splits = [read_texts(dataset, split) for split in TRAINING_SPLITS if (dataset / split).exists()]
+    texts, labels = zip(*splits, strict=True)
+    return list(chain.from_iterable(texts)), np.concatenate(labels)
 
 
 def compute_metrics(
@@ -168,6 +194,8 @@ def compute_metrics(
     metrics = collect_metrics(scored.test, scored.validation, scored.baseline, slices, config)
     if scored.parts:
         metrics["parts"] = parts_metrics(scored.parts, scored.test, metrics)
+    if scored.auxiliary is not None:
+        metrics["auxiliary"] = auxiliary_metrics(scored.auxiliary, scored.auxiliary_baseline, config.ece_bins)
     return metrics, {**plot_tables(scored.test, config), "slices": slices}
 
 

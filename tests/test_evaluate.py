@@ -2,10 +2,13 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -117,6 +120,47 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     assert "60 contrast pairs: original accuracy 0." in printed
 
 
+def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset, reports = workspace / "artifacts" / "dataset", workspace / "reports"
+    evaluate.main(config(), Inputs({}))
+    alone = json.loads((reports / "metrics.json").read_text())
+    assert "auxiliary" not in alone
+    assert "Auxiliary texts" not in (reports / "report.html").read_text()
+
+    for split in ("auxiliary", "auxiliary_test"):
+        shutil.copytree(dataset / "train", dataset / split)
+    record = json.loads((dataset / "dataset.json").read_text())
+    record["splits"] |= {"auxiliary": 24, "auxiliary_test": 24}
+    record["corpus"]["config"] = {"auxiliary": {"name": "postcards"}}
+    (dataset / "dataset.json").write_text(json.dumps(record))
+    evaluate.main(config(), Inputs({}))
+    metrics = json.loads((reports / "metrics.json").read_text())
+    held_out = metrics["auxiliary"]
+    assert held_out["reviews"] == 24
+    assert held_out["accuracy"] == metrics["test"]["accuracy"], "the same texts"
+    assert held_out["baseline_accuracy"] == 1
+    assert held_out["accuracy_low"] < held_out["accuracy"] < held_out["accuracy_high"]
+    assert metrics["test"] == alone["test"]
+    assert "24 held-out auxiliary texts: accuracy model 0." in capsys.readouterr().out
+    assert "Auxiliary texts: postcards" in (reports / "report.html").read_text()
+
+
+def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
+    dataset = workspace / "artifacts" / "dataset"
+    shutil.copytree(dataset / "train", dataset / "auxiliary")
+    rows = pq.read_table(dataset / "auxiliary" / "rows.parquet")
+    turned = rows.set_column(2, "label", pc.subtract(pa.scalar(1, pa.int8()), rows["label"]))
+    pq.write_table(pa.concat_tables([turned] * 3), dataset / "auxiliary" / "rows.parquet")
+    record = json.loads((dataset / "dataset.json").read_text())
+    record["splits"] |= {"auxiliary": 72}
+    (dataset / "dataset.json").write_text(json.dumps(record))
+    texts, labels = evaluate.read_training_texts(dataset)
+    assert len(texts) == len(labels) == 96
+    evaluate.main(config(), Inputs({}))
+    metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
+    assert metrics["baseline"]["accuracy"] < 1
+
+
 def test_stage_without_a_training_says_so(workspace: Path) -> None:
     (workspace / "artifacts" / "run.json").unlink()
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
@@ -211,7 +255,7 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
 
 
 JOINED = ("pretraining=none", "model.cell=gru", "model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=10")
-QUICK = ("evaluation.baseline=false", "evaluation.behaviour=false")
+QUICK = ("evaluation.baseline=false", "evaluation.behaviour=false", "evaluation.contrast_pairs.path=null")
 
 
 def path_outputs(workspace: Path, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.labels import LABELS
+from pipeline.config.split import TRAINING_SPLITS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.predictions import Classifier, stream_texts
@@ -65,15 +67,16 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
         raise PipelineError(named) from None
     keys = [{near_key(clean(text)) for text in (pair.original, pair.edited)} for pair in pairs]
     of_pairs = set().union(*keys)
-    trained_on = {key for text in stream_texts(dataset, "train") if (key := near_key(text)) in of_pairs}
+    texts = chain.from_iterable(stream_texts(dataset, split) for split in TRAINING_SPLITS if (dataset / split).exists())
+    trained_on = {key for text in texts if (key := near_key(text)) in of_pairs}
     seen = sum(not trained_on.isdisjoint(pair) for pair in keys)
     if seen and not config.allow_seen:
         raise PipelineError(
-            f"evaluation.contrast_pairs.path: {seen} of the {len(pairs)} pairs in {path} hold a review of the training "
-            "split, which flatters the model; leave them out, or set evaluation.contrast_pairs.allow_seen=true"
+            f"evaluation.contrast_pairs.path: {seen} of the {len(pairs)} pairs in {path} hold a text that was "
+            "trained on, which flatters the model; leave them out, or set evaluation.contrast_pairs.allow_seen=true"
         )
     if seen:
-        log.warning("%d of the %d contrast pairs hold a review of the training split", seen, len(pairs))
+        log.warning("%d of the %d contrast pairs hold a text that was trained on", seen, len(pairs))
     return pairs
 
 

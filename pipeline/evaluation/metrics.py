@@ -29,8 +29,8 @@ class Metric:
     """Only classes in an order have it, of more than two."""
     headline: bool = False
     """It is among the figures that the report, the model card and the description of the MLflow run show first."""
-    on_validation: bool = False
-    """It is also reported on the validation split."""
+    brief: bool = False
+    """It is also reported on the validation split and on auxiliary texts."""
 
     def applies_to(self, classes: int, ordered: bool) -> bool:
         """True if so many classes, in an order or not, have this metric."""
@@ -52,7 +52,7 @@ METRICS = {
         "share of the reviews that are classified correctly",
         "share of the reviews that are classified correctly",
         headline=True,
-        on_validation=True,
+        brief=True,
     ),
     "f1": Metric("F1", True, "harmonic mean of precision and recall for the {second} label", None, headline=True),
     "precision": Metric("precision", True, "share of {second} reviews among those called {second}", None),
@@ -91,7 +91,7 @@ METRICS = {
         "mean negative logarithm of the probability given to the true label, in nats",
         "mean negative logarithm of the probability given to the true label, in nats",
         headline=True,
-        on_validation=True,
+        brief=True,
     ),
     "brier": Metric(
         "Brier score",
@@ -108,7 +108,7 @@ METRICS = {
         "mean distance between the probability of the predicted class and the share of correct predictions, over "
         "equal-width bins",
         headline=True,
-        on_validation=True,
+        brief=True,
     ),
     "mean_absolute_error": Metric(
         "mean absolute error",

@@ -38,6 +38,16 @@ class PartMetrics(Record):
     """Accuracy of the whole minus that of the other part."""
 
 
+class AuxiliaryMetrics(Record):
+    """Metrics on held-out auxiliary texts."""
+
+    reviews: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    baseline_accuracy: float | None = None
+
+
 class WorstPart(Record):
     """Part of the test split with the lowest accuracy."""
 
@@ -66,6 +76,7 @@ class MetricsRecord(Record):
     intervals: dict[str, dict[str, IntervalRecord]] = Field(default_factory=dict)
     parts: dict[str, PartMetrics] = Field(default_factory=dict)
     """Metrics of the parts of a network that joins two: see `pipeline.evaluation.parts.parts_metrics`."""
+    auxiliary: AuxiliaryMetrics | None = None
     worst_slice: WorstPart | None = None
     behaviour: dict[str, CapabilityMetrics] = Field(default_factory=dict)
     contrast: PairMetrics | None = None

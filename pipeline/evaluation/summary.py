@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.classification import classification_metrics
@@ -11,6 +13,7 @@ from pipeline.evaluation.metrics import METRICS, MetricValues
 from pipeline.evaluation.multiclass import multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, worst_part
+from pipeline.evaluation.wilson import wilson_interval
 
 
 def collect_metrics(
@@ -31,10 +34,27 @@ def collect_metrics(
     return {
         "test": split_metrics(test, "test", config.ece_bins),
         **({} if baseline is None else {"baseline": split_metrics(baseline, "baseline", config.ece_bins)}),
-        "validation": {key: on_validation[key] for key, metric in METRICS.items() if metric.on_validation},
+        "validation": {key: on_validation[key] for key, metric in METRICS.items() if metric.brief},
         "intervals": bootstrap_intervals(test, baseline),
         "slices": accuracies(slices),
         **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),
+    }
+
+
+def auxiliary_metrics(scored: ScoredSplit, baseline: ScoredSplit | None, ece_bins: int) -> MetricValues:
+    """Compute the metrics of model and baseline on held-out auxiliary texts, on which neither is calibrated.
+
+    Args:
+        scored: the model's answers.
+        baseline: the baseline's answers; None where it is turned off.
+        ece_bins: number of bins of the calibration error.
+    """
+    systems = {"": scored} | ({} if baseline is None else {"baseline_": baseline})
+    values = {prefix: split_metrics(answers, "auxiliary", ece_bins) for prefix, answers in systems.items()}
+    low, high = wilson_interval(int(np.sum(scored.predicted == scored.labels)), len(scored.labels))
+    return {
+        **{prefix + key: of[key] for prefix, of in values.items() for key, metric in METRICS.items() if metric.brief},
+        **{"accuracy_low": low, "accuracy_high": high, "reviews": len(scored.labels)},
     }
 
 

@@ -63,6 +63,7 @@ def version_card(
         kind=model_kind(config),
         joined=bool(part_names(config.model)),
         parts=metrics.get("parts"),
+        auxiliary=metrics.get("auxiliary"),
         classes=config.corpus.classes,
         sentiment=config.corpus.classes == LABELS,
         ordered=config.corpus.in_order,

@@ -61,6 +61,8 @@ class Findings:
     """Content of `reports/data.json`."""
     training_tags: Mapping[str, str]
     """Tags of the training, from `artifacts/run.json`."""
+    auxiliary: str | None = None
+    """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()
     """Tests that were asked for and left out, because they are of other classes."""
 
@@ -124,6 +126,8 @@ class PageContext:
     """Metrics of each class; empty for two."""
     parts: Mapping[str, Any]
     """Content of `parts` in `reports/metrics.json`: first the recurrent part; empty for a network of one path."""
+    auxiliary: Mapping[str, Any] | None
+    """Content of `auxiliary` in `reports/metrics.json`, and their `name`."""
     slices: Mapping[str, Sequence[TableRow]]
     length: str
     """Name of the slice by length."""
@@ -172,6 +176,7 @@ def page_context(findings: Findings) -> PageContext:
         scores=list(zip(*tables["score_histogram" if two else "confidence"].values(), strict=True)),
         by_class=[] if two else as_rows(tables["classes"]),
         parts=metrics.get("parts", {}),
+        auxiliary=metrics["auxiliary"] | {"name": findings.auxiliary} if "auxiliary" in metrics else None,
         slices={name: as_rows(rows_of_slice(slices, name)) for name in dict.fromkeys(slices["slice"])},
         length=LENGTH,
         unknown_words=UNKNOWN_WORDS,

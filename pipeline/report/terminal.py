@@ -21,7 +21,7 @@ def format_report(
     left_out: Mapping[str, int],
     by_class: Columns | None = None,
 ) -> str:
-    """Format the metrics of model, baseline and parts, worst slice, contrast pairs, behaviour, checks, left-out rows.
+    """Format what an evaluation found: metrics of the model beside the baseline, and a line for each further result.
 
     Args:
         metrics: the content of `reports/metrics.json`.
@@ -41,6 +41,10 @@ def format_report(
     if (worst := worst_part(slices)) is not None:
         accuracy, reviews = number(worst["accuracy"]), count(worst["reviews"])
         lines.append(f"worst slice: {worst['part']}: accuracy {accuracy}, {reviews} reviews")
+    if auxiliary := metrics.get("auxiliary"):
+        systems = {"model": "accuracy", "baseline": "baseline_accuracy"}
+        accuracy = ", ".join(f"{name} {number(auxiliary[key])}" for name, key in systems.items() if key in auxiliary)
+        lines.append(f"{count(auxiliary['reviews'])} held-out auxiliary texts: accuracy {accuracy}")
     if pairs := metrics.get("contrast"):
         shares = ", ".join(f"{readable(key)} {number(value)}" for key, value in pairs.items() if key != "pairs")
         lines.append(f"{count(pairs['pairs'])} contrast pairs: {shares}")

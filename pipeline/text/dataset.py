@@ -87,6 +87,12 @@ class CorpusRecord(Record):
     left_out: dict[str, int]
     """Number of rows that did not become reviews, by reason."""
 
+    @property
+    def auxiliary(self) -> str | None:
+        """Name of the auxiliary texts; None where there are none."""
+        auxiliary = self.config.get("auxiliary")
+        return None if auxiliary is None else auxiliary["name"]
+
 
 class DatasetRecord(Record):
     """Content of `dataset.json`."""
