@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import RecordBatch
 
-from pipeline.config.split import HELD_OUT_AUXILIARY, SplitConfig
+from pipeline.config.split import HELD_OUT_AUXILIARY, SPLITS, SplitConfig
 from pipeline.preprocessing.canonical_reader import RowGroup
 from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
@@ -63,8 +63,10 @@ def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequ
     Raises:
         PipelineError: a split holds no review of a class any more.
     """
-    for split, members in ((name, keys.split == number) for number, name in enumerate(PRECEDENCE)):
-        if split == "unlabelled" or not members.any():
+    labelled = [split for split in SPLITS if split != "unlabelled"]
+    for split in (*labelled, *HELD_OUT_AUXILIARY.values()):
+        members = keys.split == PRECEDENCE.index(split)
+        if not members.any():
             continue
         for label, name in enumerate(classes):
             if not (members & keep & (keys.label == label)).any():

@@ -44,7 +44,7 @@ def test_each_of_many_classes_is_held_out_in_its_share():
         assert parts[PRECEDENCE.index("test")] == 8
         assert parts[PRECEDENCE.index("validation")] == 4
     require_all_classes(review_keys, np.ones(4000, bool), classes)
-    with pytest.raises(PipelineError, match="the test split holds no 99 review once its 8 duplicates"):
+    with pytest.raises(PipelineError, match="the train split holds no 99 review once its 28 duplicates"):
         require_all_classes(review_keys, review_keys.label != 99, classes)
 
 
