@@ -56,7 +56,8 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
         return FileFormat.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {problem['msg']}") from None
+        message = problem["msg"].removeprefix("Value error, ")
+        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {message}") from None
 
 
 def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
