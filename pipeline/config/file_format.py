@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 
 from pipeline.config.section import Section
 
+NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape"}
+"""Codecs of Python from text to bytes that no file of lines is in: of single names, of none, or without line breaks."""
+
 Character = Field(pattern=r"^[^\r\n\x00]$")
 
 
@@ -35,7 +38,7 @@ class FileFormat(Section):
                 known = codecs.lookup(encoding)
             except (LookupError, ValueError):
                 raise ValueError(f"the encoding {encoding!r} is unknown; write one such as utf-8 or cp1252") from None
-            if not getattr(known, "_is_text_encoding", True):
+            if known.name in NOT_OF_FILES or not getattr(known, "_is_text_encoding", True):
                 raise ValueError(f"{encoding!r} is no encoding of text; write one such as utf-8 or cp1252")
         return encoding
 

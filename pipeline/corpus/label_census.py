@@ -4,8 +4,6 @@ It settles which class each value means: as stated in the configuration, or wher
 """
 
 import logging
-import re
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.config.corpus import MOST_CLASSES, FilesCorpus, LabelValues
+from pipeline.config.corpus import FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
-from pipeline.config.override_value import YAML_WORDS, override_value
+from pipeline.corpus.label_examples import NAMES, VALUE_LENGTH, example_overrides, ignoring_override
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
 from pipeline.tables.table_reader import Table
@@ -26,16 +24,8 @@ MOST_VALUES = 1000
 """Different values that are kept in memory; a column with more that no class names holds no labels."""
 VALUES_SHOWN = 10
 FILES_SHOWN = 3
-VALUE_LENGTH = 30
-"""Characters of a value that a message shows."""
 LONGEST_VALUE = 500
 """Characters of the longest value that is kept in memory; a longer one is a review rather than a label."""
-MOST_LISTED = 3
-"""Different numbers that an example lists; more are compared."""
-NAMES = (("neg", "pos"), ("negative", "positive"))
-"""Names of the classes that leave no doubt."""
-MISSING_WORDS = ("na", "n/a", "#n/a", "none", "null", "-", "?")
-"""Values that an example leaves out: other programs write them for a missing label."""
 TRUTH = {"false": "0", "true": "1"}
 
 log = logging.getLogger(__name__)
@@ -54,6 +44,11 @@ class Census:
 
     def __add__(self, other: "Census") -> "Census":
         return Census(self.rows + other.rows, self.values + other.values, {**other.spelled, **self.spelled})
+
+    @property
+    def spellings(self) -> dict[str, str]:
+        """The first spelling of each value that has rows."""
+        return {value: self.spelled[value] for value in self.values}
 
     def shown(self, values: Iterable[str]) -> str:
         """List values with their rows, the most frequent first."""
@@ -98,7 +93,7 @@ def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -
         remedy = "" if unnamed == [""] else "add them to a class, or "
         raise PipelineError(
             f"corpus.labels: no class names {total.shown(unnamed)} in {column}; {remedy}leave their rows out with "
-            f"{_ignoring(total, left_out)}"
+            f"{ignoring_override(total.spellings, left_out)}"
         )
     for files, census in zip(splits, by_split, strict=True):
         for number, name in enumerate(classes):
@@ -184,72 +179,9 @@ def _doubt(census: Census, column: str) -> PipelineError:
     if len(values) == 1:
         return PipelineError(f"corpus.labels: {column} holds one label only, {shown}; add rows of another class")
     problem = f"corpus.labels: not set, and the values of {column} do not say which are {' and which '.join(LABELS)}"
-    if not (overrides := _example_overrides(census, values)):
+    if not (overrides := example_overrides(census.spellings)):
         return PipelineError(f"{problem}: {shown}; set it, or name the column with the labels in corpus.label_column")
     return PipelineError(f"{problem}: {shown}; set it, for example with {' '.join(overrides)}")
-
-
-def _example_overrides(census: Census, values: Sequence[str]) -> list[str]:
-    """Return overrides that state the labels, to be corrected by the user; none if the values look like no labels."""
-    present = [value for value in values if value not in MISSING_WORDS]
-    values = present if len(present) > 1 else values
-    numbers = {value: number for value in values if (number := finite_number(value)) is not None}
-    numeric = len(numbers) == len(values)
-    ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
-    if not numeric and (len(values) > MOST_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
-        return []
-    classes = _example_classes(ordered, numeric)
-    texts = {name: _listed(census, named) for name, named in classes.items()}
-    if numeric and len(ordered) > MOST_LISTED:
-        texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
-    override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
-    stated = {value for named in classes.values() for value in named}
-    ignored = [value for value in [*ordered, *MISSING_WORDS, ""] if value in census.values and value not in stated]
-    return [f"-S {_shell_quoted(override)}", *([_ignoring(census, ignored)] if ignored else [])]
-
-
-def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequence[str]]:
-    """Return the values of each class of an example: of three numbers and of words, each value is a class.
-
-    Words name their classes themselves, or where an override cannot hold them, numbers do: an example that took one of
-    two for negative would be copied although it is the other.
-    """
-    if numeric:
-        half = max(1, len(ordered) // 2)
-        middle = {"neutral": ordered[1:2]} if len(ordered) == MOST_LISTED else {}
-        return {"negative": ordered[:half], **middle, "positive": ordered[-half:]}
-    alike = [[value for value in ordered if value.startswith(name)] for name in NAMES[0]]
-    if all(alike) and sum(map(len, alike)) == len(ordered):
-        return dict(zip(LABELS, alike, strict=True))
-    names = [re.sub(r"\W+", "_", value, flags=re.ASCII).strip("_") for value in ordered]
-    if len({*names}) < len(names) or {"", *YAML_WORDS} & {*names}:
-        names = [f"class_{number}" for number in range(1, len(ordered) + 1)]
-    return {name: [value] for name, value in zip(names, ordered, strict=True)}
-
-
-def _ignoring(census: Census, values: Sequence[str]) -> str:
-    """Return the override that leaves values out; for many of them, the key alone."""
-    if len(values) > 2 * VALUES_SHOWN:
-        return "corpus.ignore_labels, a list or a comparison such as '>4 <7'"
-    return f"-S {_shell_quoted(f'corpus.ignore_labels={_listed(census, sorted(values))}')}"
-
-
-def _listed(census: Census, values: Iterable[str]) -> str:
-    """Return values as a list in the syntax of Hydra's overrides."""
-    return f"[{', '.join(_literal(value, census.spelled[value]) for value in values)}]"
-
-
-def _literal(value: str, spelling: str) -> str:
-    if not value:
-        return "null"
-    if finite_number(value) is not None:
-        return value
-    return override_value(spelling)
-
-
-def _shell_quoted(override: str) -> str:
-    """Quote for the shell, in double quotes where the override itself has single ones."""
-    return f'"{override}"' if "'" in override and not re.search(r'["$`\\!]', override) else shlex.quote(override)
 
 
 def _rows_by_class(

@@ -18,11 +18,12 @@ from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.csv_lines import DELIMITERS
+from pipeline.tables.encoded_text import read_text, stated_encoding
 from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, XLSX, Table
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
-from pipeline.tables.unpacked import packing, read_text, stated_encoding, table_ending
+from pipeline.tables.unpacked import packing, table_ending
 
 ENDINGS = (*TABLE_ENDINGS, PLAIN)
 
@@ -56,7 +57,8 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
         return FileFormat.model_validate(values)
     except ValidationError as error:
         problem = error.errors()[0]
-        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {problem['msg']}") from None
+        message = problem["msg"].removeprefix("Value error, ")
+        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {message}") from None
 
 
 def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:

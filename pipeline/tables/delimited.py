@@ -15,7 +15,7 @@ from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.dialect import SAMPLE_ROWS, BadRowError, Dialect, blank_end
-from pipeline.tables.unpacked import LINE_FEED, read_text, stated_encoding
+from pipeline.tables.encoded_text import LINE_FEED, read_text, stated_encoding
 
 OTHER_DELIMITERS = (",", ";", "\t", "|")
 MAX_ROW_BYTES = 32 * 2**20

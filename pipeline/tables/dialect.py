@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.unpacked import LINE_FEED, option
+from pipeline.tables.encoded_text import LINE_FEED
+from pipeline.tables.format_advice import option
 
 SAMPLE_ROWS = 200
 """First rows by which the delimiter is found, and the kinds of values that tell rows lost in quotes."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.encoded_text import read_text
 from pipeline.tables.lines import (
     HOLDS_NUL,
     MAX_LINE_BYTES,
@@ -17,7 +18,6 @@ from pipeline.tables.lines import (
     parse_object,
     text_lines,
 )
-from pipeline.tables.unpacked import read_text
 
 _SPACE = re.compile(r"[ \t\r\n]*+")
 _HALF = re.compile("[\ud800-\udfff]")

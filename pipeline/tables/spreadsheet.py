@@ -20,8 +20,9 @@ from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, WorkSheet
 
 from pipeline.config.file_format import FileFormat
 from pipeline.runtime.errors import PipelineError, listed, refusal
+from pipeline.tables.format_advice import option
 from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS
-from pipeline.tables.unpacked import option, unpacked_file
+from pipeline.tables.unpacked import unpacked_file
 
 MAX_PARTS_BYTES = 32 * 2**20
 PARTS_PROPORTION = 30

@@ -19,9 +19,10 @@ from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
+from pipeline.tables.encoded_text import stated_encoding
 from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
 from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches, without_nul
-from pipeline.tables.unpacked import stated_encoding, table_ending, unpacked_file
+from pipeline.tables.unpacked import table_ending, unpacked_file
 
 PARQUET = ".parquet"
 XLSX = ".xlsx"

@@ -171,6 +171,7 @@ CORPUS = [
     reviews("header not UTF-8", b"r\xe9view,verdict\n", "line 1: not UTF-8; .*corpus.format.encoding=.*, or convert"),
     reviews("encoding does not fit", ROWS + "é,good\n", "not ASCII; probably utf_8", **{"format.encoding": "ascii"}),
     reviews("unknown encoding", BOTH, "the encoding 'utf-99' is unknown; write one", **{"format.encoding": "utf-99"}),
+    reviews("encoding of no text", BOTH, "'idna' is no encoding of text; write one", **{"format.encoding": "idna"}),
     reviews("packed file without its ending", gzip.compress(BOTH.encode()), "own.csv is no text, .* in .gz; rename it"),
     reviews("space before a quote", ROWS + 'a, "good"\n', "line 2: a space before the quote that opens a value"),
     reviews("stray quote", f'{ROWS}a "b" c,good\n', "line 2: a quote inside a value .*corpus.format.quoting=none"),

@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from encodings.aliases import aliases
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -355,6 +356,19 @@ def test_utf_16_without_a_mark_is_told_by_its_nul_characters(tmp_path: Path) -> 
         assert rows_of(path, encoding=encoding) == [{"text": "fine", "label": "pos"}]
 
 
+@pytest.mark.parametrize("encoding", sorted({*aliases.values(), "idna", "punycode", "undefined"}))
+def test_a_file_is_read_and_answered_in_any_encoding_or_it_is_said_to_be_none(encoding: str, tmp_path: Path) -> None:
+    """Of all that Python has, by their names."""
+    try:
+        file_format = stated_format([f"encoding={encoding}"])
+    except PipelineError as error:
+        assert re.search("=(?P<name>.*): (the encoding |)'(?P=name)' is (no encoding of text|unknown); ", str(error))
+        return
+    (tmp_path / "a.csv").write_bytes("text,n\nfine. Very,1\npoor,2\n".encode(encoding))
+    assert texts_seen(tmp_path / "a.csv", file_format) == ["fine. Very", "poor"]
+    assert (tmp_path / "out.a.csv").read_bytes().decode(encoding).splitlines()[2] == "poor,2,positive,0.500000"
+
+
 def test_a_file_without_a_header_gets_the_names_that_are_stated(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("fine,pos\npoor,neg\n")
     expected = [{"text": "fine", "label": "pos"}, {"text": "poor", "label": "neg"}]
@@ -382,6 +396,7 @@ def test_answers_keep_encoding_quotes_and_packing(tmp_path: Path) -> None:
         (["quotes=none"], "no such key; write one of .* with its value, as in quoting=none"),
         (["quoting=some"], "quoting=some: "),
         (["delimiter=;;"], ";;: "),
+        (["encoding=unicode_escape"], "encoding=unicode_escape: 'unicode_escape' is no encoding of text; "),
     ],
 )
 def test_a_format_that_there_is_not_is_refused(pairs: list[str], message: str) -> None:
