@@ -7,6 +7,7 @@ on one page) and artifacts/predictions.parquet, and adds metrics, pictures and r
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -24,8 +25,9 @@ from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
+from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_share
 from pipeline.evaluation.mistakes import confident_mistakes
-from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split, write_predictions
+from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split, stream_texts, write_predictions
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics, collect_speed
@@ -101,6 +103,10 @@ def main(config: Config, inputs: Inputs) -> None:
         metrics["behaviour"] = behaviour_metrics(tables["behaviour"])
     if pairs:
         metrics["contrast"], tables["contrast"] = score_pairs(pairs, predictor)
+    cases = [result.case.text for results in case_results.values() for result in results]
+    _warn_of_another_language("the behaviour tests", cases, "evaluation.behaviour=false")
+    originals = [pair.original for pair in pairs]
+    _warn_of_another_language("the contrast pairs", originals, "evaluation.contrast_pairs.path=null")
 
     findings = Findings(
         classes=predictor.classes,
@@ -130,6 +136,15 @@ def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
     """Name the tests asked for whose texts are negative or positive."""
     asked_for = {"the behaviour tests": config.behaviour, "the contrast pairs": config.contrast_pairs.path is not None}
     return [name for name, asked in asked_for.items() if asked]
+
+
+def _warn_of_another_language(tests: str, texts: Sequence[str], remedy: str) -> None:
+    if texts and (share := frequent_share(texts, stream_texts(DATASET, "train"))) < LEAST_SHARE:
+        log.warning(
+            "%s seem to be in another language than the reviews: only %.0f %% of their words are frequent there; write "
+            "some of your own, or leave them out with %s",
+            *(tests, 100 * share, remedy),
+        )
 
 
 def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
