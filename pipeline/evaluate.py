@@ -7,7 +7,7 @@ on one page) and artifacts/predictions.parquet, and adds metrics, pictures and r
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -28,6 +28,7 @@ from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
+from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_share
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import Part, calibrate_parts, parts_metrics
 from pipeline.evaluation.predictions import (
@@ -36,6 +37,7 @@ from pipeline.evaluation.predictions import (
     read_texts,
     score_split,
     score_split_and_paths,
+    stream_texts,
     write_predictions,
 )
 from pipeline.evaluation.sentiment import is_sentiment
@@ -121,6 +123,10 @@ def main(config: Config, inputs: Inputs) -> None:
         metrics["behaviour"] = behaviour_metrics(tables["behaviour"])
     if pairs:
         metrics["contrast"], tables["contrast"] = score_pairs(pairs, predictor)
+    cases = [result.case.text for results in case_results.values() for result in results]
+    _warn_of_another_language("the behaviour tests", cases, "evaluation.behaviour=false")
+    originals = [pair.original for pair in pairs]
+    _warn_of_another_language("the contrast pairs", originals, "evaluation.contrast_pairs.path=null")
 
     findings = Findings(
         classes=predictor.classes,
@@ -151,6 +157,15 @@ def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
     """Name the tests asked for whose texts are negative or positive."""
     asked_for = {"the behaviour tests": config.behaviour, "the contrast pairs": config.contrast_pairs.path is not None}
     return [name for name, asked in asked_for.items() if asked]
+
+
+def _warn_of_another_language(tests: str, texts: Sequence[str], remedy: str) -> None:
+    if texts and (share := frequent_share(texts, stream_texts(DATASET, "train"))) < LEAST_SHARE:
+        log.warning(
+            "%s seem to be in another language than the reviews: only %.0f %% of their words are frequent there; write "
+            "some of your own, or leave them out with %s",
+            *(tests, 100 * share, remedy),
+        )
 
 
 def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:

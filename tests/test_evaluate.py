@@ -187,6 +187,21 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(work
     assert not (reports / "figures" / "behaviour.png").exists()
 
 
+def test_tests_in_another_language_than_the_reviews_are_named(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configuration("model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false")
+    german = ["Dieser Film ist wunderbar gespielt, und die Musik passt zu der Geschichte, die er erzählt."]
+    english = ["This film is a delight, and I had no idea what to expect of it. It was as good as the book."]
+    for reviews, named in ((german, ["the behaviour tests", "the contrast pairs"]), (english, [])):
+        caplog.clear()
+        monkeypatch.setattr(evaluate, "stream_texts", lambda *_, reviews=reviews: iter(reviews))
+        evaluate.main(settings, Inputs({}))
+        warnings = [message for message in caplog.messages if "another language" in message]
+        assert [message.partition(" seem")[0] for message in warnings] == named
+    assert json.loads((workspace / "reports" / "metrics.json").read_text())["contrast"]["pairs"] == 60
+
+
 THREE = ("negative", "neutral", "positive")
 STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
 
