@@ -23,7 +23,7 @@ from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
-from pipeline.config.split import HELD_OUT_AUXILIARY, TRAINING_SPLITS
+from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
 from pipeline.evaluation.columns import Columns
@@ -190,8 +190,7 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
 
 
 def _score_auxiliary(classifier: Classifier) -> ScoredSplit | None:
-    held_out = HELD_OUT_AUXILIARY["test"]
-    return score_split(DATASET, held_out, classifier) if (DATASET / held_out).exists() else None
+    return score_split(DATASET, AUXILIARY_TEST, classifier) if (DATASET / AUXILIARY_TEST).exists() else None
 
 
 def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8]]:

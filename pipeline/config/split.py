@@ -6,8 +6,8 @@ from pipeline.config.section import Fraction, Section, Seed
 
 SPLITS = ("train", "validation", "test", "auxiliary", "unlabelled")
 """Splits that a corpus can have, in the order in which they are read and shown."""
-HELD_OUT_AUXILIARY = {"test": "auxiliary_test", "validation": "auxiliary_validation"}
-"""Splits of auxiliary texts that are held out, by the split of the corpus that they stand beside."""
+AUXILIARY_TEST = "auxiliary_test"
+"""Split of the auxiliary texts that are held out."""
 TRAINING_SPLITS = ("train", "auxiliary")
 """Labelled splits that a model is trained on."""
 PRETRAINING_SPLITS = (*TRAINING_SPLITS, "unlabelled")

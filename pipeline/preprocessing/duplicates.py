@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config.split import HELD_OUT_AUXILIARY
+from pipeline.config.split import AUXILIARY_TEST
 
-PRECEDENCE = ("test", "validation", "train", *HELD_OUT_AUXILIARY.values(), "auxiliary", "unlabelled")
+PRECEDENCE = ("test", "validation", "train", AUXILIARY_TEST, "auxiliary", "unlabelled")
 """Splits in the order in which they keep a duplicate: those that judge a model come before those that train it,
 and the corpus before auxiliary texts."""
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import RecordBatch
 
-from pipeline.config.split import HELD_OUT_AUXILIARY, SPLITS, SplitConfig
+from pipeline.config.split import AUXILIARY_TEST, SPLITS, SplitConfig
 from pipeline.preprocessing.canonical_reader import RowGroup
 from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
@@ -17,7 +17,7 @@ from pipeline.runtime.errors import PipelineError
 def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> None:
     """Hold out reviews of the training split for test and validation if these have none, in `keys.split`.
 
-    Of auxiliary texts the same shares are held out, in splits of their own.
+    Of auxiliary texts the share for the test is held out, in a split of its own.
 
     Within each label, reviews are ranked by a seeded hash of their group, or of their `near_key` if the corpus has no
     groups; the lowest go to test, the next to validation. So the splits are stratified and do not depend on the order
@@ -29,7 +29,7 @@ def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> N
     drawn = {name: name for name in ("test", "validation") if not (keys.split == PRECEDENCE.index(name)).any()}
     _hold_out(keys, "train", drawn, config, classes)
     if (keys.split == PRECEDENCE.index("auxiliary")).any():
-        _hold_out(keys, "auxiliary", HELD_OUT_AUXILIARY, config, classes)
+        _hold_out(keys, "auxiliary", {"test": AUXILIARY_TEST}, config, classes)
 
 
 def _hold_out(
@@ -64,7 +64,7 @@ def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequ
         PipelineError: a split holds no review of a class any more.
     """
     labelled = [split for split in SPLITS if split != "unlabelled"]
-    for split in (*labelled, *HELD_OUT_AUXILIARY.values()):
+    for split in (*labelled, AUXILIARY_TEST):
         members = keys.split == PRECEDENCE.index(split)
         if not members.any():
             continue
