@@ -25,7 +25,9 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     assert {path.name for path in (artifacts / "model").iterdir()} == {"model.safetensors", "vocab.json", "config.json"}
     data, metrics = report(trained, "data"), report(trained, "metrics")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
-    assert set(metrics) == {"test", "validation", "baseline", "intervals", "slices", "worst_slice", "behaviour"}
+    of_sentiment = {"behaviour", "contrast"}
+    assert set(metrics) == {"test", "validation", "baseline", "intervals", "slices", "worst_slice", *of_sentiment}
+    assert metrics["contrast"]["pairs"] == 60
     assert 0 <= metrics["test"]["accuracy"] <= 1
     assert report(trained, "verdict")["passed"]
     predictions = pq.read_table(artifacts / "predictions.parquet").to_pydict()
