@@ -26,7 +26,8 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     data, metrics = report(trained, "data"), report(trained, "metrics")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
     of_splits = {"test", "validation", "baseline", "intervals", "parts"}
-    assert set(metrics) == of_splits | {"slices", "worst_slice", "behaviour"}
+    assert set(metrics) == of_splits | {"slices", "worst_slice", "behaviour", "contrast"}
+    assert metrics["contrast"]["pairs"] == 60
     assert 0 <= metrics["test"]["accuracy"] <= 1
     assert report(trained, "verdict")["passed"]
     predictions = pq.read_table(artifacts / "predictions.parquet").to_pydict()
