@@ -16,7 +16,7 @@ from pipeline.networks.build import build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import LOGISTIC
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.callbacks import moving_average
+from pipeline.training.callbacks import move_averages
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.trainer import LOG_EVERY_STEPS
@@ -62,7 +62,7 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()
     decay = config.training.ema_decay
-    average = None if decay is None else AveragedModel(network, avg_fn=partial(moving_average, decay))
+    average = None if decay is None else AveragedModel(network, multi_avg_fn=partial(move_averages, decay))
     optimizer = torch.optim.AdamW(
         network.parameters(), config.training.lr, (0.9, config.training.beta2), weight_decay=0.0, fused=True
     )

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
@@ -31,20 +32,20 @@ def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback
     callbacks: list[pl.Callback] = []
     if config.ema_decay is not None:
         # buffers never change, and not all of them are numbers that have an average
-        callbacks.append(WeightAveraging(use_buffers=False, avg_fn=partial(moving_average, config.ema_decay)))
+        callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=partial(move_averages, config.ema_decay)))
     if config.patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=config.patience))
     return callbacks
 
 
-def moving_average(decay: float, average: Tensor, present: Tensor, updates: Tensor | int) -> Tensor:
-    """Return the exponential moving average (EMA) of a weight after one more update.
+def move_averages(decay: float, averages: list[Tensor], present: list[Tensor], updates: Tensor | int) -> None:
+    """Update exponential moving averages (EMA) of weights, in place: new tensors for each step would take longer.
 
     The decay rises from 0.1 to its full value: it is (1 + n) / (10 + n) after n updates until that exceeds `decay`.
     The random initial weights would otherwise linger in the average of a short training (as in TensorFlow's
     ExponentialMovingAverage).
     """
-    return average.lerp(present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+    torch._foreach_lerp_(averages, present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
 
 
 def learning_curve_csv(rows: list[dict[str, float]]) -> str:
