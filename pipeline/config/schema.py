@@ -91,6 +91,11 @@ class Config(Section):
                         f"pretraining.{key}: is {learned}, but the model, which starts from the weights, has {needed}; "
                         f"set model.{key} alone"
                     )
+            if self.text.vectors is not None:
+                raise ValueError(
+                    "text.vectors: pretraining=language_model learns word vectors of its own, which would replace "
+                    "them; set text/vectors=none, or choose another pretraining"
+                )
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.regions import NO_NGRAM, RegionVectors
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.networks.two_view import TwoView
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics
@@ -51,10 +52,17 @@ def pretrain_regions(
         train_loss, val_loss.
 
     Raises:
+        PipelineError: the vocabulary is too large to number its n-grams.
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished part.
     """
     pl.seed_everything(config.seed, verbose=False)
     vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
+    most_words = int(NO_NGRAM ** (1 / config.orders))
+    if vocab_size > most_words:
+        raise PipelineError(
+            f"pretraining.orders: n-grams of {config.orders} words cannot be numbered with {vocab_size:,} words; set "
+            f"text.max_vocabulary to at most {most_words - 2:,}"
+        )
     regions = RegionVectors(vocab_size, config.size, config.orders, config.dimension)
     names = [name for name in PRETRAINING_SPLITS if (dataset / name).exists()]
     reviews = [read_split(dataset, name) for name in names]

@@ -48,6 +48,10 @@ def test_the_network_has_one_output(compose):
     [
         (["model=bag_of_words", "pretraining=two_view"], "pretraining=two_view goes with .*; set pretraining=none, or"),
         (["pretraining=language_model", "pretraining.hidden_dim=9"], "hidden_dim: is 9, .* set model.hidden_dim alone"),
+        (
+            ["pretraining=language_model", "text/vectors=file", "text.vectors.path=vectors.txt"],
+            "text.vectors: pretraining=language_model learns word vectors of its own, .*; set text/vectors=none",
+        ),
         (["pretraining=language_model", "pretraining.cell=gru"], "pretraining.cell: is gru, but the model, .* lstm"),
     ],
 )

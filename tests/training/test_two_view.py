@@ -16,7 +16,7 @@ from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, save_pretrained, start_from_pretrained
 from pipeline.training.launcher import ignore_metrics
 from pipeline.training.two_view import frequent_ngrams, pretrain_regions
-from tests.support.training import TINY, stop_and_resume, train, weights
+from tests.support.training import TINY, stop_and_resume, train, weights, write_dataset
 
 TWO_VIEW = (
     *("pretraining=two_view", "pretraining.dimension=6", "pretraining.batch_size=32", "pretraining.drawn=8"),
@@ -77,6 +77,20 @@ def test_the_vectors_learn_from_training_and_unlabelled_reviews_only(two_view, d
     )
     first, second = (learn(one_epoch, data, tmp_path / name) for name, data in (("a", dataset), ("b", folder)))
     torch.testing.assert_close(first[0], second[0], rtol=0, atol=0)
+
+
+def test_auxiliary_texts_are_read_like_reviews(two_view, config, tmp_path):
+    one, two = (write_dataset(tmp_path / str(rows), config, train_rows=220, auxiliary_rows=rows) for rows in (0, 60))
+    assert (two / "auxiliary").exists()
+    torch.testing.assert_close(
+        learn(two_view, one, tmp_path / "a")[0], learn(two_view, two, tmp_path / "b")[0], rtol=0, atol=0
+    )
+
+
+def test_a_vocabulary_too_large_to_number_its_n_grams_is_refused(two_view, dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.training.two_view.NO_NGRAM", 1000)
+    with pytest.raises(PipelineError, match=r"pretraining.orders: n-grams of 3 .*; set text.max_vocabulary to at most"):
+        learn(two_view, dataset, tmp_path)
 
 
 def test_a_training_reads_them_beside_its_word_vectors_and_leaves_them(unbroken, two_view, dataset, tmp_path):
