@@ -57,7 +57,7 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     )
     batches = [
         (ids.to(device), lengths if lengths is None else lengths.to(device), labels.to(device))
-        for (ids, lengths, _), labels, _ in data.train_dataloader()
+        for (ids, lengths, _), labels, *_ in data.train_dataloader()
     ]
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()

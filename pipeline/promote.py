@@ -130,7 +130,9 @@ def _guess_choices(wanted: Mapping[str, Any], defaults: Mapping[str, str]) -> di
         files = sorted(path.relative_to(CONF / group).with_suffix("") for path in (CONF / group).rglob("*.yaml"))
         others = [path.as_posix() for path in files if f"{group}/{path.parts[0]}" not in defaults]
         keys = _keys(wanted, group)
-        fitting = (name for name in (default, *others) if _keys(_compose_choices({group: name}), group) == keys)
+        # the default is not stated: another group's file may have overridden it
+        candidates = [(default, {}), *((name, {group: name}) for name in others)]
+        fitting = (name for name, chosen in candidates if _keys(_compose_choices(chosen), group) == keys)
         choices[group] = next(fitting, default)
     return choices
 

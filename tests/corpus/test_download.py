@@ -253,7 +253,7 @@ def test_a_killed_download_goes_on_in_the_process_that_waited_for_it(tmp_path: P
         killed.communicate()
         _, message = waiting.communicate(timeout=60)
     assert waiting.returncode == 0, message
-    assert "aclimdb: 2 train, 2 test, 1 unlabelled" in message
+    assert "aclimdb: 2 train, 2 test, 8,530 auxiliary, 1 unlabelled" in message
     assert server.ranges == [None, f"bytes={half}-"]
     assert (tmp_path / "second" / "downloads" / "train.parquet").exists()
     assert not (tmp_path / "first" / "downloads").exists()
