@@ -13,15 +13,15 @@ from pipeline.tables.table_reader import Table
 REINSTALL = "reinstall the pipeline with its constraints: pip install -c constraints.txt -e ."
 
 
-def add_package(texts: PackageTexts, split: str, writer: CanonicalWriter) -> None:
-    """Add the rows of the package's file whose `source` is the subset, to a split.
+def add_package(key: str, texts: PackageTexts, split: str, writer: CanonicalWriter) -> None:
+    """Add the rows of the package's file whose `source` is the subset, to a split; messages name the config by `key`.
 
     The package is not imported: importing it would load the whole file.
 
     Raises:
         PipelineError: the package is not installed, its file differs, or the subset is empty.
     """
-    path = packaged_file("corpus", texts.package, texts.member, REINSTALL)
+    path = packaged_file(key, texts.package, texts.member, REINSTALL)
     verify_checksum(path, texts.checksum, REINSTALL)
     count = 0
     for batch in Table(path).batches():
@@ -31,4 +31,4 @@ def add_package(texts: PackageTexts, split: str, writer: CanonicalWriter) -> Non
         columns = [pa.array(ids, pa.string()), rows["text"], rows["label"].cast(pa.int8())]
         writer.add(split, pa.record_batch(columns, schema=LABELLED_SCHEMA))
     if not count:
-        raise PipelineError(f"corpus.subset: {path.name} has no row whose source is {texts.subset!r}; correct it")
+        raise PipelineError(f"{key}.subset: {path.name} has no row whose source is {texts.subset!r}; correct it")

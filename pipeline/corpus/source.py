@@ -41,13 +41,13 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
         with CanonicalWriter(folder, corpus.classes) as writer:
             match corpus:
                 case PackageCorpus():
-                    add_package(corpus, "train", writer)
+                    add_package("corpus", corpus, "train", writer)
                 case ArchiveCorpus():
                     add_archive(corpus, writer)
                 case FilesCorpus():
                     add_files(corpus, writer)
             if corpus.auxiliary is not None:
-                add_package(corpus.auxiliary, "auxiliary", writer)
+                add_package("corpus.auxiliary", corpus.auxiliary, "auxiliary", writer)
             writer.require_usable()
         config = corpus.model_dump(mode="json")
         description = {

@@ -88,6 +88,12 @@ def test_auxiliary_texts_are_written_beside_the_corpus(project: Path) -> None:
     assert description(project)["config"]["auxiliary"]["name"] == "rotten_tomatoes"
 
 
+def test_a_subset_of_auxiliary_texts_that_is_not_there_is_named(project: Path) -> None:
+    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"] | {"subset": "rotten"}
+    with pytest.raises(PipelineError, match=r"^corpus.auxiliary.subset: .* has no row whose source is 'rotten'"):
+        written(corpus("rotten_tomatoes", auxiliary=auxiliary), project)
+
+
 def test_auxiliary_texts_of_other_classes_are_refused() -> None:
     auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"]
     with pytest.raises(ValueError, match=r"corpus.auxiliary: rotten_tomatoes has the classes .*, the corpus has a, b;"):
