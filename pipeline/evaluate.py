@@ -59,7 +59,7 @@ from pipeline.runtime.errors import listed
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_dataset_info, read_split
+from pipeline.text.dataset import present_splits, read_dataset_info, read_split
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
@@ -195,7 +195,7 @@ def _score_auxiliary(classifier: Classifier) -> ScoredSplit | None:
 
 def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8]]:
     """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts."""
-    splits = [read_texts(dataset, split) for split in TRAINING_SPLITS if (dataset / split).exists()]
+    splits = [read_texts(dataset, split) for split in present_splits(dataset, TRAINING_SPLITS)]
     texts, labels = zip(*splits, strict=True)
     return list(chain.from_iterable(texts)), np.concatenate(labels)
 

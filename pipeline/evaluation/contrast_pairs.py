@@ -28,7 +28,7 @@ from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import present_splits, read_dataset_info
 
 MAX_CHARACTERS = 2**28
 """Most characters of all pairs together, which are held in memory."""
@@ -67,7 +67,7 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
         raise PipelineError(named) from None
     keys = [{near_key(clean(text)) for text in (pair.original, pair.edited)} for pair in pairs]
     of_pairs = set().union(*keys)
-    texts = chain.from_iterable(stream_texts(dataset, split) for split in TRAINING_SPLITS if (dataset / split).exists())
+    texts = chain.from_iterable(stream_texts(dataset, split) for split in present_splits(dataset, TRAINING_SPLITS))
     trained_on = {key for text in texts if (key := near_key(text)) in of_pairs}
     seen = sum(not trained_on.isdisjoint(pair) for pair in keys)
     if seen and not config.allow_seen:

@@ -15,7 +15,7 @@ The arrays are memory-mapped, so any number of processes share one copy.
 
 import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -113,6 +113,11 @@ class DatasetRecord(Record):
         """Number of rows of the corpus that are in no split, by reason."""
         duplicates = sum(self.corpus.splits.values()) - sum(self.splits.values())
         return self.corpus.left_out | ({"duplicates": duplicates} if duplicates else {})
+
+
+def present_splits(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return those of the named splits that a dataset folder has."""
+    return [name for name in names if (folder / name).exists()]
 
 
 def read_split(folder: Path, name: str) -> EncodedSplit:

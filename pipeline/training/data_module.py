@@ -65,8 +65,8 @@ class ReviewDataModule(pl.LightningDataModule):
             rows = np.arange(len(self.unlabelled))[:max_reviews]
             unlabelled_order = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
         self._order = PairedBatches(order, unlabelled_order)
-        rows = first_of_each_label(self.validation, max_reviews)
-        self._validation_order = sorted_batches(rows, self.validation.lengths[rows], batch_size)
+        self._validated = TrainingReviews([_labelled_part(self.validation, max_reviews)])
+        self._validation_order = sorted_batches(np.arange(len(self._validated)), self._validated.lengths, batch_size)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return shuffled batches of reviews of similar length, in another order each epoch."""
@@ -77,7 +77,7 @@ class ReviewDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return batches from the shortest reviews to the longest."""
         order = [(rows, None) for rows in self._validation_order]
-        return DataLoader(_PaddedBatches(self.validation, None, self._fixed_length), batch_size=None, sampler=order)
+        return DataLoader(_PaddedBatches(self._validated, None, self._fixed_length), batch_size=None, sampler=order)
 
 
 class LengthBatches(PartedBatches[list[int]]):
@@ -153,23 +153,21 @@ def _labelled_part(split: EncodedSplit, limit: int | None, weight: float = 1.0) 
 class _PaddedBatches(Dataset[LabelledBatch]):
     """This process's share of each batch, padded."""
 
-    def __init__(
-        self, split: EncodedSplit | TrainingReviews, unlabelled: EncodedSplit | None, fixed_length: int | None
-    ) -> None:
-        self._split, self._unlabelled, self._fixed_length = split, unlabelled, fixed_length
+    def __init__(self, reviews: TrainingReviews, unlabelled: EncodedSplit | None, fixed_length: int | None) -> None:
+        self._labelled, self._unlabelled, self._fixed_length = reviews, unlabelled, fixed_length
 
     def __getitem__(self, rows: tuple[list[int], list[int] | None]) -> LabelledBatch:
         labelled_rows, unlabelled_rows = rows
         own, counted = share(labelled_rows)
         weight = world_size() * counted / len(labelled_rows)
-        labels = torch.from_numpy(self._split.labels[own].astype(np.int64))
+        labels = torch.from_numpy(self._labelled.labels[own].astype(np.int64))
         unlabelled = None
         if self._unlabelled is not None and unlabelled_rows is not None:
             unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)
         weights = None
-        if isinstance(self._split, TrainingReviews) and self._split.weights is not None:
-            weights = torch.from_numpy(self._split.weights[own])
-        return LabelledBatch(self._reviews(self._split, own, weight), labels, unlabelled, weights)
+        if self._labelled.weights is not None:
+            weights = torch.from_numpy(self._labelled.weights[own])
+        return LabelledBatch(self._reviews(self._labelled, own, weight), labels, unlabelled, weights)
 
     def _reviews(self, split: EncodedSplit | TrainingReviews, rows: Sequence[int], weight: float) -> ReviewBatch:
         return ReviewBatch(*pad([split[row] for row in rows], self._fixed_length), weight)

@@ -14,7 +14,7 @@ from pipeline.config.pretraining import LanguageModelConfig
 from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
-from pipeline.text.dataset import EncodedSplit, read_split
+from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.base_module import BaseModule
 from pipeline.training.callbacks import LearningCurve, LogMetrics
@@ -93,8 +93,7 @@ class _TextDataModule(pl.LightningDataModule):
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
-        names = [name for name in PRETRAINING_SPLITS if (folder / name).exists()]
-        self._train = [read_split(folder, name) for name in names]
+        self._train = [read_split(folder, name) for name in present_splits(folder, PRETRAINING_SPLITS)]
         self._validation = [read_split(folder, "validation")]
         lengths = np.concatenate([split.lengths for split in self._train])
         rows = _predictable_rows(lengths)[: config.max_reviews]

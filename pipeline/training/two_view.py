@@ -19,7 +19,7 @@ from pipeline.networks.regions import NO_NGRAM, RegionVectors
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.networks.two_view import TwoView
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import EncodedSplit, read_split
+from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics
 from pipeline.training.distributed import gather, share, world_size
@@ -64,8 +64,7 @@ def pretrain_regions(
             f"text.max_vocabulary to at most {most_words - 2:,}"
         )
     regions = RegionVectors(vocab_size, config.size, config.orders, config.dimension)
-    names = [name for name in PRETRAINING_SPLITS if (dataset / name).exists()]
-    reviews = [read_split(dataset, name) for name in names]
+    reviews = [read_split(dataset, name) for name in present_splits(dataset, PRETRAINING_SPLITS)]
     regions.keys = frequent_ngrams(reviews, vocab_size, config)
     network = TwoView(vocab_size, len(regions.keys) - 1, config.dimension, sparse=world_size() == 1)
     data = _RegionDataModule(reviews, [read_split(dataset, "validation")], regions, config)
