@@ -8,21 +8,9 @@ from pipeline.config.optimizer import OptimizerConfig
 from pipeline.config.section import Count, Fraction, Rate, Section, Seed, Size
 
 
-class NoPretraining(Section):
-    """Start from random weights."""
-
-    method: Literal["none"]
-    """Method of pre-training, fixed by the chosen file; it decides which other keys there are."""
-
-
-NO_PRETRAINING = NoPretraining(method="none")
-
-
 class LanguageModelConfig(OptimizerConfig):
     """`pipeline.networks.language_model.LanguageModel`: predict each next word of the reviews, unlabelled ones too."""
 
-    method: Literal["language_model"]
-    """Method of pre-training, fixed by the chosen file; it decides which other keys there are."""
     seed: Seed
     """Seed of pre-training."""
     embedding_dim: Size
@@ -48,15 +36,13 @@ class LanguageModelConfig(OptimizerConfig):
     @model_validator(mode="after")
     def _cutoffs_rise(self) -> "LanguageModelConfig":
         if sorted(set(self.cutoffs)) != self.cutoffs:
-            raise ValueError("pretraining.cutoffs must rise")
+            raise ValueError("pretraining.language_model.cutoffs must rise")
         return self
 
 
 class TwoViewConfig(Section):
     """`pipeline.networks.two_view.TwoView`: predict the words around each region of all reviews, unlabelled too."""
 
-    method: Literal["two_view"]
-    """Method of pre-training, fixed by the chosen file; it decides which other keys there are."""
     seed: Seed
     """Seed of pre-training."""
     dimension: Size
@@ -89,8 +75,23 @@ class TwoViewConfig(Section):
     @model_validator(mode="after")
     def _region_has_a_middle(self) -> "TwoViewConfig":
         if self.size % 2 == 0 or self.orders > self.size:
-            raise ValueError("pretraining.size must be odd, and at least pretraining.orders")
+            raise ValueError("pretraining.two_view.size must be odd, and at least pretraining.two_view.orders")
         return self
 
 
-Pretraining = NoPretraining | LanguageModelConfig | TwoViewConfig
+class PretrainingConfig(Section):
+    """Training before the one on labels, by one method, by both or by none: a network has room for both."""
+
+    two_view: TwoViewConfig | None
+    """Region vectors, which the recurrent layers read beside the word vectors; null: none."""
+    language_model: LanguageModelConfig | None
+    """Language model, from whose embedding and recurrent layers the network starts; null: random weights."""
+
+    @property
+    def methods(self) -> dict[str, TwoViewConfig | LanguageModelConfig]:
+        """The chosen methods by name, in the order in which they are trained."""
+        chosen = {"two_view": self.two_view, "language_model": self.language_model}
+        return {name: config for name, config in chosen.items() if config is not None}
+
+
+NO_PRETRAINING = PretrainingConfig(two_view=None, language_model=None)

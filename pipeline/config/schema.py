@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.config.corpus import Corpus, FilesCorpus
 from pipeline.config.evaluation import SLICES, EvaluationConfig
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
-from pipeline.config.pretraining import LanguageModelConfig, NoPretraining, Pretraining
+from pipeline.config.pretraining import PretrainingConfig
 from pipeline.config.pseudo_labels import PseudoLabelsConfig
 from pipeline.config.registry import RegistryConfig
 from pipeline.config.section import Section, Seed
@@ -48,7 +48,7 @@ class Config(Section):
     """Way from a review to token ids."""
     model: Model = Field(discriminator="network")
     """Network."""
-    pretraining: Pretraining = Field(discriminator="method")
+    pretraining: PretrainingConfig
     """Training before the one on labels."""
     pseudo_labels: PseudoLabelsConfig
     """Self-training on unlabelled reviews, with labels that a teacher gave them."""
@@ -77,23 +77,23 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _model_can_take_what_pretraining_brings(self) -> "Config":
-        model, pretraining = self.model, self.pretraining
-        if isinstance(model, BagOfWordsConfig) and not isinstance(pretraining, NoPretraining):
+        model, language_model = self.model, self.pretraining.language_model
+        if isinstance(model, BagOfWordsConfig) and self.pretraining.methods:
             raise ValueError(
-                f"pretraining={pretraining.method} goes with a network of recurrent layers, and model.network is "
-                f"{model.network}; set pretraining=none, or choose model=sentiment_rnn"
+                f"pretraining.{next(iter(self.pretraining.methods))} goes with a network of recurrent layers, and "
+                f"model.network is {model.network}; set pretraining=none, or choose model=sentiment_rnn"
             )
-        if isinstance(pretraining, LanguageModelConfig):
+        if language_model is not None:
             for key in ("embedding_dim", "hidden_dim", "n_layers", "cell", "bidirectional"):
-                learned, needed = getattr(pretraining, key), getattr(model, key)
+                learned, needed = getattr(language_model, key), getattr(model, key)
                 if learned != needed:
                     raise ValueError(
-                        f"pretraining.{key}: is {learned}, but the model, which starts from the weights, has {needed}; "
-                        f"set model.{key} alone"
+                        f"pretraining.language_model.{key}: is {learned}, but the model, which starts from the "
+                        f"weights, has {needed}; set model.{key} alone"
                     )
             if self.text.vectors is not None:
                 raise ValueError(
-                    "text.vectors: pretraining=language_model learns word vectors of its own, which would replace "
+                    "text.vectors: pretraining.language_model learns word vectors of its own, which would replace "
                     "them; set text/vectors=none, or choose another pretraining"
                 )
         return self
@@ -129,7 +129,7 @@ def validate(values: Any) -> Config:
 
 def _describe(problem: Any) -> str:
     # A discriminated union puts the chosen variant's tag into the location; users know only the key.
-    unions = {("corpus",), ("text", "vectors"), ("model",), ("pretraining",)}
+    unions = {("corpus",), ("text", "vectors"), ("model",)}
     parts = [str(part) for i, part in enumerate(problem["loc"]) if problem["loc"][:i] not in unions]
     if problem["type"] != "extra_forbidden":
         parts = [part for part in parts if not KIND.fullmatch(part)]

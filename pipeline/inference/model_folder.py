@@ -15,7 +15,7 @@ from torch import nn
 from pipeline.config.comparison import require_same
 from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
-from pipeline.config.pretraining import NO_PRETRAINING, Pretraining
+from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.schema import Config
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
@@ -96,7 +96,7 @@ class ModelInfo(Section):
     threshold: float | None = Field(ge=0, le=1)
     text: TextConfig
     model: Model = Field(discriminator="network")
-    pretraining: Pretraining = Field(default=NO_PRETRAINING, discriminator="method")
+    pretraining: PretrainingConfig = NO_PRETRAINING
 
     @property
     def likelihood(self) -> Likelihood:

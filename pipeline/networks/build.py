@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
-from pipeline.config.pretraining import NO_PRETRAINING, Pretraining, TwoViewConfig
+from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.negation import NegationScope
@@ -16,7 +16,7 @@ Network = SentimentRNN | WideAndDeep | BagOfWords
 
 
 def build_network(
-    config: Model, vocab_size: int, likelihood: Likelihood = LOGISTIC, pretraining: Pretraining = NO_PRETRAINING
+    config: Model, vocab_size: int, likelihood: Likelihood = LOGISTIC, pretraining: PretrainingConfig = NO_PRETRAINING
 ) -> Network:
     """Build the network that the configuration describes, with random initial weights.
 
@@ -38,8 +38,8 @@ def build_network(
             likelihood=likelihood,
         )
     regions = None
-    if isinstance(pretraining, TwoViewConfig):
-        regions = RegionVectors(vocab_size, pretraining.size, pretraining.orders, pretraining.dimension)
+    if (two_view := pretraining.two_view) is not None:
+        regions = RegionVectors(vocab_size, two_view.size, two_view.orders, two_view.dimension)
     deep = SentimentRNN(
         vocab_size,
         config.output_size or likelihood.columns,

@@ -69,12 +69,12 @@ def _integer_variable(name: str) -> int:
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Join the other processes for the block; does nothing for a process on its own.
+    """Join the other processes for the block; does nothing for a process on its own, or one that has joined them.
 
     Raises:
         PipelineError: the other processes did not join in time.
     """
-    if world_size() == 1:
+    if world_size() == 1 or dist.is_initialized():
         yield
         return
     try:

@@ -2,12 +2,13 @@
 
 The folder of pre-trained weights:
 
-pretrained.json      configuration of the pre-training, digest of the dataset, row of the best epoch
-weights.safetensors  weights by their names in a `SentimentRNN`; missing where nothing was pre-trained
-learning_curve.csv   a row for each part of an epoch
+pretrained.json                configuration of the pre-training, digest of the dataset, best row of each method
+<method>/weights.safetensors   weights by their names in a `SentimentRNN`; a folder for each method that was used
+<method>/learning_curve.csv    a row for each part of an epoch
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from pipeline.config.comparison import require_same
 from pipeline.config.model import Model, require_embedding_dim
-from pipeline.config.pretraining import Pretraining, TwoViewConfig
+from pipeline.config.pretraining import PretrainingConfig
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.weights import read_weights, write_weights
 from pipeline.runtime.atomic import replace, write_text
@@ -25,6 +26,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.text.dataset import read_vectors
 from pipeline.training.callbacks import learning_curve_csv
+from pipeline.training.pretraining import Pretrained
 
 PRETRAIN_AGAIN = "pre-train with `dvc repro pretrain`"
 
@@ -38,9 +40,9 @@ class PretrainedInfo(Record):
 
 def save_pretrained(
     folder: Path,
-    config: Pretraining,
+    config: PretrainingConfig,
     digest: str,
-    trained: tuple[Mapping[str, Tensor], list[dict[str, float]]] | None,
+    trained: Mapping[str, Pretrained],
 ) -> None:
     """Write the folder, whole or not at all; the same weights give the same bytes.
 
@@ -48,48 +50,49 @@ def save_pretrained(
         folder: the folder to write.
         config: configuration of the pre-training.
         digest: digest of the dataset.
-        trained: weights and learning curve, as `pretrain` returns them; None where nothing was pre-trained.
+        trained: weights and learning curve of each method, as `pretrain` returns them.
     """
     with replace(folder) as temporary:
         temporary.mkdir(parents=True)
-        description: dict[str, Any] = {"config": config.model_dump(), "dataset": digest}
-        if trained is not None:
-            weights, curve = trained
-            write_weights(temporary / "weights.safetensors", weights)
-            write_text(temporary / "learning_curve.csv", learning_curve_csv(curve))
-            description["best"] = min(curve, key=lambda row: row["val_loss"])
-        write_json(temporary / "pretrained.json", description)
+        for method, (weights, curve) in trained.items():
+            (temporary / method).mkdir()
+            write_weights(temporary / method / "weights.safetensors", weights)
+            write_text(temporary / method / "learning_curve.csv", learning_curve_csv(curve))
+        best = {method: min(curve, key=lambda row: row["val_loss"]) for method, (_, curve) in trained.items()}
+        write_json(temporary / "pretrained.json", {"config": config.model_dump(), "dataset": digest, "best": best})
 
 
-def load_pretrained(folder: Path, config: Pretraining, digest: str) -> dict[str, Tensor] | None:
+def load_pretrained(folder: Path, config: PretrainingConfig, digest: str) -> dict[str, Tensor] | None:
     """Read the pre-trained weights; None where the configuration uses no pre-training.
 
     Args:
-        folder: as written by `save_pretrained`.
+        folder: as written by `save_pretrained`; methods that the configuration does not use are left aside.
         config: the present configuration.
         digest: digest of the present dataset.
 
     Raises:
         PipelineError: the folder is missing or damaged, or was made with another configuration or dataset.
     """
-    if config.method == "none":
+    if not config.methods:
         return None
     info = read_json(folder / "pretrained.json", PretrainedInfo, PRETRAIN_AGAIN)
     require_same(
-        {"pretraining": config.model_dump()},
-        {"pretraining": info.config},
+        {"pretraining": {method: settings.model_dump() for method, settings in config.methods.items()}},
+        {"pretraining": {method: info.config.get(method) for method in config.methods}},
         folder,
         "pre-train again: `dvc repro pretrain`, or `dvc exp run` with the same overrides",
     )
     if info.dataset != digest:
         raise PipelineError(f"{folder} was made from another dataset; {PRETRAIN_AGAIN}")
-    return read_weights(folder / "weights.safetensors", PRETRAIN_AGAIN)
+    weights = (read_weights(folder / method / "weights.safetensors", PRETRAIN_AGAIN) for method in config.methods)
+    return dict(chain.from_iterable(each.items() for each in weights))
 
 
-def start_from_pretrained(network: Network, weights: Mapping[str, Tensor], pretraining: Pretraining) -> None:
-    """Copy pre-trained weights into a network: word vectors and recurrent layers, or region vectors.
+def start_from_pretrained(network: Network, weights: Mapping[str, Tensor], pretraining: PretrainingConfig) -> None:
+    """Copy pre-trained weights into a network: word vectors and recurrent layers, region vectors, or both.
 
-    What they leave out keeps its initial weights.
+    What they leave out keeps its initial weights; a language model knows no region vectors, so the weights that the
+    recurrent layers give these are among it.
 
     Args:
         network: as `build_network` makes it for this pre-training.
@@ -100,10 +103,14 @@ def start_from_pretrained(network: Network, weights: Mapping[str, Tensor], pretr
         PipelineError: the weights are those of a network of another size.
     """
     left_out: tuple[str, ...] = ("fc.", "thresholds.")
-    if isinstance(pretraining, TwoViewConfig):
+    if pretraining.language_model is None:
         left_out += ("embedding.", "lstm")
+    deep, weights = deep_part(network), dict(weights)
     try:
-        missing, unexpected = deep_part(network).load_state_dict(weights, strict=False)
+        for name, own in deep.state_dict().items():
+            if name.endswith("weight_ih_l0") and name in weights and pretraining.two_view is not None:
+                weights[name] = torch.cat([weights[name], own[:, weights[name].shape[1] :]], dim=1)
+        missing, unexpected = deep.load_state_dict(weights, strict=False)
         matches = not unexpected and all(name.startswith(left_out) for name in missing)
     except RuntimeError:  # a tensor has another shape
         matches = False

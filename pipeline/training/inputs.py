@@ -17,7 +17,7 @@ def trained_on(config: Config) -> list[Path]:
     """Return the paths of the files that a training with this configuration reads."""
     dataset, pretrained, pseudo_labels = TRAINED_ON
     names = [dataset]
-    if config.pretraining.method != "none":
+    if config.pretraining.methods:
         names.append(pretrained)
     if config.pseudo_labels.teacher is not None:
         names.append(pseudo_labels)

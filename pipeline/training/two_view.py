@@ -60,8 +60,8 @@ def pretrain_regions(
     most_words = int(NO_NGRAM ** (1 / config.orders))
     if vocab_size > most_words:
         raise PipelineError(
-            f"pretraining.orders: n-grams of {config.orders} words cannot be numbered with {vocab_size:,} words; set "
-            f"text.max_vocabulary to at most {most_words - 2:,}"
+            f"pretraining.two_view.orders: n-grams of {config.orders} words cannot be numbered with {vocab_size:,} "
+            f"words; set text.max_vocabulary to at most {most_words - 2:,}"
         )
     regions = RegionVectors(vocab_size, config.size, config.orders, config.dimension)
     reviews = [read_split(dataset, name) for name in present_splits(dataset, PRETRAINING_SPLITS)]

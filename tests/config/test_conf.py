@@ -46,13 +46,19 @@ def test_the_network_has_one_output(compose):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["model=bag_of_words", "pretraining=two_view"], "pretraining=two_view goes with .*; set pretraining=none, or"),
-        (["pretraining=language_model", "pretraining.hidden_dim=9"], "hidden_dim: is 9, .* set model.hidden_dim alone"),
+        (["model=bag_of_words", "pretraining=two_view"], "pretraining.two_view goes with .*; set pretraining=none, or"),
+        (
+            ["pretraining=language_model", "pretraining.language_model.hidden_dim=9"],
+            "hidden_dim: is 9, .* set model.hidden_dim alone",
+        ),
         (
             ["pretraining=language_model", "text/vectors=file", "text.vectors.path=vectors.txt"],
-            "text.vectors: pretraining=language_model learns word vectors of its own, .*; set text/vectors=none",
+            "text.vectors: pretraining.language_model learns word vectors of its own, .*; set text/vectors=none",
         ),
-        (["pretraining=language_model", "pretraining.cell=gru"], "pretraining.cell: is gru, but the model, .* lstm"),
+        (
+            ["pretraining=language_model", "pretraining.language_model.cell=gru"],
+            "pretraining.language_model.cell: is gru, but the model, .* lstm",
+        ),
     ],
 )
 def test_a_network_that_cannot_take_what_pretraining_brings_is_refused(overrides, message, compose):

@@ -19,7 +19,7 @@ NETWORKS = {
     "wide": ["model=sentiment_rnn"],
     "forwards": ["model=sentiment_rnn", "model.bidirectional=false", "model.wide=null", "model.pooling=[last]"],
     "stacked": ["model=sentiment_rnn", "model.n_layers=2", "model.wide=null", "model.pooling=[last,mean,max]"],
-    "regions": ["model=sentiment_rnn", "pretraining=two_view", "pretraining.dimension=6"],
+    "regions": ["model=sentiment_rnn", "pretraining=two_view", "pretraining.two_view.dimension=6"],
     "article": ["model=article"],
     "gru": ["model=gru"],
     "rnn": ["model=rnn", "model.wide=null"],

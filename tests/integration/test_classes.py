@@ -49,7 +49,7 @@ def test_a_model_of_several_classes_is_trained_checked_and_registered(project: t
     assert metrics["test"]["accuracy"] > 0.8
     ordered = (made.root / "own.jsonl.gz").exists()
     assert ("quadratic_kappa" in metrics["test"]) == ordered
-    assert (made.root / "artifacts" / "pretrained" / "weights.safetensors").exists() == ordered
+    assert (made.root / "artifacts" / "pretrained" / "two_view" / "weights.safetensors").exists() == ordered
     assert json.loads((made.root / "reports" / "registration.json").read_text())["alias"] == "champion"
     page = (made.root / "reports" / "report.html").read_text()
     assert all(name in page for name in classes)

@@ -6,25 +6,23 @@ import multiprocessing
 import pytest
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.training.language_model import pretrain_language_model
-from pipeline.training.two_view import pretrain_regions
+from pipeline.training.pretraining import pretrain
 from tests.conftest import Project
 from tests.support.pipeline_runs import store, training_runs
-from tests.training.test_distributed import EPOCH, LANGUAGE_MODEL, TWO_VIEW, dataset, in_two, train
+from tests.training.test_distributed import EPOCH, PRETRAINING, dataset, in_two, train
 
 __all__ = ["dataset", "in_two", "train"]
 
 
-@pytest.mark.parametrize(
-    ("pretraining", "function"), [(LANGUAGE_MODEL, pretrain_language_model), (TWO_VIEW, pretrain_regions)]
-)
-def test_two_processes_pretrain_as_one_does(train, tmp_path, pretraining, function):
-    curves = [
-        train(processes, tmp_path / str(processes), pretraining=pretraining, function=function)[0]
+def test_two_processes_pretrain_as_one_does(train, tmp_path):
+    one, two = (
+        train(processes, tmp_path / str(processes), pretraining=PRETRAINING, function=pretrain)[0]
         for processes in (1, 2)
-    ]
-    for row, other in zip(*curves, strict=True):
-        assert other == pytest.approx(row, abs=1e-3)
+    )
+    assert list(one) == list(two) == ["two_view", "language_model"]
+    for method, (_, curve) in one.items():
+        for row, other in zip(curve, two[method][1], strict=True):
+            assert other == pytest.approx(row, abs=1e-3), method
 
 
 def test_a_process_that_dies_ends_the_training_which_then_goes_on(train, in_two, tmp_path):

@@ -47,7 +47,8 @@ def test_every_experiment_runs(path, copy):
     short = ["training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8"]
     if path.stem == "best":
         use_archive(copy)
-        short += ["pretraining.epochs=1", "pretraining.max_reviews=32", "pseudo_labels.teacher.epochs=1"]
+        short += ["pretraining.two_view.epochs=1", "pretraining.two_view.max_reviews=32"]
+        short += ["pseudo_labels.teacher.epochs=1"]
         short += ["pseudo_labels.confidence=0.5"]
     overrides = [part for value in [f"experiment=[tiny,{path.stem}]", *short] for part in ("-S", value)]
     output = copy.run("dvc", "exp", "run", *overrides).stderr

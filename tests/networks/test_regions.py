@@ -63,7 +63,7 @@ def test_the_parts_of_the_words_add_up_to_the_scalar_product():
 
 
 def test_a_network_with_region_vectors_has_them_only_with_two_view(compose):
-    small = ("model.embedding_dim=8", "model.hidden_dim=8", "model.wide=null", "pretraining.dimension=4")
+    small = ("model.embedding_dim=8", "model.hidden_dim=8", "model.wide=null", "pretraining.two_view.dimension=4")
     config = compose("pretraining=two_view", *small)
     network = build_network(config.model, VOCABULARY, pretraining=config.pretraining).eval()
     network.regions.load_state_dict(region_vectors("a b").state_dict())

@@ -63,7 +63,7 @@ def test_the_page_lists_every_case_and_what_is_said():
         (["pipeline.train", "model.hiden_dim=3"], "error: conf/: Could not override 'model.hiden_dim'"),
         (
             ["pipeline.train", "model=bag_of_words", "pretraining=language_model"],
-            "error: conf/: pretraining.hidden_dim is taken from model.hidden_dim, which the chosen files do not have;",
+            "error: conf/: pretraining.language_model.hidden_dim is taken from model.hidden_dim, which the chosen ",
         ),
         (["pipeline.train", "-m", "seed=range(1,0)"], "error: -m: there is nothing to train; give at least one value"),
         (["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.n_trials=0"], "error: -m: there is nothing to train;"),

@@ -26,9 +26,9 @@ def letter_reviews(*texts: str) -> list[NDArray[np.int32]]:
 
 def small_language_model(compose, *overrides: str) -> tuple[LanguageModel, Config]:
     """Return a language model for 30 words, and a configuration whose model has the same sizes."""
-    small = ("model.embedding_dim=8", "model.hidden_dim=16", "pretraining.cutoffs=[5,12]")
+    small = ("model.embedding_dim=8", "model.hidden_dim=16", "pretraining.language_model.cutoffs=[5,12]")
     config = compose("pretraining=language_model", *small, *overrides)
-    return LanguageModel(30, config.pretraining), config
+    return LanguageModel(30, config.pretraining.language_model), config
 
 
 def region_state(ngrams: Sequence[NDArray[np.int32]], vocab_size: int, dimension: int) -> dict[str, Tensor]:

@@ -24,7 +24,11 @@ TINY = (
     *("model.embedding_dim=8", "model.hidden_dim=8", "model.word_dropout=0.1", "model.drop_prob=0.2"),
     *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
 )
-PRETRAINED = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.parts=2")
+PRETRAINED = (
+    "pretraining=language_model",
+    "pretraining.language_model.cutoffs=[10,30]",
+    "pretraining.language_model.parts=2",
+)
 
 Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]
 """Weights and learning curve."""
@@ -65,7 +69,7 @@ def train_language_model(
 ) -> Pretrained:
     """Call `pretrain_language_model` with the hardware of the configuration."""
     return pretrain_language_model(
-        config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
+        config.pretraining.language_model, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
     )
 
 

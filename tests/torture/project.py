@@ -25,7 +25,7 @@ defaults:
 corpus: {{url: reviews.tar.gz, checksum: sha256:{checksum}}}
 text: {{max_tokens: 100}}
 model: {{embedding_dim: 8, hidden_dim: 8}}
-pretraining: {{epochs: 3, parts: 4}}
+pretraining: {{language_model: {{epochs: 3, parts: 4}}}}
 pseudo_labels: {{confidence: 0.5, teacher: {{epochs: 12, batch_size: 16}}}}
 training: {{epochs: 16, batch_size: 16}}
 trainer: {{threads: 1, precision: 32-true}}

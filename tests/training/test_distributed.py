@@ -15,12 +15,17 @@ TINY = (
     *("training.epochs=3", "training.batch_size=7", "training.lr=1e-2", "training.ema_decay=0.9"),
     *("model.embedding_dim=8", "model.hidden_dim=8", "trainer.threads=1", "trainer.precision=32-true"),
     *("model.word_dropout=0", "model.embedding_dropout=0", "model.output_dropout=0", "trainer=ddp"),
-    *("pretraining.batch_size=7", "pretraining.parts=2", "trainer.accelerator=cpu"),
+    "trainer.accelerator=cpu",
 )
 """Without dropout, which differs between processes. Batches of 7 do not divide evenly, and of 218 reviews the last
 batch has one, fewer than there are processes."""
-LANGUAGE_MODEL = ("pretraining=language_model", "pretraining.cutoffs=[10,30]", "pretraining.embedding_dropout=0")
-TWO_VIEW = ("pretraining=two_view", "pretraining.max_reviews=40", "pretraining.min_count=2", "pretraining.frequent=3")
+LANGUAGE_MODEL = ("cutoffs=[10,30]", "embedding_dropout=0", "batch_size=7", "parts=2")
+TWO_VIEW = ("max_reviews=40", "min_count=2", "frequent=3", "batch_size=7", "parts=2")
+PRETRAINING = (
+    "pretraining=both",
+    *(f"pretraining.language_model.{value}" for value in LANGUAGE_MODEL),
+    *(f"pretraining.two_view.{value}" for value in TWO_VIEW),
+)
 EPOCH = 32
 """Steps of an epoch."""
 
@@ -34,7 +39,7 @@ def dataset(tmp_path_factory, compose):
 def train(compose, dataset):
     """Train in a number of processes; return the learning curve and the points that were logged."""
 
-    def run(processes, checkpoints, at_point=lambda _step: None, pretraining=LANGUAGE_MODEL, function=fit):
+    def run(processes, checkpoints, at_point=lambda _step: None, pretraining=("pretraining=none",), function=fit):
         config = compose(*TINY, *pretraining, f"trainer.processes={processes}")
         hardware = resolve_hardware(config.trainer)
         points = {}
@@ -47,7 +52,7 @@ def train(compose, dataset):
         settings = config if function is fit else config.pretraining
         training = partial(function, settings, dataset, hardware, checkpoints)
         trained = training(log_metrics) if processes == 1 else launch(training, hardware, log_metrics)
-        return trained.curve if function is fit else trained[1], points
+        return trained.curve if function is fit else trained, points
 
     return run
 

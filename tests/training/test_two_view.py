@@ -18,10 +18,8 @@ from pipeline.training.launcher import ignore_metrics
 from pipeline.training.two_view import frequent_ngrams, pretrain_regions
 from tests.support.training import TINY, stop_and_resume, train, weights, write_dataset
 
-TWO_VIEW = (
-    *("pretraining=two_view", "pretraining.dimension=6", "pretraining.batch_size=32", "pretraining.drawn=8"),
-    *("pretraining.frequent=3", "pretraining.min_count=2"),
-)
+SMALL = ("dimension=6", "batch_size=32", "drawn=8", "frequent=3", "min_count=2")
+TWO_VIEW = tuple(f"pretraining.two_view.{value}" for value in SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,8 @@ def two_view(compose):
 
 
 def learn(config, dataset, checkpoints, log_metrics=ignore_metrics):
-    return pretrain_regions(config.pretraining, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics)
+    hardware = resolve_hardware(config.trainer)
+    return pretrain_regions(config.pretraining.two_view, dataset, hardware, checkpoints, log_metrics)
 
 
 @pytest.fixture(scope="module")
@@ -56,25 +55,23 @@ def test_the_most_frequent_n_grams_of_known_words_have_vectors(compose, two_view
                 ngram = tuple(review[end - order : end].tolist())
                 counts[ngram] = counts.get(ngram, 0) + (UNKNOWN not in ngram)
     expected = {ngram: count for ngram, count in counts.items() if count >= 2}
-    keys = frequent_ngrams([reviews], size, two_view.pretraining)
+    keys = frequent_ngrams([reviews], size, two_view.pretraining.two_view)
     key = lambda ngram: int(sequence_keys(torch.tensor([ngram]), len(ngram), size)[-1, 0, -1])  # noqa: E731
     assert keys[:-1].tolist() == sorted(map(key, expected))
-    few = compose(*TINY, *TWO_VIEW, "pretraining.most_ngrams=5").pretraining
+    few = compose(*TINY, *TWO_VIEW, "pretraining.two_view.most_ngrams=5").pretraining.two_view
     fewest = sorted(expected.values())[-5]
     chosen = [ngram for ngram in expected if key(ngram) in frequent_ngrams([reviews], size, few)[:-1]]
     assert len(chosen) == 5
     assert min(expected[ngram] for ngram in chosen) == fewest
 
 
-def test_the_vectors_learn_from_training_and_unlabelled_reviews_only(two_view, dataset, tmp_path):
+def test_the_vectors_learn_from_training_and_unlabelled_reviews_only(compose, dataset, tmp_path):
     """Another validation split changes no vector; the test split is not even there."""
     folder = shutil.copytree(dataset, tmp_path / "dataset")
     assert not (folder / "test").exists()
     ids = np.load(folder / "validation" / "ids.npy")
     np.save(folder / "validation" / "ids.npy", np.full_like(ids, 2))
-    one_epoch = two_view.model_copy(
-        update={"pretraining": two_view.pretraining.model_copy(update={"epochs": 1, "parts": 1})}
-    )
+    one_epoch = compose(*TINY, *TWO_VIEW, "pretraining.two_view.epochs=1", "pretraining.two_view.parts=1")
     first, second = (learn(one_epoch, data, tmp_path / name) for name, data in (("a", dataset), ("b", folder)))
     torch.testing.assert_close(first[0], second[0], rtol=0, atol=0)
 
@@ -89,12 +86,12 @@ def test_auxiliary_texts_are_read_like_reviews(two_view, config, tmp_path):
 
 def test_a_vocabulary_too_large_to_number_its_n_grams_is_refused(two_view, dataset, tmp_path, monkeypatch):
     monkeypatch.setattr("pipeline.training.two_view.NO_NGRAM", 1000)
-    with pytest.raises(PipelineError, match=r"pretraining.orders: n-grams of 3 .*; set text.max_vocabulary to at most"):
+    with pytest.raises(PipelineError, match=r"two_view.orders: n-grams of 3 .*; set text.max_vocabulary to at most"):
         learn(two_view, dataset, tmp_path)
 
 
 def test_a_training_reads_them_beside_its_word_vectors_and_leaves_them(unbroken, two_view, dataset, tmp_path):
-    save_pretrained(tmp_path / "folder", two_view.pretraining, "digest", unbroken)
+    save_pretrained(tmp_path / "folder", two_view.pretraining, "digest", {"two_view": unbroken})
     vectors = load_pretrained(tmp_path / "folder", two_view.pretraining, "digest")
     first, second = (train(two_view, dataset, tmp_path / name, pretrained=vectors) for name in "ab")
     np.testing.assert_equal(weights(first), weights(second))
@@ -110,7 +107,7 @@ def test_adversarial_losses_perturb_the_word_vectors_alone(part, unbroken, compo
 
 
 def test_vectors_of_another_size_are_refused(unbroken, compose):
-    other = compose(*TINY, *TWO_VIEW, "pretraining.dimension=7")
+    other = compose(*TINY, *TWO_VIEW, "pretraining.two_view.dimension=7")
     network = build_network(other.model, 62, pretraining=other.pretraining)
     with pytest.raises(PipelineError, match="do not fit the model's size"):
         start_from_pretrained(network, unbroken[0], other.pretraining)
