@@ -1,11 +1,12 @@
-"""Train a teacher on the labelled reviews of artifacts/dataset/, and label the unlabelled reviews with it.
+"""Train teachers on the labelled reviews of artifacts/dataset/, and label the unlabelled reviews with them.
 
 Writes artifacts/pseudo_labels/, which `train` adds to the labelled reviews. With pseudo_labels=none, the default, there
-is nothing to do. If the training of the teacher was stopped, run the same command again: it resumes after the last
+is nothing to do. If the training of a teacher was stopped, run the same command again: it resumes after the last
 finished epoch.
 """
 
 import logging
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -14,16 +15,17 @@ from tqdm import tqdm
 
 from pipeline.config.schema import Config
 from pipeline.inference.scoring import score
-from pipeline.networks.build import Network, fixed_length
+from pipeline.networks.build import fixed_length
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info, read_split, require_prepared_for, require_whole
 from pipeline.tracking.provenance import run_name, run_tags
 from pipeline.tracking.run import Run
-from pipeline.training.fit import FitResult, fit
-from pipeline.training.hardware import resolve_hardware
+from pipeline.training.fit import FitResult
+from pipeline.training.hardware import Hardware, resolve_hardware
 from pipeline.training.initial_weights import load_pretrained
-from pipeline.training.pseudo_labels import save_pseudo_labels
+from pipeline.training.pseudo_labels import save_pseudo_labels, teacher_config
+from pipeline.training.teachers import fit_teachers
 from pipeline.training_run import train_in_run
 
 SORTED_TOGETHER = 1024
@@ -49,33 +51,37 @@ def main(config: Config, inputs: Inputs) -> None:
     require_whole(DATASET, dataset)
     hardware = resolve_hardware(config.trainer)
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
-    teacher = config.model_copy(update={"training": settings.teacher, "seed": settings.seed})
 
-    def save(run: Run, trained: FitResult) -> None:
-        logits = _score_unlabelled(trained.network.to(hardware.device), fixed_length(config.model))
-        probabilities = trained.calibration.probabilities(logits)
+    def save(run: Run, trained: Mapping[int, FitResult]) -> None:
+        each = [_probabilities(teacher, hardware, fixed_length(config.model)) for teacher in trained.values()]
+        probabilities = np.asarray(np.mean(each, axis=0), np.float32)
         inputs.require_unchanged()
-        save_pseudo_labels(PSEUDO_LABELS, config, dataset.digest, probabilities, trained.best)
+        best = {seed: teacher.best for seed, teacher in trained.items()}
+        save_pseudo_labels(PSEUDO_LABELS, config, dataset.digest, probabilities, best)
         run.log_artifacts(PSEUDO_LABELS, "pseudo_labels")
 
     train_in_run(
-        partial(fit, teacher, DATASET, hardware, pretrained=pretrained),
+        partial(fit_teachers, config, DATASET, hardware, pretrained=pretrained),
         save,
         stage="pseudo_label",
         name=f"teacher-{run_name(config)}",
         tags=run_tags(config),
         config=config,
-        values=teacher.model_dump(include={"seed", "model", "pretraining", "training"}),
+        values=teacher_config(config),
         dataset=dataset,
         hardware=hardware,
     )
 
 
-def _score_unlabelled(network: Network, length: int | None) -> NDArray[np.float32]:
+def _probabilities(teacher: FitResult, hardware: Hardware, length: int | None) -> NDArray[np.float32]:
+    """Return a teacher's probabilities [n, classes] for the unlabelled reviews."""
+    network = teacher.network.to(hardware.device)
     reviews = read_split(DATASET, "unlabelled")
     starts = tqdm(range(0, len(reviews), SORTED_TOGETHER), desc="label", disable=None)
     chunks = (range(start, min(start + SORTED_TOGETHER, len(reviews))) for start in starts)
-    return np.concatenate([score(network, [reviews[row] for row in rows], length) for rows in chunks])
+    logits = np.concatenate([score(network, [reviews[row] for row in rows], length) for rows in chunks])
+    network.cpu()
+    return teacher.calibration.probabilities(logits)
 
 
 if __name__ == "__main__":

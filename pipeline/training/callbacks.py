@@ -22,6 +22,11 @@ LogMetrics = Callable[[Mapping[str, float], int], None]
 log = logging.getLogger(__name__)
 
 
+def log_below(log_metrics: LogMetrics, name: str, metrics: Mapping[str, float], step: int) -> None:
+    """Log the metrics of one of several trainings, each as `name/metric`."""
+    log_metrics({f"{name}/{metric}": value for metric, value in metrics.items()}, step)
+
+
 def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback]:
     """Build the callbacks that the configuration switches on: averaging of the weights, early stopping.
 

@@ -1,13 +1,12 @@
 """Pre-training by each method that the configuration chooses."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from torch import Tensor
 
 from pipeline.config.pretraining import LanguageModelConfig, PretrainingConfig
-from pipeline.training.callbacks import LogMetrics
+from pipeline.training.callbacks import LogMetrics, log_below
 from pipeline.training.distributed import process_group
 from pipeline.training.hardware import Hardware
 from pipeline.training.language_model import pretrain_language_model
@@ -27,7 +26,7 @@ def pretrain(
         dataset: folder written by `preprocess`, whose training, auxiliary and unlabelled reviews are learned from.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very pre-training; the caller removes it in the end.
-        log_metrics: receives every logged point, under the name of its method.
+        log_metrics: receives every logged point, below the name of its method.
 
     Returns:
         what each method ended with, by its name.
@@ -39,13 +38,9 @@ def pretrain(
     trained = {}
     with process_group():  # one for all trainings: processes that part may not meet again at the same address
         for name, settings in config.methods.items():
-            log = partial(_log_with_method, log_metrics, name)
+            log = partial(log_below, log_metrics, name)
             if isinstance(settings, LanguageModelConfig):
                 trained[name] = pretrain_language_model(settings, dataset, hardware, checkpoints / name, log)
             else:
                 trained[name] = pretrain_regions(settings, dataset, hardware, checkpoints / name, log)
     return trained
-
-
-def _log_with_method(log_metrics: LogMetrics, method: str, metrics: Mapping[str, float], step: int) -> None:
-    log_metrics({f"{method}/{name}": value for name, value in metrics.items()}, step)

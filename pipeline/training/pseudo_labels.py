@@ -1,10 +1,11 @@
 """Pseudo-labels: the folder that the teacher's stage writes, and the labels to train on.
 
-pseudo_labels.json  configuration of the teacher, digest of the dataset, row of the teacher's best epoch
-probabilities.npy   probability of each class float32 [unlabelled reviews, classes]; missing where there is no teacher
+pseudo_labels.json  configuration of the teachers, digest of the dataset, best epoch of each teacher by its seed
+probabilities.npy   probability of each class float32 [unlabelled reviews, classes]; missing where there is none
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class PseudoLabelsInfo(Record):
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Unlabelled reviews that the teacher is confident about, and their labels."""
+    """Unlabelled reviews that the teachers are confident about, and their labels."""
 
     rows: NDArray[np.int64]
     """Rows among the unlabelled reviews of the dataset [n], in rising order."""
@@ -44,7 +45,11 @@ class PseudoLabels:
 
 
 def save_pseudo_labels(
-    folder: Path, config: Config, digest: str, probabilities: NDArray[np.float32] | None, teacher: dict[str, float]
+    folder: Path,
+    config: Config,
+    digest: str,
+    probabilities: NDArray[np.float32] | None,
+    teachers: Mapping[int, Mapping[str, float]],
 ) -> None:
     """Write the folder, whole or not at all.
 
@@ -54,19 +59,20 @@ def save_pseudo_labels(
         digest: digest of the dataset.
         probabilities: calibrated probabilities of the unlabelled reviews [n, classes]; None where
             the configuration has no teacher.
-        teacher: row of the teacher's best epoch; empty where there is no teacher.
+        teachers: row of the best epoch of each teacher, by its seed; empty where there is none.
     """
     with replace(folder) as temporary:
         temporary.mkdir(parents=True)
         if probabilities is not None:
             np.save(temporary / "probabilities.npy", probabilities)
         write_json(
-            temporary / "pseudo_labels.json", {"config": _teacher_config(config), "dataset": digest, "teacher": teacher}
+            temporary / "pseudo_labels.json",
+            {"config": teacher_config(config), "dataset": digest, "teachers": teachers},
         )
 
 
 def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> PseudoLabels | None:
-    """Read the labels that the teacher is confident about; None without a teacher or without unlabelled reviews.
+    """Read the labels that the teachers are confident about; None without a teacher or without unlabelled reviews.
 
     Args:
         folder: as written by `save_pseudo_labels`.
@@ -79,7 +85,7 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
     if config.pseudo_labels.teacher is None:
         return None
     info = read_json(folder / "pseudo_labels.json", PseudoLabelsInfo, LABEL_AGAIN)
-    require_same(_teacher_config(config), info.config, folder, LABEL_AGAIN)
+    require_same(teacher_config(config), info.config, folder, LABEL_AGAIN)
     if info.dataset != dataset.digest:
         raise PipelineError(f"{folder} was made from another dataset; {LABEL_AGAIN}")
     unlabelled = dataset.splits.get("unlabelled", 0)
@@ -89,12 +95,16 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
         return None
     probabilities = np.array(file.array)
     rows = np.flatnonzero(probabilities.max(axis=1) >= config.pseudo_labels.confidence)
-    log.info("training on %d of %d unlabelled reviews, with the teacher's labels", len(rows), len(probabilities))
+    teachers = len(config.pseudo_labels.seeds)
+    log.info(
+        "training on %d of %d unlabelled reviews, with the labels of %s",
+        *(len(rows), len(probabilities), "a teacher" if teachers == 1 else f"{teachers} teachers"),
+    )
     return PseudoLabels(rows, choose_classes(probabilities[rows], 0.5 if len(dataset.corpus.classes) == 2 else None))
 
 
-def _teacher_config(config: Config) -> dict[str, Any]:
-    # without the confidence: it decides which labels are trained on, not the labels themselves
+def teacher_config(config: Config) -> dict[str, Any]:
+    """Return the part of the configuration that decides the probabilities; not which of the labels are trained on."""
     return config.model_dump(include={"model", "pretraining"}) | {
         "pseudo_labels": config.pseudo_labels.model_dump(exclude={"confidence"})
     }

@@ -1,0 +1,47 @@
+"""Teachers: networks trained on the labelled reviews alone, which together label the unlabelled ones."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from pipeline.config.schema import Config
+from pipeline.training.callbacks import LogMetrics, log_below
+from pipeline.training.distributed import process_group
+from pipeline.training.fit import FitResult, fit
+from pipeline.training.hardware import Hardware
+
+
+def fit_teachers(
+    config: Config,
+    dataset: Path,
+    hardware: Hardware,
+    checkpoints: Path,
+    log_metrics: LogMetrics,
+    pretrained: Mapping[str, Tensor] | None = None,
+) -> dict[int, FitResult]:
+    """Train a teacher for each seed; resume after the last finished epoch if `checkpoints` has one.
+
+    Args:
+        config: its `pseudo_labels.teacher` takes the place of `training`.
+        dataset: folder written by `preprocess`.
+        hardware: from `resolve_hardware`.
+        checkpoints: folder for the checkpoints of these very trainings; the caller removes it in the end.
+        log_metrics: receives every logged point, below the seed of its teacher.
+        pretrained: weights that each teacher starts from.
+
+    Returns:
+        the trained teachers by their seeds.
+
+    Raises:
+        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
+    """
+    teachers = {}
+    with process_group():  # one for all trainings: processes that part may not meet again at the same address
+        for seed in config.pseudo_labels.seeds:
+            teacher = config.model_copy(update={"training": config.pseudo_labels.teacher, "seed": seed})
+            name = f"seed_{seed}"
+            log = partial(log_below, log_metrics, name)
+            teachers[seed] = fit(teacher, dataset, hardware, checkpoints / name, log, pretrained)
+    return teachers
