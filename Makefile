@@ -39,9 +39,8 @@ torture: setup ## Kill the pipeline at random moments, see that nothing is lost 
 bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
 	python -m benchmarks
 
-ablation: setup ## Train every part of the recipe by itself and together, three seeds each: docs/quality.md (hours)
-	dvc exp run $(OVERRIDES:%=-S %) -S pseudo_labels=teacher pseudo_label
-	dvc exp run $(OVERRIDES:%=-S %) -S pretraining=language_model pretrain
+ablation: setup ## Train the recipe without each of its parts, three seeds each: docs/quality.md (hours)
+	dvc exp run $(OVERRIDES:%=-S %) -S pretraining=both pretrain
 	python -m pipeline.train -m sweep=ablation $(OVERRIDES)
 	python -m pipeline.ablation
 

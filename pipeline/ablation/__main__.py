@@ -1,8 +1,9 @@
 """Measure what each part of the recipe earns, from the trials of `python -m pipeline.train -m sweep=ablation`.
 
-Scores the model of each trial on the test split, which no trial has seen, and adds test/accuracy and test/ece to its
-run. Writes reports/ablation.json, docs/images/ablation.png and the table in docs/quality.md. Uses the sweep that
-finished last on the present data. `make ablation` prepares, trains and then runs this.
+Scores the model of each trial, and each part of it alone, on the test split, which no trial has seen, and adds the
+accuracies and test/ece to its run. Writes reports/ablation.json, docs/images/ablation.png and the table in
+docs/quality.md. Uses the sweep that finished last on the present data. `make ablation` prepares, trains and then runs
+this.
 """
 
 import tempfile
@@ -20,9 +21,11 @@ from tqdm import tqdm
 from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
-from pipeline.evaluation.predictions import score_split
+from pipeline.evaluation.parts import calibrate_parts
+from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
+from pipeline.networks.build import part_names
 from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
@@ -43,9 +46,13 @@ EXPERIMENTS = "ablation/"
 """Folder in conf/experiment/ of the experiments that are rows of the table."""
 
 AblationRow = dict[str, Any]
-"""Row of `reports/ablation.json`: the name, and for each of `METRIC_COLUMNS` a list with a value for each seed."""
+"""Row of `reports/ablation.json`: the name, and for each of `METRIC_COLUMNS` a list with a value for each seed.
+
+A network of one part has no accuracies of parts."""
 METRIC_COLUMNS = {
     "validation_accuracy": "best/val_accuracy",
+    "network_accuracy": "parts/{cell}/accuracy",
+    "ngrams_accuracy": "parts/ngrams/accuracy",
     "test_accuracy": "test/accuracy",
     "test_ece": "test/ece",
     "train_seconds": "speed/train_seconds",
@@ -88,7 +95,8 @@ def collect(runs: Sequence[FinishedRun]) -> list[AblationRow]:
     for run in runs:
         row = rows[_experiment(run).removeprefix(EXPERIMENTS)]
         for name, metric in METRIC_COLUMNS.items():
-            row[name].append(run.metrics[metric])
+            key = metric.format(cell=run.params.get("model.cell"))
+            row[name] += [run.metrics[key]] if key in run.metrics or not key.startswith("parts/") else []
     return sorted(({"name": name, **row} for name, row in rows.items()), key=lambda row: np.mean(row["test_accuracy"]))
 
 
@@ -101,11 +109,12 @@ def training_machines(runs: Sequence[FinishedRun]) -> list[str]:
 def ablation_table(rows: Sequence[AblationRow], machines: Sequence[str]) -> str:
     """Format the rows as a table in Markdown: means, and standard deviations over the seeds."""
     lines = [
-        "| | seeds | validation accuracy | test accuracy | calibration error | training, minutes |",
-        "|---|---|---|---|---|---|",
+        "| | seeds | validation | test | network alone | n-grams alone | calibration error | training, minutes |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    columns = ("validation_accuracy", "test_accuracy", "network_accuracy", "ngrams_accuracy", "test_ece")
     for row in rows:
-        cells = [_spread(row[name]) for name in ("validation_accuracy", "test_accuracy", "test_ece")]
+        cells = [_spread(row[name]) for name in columns]
         minutes = np.mean(row["train_seconds"]) / 60
         lines.append(f"| `{row['name']}` | {len(row['test_ece'])} | {' | '.join(cells)} | {minutes:.1f} |")
     return "\n".join([*lines, "", f"Trained on: {'; '.join(machines)}."])
@@ -127,6 +136,8 @@ def _experiment(run: FinishedRun) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
     mean = f"{np.mean(values):.4f}"
     return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
 
@@ -136,9 +147,12 @@ def _score_on_test(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
         return run
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
-        test = score_split(paths.DATASET, "test", predictor)
+        scored = {split: score_split_and_paths(paths.DATASET, split, predictor) for split in ("validation", "test")}
+    test, _ = scored["test"]
     metrics = split_metrics(test, "the test split", bins)
     added = {f"test/{name}": value for name in ("accuracy", "ece") if (value := metrics[name]) is not None}
+    for name, part in calibrate_parts(part_names(predictor.info.model), predictor.info.likelihood, **scored).items():
+        added[f"parts/{name}/accuracy"] = float(np.mean(part.test.predicted == part.test.labels))
     log_evaluation(store, run.run_id, added, None, [])
     return replace(run, metrics={**run.metrics, **added})
 

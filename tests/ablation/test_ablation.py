@@ -20,7 +20,9 @@ SMALL_CORPUS = (  # the corpus of the fixture's `experiment=tiny`
 def trial(experiment, seed, accuracy=0.9):
     metrics = {"best/val_accuracy": 0.8, "test/accuracy": accuracy, "test/ece": 0.01, "speed/train_seconds": 90.0}
     tags = {"experiment": f"ablation/{experiment}"}
-    return FinishedRun(f"{experiment}{seed}{accuracy}", tags, {"seed": str(seed)}, metrics)
+    if experiment != "no_ngrams":
+        metrics |= {"parts/gru/accuracy": accuracy - 0.02, "parts/ngrams/accuracy": accuracy - 0.01}
+    return FinishedRun(f"{experiment}{seed}{accuracy}", tags, {"seed": str(seed), "model.cell": "gru"}, metrics)
 
 
 def recorded(store, started, **tags):  # noqa: F811
@@ -36,11 +38,11 @@ def test_the_trials_of_the_sweep_that_finished_last_count(store):  # noqa: F811
     trials = [
         recorded(store, started, stage="train", experiment=f"ablation/{part}", **{PARENT_TAG: sweep})
         for sweep in (full, smoke, other)
-        for started, part in enumerate(("lstm", "wide", "wide"), 4)
+        for started, part in enumerate(("no_ngrams", "default", "default"), 4)
     ]
     for ended, run_id in enumerate((*trials, smoke, full, other), 10):
         store.client.set_terminated(run_id, end_time=ended)
-    assert [run.run_id for run in trials_of_last_sweep(store, "a")] == [trials[0], trials[2]]
+    assert [run.run_id for run in trials_of_last_sweep(store, "a")] == [trials[2], trials[0]]
 
 
 def test_without_trials_the_user_is_told_how_to_get_them(store):  # noqa: F811
@@ -49,21 +51,23 @@ def test_without_trials_the_user_is_told_how_to_get_them(store):  # noqa: F811
 
 
 def test_the_table_gives_mean_and_spread_over_the_seeds():
-    rows = collect([trial("wide", 1, 0.90), trial("wide", 2, 0.92), trial("lstm", 1, 0.88)])
+    rows = collect([trial("default", 1, 0.90), trial("default", 2, 0.92), trial("no_ngrams", 1, 0.88)])
     table = ablation_table(rows, ["cpu"])
-    assert [row["name"] for row in rows] == ["lstm", "wide"]
-    assert "| `lstm` | 1 | 0.8000 | 0.8800 | 0.0100 | 1.5 |" in table
-    assert "| `wide` | 2 | 0.8000 ± 0.0000 | 0.9100 ± 0.0141 | 0.0100 ± 0.0000 | 1.5 |" in table
+    assert [row["name"] for row in rows] == ["no_ngrams", "default"]
+    assert "| `no_ngrams` | 1 | 0.8000 | 0.8800 |  |  | 0.0100 | 1.5 |" in table
+    accuracies = "0.9100 ± 0.0141 | 0.8900 ± 0.0141 | 0.9000 ± 0.0141"
+    assert f"| `default` | 2 | 0.8000 ± 0.0000 | {accuracies} | 0.0100 ± 0.0000 | 1.5 |" in table
 
 
 def test_trials_are_scored_on_test_and_read_back_from_mlflow(trained, tmp_path):
     project = trained.copy_to(tmp_path / "project")
     short = ("training.epochs=1", "training.max_reviews=32", "model.embedding_dim=8", "model.hidden_dim=8")
-    parts = ("experiment=ablation/wide,ablation/lstm", "seed=1")
+    parts = ("experiment=ablation/one_direction,ablation/no_ngrams", "pretraining=none", "seed=1")
     project.run("python", "-m", "pipeline.train", "-m", "sweep=ablation", *parts, *SMALL_CORPUS, *short)
     project.run("python", "-m", "pipeline.ablation")
     rows = json.loads((project.root / "reports" / "ablation.json").read_text())["rows"]
     assert all(len(row["test_accuracy"]) == 1 for row in rows)
+    assert {row["name"]: len(row["network_accuracy"]) for row in rows} == {"one_direction": 1, "no_ngrams": 0}
     page = (project.root / "docs" / "quality.md").read_text()
     assert all(f"{row['test_accuracy'][0]:.4f}" in page for row in rows)
     assert (project.root / "docs" / "images" / "ablation.png").read_bytes().startswith(b"\x89PNG")
