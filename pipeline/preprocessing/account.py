@@ -30,11 +30,11 @@ def log_duplicates(report: Mapping[str, Any], policy: Duplicates, before: ClassC
     repeats, exact, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
     log.info("duplicates: %s of %s reviews repeat another, %s word for word; %s", repeats, f"{total:,}", exact, outcome)
     if report["label_conflicts"]:
-        problem = "%s texts have several labels: %s reviews contradict most others of the same text"
-        log.warning(problem, conflicts, contradicting)
+        outcome = "all are kept"
         if policy == "drop":
-            outcome = "left out; else the majority's label is kept"
-            log.warning("%s reviews whose text has no majority are %s", tied, outcome)
+            outcome = f"the majority's label is kept, {tied} reviews of texts without a majority are left out"
+        problem = "reviews contradict most others of the same text"
+        log.warning("%s texts have several labels, %s %s; %s", conflicts, contradicting, problem, outcome)
     for split in before:
         if report["dropped"].get(split) and (shares := _changed_shares(before[split], after.get(split, {}))):
             log.info("%s without duplicates: %s", split, shares)
@@ -53,8 +53,7 @@ def log_groups(number: int, parts: Mapping[str, Drawn]) -> None:
     log.info("groups: %s, none in two splits", f"{number:,}")
     for split, part in parts.items():
         if part.too_large:
-            problem = "groups are larger than the whole split, and so are trained on"
-            log.warning("split.%s: %d %s", split, part.too_large, problem)
+            log.warning("split.%s: groups larger than the whole split, and so trained on: %d", split, part.too_large)
         if abs(part.reviews - part.asked) > NOTABLE_SHORTFALL * part.asked:
             sizes = f"{part.reviews:,} reviews, not {part.asked:,}"
             log.warning("split.%s: %s, because groups are not divided", split, sizes)

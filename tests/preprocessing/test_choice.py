@@ -96,8 +96,8 @@ def test_conflicting_labels_are_settled_counted_and_said(project, caplog):
     assert "so so" not in labels
     assert data["left_out"] == {"duplicates": 391, "label_ties": 2}
     assert (data["duplicates"]["label_conflicts"], data["duplicates"]["contradicting"]) == (2, 2)
-    assert "2 texts have several labels: 2 reviews contradict most others" in caplog.text
-    assert "2 reviews whose text has no majority are left out" in caplog.text
+    assert "2 texts have several labels, 2 reviews contradict most others of the same text" in caplog.text
+    assert "2 reviews of texts without a majority are left out" in caplog.text
 
 
 def test_no_group_of_a_users_files_is_in_two_splits(project, caplog):
