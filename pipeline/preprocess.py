@@ -1,25 +1,28 @@
 """Encode the corpus in data/ as the dataset in artifacts/dataset/.
 
-Draws the splits that the corpus lacks, drops duplicates from training, tokenises, builds the vocabulary from the
-training split alone, and looks up its words in text.vectors if that is set. Writes artifacts/dataset/ and a report,
-reports/data.json.
+Drops duplicates, draws the splits that the corpus lacks, tokenises, builds the vocabulary from the training split
+alone, looks up its words in text.vectors if that is set, and checks the data against corpus.checks. Writes
+artifacts/dataset/ and a report, reports/data.json, or nothing where a check fails.
 """
 
 import logging
 
 from pipeline.config.schema import Config
+from pipeline.evaluation.checks import check_metrics
 from pipeline.preprocessing.canonical_reader import (
     count_rows,
+    has_groups,
     read_corpus_record,
     require_downloaded_for,
     row_groups,
 )
+from pipeline.preprocessing.choice import choose_reviews
 from pipeline.preprocessing.coverage import check_coverage
-from pipeline.preprocessing.duplicates import find_duplicates
+from pipeline.preprocessing.data_checks import is_trial, left_out_share, require_passed, smallest_class
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
 from pipeline.preprocessing.scanning import scan
-from pipeline.preprocessing.splitting import hold_out, require_all_classes, select
+from pipeline.preprocessing.splitting import select
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.report.formatting import counts
 from pipeline.runtime.atomic import replace
@@ -44,33 +47,40 @@ def main(config: Config, inputs: Inputs) -> None:
         replace(DATASET) as folder,
     ):
         keys = scan(DATA, mapping)
-        hold_out(keys, config.split, corpus.classes)
-        keep, duplicates = find_duplicates(keys)
-        require_all_classes(keys, keep, corpus.classes)
-        reviews = select(row_groups(DATA), keys.split, keep)
+        chosen = choose_reviews(keys, corpus, config.corpus.duplicates, config.split, has_groups(DATA))
+        reviews = select(row_groups(DATA), keys.split, chosen.keep)
         model = None
         if config.text.tokenizer == "sentencepiece":
-            model = learn_sentencepiece(select(row_groups(DATA), keys.split, keep), config.text)
+            model = learn_sentencepiece(select(row_groups(DATA), keys.split, chosen.keep), config.text)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes, model)
         unknown_share = splits["validation"]["unknown_word_share"]
-        check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation")
-        report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, "duplicates": duplicates}
+        check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation", is_trial(corpus.splits))
+        report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, **chosen.report}
         if config.text.vectors is not None:
             report["vectors"], digest = add_vectors(folder, config.text.vectors, vocabulary, digest)
+        checks = {name: check.model_dump(exclude_none=True) for name, check in config.corpus.checks.items()}
         description = {
             "digest": digest,
-            "corpus": corpus.model_dump(),
+            "corpus": corpus.model_dump() | {"config": {**config.corpus.model_dump(mode="json"), "checks": checks}},
             "split": config.split.model_dump(),
             "text": config.text.model_dump(),
             "vocabulary": len(vocabulary),
             "splits": {name: summary["reviews"] for name, summary in splits.items()},
+            "dropped": chosen.dropped,
         }
         write_json(folder / "dataset.json", description)
         record = DatasetRecord.model_validate(description)
+        log.info("%s: %s; left out: %s", corpus.name, counts(record.splits), counts(record.left_out) or "nothing")
+        report["measures"] = {
+            "smallest_class": smallest_class(splits),
+            "left_out_share": left_out_share(record.left_out, record.splits),
+            **chosen.measures,
+        }
+        report["checks"] = check_metrics(report, config.corpus.checks, "corpus.checks")["checks"]
+        require_passed(report["checks"], config.corpus.checks, is_trial(corpus.splits))
         inputs.require_unchanged()
     write_json(REPORTS / "data.json", {**report, "left_out": record.left_out})
-    log.info("%s: %s; left out: %s", corpus.name, counts(record.splits), counts(record.left_out) or "nothing")
 
 
 if __name__ == "__main__":

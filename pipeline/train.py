@@ -118,6 +118,7 @@ def _model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> d
         "corpus": {
             **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),
             "content": config.corpus.content,
+            "duplicates": config.corpus.duplicates,
             **config.corpus.model_dump(include={"text_column", "format"}),  # only of the user's files
         },
         "dataset": dataset.model_dump(include={"digest", "split", "splits"}),

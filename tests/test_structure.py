@@ -22,7 +22,7 @@ STAGES = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["stages"]
 
 READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "download": set(),
-    "preprocess": {"corpus", "seed"},  # the corpus's name; the split's own seed
+    "preprocess": {"seed"},  # the split's own seed
     "pretrain": {"corpus", "model", "pseudo_labels", "seed", "tracking"},  # for the run's name and tags; not called
     "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
     "train": {"corpus", "tracking"},  # where the run goes; checked against the dataset, which depends on it

@@ -10,8 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.file_format import FileFormat
 from pipeline.config.labels import LABELS
+from pipeline.config.registry import CheckConfig
 from pipeline.config.section import Checksum, Fingerprint, Section
 
+Duplicates = Literal["drop", "keep"]
 LabelValues = list[bool | int | float | str | None] | str
 """Values of a label column: a list, or comparisons with numbers."""
 MOST_CLASSES = 100
@@ -19,6 +21,19 @@ LONGEST_CLASS_NAME = 60
 ClassValues = Annotated[
     LabelValues, Field(description="Values that mean the class of this name: a list, or a comparison such as '<=4'.")
 ]
+
+
+READ_BY_PREPROCESS_ALONE = {"duplicates", "checks"}
+"""Keys of a corpus that leave its reviews as they are."""
+
+
+class DataCheckConfig(CheckConfig):
+    """One condition of the data: a value of `reports/data.json` within bounds."""
+
+    metric: str
+    """Key of reports/data.json, such as measures.left_out_share."""
+    action: Literal["stop", "warn"]
+    """Consequence if it does not hold: preprocess stops before it writes anything, or only warns."""
 
 
 class CorpusFacts(Section):
@@ -62,6 +77,11 @@ class CorpusInfo(CorpusFacts):
     auxiliary: PackageTexts | None
     """Auxiliary texts to train on as well, of the same classes; parts of them are held out and reported apart; null:
     none."""
+    duplicates: Duplicates
+    """Reviews that differ from another only in case, punctuation and spacing: drop all but one, before the splits are
+    drawn, or keep all; those of your own test split always stay."""
+    checks: dict[str, DataCheckConfig]
+    """Checks of the data by name, made at the end of preprocess, before anything is trained."""
 
     @property
     def content(self) -> str | None:
@@ -146,6 +166,9 @@ class FilesCorpus(CorpusInfo):
     """The order of the classes means something, as that of stars: a near miss is better than a far one."""
     ignore_labels: LabelValues
     """Values whose rows are left out and counted: a list, or a comparison; null in the list is a missing label."""
+    group_column: str | None
+    """Column of what reviews have in common, such as film, product or author: those with the same value stay in one
+    split; null: none."""
     keep_columns: list[str]
     """Columns carried through to evaluation, where `evaluation.slices` can name them."""
 
@@ -159,7 +182,8 @@ class FilesCorpus(CorpusInfo):
         """A hash over the files and the way they are read: another format or other labels make another corpus."""
         if self.fingerprint is None:
             return None
-        reading = [self.format.model_dump(), self.text_columns, self.label_column, self.labels, self.ignore_labels]
+        columns = [self.text_columns, self.label_column, self.group_column]
+        reading = [self.format.model_dump(), *columns, self.labels, self.ignore_labels]
         return "sha256:" + hashlib.sha256(f"{self.fingerprint} {json.dumps(reading)}".encode()).hexdigest()
 
     @property
@@ -197,6 +221,10 @@ class FilesCorpus(CorpusInfo):
             raise ValueError("corpus.text_column names a column twice; name it once")
         if self.label_column in self.text_columns:
             raise ValueError(f"corpus.label_column names {self.label_column!r}, a text column; name that of the labels")
+        if self.group_column in (self.label_column, *self.text_columns):
+            raise ValueError(
+                f"corpus.group_column names {self.group_column!r}, a column of texts or labels; name that of the groups"
+            )
         return self
 
     @model_validator(mode="after")

@@ -21,6 +21,8 @@ class SplitConfig(Section):
     """Share of the reviews to hold out for validation."""
     test: Fraction = Field(gt=0)
     """Share of the reviews to hold out for the test; less than 1 together with `validation`."""
+    stratify: bool
+    """Hold out the same share of each class, as nearly as groups allow; false: a share of all reviews."""
     seed: Seed
     """Seed of the random split."""
 

@@ -20,6 +20,8 @@ MAX_CORPUS_BYTES = 20 * 2**30
 """Bytes of all texts together: a file of a few kilobytes may hold more rows than fit on any disk."""
 GROUP_COLUMN = "split_group"
 """Optional column of a labelled split: reviews of one group are held out together, or not at all."""
+NAMED_GROUP = "group:"
+"""Beginning of a group that the user's files name; a row without one is a group of its own, named by its id."""
 LABELLED_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "label": pa.int8()})
 UNLABELLED_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string()})
 
@@ -37,6 +39,8 @@ class CanonicalWriter:
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:
         self.left_out: Counter[str] = Counter()
         """Rows that did not become reviews, by reason; only reasons that occurred."""
+        self.ungrouped = 0
+        """Reviews that are each a group of their own."""
         self._folder, self._classes = folder, classes
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
@@ -60,6 +64,9 @@ class CanonicalWriter:
             raise PipelineError(f"the corpus has more than {limit}; use a part of it")
         written = rows.filter(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(rows["text"]), ""), False))
         self.count_left_out("empty_text", rows.num_rows - written.num_rows)
+        if GROUP_COLUMN in written.schema.names:
+            named = pc.starts_with(written[GROUP_COLUMN], NAMED_GROUP)
+            self.ungrouped += written.num_rows - (pc.sum(named).as_py() or 0)
         if split not in self._writers:
             file = self._folder / f"{split}.parquet"
             self._writers[split] = pq.ParquetWriter(file, rows.schema, compression="zstd")

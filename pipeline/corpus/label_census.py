@@ -106,13 +106,13 @@ def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -
     return label_of
 
 
-def distinct_labels(corpus: FilesCorpus, path: Path, batch: pa.RecordBatch) -> tuple[list[object], NDArray[np.int64]]:
-    """Return the different values of the label column of a batch, and the index of each row's value [n].
+def distinct_values(key: str, name: str, path: Path, batch: pa.RecordBatch) -> tuple[list[object], NDArray[np.int64]]:
+    """Return the different values of a column that `key` names, and the index of each row's value [n].
 
     Raises:
         PipelineError: a value cannot be read, such as a date that Python cannot hold.
     """
-    column = batch[corpus.label_column]
+    column = batch[name]
     try:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
@@ -120,8 +120,7 @@ def distinct_labels(corpus: FilesCorpus, path: Path, batch: pa.RecordBatch) -> t
         return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
     except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:
         raise PipelineError(
-            f"corpus.label_column: {path}: a value of {corpus.label_column!r} cannot be read "
-            f"({str(error).splitlines()[0]}); write the labels as text"
+            f"{key}: {path}: a value of {name!r} cannot be read ({str(error).splitlines()[0]}); write it as text"
         ) from None
 
 
@@ -130,7 +129,7 @@ def _count(
 ) -> Census:
     census, unnamed = Census(), 0
     for path, batch in _label_batches(corpus, files):
-        distinct, indices = distinct_labels(corpus, path, batch)
+        distinct, indices = distinct_values("corpus.label_column", corpus.label_column, path, batch)
         for original, rows in zip(distinct, np.bincount(indices, minlength=len(distinct)).tolist(), strict=True):
             value = normalise_label(original)
             number = stated(value)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pipeline.config.corpus import ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
+from pipeline.config.corpus import READ_BY_PREPROCESS_ALONE, ArchiveCorpus, Corpus, FilesCorpus, PackageCorpus
 from pipeline.corpus.archive import add_archive, local_archive
 from pipeline.corpus.canonical import CanonicalWriter
 from pipeline.corpus.package import add_package
@@ -49,7 +49,7 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
             if corpus.auxiliary is not None:
                 add_package("corpus.auxiliary", corpus.auxiliary, "auxiliary", writer)
             writer.require_usable()
-        config = corpus.model_dump(mode="json")
+        config = corpus.model_dump(mode="json", exclude=READ_BY_PREPROCESS_ALONE)
         description = {
             "name": corpus.name,
             "source": corpus.source,
@@ -62,11 +62,17 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
             "splits": writer.sizes(),
             "left_out": dict(sorted(writer.left_out.items())),
         }
+        grouped = isinstance(corpus, FilesCorpus) and corpus.group_column is not None
+        if grouped:
+            description["ungrouped"] = writer.ungrouped
         write_json(folder / "corpus.json", description)
         check()
     log.info("%s: %s", corpus.name, _format_counts(writer.sizes()))
     if writer.left_out:
         log.info("left out: %s", _format_counts(writer.left_out))
+    if grouped and writer.ungrouped:
+        problem = "reviews have no value in corpus.group_column; each is a group of its own"
+        log.warning("%s of %s %s", f"{writer.ungrouped:,}", f"{sum(writer.sizes().values()):,}", problem)
 
 
 def corpus_fingerprint(corpus: Corpus) -> str | None:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config.corpus import FilesCorpus
-from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, CanonicalWriter
-from pipeline.corpus.label_census import distinct_labels, settle_labels
+from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP, CanonicalWriter
+from pipeline.corpus.label_census import distinct_values, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.labels import IGNORED, normalise_label
@@ -37,7 +37,8 @@ def files_by_split(corpus: FilesCorpus) -> dict[str, list[Path]]:
 def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """Add the rows of the user's files with ids `<split>-<row>`, or `row-<row>` for a single file to be split later.
 
-    Rows count from 1, without the header. A row is left out and counted if `corpus.ignore_labels` names its label
+    Rows count from 1, without the header. Groups are told apart as labels are: by neither letter case, surrounding
+    space nor type. A row is left out and counted if `corpus.ignore_labels` names its label
     (`ignored_labels`), or that it has none (`no_label`).
 
     Raises:
@@ -50,7 +51,8 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     }
     tables = [table for files in sources.values() for table in files.values()]
     require_effect("corpus.format.", corpus.format, {table.ending: FORMAT_KEYS[table.ending] for table in tables})
-    written = pa.schema([*LABELLED_SCHEMA, *_kept_columns(corpus, tables)])
+    grouped = [] if corpus.group_column is None else [pa.field(GROUP_COLUMN, pa.string())]
+    written = pa.schema([*LABELLED_SCHEMA, *grouped, *_kept_columns(corpus, tables)])
     label_of = settle_labels(corpus, list(sources.values()))
     for split, files in sources.items():
         row = 1
@@ -58,7 +60,8 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
             prefix = split if corpus.path is None else "row"
             ids = pa.array([f"{prefix}-{number}" for number in range(row, row + batch.num_rows)], pa.string())
             row += batch.num_rows
-            arrays = [ids, _texts(corpus, batch), labels, *(batch[name] for name in corpus.keep_columns)]
+            groups = [] if corpus.group_column is None else [_groups(corpus.group_column, path, batch, ids)]
+            arrays = [ids, _texts(corpus, batch), labels, *groups, *(batch[name] for name in corpus.keep_columns)]
             try:
                 rows = pa.record_batch(arrays, schema=written)
             except pa.ArrowInvalid as error:
@@ -76,6 +79,14 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
     return pa.array(map(joined_text, rows), pa.string())
 
 
+def _groups(column: str, path: Path, batch: pa.RecordBatch, ids: pa.Array) -> pa.Array:
+    """Return the group of each row; one without a value is a group of its own."""
+    distinct, indices = distinct_values("corpus.group_column", column, path, batch)
+    names = np.array([f"{NAMED_GROUP}{value}" if (value := normalise_label(each)) else "" for each in distinct], object)
+    groups = names[indices]
+    return pa.array(np.where(groups == "", ids.to_numpy(zero_copy_only=False), groups), pa.string())
+
+
 def _labelled_batches(
     corpus: FilesCorpus,
     files: dict[Path, Table],
@@ -84,7 +95,7 @@ def _labelled_batches(
 ) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
     """Yield the batches of a split's files, each with its file and its labels (int8; null for a row to leave out)."""
     for path, batch in _batches(corpus, files):
-        distinct, indices = distinct_labels(corpus, path, batch)
+        distinct, indices = distinct_values("corpus.label_column", corpus.label_column, path, batch)
         values = [normalise_label(value) for value in distinct]
         numbers = [label_of(value) for value in values]
         if None in numbers:  # the census found a class for each
@@ -98,7 +109,8 @@ def _labelled_batches(
 
 def _batches(corpus: FilesCorpus, files: dict[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     """Yield the batches of files, and say of each file what was detected and how many rows it has."""
-    columns = list(dict.fromkeys([*corpus.text_columns, corpus.label_column, *corpus.keep_columns]))
+    groups = [] if corpus.group_column is None else [corpus.group_column]
+    columns = list(dict.fromkeys([*corpus.text_columns, corpus.label_column, *groups, *corpus.keep_columns]))
     for path, table in files.items():
         rows = 0
         for batch in table.batches(columns, corpus.text_columns):
@@ -121,6 +133,7 @@ def _opened(corpus: FilesCorpus, path: Path) -> Table:
     table = Table(path, corpus.format)
     schema = table.schema
     keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns")
+    keys |= {} if corpus.group_column is None else {corpus.group_column: "corpus.group_column"}
     keys |= {corpus.label_column: "corpus.label_column", **dict.fromkeys(corpus.text_columns, "corpus.text_column")}
     for name, key in keys.items():
         if name not in schema.names:

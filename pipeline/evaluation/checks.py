@@ -1,4 +1,4 @@
-"""Check a model's metrics against the bounds of `registry.checks`, before anything is registered."""
+"""Check metrics of a model, or of the data, against bounds, before anything is registered or trained."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,12 +18,15 @@ CHECKED = {
 """Paths, relative to the checkout, of what the checks are about."""
 
 
-def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> dict[str, Any]:
-    """Compare metrics with the bounds set in `registry.checks`.
+def check_metrics(
+    metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig], key: str = "registry.checks"
+) -> dict[str, Any]:
+    """Compare metrics with bounds.
 
     Args:
-        metrics: the nested dictionary of `reports/metrics.json`.
+        metrics: the nested dictionary of `reports/metrics.json` or `reports/data.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
+        key: key of the configuration that holds the checks.
 
     Returns:
         `{"passed": bool, "checks": [{"name", "metric", "value", "min", "max", "passed"}, …]}`. Bounds are inclusive.
@@ -32,12 +35,12 @@ def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig])
     Raises:
         PipelineError: a check names a metric that does not exist.
     """
-    values = flatten(metrics)
+    values = {name: value for name, value in flatten(metrics).items() if not isinstance(value, str | list)}
     results = []
     for name, check in checks.items():
         if check.metric not in values:
             raise PipelineError(
-                f"registry.checks.{name}.metric: there is no metric {check.metric!r}; choose from {_choices(values)}"
+                f"{key}.{name}.metric: there is no metric {check.metric!r}; choose from {_choices(values)}"
             )
         value = values[check.metric]
         results.append(

@@ -63,6 +63,8 @@ class CorpusOrigin(Record):
 
     name: str | None = None
     content: str | None = None
+    duplicates: str | None = None
+    """Treatment of its duplicates."""
     text_column: str | list[str] | None = None
     """Column of the user's files that held the texts, or several whose texts were joined."""
     format: TrainingFormat = TrainingFormat()
@@ -109,9 +111,10 @@ class ModelInfo(Section):
         return Calibration(self.likelihood, self.temperature, self.bias, self.threshold)
 
     @property
-    def trained_on(self) -> tuple[Any, Any, Any]:
-        """Corpus, its content and its split: models that share them were trained on the same reviews."""
-        return self.corpus.name, self.corpus.content, Origin.model_validate(self.model_extra).dataset.split
+    def trained_on(self) -> tuple[Any, ...]:
+        """Corpus, its content, duplicates and split: models that share them were trained on the same reviews."""
+        split = Origin.model_validate(self.model_extra).dataset.split
+        return self.corpus.name, self.corpus.content, self.corpus.duplicates, split
 
     @property
     def corpus(self) -> CorpusOrigin:

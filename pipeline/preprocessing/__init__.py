@@ -1,1 +1,1 @@
-"""From canonical rows to the encoded dataset: duplicates, splits, encoding, word vectors."""
+"""From canonical rows to the encoded dataset: duplicates, groups, splits, encoding, word vectors, checks."""

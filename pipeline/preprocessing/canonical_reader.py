@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.config.comparison import require_same
+from pipeline.config.corpus import READ_BY_PREPROCESS_ALONE
 from pipeline.config.schema import Config
 from pipeline.config.split import SPLITS
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, UNLABELLED_SCHEMA
@@ -38,8 +39,8 @@ def require_downloaded_for(config: Config, record: CorpusRecord) -> None:
     Raises:
         PipelineError: they differ; the message names the first key that does.
     """
-    requested = config.model_dump(mode="json", include={"corpus"})
-    require_same(requested, {"corpus": record.config}, Path("data"), CORPUS_REMEDY)
+    requested = config.corpus.model_dump(mode="json", exclude=READ_BY_PREPROCESS_ALONE)
+    require_same({"corpus": requested}, {"corpus": record.config}, Path("data"), CORPUS_REMEDY)
 
 
 def count_rows(data: Path) -> int:

@@ -17,7 +17,7 @@ UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khm
 log = logging.getLogger(__name__)
 
 
-def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, validation: Path) -> None:
+def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, validation: Path, trial: bool) -> None:
     """Refuse a vocabulary that knows too few words of the validation split, and warn of an unsuitable tokenizer.
 
     Args:
@@ -25,6 +25,7 @@ def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, va
         config: its `max_unknown_share` and `tokenizer` are used.
         vocabulary: number of words in the vocabulary.
         validation: folder of the encoded validation split.
+        trial: True for so few reviews that a vocabulary is only warned of.
 
     Raises:
         PipelineError: too many words are unknown; the message names the setting to change.
@@ -42,7 +43,10 @@ def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, va
         advice = "lower text.min_frequency, raise text.max_vocabulary, or add training reviews"
     log.info("vocabulary: %d words; %.1f %% of the validation words are unknown", vocabulary, 100 * unknown_share)
     if unknown_share > config.max_unknown_share:
-        raise PipelineError(
+        problem = (
             f"validation: {unknown_share:.0%} of the words are unknown to the vocabulary, {vocabulary:,} words of "
             f"the training reviews, more than text.max_unknown_share={config.max_unknown_share}; {advice}"
         )
+        if not trial:
+            raise PipelineError(problem)
+        log.warning("warning: %s", problem)

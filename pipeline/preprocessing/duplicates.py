@@ -2,14 +2,20 @@
 
 import hashlib
 import re
+import unicodedata
 import zlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import regex
 from numpy.typing import NDArray
 
+from pipeline.config.corpus import Duplicates
 from pipeline.config.split import AUXILIARY_TEST
+from pipeline.text.normalisation import smileys_as_emoji
 
 PRECEDENCE = ("test", "validation", "train", AUXILIARY_TEST, "auxiliary", "unlabelled")
 """Splits in the order in which they keep a duplicate: those that judge a model come before those that train it,
@@ -21,17 +27,49 @@ NO_LABEL = -1
 _NO_LETTER = re.compile(r"[\W_]+")
 _NO_ASCII_LETTER = bytes(code for code in range(128) if not chr(code).isalnum())
 """ASCII characters that `_NO_LETTER` matches: `bytes.translate` deletes them many times faster."""
+_BETWEEN_DIGITS = regex.compile(r"[0-9][\W_]++(?=[0-9])")
+"""A digit and the punctuation and space before the next, as in 10/10; `regex` is four times as fast here as `re`."""
+_PLUS, _MINUS = re.compile(r"\+(?=[0-9])(?<!\w\+)"), re.compile(r"-(?=[0-9])(?<!\w-)")
+"""Signs before a number; a pattern that begins with a character is found fastest."""
+_SIGNS, _OTHER_SIGN = 0xE000, "\ue080"
+"""First of the characters for private use that stand for the ASCII punctuation of numbers, and that for any other."""
+_MEANINGLESS = regex.compile(r"[^\p{L}\p{N}\p{M}\p{So}\ue000-\ue080]+|[\ufe00-\ufe0f©®™℠▪◦●]+")
+"""Characters in which near duplicates differ: all but letters, digits, combining marks, emoji and other symbols."""
 
 
-def near_key(text: str) -> int:
-    """Return a 64-bit hash that texts share if they differ only in case, punctuation and spacing.
+def letters_key(text: str) -> int:
+    """Return a 64-bit hash of the letters and digits of a text, whose case does not matter.
 
-    A text without a letter or digit is hashed as it is.
+    A text without any is hashed as it is.
     """
     letters = _encode(text.casefold()).translate(None, _NO_ASCII_LETTER)
     if not letters.isascii():
         letters = _encode(_NO_LETTER.sub("", letters.decode("utf-8", "surrogatepass")))
     return _hash(letters or _encode(text))
+
+
+def near_key(text: str) -> int:
+    """Return a 64-bit hash that texts share if they differ only in case, punctuation and spacing.
+
+    Emoji, smileys, combining marks such as vowel signs, and the signs of numbers tell texts apart. A text without any
+    of them and without a letter or digit is hashed as it is.
+    """
+    marked = smileys_as_emoji(text.casefold())
+    marked = _BETWEEN_DIGITS.sub(lambda match: _with_kept_sign(match[0]), marked)
+    for signs in (_PLUS, _MINUS):
+        marked = signs.sub(lambda match: _with_kept_sign(match[0]), marked)
+    kept = _encode(marked).translate(None, _NO_ASCII_LETTER)
+    if not kept.isascii():
+        characters = unicodedata.normalize("NFC", kept.decode("utf-8", "surrogatepass"))
+        kept = _encode(_MEANINGLESS.sub("", characters))
+    return _hash(kept or _encode(text))
+
+
+def _with_kept_sign(text: str) -> str:
+    """Return the digit, if there is one, and for the punctuation after it one character: by its first but space."""
+    digit = text[0] if text[0].isdigit() else ""
+    sign = text.removeprefix(digit).strip()[:1] or " "
+    return digit + (chr(_SIGNS + ord(sign)) if sign.isascii() else _OTHER_SIGN)
 
 
 def exact_key(text: str) -> int:
@@ -55,52 +93,69 @@ def _hash(data: bytes) -> int:
 
 @dataclass
 class ReviewKeys:
-    """Hashes, label and split of each review, to find duplicates by: 14 bytes a review, 22 if the corpus has groups."""
+    """Hashes, label and split of each review, to find duplicates by: 22 bytes a review."""
 
     near: NDArray[np.uint64]
     group: NDArray[np.uint64]
-    """Key that reviews share if they are held out together; `near` itself if the corpus has no groups."""
+    """Key that reviews share if they are held out together; their `letters_key` if the corpus has no groups."""
     exact: NDArray[np.uint32]
     label: NDArray[np.int8]
     split: NDArray[np.int8]
     """Index into `PRECEDENCE`."""
 
 
-def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]]:
+def find_duplicates(
+    keys: ReviewKeys, keep: NDArray[np.bool_], policy: Duplicates
+) -> tuple[NDArray[np.bool_], dict[str, Any]]:
     """Find the reviews that share a `near_key`, and decide which of them to keep.
 
-    Of such a group all reviews of the test split are kept; if there are none, the first review of the first split in
-    the order of `PRECEDENCE`.
+    Of reviews alike, all of the test split are kept. If there are none, the first of the first split in the order of
+    `PRECEDENCE` is; where this split's own have several labels, the first with that of the majority, and of a tie none.
+
+    Args:
+        keys: of all reviews, with the splits that the corpus brings.
+        keep: True for each review that is kept so far [n]; the others count for nothing.
+        policy: `drop` as said, or `keep` all, which only counts.
 
     Returns:
-        True for each review to keep [n]; and a report. It counts repeats (all reviews of a group but the first in that
-        order), exact and near-exact ones, within a split and across two; reviews dropped from each split; and groups
-        whose members have different labels.
+        True for each review to keep [n]; and a report. It counts repeats (all reviews alike but the first in that
+        order), exact and near-exact ones, within a split and across two; reviews dropped from each split; texts with
+        several labels, the reviews that contradict most others of the same text, and those left out for a tie.
     """
-    order = np.lexsort((keys.split, keys.near))  # stable: within a split the earlier review comes first
+    keep = keep.copy()
+    order = np.flatnonzero(keep)
+    order = order[np.lexsort((keys.split[order], keys.near[order]))]  # stable: in a split the earlier comes first
     near = keys.near[order]
     is_repeat = np.zeros(len(order), dtype=np.bool_)
     is_repeat[1:] = near[1:] == near[:-1]
     del near
+    starts = np.flatnonzero(~is_repeat)
+    ends = np.append(starts[1:], len(order))
     place = np.arange(len(order), dtype=np.int32)
     place[is_repeat] = 0
-    np.maximum.accumulate(place, out=place)  # index in `order` of the first review of each group
+    np.maximum.accumulate(place, out=place)  # index in `order` of the first of each review's likes
     leader, repeat = order[place[is_repeat]], order[is_repeat]
-    del order, place
+    del place
 
-    dropped = repeat[keys.split[repeat] != PRECEDENCE.index("test")]
-    keep = np.ones(len(keys.split), dtype=np.bool_)
-    keep[dropped] = False
-
-    # the lowest and the highest label of a group, collected at its first review; unlabelled reviews have none
+    # the lowest and the highest label of reviews alike, collected at the first; unlabelled reviews have none
     lowest = np.where(keys.label == NO_LABEL, np.iinfo(np.int8).max, keys.label)
     highest = keys.label.copy()
     np.minimum.at(lowest, leader, lowest[repeat])
     np.maximum.at(highest, leader, highest[repeat])
+    conflicting = np.flatnonzero((lowest < highest)[order[starts]])
+
+    if policy == "drop":
+        keep[repeat[keys.split[repeat] != PRECEDENCE.index("test")]] = False
+    contradicting = tied = 0
+    for start, end in zip(starts[conflicting], ends[conflicting], strict=True):
+        alike = order[start:end]
+        contradicting += _contradicting(keys.label[alike])
+        if policy == "drop" and not _settle(keys, alike, keep):
+            tied += len(alike)
+    counts = np.bincount(keys.split[order[~keep[order]]], minlength=len(PRECEDENCE))
     exact = keys.exact[repeat] == keys.exact[leader]
     pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)
     np.add.at(pairs, (keys.split[leader], keys.split[repeat]), 1)
-    counts = np.bincount(keys.split[dropped], minlength=len(PRECEDENCE))
     return keep, {
         "repeats": len(repeat),
         "exact": int(exact.sum()),
@@ -113,5 +168,37 @@ def find_duplicates(keys: ReviewKeys) -> tuple[NDArray[np.bool_], dict[str, Any]
             if pairs[i, j]
         },
         "dropped": {name: int(counts[i]) for i, name in enumerate(PRECEDENCE) if counts[i]},
-        "label_conflicts": int((lowest < highest).sum()),
+        "label_conflicts": len(conflicting),
+        "contradicting": contradicting,
+        "tied": tied,
+    }
+
+
+def _contradicting(labels: NDArray[np.int8]) -> int:
+    """Count the labels other than the most frequent one."""
+    votes = Counter(labels[labels != NO_LABEL].tolist())
+    return votes.total() - max(votes.values())
+
+
+def _settle(keys: ReviewKeys, alike: NDArray[np.int64], keep: NDArray[np.bool_]) -> bool:
+    """Keep of reviews alike, in order, the first with the label of the majority; False if there is none."""
+    leading = alike[keys.split[alike] == keys.split[alike[0]]]
+    if keys.split[alike[0]] == PRECEDENCE.index("test"):
+        return True
+    (winner, votes), *others = Counter(keys.label[leading].tolist()).most_common()
+    keep[leading] = False
+    if others and others[0][1] == votes:
+        return False
+    keep[leading[keys.label[leading] == winner][0]] = True
+    return True
+
+
+def count_classes(keys: ReviewKeys, mask: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count the reviews of each class in each labelled split, of those where `mask` is True [n]."""
+    labelled = mask & (keys.label != NO_LABEL)
+    splits = {name: labelled & (keys.split == index) for index, name in enumerate(PRECEDENCE)}
+    return {
+        name: dict(zip(classes, np.bincount(keys.label[rows], minlength=len(classes)).tolist(), strict=True))
+        for name, rows in splits.items()
+        if rows.any()
     }

@@ -7,8 +7,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.corpus.canonical import GROUP_COLUMN
-from pipeline.preprocessing.canonical_reader import RowGroup, count_rows, has_groups, row_groups
-from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys, exact_key, group_key, near_key
+from pipeline.preprocessing.canonical_reader import RowGroup, count_rows, row_groups
+from pipeline.preprocessing.duplicates import (
+    NO_LABEL,
+    PRECEDENCE,
+    ReviewKeys,
+    exact_key,
+    group_key,
+    letters_key,
+    near_key,
+)
 from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean
 
@@ -21,10 +29,9 @@ def scan(data: Path, mapping: OrderedMap) -> ReviewKeys:
         mapping: `map`, or the map of a `worker_pool`.
     """
     total = count_rows(data)
-    near = np.empty(total, np.uint64)
     keys = ReviewKeys(
-        near=near,
-        group=np.empty(total, np.uint64) if has_groups(data) else near,
+        near=np.empty(total, np.uint64),
+        group=np.empty(total, np.uint64),
         exact=np.empty(total, np.uint32),
         label=np.empty(total, np.int8),
         split=np.empty(total, np.int8),
@@ -46,9 +53,11 @@ def _scan_group(
     batch = rows.read()
     texts = [clean(text) for text in batch.column("text").to_pylist()]
     near = np.array([near_key(text) for text in texts], dtype=np.uint64)
-    group = near
     if GROUP_COLUMN in batch.schema.names:
-        group = np.array([group_key(name) for name in batch.column(GROUP_COLUMN).to_pylist()], dtype=np.uint64)
+        groups = map(group_key, batch.column(GROUP_COLUMN).to_pylist())
+    else:
+        groups = map(letters_key, texts)
+    group = np.fromiter(groups, np.uint64, len(texts))
     exact = np.array([exact_key(text) for text in texts], dtype=np.uint32)
     label = NO_LABEL if rows.split == "unlabelled" else batch.column("label").to_numpy()
     return near, group, exact, label, PRECEDENCE.index(rows.split)

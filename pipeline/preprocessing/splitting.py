@@ -1,7 +1,9 @@
 """Held-out splits: drawn from the training reviews of a corpus that does not bring its own."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,51 +16,174 @@ from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 
-def hold_out(keys: ReviewKeys, config: SplitConfig, classes: Sequence[str]) -> None:
-    """Hold out reviews of the training split for test and validation if these have none, in `keys.split`.
+class Drawn(NamedTuple):
+    """Part of a corpus that was held out."""
+
+    asked: int
+    """Number of reviews that its share amounts to."""
+    reviews: int
+    too_large: int
+    """Number of groups that are larger than the whole part, and so are trained on."""
+
+
+def hold_out(
+    keys: ReviewKeys, keep: NDArray[np.bool_], config: SplitConfig, classes: Sequence[str]
+) -> dict[str, Drawn]:
+    """Hold out kept reviews of the training split for test and validation if these have none, in `keys.split`.
 
     Of auxiliary texts the share for the test is held out, in a split of its own.
 
-    Within each label, reviews are ranked by a seeded hash of their group, or of their `near_key` if the corpus has no
-    groups; the lowest go to test, the next to validation. So the splits are stratified and do not depend on the order
-    of the rows, and groups, or duplicates, stay together. `classes` are the names of the labels, by number.
+    Groups are taken in the order of a seeded hash, those with the rarest class first: each that brings the part closer
+    to its share of every class and fits into it. So a part is as large and as stratified as undivided groups allow, and
+    does not depend on the order of the rows.
+
+    Args:
+        keys: of all reviews.
+        keep: True for each review that is kept [n].
+        config: shares and seed.
+        classes: names of the labels, by number.
+
+    Returns:
+        each part that was drawn.
 
     Raises:
         PipelineError: a split would hold no review of a label.
     """
     drawn = {name: name for name in ("test", "validation") if not (keys.split == PRECEDENCE.index(name)).any()}
-    _hold_out(keys, "train", drawn, config, classes)
+    parts = _hold_out(keys, keep, "train", drawn, config, classes)
     if (keys.split == PRECEDENCE.index("auxiliary")).any():
-        _hold_out(keys, "auxiliary", {"test": AUXILIARY_TEST}, config, classes)
+        parts |= _hold_out(keys, keep, "auxiliary", {"test": AUXILIARY_TEST}, config, classes)
+    return parts
 
 
 def _hold_out(
-    keys: ReviewKeys, source: str, destinations: Mapping[str, str], config: SplitConfig, classes: Sequence[str]
-) -> None:
+    keys: ReviewKeys,
+    keep: NDArray[np.bool_],
+    source: str,
+    destinations: Mapping[str, str],
+    config: SplitConfig,
+    classes: Sequence[str],
+) -> dict[str, Drawn]:
     """Move reviews of a split to others, which `destinations` has by the key of `config` with their share."""
-    members = keys.split == PRECEDENCE.index(source)
-    for label, name in enumerate(classes):
-        rows = np.flatnonzero(members & (keys.label == label))
-        rank = _mix(keys.group[rows], config.seed)
-        order = np.argsort(rank, kind="stable")
-        start = 0
-        for key, split in destinations.items():
-            fraction = getattr(config, key)
-            end = start + round(fraction * len(rows))
-            if end == start:
-                problem = f"{fraction} of {len(rows)} {name} training reviews is none"
+    rows = np.flatnonzero(keep & (keys.split == PRECEDENCE.index(source)))
+    rank = _mix(keys.group[rows], config.seed)
+    order = np.lexsort((keys.label[rows], rank))
+    rows, rank = rows[order], rank[order]
+    labels = keys.label[rows]
+    totals = np.bincount(labels, minlength=len(classes))
+    groups = _Groups(rank, labels if config.stratify else np.zeros_like(labels))
+    parts = {}
+    for key, split in destinations.items():
+        fraction = getattr(config, key)
+        for total, name in zip(totals, classes, strict=True):
+            if round(fraction * total) == 0:
+                left_out = int((~keep & (keys.split == PRECEDENCE.index(source))).sum())
+                once = f", once {left_out:,} reviews are left out," if left_out else ""
+                problem = f"{fraction} of {total} {name} training reviews{once} is none"
                 raise PipelineError(f"split.{key}: {problem}; raise it, or add reviews")
-            # cut between two hashes, because a group, or duplicates, share one
-            while 0 < end < len(rows) and rank[order[end]] == rank[order[end - 1]]:
-                end += 1
-            keys.split[rows[order[start:end]]] = PRECEDENCE.index(split)
-            start = end
-        if start >= len(rows):
-            raise PipelineError(f"split: nothing is left to train on of {len(rows)} {name} reviews; add reviews")
+        wanted = [round(fraction * total) for total in (totals if config.stratify else [len(rows)])]
+        members = groups.take(wanted)
+        for label, name in enumerate(classes):
+            if not (labels[members] == label).any():
+                problem = f"the {split} split that was drawn holds no {name} review"
+                remedy = "use a corpus.group_column of smaller groups" if config.stratify else "set split.stratify=true"
+                raise PipelineError(f"split.{key}: {problem}; raise it, add reviews, or {remedy}")
+        keys.split[rows[members]] = PRECEDENCE.index(split)
+        parts[split] = Drawn(sum(wanted), int(members.sum()), groups.larger_than(sum(wanted)))
+    left = np.bincount(labels[groups.free_rows()], minlength=len(classes))
+    for number, total, name in zip(left, totals, classes, strict=True):
+        if not number:
+            raise PipelineError(f"split: nothing is left to train on of {total} {name} reviews; add reviews")
+    return parts
+
+
+class _Groups:
+    """Groups of reviews that are taken for one part after the other.
+
+    Args:
+        rank: key of each review's group, in rising order [reviews].
+        strata: number of the stratum of each review, in rising order within a group [reviews].
+    """
+
+    def __init__(self, rank: NDArray[np.uint64], strata: NDArray[np.int8]) -> None:
+        self._strata = strata
+        self._starts = np.flatnonzero(np.append(True, rank[1:] != rank[:-1])[: len(rank)])
+        self._sizes = np.diff(self._starts, append=len(rank))
+        self._free = np.ones(len(self._starts), np.bool_)
+        number = np.repeat(np.arange(len(self._starts)), self._sizes)
+        first = np.append(True, (number[1:] != number[:-1]) | (strata[1:] != strata[:-1]))[: len(rank)]
+        self._with_stratum = {int(stratum): number[first & (strata == stratum)] for stratum in np.unique(strata)}
+
+    def take(self, wanted: Sequence[int]) -> NDArray[np.bool_]:
+        """Take groups until there are as many reviews of each stratum as `wanted`, or as nearly as groups allow.
+
+        A part's distance is measured as a chi-square, so that a rare class counts as much as a frequent one. Stratum by
+        stratum, the rarest first, a group that has it is taken if it fits and lessens the distance. At last the one
+        that lessens it most may make the part too large, if by less than is missing.
+
+        Returns:
+            True for each review of them [reviews].
+        """
+        missing = list(wanted)
+        taken = np.zeros(len(self._free), np.bool_)
+        for stratum in sorted(self._with_stratum, key=wanted.__getitem__):
+            for group in self._with_stratum[stratum]:
+                if missing[stratum] <= 0:
+                    break
+                fits = self._free[group] and self._sizes[group] <= sum(missing)
+                if fits and self._gain(group, missing, wanted) > 0:
+                    self._move(group, missing, taken)
+        closer = np.flatnonzero(self._free & (self._sizes < 2 * sum(missing))).tolist()
+        best = max(closer, key=lambda group: self._gain(group, missing, wanted), default=None)
+        if best is not None and self._gain(best, missing, wanted) > 0:
+            self._move(best, missing, taken)
+        return np.repeat(taken, self._sizes)
+
+    def larger_than(self, size: int) -> int:
+        """Count the groups that were not taken and have more than so many reviews."""
+        return int((self._free & (self._sizes > size)).sum())
+
+    def free_rows(self) -> NDArray[np.bool_]:
+        """Return True for each review that was not taken [reviews]."""
+        return np.repeat(self._free, self._sizes)
+
+    def _counts(self, group: int) -> Counter[int]:
+        start = self._starts[group]
+        return Counter(self._strata[start : start + self._sizes[group]].tolist())
+
+    def _gain(self, group: int, missing: Sequence[int], wanted: Sequence[int]) -> float:
+        """Return how much less the distance is with a group."""
+        counts = self._counts(group).items()
+        return sum(count * (2 * missing[stratum] - count) / wanted[stratum] for stratum, count in counts)
+
+    def _move(self, group: int, missing: list[int], taken: NDArray[np.bool_]) -> None:
+        for stratum, count in self._counts(group).items():
+            missing[stratum] -= count
+        self._free[group], taken[group] = False, True
+
+
+def leave_out_shared_groups(keys: ReviewKeys, keep: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
+    """Leave out reviews of training whose group the corpus's own test or validation split has, of validation the test.
+
+    Args:
+        keys: of all reviews, with groups.
+        keep: True for each review that is kept so far [n].
+
+    Returns:
+        True for each review to keep [n]; and the number of groups that splits share.
+    """
+    keep, held_out, shared = keep.copy(), np.empty(0, np.uint64), np.empty(0, np.uint64)
+    for split in ("test", "validation", "train"):
+        members = keep & (keys.split == PRECEDENCE.index(split))
+        groups = np.unique(keys.group[members])
+        shared = np.union1d(shared, np.intersect1d(groups, held_out))
+        keep[members & np.isin(keys.group, held_out)] = False
+        held_out = np.union1d(held_out, groups)
+    return keep, len(shared)
 
 
 def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequence[str]) -> None:
-    """Refuse a corpus of which too little is left once duplicates are dropped.
+    """Refuse a corpus of which too little is left once duplicates and shared groups are dropped.
 
     Raises:
         PipelineError: a split holds no review of a class any more.
@@ -71,8 +196,8 @@ def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequ
         for label, name in enumerate(classes):
             if not (members & keep & (keys.label == label)).any():
                 raise PipelineError(
-                    f"the {split} split holds no {name} review once its {int((members & ~keep).sum())} duplicates of "
-                    "other reviews are dropped; give it reviews of its own"
+                    f"the {split} split holds no {name} review once {int((members & ~keep).sum())} that repeat others, "
+                    "or whose group another split has, are dropped; give it reviews of its own"
                 )
 
 

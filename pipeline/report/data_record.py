@@ -31,6 +31,38 @@ class DuplicateCounts(Record):
     across: dict[str, int]
     dropped: dict[str, int]
     label_conflicts: int
+    """Number of texts with several labels."""
+    contradicting: int
+    """Number of reviews that contradict most others of the same text."""
+    tied: int
+    """Number of reviews left out because their text has no majority."""
+    classes_before: dict[str, dict[str, int]]
+    """Number of reviews of each class, by split as the corpus brings it, with its duplicates."""
+    classes_after: dict[str, dict[str, int]]
+
+
+class GroupCounts(Record):
+    """Counts of groups that are never divided between splits."""
+
+    groups: int
+    ungrouped: int
+    """Number of reviews that name no group."""
+    shared: int
+    """Number of groups that the corpus's own splits share."""
+    dropped: dict[str, int]
+    too_large: dict[str, int]
+    """Number of groups that are larger than a drawn split, by split."""
+
+
+class DataCheck(Record):
+    """Outcome of a check of the data."""
+
+    name: str
+    metric: str
+    value: float | int | None
+    min: float | None
+    max: float | None
+    passed: bool
 
 
 class DataRecord(Record):
@@ -40,5 +72,7 @@ class DataRecord(Record):
     vocabulary: int
     splits: dict[str, SplitSummary]
     duplicates: DuplicateCounts
+    groups: GroupCounts | None = None
+    checks: list[DataCheck]
     left_out: dict[str, int]
     """Rows of the corpus that are in no split, by reason."""

@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pipeline.config.comparison import require_same
 from pipeline.config.schema import Config
@@ -86,6 +87,8 @@ class CorpusRecord(Record):
     """Number of reviews of each split, before duplicates are dropped."""
     left_out: dict[str, int]
     """Number of rows that did not become reviews, by reason."""
+    ungrouped: int | None = None
+    """Number of reviews that name no group and are each one of their own; None where the files have no groups."""
 
     @property
     def auxiliary(self) -> str | None:
@@ -108,11 +111,13 @@ class DatasetRecord(Record):
     splits: dict[str, int]
     """Number of reviews of each split."""
 
+    dropped: dict[str, int] = Field(default_factory=dict)
+    """Number of reviews of the corpus that are in no split, by reason."""
+
     @property
     def left_out(self) -> dict[str, int]:
         """Number of rows of the corpus that are in no split, by reason."""
-        duplicates = sum(self.corpus.splits.values()) - sum(self.splits.values())
-        return self.corpus.left_out | ({"duplicates": duplicates} if duplicates else {})
+        return self.corpus.left_out | self.dropped
 
 
 def present_splits(folder: Path, names: Iterable[str]) -> list[str]:

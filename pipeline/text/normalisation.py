@@ -106,6 +106,14 @@ def normalise(text: str) -> str:
     return _separate(_without_markup(text))
 
 
+def smileys_as_emoji(text: str) -> str:
+    """Return a text with emoji between spaces for its smileys."""
+    for eyes, smileys in _SMILEYS_BY_EYES.items():
+        if eyes in text:
+            text = smileys.sub(lambda smiley: f" {_SMILEYS[smiley[0].lower()]} ", text)
+    return text
+
+
 def _beyond_ascii(text: str) -> set[str]:
     encoded = text.encode("utf-8", "surrogatepass")  # JSON may hold halves of surrogate pairs
     return set(encoded.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
@@ -134,9 +142,7 @@ def _separate(text: str) -> str:
     if not text.isascii():
         for symbol in _OTHER_SYMBOLS.findall("".join(_beyond_ascii(text))):
             text = text.replace(symbol, f" {symbol} ")
-    for eyes, smileys in _SMILEYS_BY_EYES.items():
-        if eyes in text:
-            text = smileys.sub(lambda smiley: f" {_SMILEYS[smiley[0].lower()]} ", text)
+    text = smileys_as_emoji(text)
     for symbol in _ASCII_SYMBOLS:
         if symbol in text:
             text = text.replace(symbol, f" {symbol} ")

@@ -445,3 +445,22 @@ def test_only_local_files_have_a_fingerprint(project: Path) -> None:
     assert corpus_fingerprint(corpus("movie_reviews")) is None
     assert corpus_fingerprint(corpus("aclimdb")) is None
     assert str(corpus_fingerprint(corpus("aclimdb", url="reviews.tar.gz"))).startswith("sha256:")
+
+
+# Groups
+
+
+def test_groups_of_the_users_files_are_told_apart_as_labels_are_and_a_row_without_one_is_its_own(project: Path) -> None:
+    shops = ["North", " north", 7, "7.0", "", None]
+    rows = [{"text": f"text {n}", "label": n % 2, "shop": shop} for n, shop in enumerate(shops)]
+    (project / "reviews.jsonl").write_bytes(encoded(rows, "jsonl"))
+    source = corpus("files", path="reviews.jsonl", group_column="shop", keep_columns=["shop"])
+    read = written(source, project)["train"]
+    assert [row["split_group"] for row in read] == [*["group:north"] * 2, *["group:7"] * 2, "row-5", "row-6"]
+    assert description(project)["ungrouped"] == 2
+
+
+def test_another_group_column_makes_another_corpus() -> None:
+    read = {"path": "a", "fingerprint": "sha256:1"}
+    by_shop, by_film = (corpus("files", group_column=name, **read) for name in ("shop", "film"))
+    assert by_shop.content != by_film.content

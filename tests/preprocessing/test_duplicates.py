@@ -6,19 +6,32 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.preprocessing.duplicates import PRECEDENCE, ReviewKeys, exact_key, find_duplicates, near_key
+from pipeline.preprocessing.duplicates import (
+    PRECEDENCE,
+    ReviewKeys,
+    exact_key,
+    find_duplicates,
+    group_key,
+    letters_key,
+    near_key,
+)
 
 
-def keys(rows):
-    """`ReviewKeys` of (split, text, label) rows without groups; label None for unlabelled reviews."""
-    near = np.array([near_key(text) for _, text, _ in rows], np.uint64)
+def keys(rows, groups=None):
+    """`ReviewKeys` of (split, text, label) rows, and their groups; label None for unlabelled reviews."""
+    own = map(group_key, groups) if groups else (letters_key(text) for _, text, _ in rows)
     return ReviewKeys(
-        near=near,
-        group=near,
+        near=np.array([near_key(text) for _, text, _ in rows], np.uint64),
+        group=np.fromiter(own, np.uint64, len(rows)),
         exact=np.array([exact_key(text) for _, text, _ in rows], np.uint32),
         label=np.array([-1 if label is None else label for _, _, label in rows], np.int8),
         split=np.array([PRECEDENCE.index(split) for split, _, _ in rows], np.int8),
     )
+
+
+def found(rows, policy="drop"):
+    """Duplicates of rows: which to keep, and the report."""
+    return find_duplicates(keys(rows), np.ones(len(rows), bool), policy)
 
 
 @pytest.mark.parametrize("other", ["a fine film", "A FINE FILM!", "a  fine\tfilm...", '"A fine film," a-fine'[:13]])
@@ -31,12 +44,36 @@ def test_other_texts_do_not(other):
     assert near_key("A fine film.") != near_key(other)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("good 👍", "good 👎"), ("good 👍", "good"), ("fine :)", "fine :("), ("fine :)", "fine"), ("★★★☆☆", "★★★★★")),
+        *(("ok ★", "ok ★★★★★"), ("10/10", "1/010"), ("10/10", "1010"), ("7.5 stars", "7/5 stars"), ("+1", "-1")),
+        *(("कि", "की"), ("كَتب", "كُتب"), ("שַׁל", "שֶׁל"), ("ดี", "ดิ"), ("कम", "काम"), ("cafe\u0301", "cafe")),
+    ],
+)
+def test_emoji_smileys_numbers_and_combining_marks_tell_texts_apart(one, other):
+    assert near_key(one) != near_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        *(("good 👍", "Good👍!"), ("fine :)", "fine  :-)"), ("fine :)", "fine 🙂"), ("❤\ufe0f", "❤")),
+        *(("10/10", "10 / 10!"), ("good 👍🏽", "good 👍"), ("caf\u00e9", "cafe\u0301!"), ("the Film™", "the film")),
+        ("don\u2019t", "don\u00b4t"),
+    ],
+)
+def test_one_emoji_smiley_number_or_letter_may_be_written_in_several_ways(one, other):
+    assert near_key(one) == near_key(other)
+
+
 def test_a_key_is_the_hash_of_the_letters_and_digits_of_any_alphabet():
     for start in range(0, sys.maxunicode, 64):  # lone surrogates, too
         text = "".join(map(chr, range(start, start + 64)))
         kept = "".join(filter(str.isalnum, text.casefold())) or text
         digest = hashlib.blake2b(kept.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        assert near_key(text) == int.from_bytes(digest, "little"), hex(start)
+        assert letters_key(text) == int.from_bytes(digest, "little"), hex(start)
 
 
 def test_texts_without_letters_are_alike_only_if_the_same():
@@ -59,7 +96,7 @@ def test_duplicates_are_dropped_from_training_and_never_from_test():
         ("unlabelled", "TWO", None),
         ("unlabelled", "seven", None),
     ]
-    keep, report = find_duplicates(keys(rows))
+    keep, report = found(rows)
     assert [text for (_, text, _), kept in zip(rows, keep, strict=True) if kept] == [
         *("One.", "alone"),
         "Three",
@@ -73,16 +110,49 @@ def test_duplicates_are_dropped_from_training_and_never_from_test():
         "within": {"test": 1, "train": 1},
         "across": {"test-validation": 1, "test-train": 1, "test-unlabelled": 1, "validation-train": 1},
         "dropped": {"validation": 1, "train": 3, "unlabelled": 1},
-        "label_conflicts": 0,
+        **{"label_conflicts": 0, "contradicting": 0, "tied": 0},
     }
 
 
 def test_label_conflicts_are_reported():
     rows = [("train", "same", 1), ("test", "Same!", 0), ("train", "other", 1), ("unlabelled", "other", None)]
-    assert find_duplicates(keys(rows))[1]["label_conflicts"] == 1
+    assert found(rows)[1]["label_conflicts"] == 1
 
 
 def test_a_corpus_without_duplicates_stays_whole():
-    keep, report = find_duplicates(keys([("train", f"review {n}", n % 2) for n in range(50)]))
+    keep, report = found([("train", f"review {n}", n % 2) for n in range(50)])
     assert keep.all()
     assert report["repeats"] == 0
+
+
+def test_of_conflicting_labels_the_majority_is_kept_and_a_tie_is_left_out():
+    rows = [
+        *(("train", "nice", 0), ("train", "nice", 1), ("train", "Nice!", 1)),
+        *(("train", "so so", 0), ("train", "so so", 1)),
+        *(("train", "once", 1), ("auxiliary", "so so", 1), ("unlabelled", "so so", None)),
+    ]
+    keep, report = found(rows)
+    assert np.flatnonzero(keep).tolist() == [1, 5]
+    assert (report["label_conflicts"], report["contradicting"], report["tied"]) == (2, 2, 4)
+    assert report["dropped"] == {"train": 4, "auxiliary": 1, "unlabelled": 1}
+
+
+def test_of_conflicting_labels_the_split_that_comes_first_decides_and_test_stays_as_it_is():
+    rows = [
+        *(("test", "nice", 0), ("test", "nice", 1), ("train", "nice", 1)),
+        *(("validation", "fine", 0), ("train", "fine", 1), ("train", "fine", 1)),
+    ]
+    assert found(rows)[0].tolist() == [True, True, False, True, False, False]
+
+
+def test_duplicates_may_be_kept_and_are_counted_all_the_same():
+    rows = [("train", "nice", 0), ("train", "nice", 1), ("test", "Nice", 1)]
+    keep, report = found(rows, "keep")
+    assert keep.all()
+    assert (report["repeats"], report["contradicting"], report["dropped"], report["tied"]) == (2, 1, {}, 0)
+
+
+def test_reviews_that_are_left_out_already_are_no_duplicates_of_others():
+    rows = [("train", "nice", 0), ("train", "nice", 0), ("train", "nice", 0)]
+    keep, report = find_duplicates(keys(rows), np.array([False, True, True]), "drop")
+    assert (keep.tolist(), report["repeats"]) == ([False, True, False], 1)

@@ -9,21 +9,21 @@ import pytest
 
 from pipeline.config.labels import LABELS
 from pipeline.config.split import SplitConfig
-from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates
+from pipeline.preprocessing.duplicates import PRECEDENCE
 from pipeline.preprocessing.scanning import scan
-from pipeline.preprocessing.splitting import hold_out, require_all_classes
+from pipeline.preprocessing.splitting import hold_out, leave_out_shared_groups, require_all_classes
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from tests.conftest import corpus_record
-from tests.preprocessing.test_duplicates import keys
+from tests.preprocessing.test_duplicates import found, keys
 
-CONFIG = SplitConfig(validation=0.1, test=0.2, seed=1)
+CONFIG = SplitConfig(validation=0.1, test=0.2, stratify=True, seed=1)
 CORPUS = [("train", f"review number {n}", n % 3 == 0) for n in range(3000)]
 
 
 def held_out(rows, config=CONFIG):
     review_keys = keys(rows)
-    hold_out(review_keys, config, LABELS)
+    hold_out(review_keys, np.ones(len(rows), bool), config, LABELS)
     return {text: PRECEDENCE[split] for (_, text, _), split in zip(rows, review_keys.split, strict=True)}
 
 
@@ -38,13 +38,13 @@ def test_held_out_parts_are_stratified_and_of_the_size_asked():
 def test_each_of_many_classes_is_held_out_in_its_share():
     classes = [str(number) for number in range(100)]
     review_keys = keys([("train", f"review number {n}", n % 100) for n in range(4000)])
-    hold_out(review_keys, CONFIG, classes)
+    hold_out(review_keys, np.ones(4000, bool), CONFIG, classes)
     for label in range(100):
         parts = np.bincount(review_keys.split[review_keys.label == label], minlength=3)
         assert parts[PRECEDENCE.index("test")] == 8
         assert parts[PRECEDENCE.index("validation")] == 4
     require_all_classes(review_keys, np.ones(4000, bool), classes)
-    with pytest.raises(PipelineError, match="the train split holds no 99 review once its 28 duplicates"):
+    with pytest.raises(PipelineError, match="the train split holds no 99 review once 28 that repeat"):
         require_all_classes(review_keys, review_keys.label != 99, classes)
 
 
@@ -59,8 +59,7 @@ def test_of_auxiliary_texts_a_share_is_held_out_apart():
 
 
 def test_a_review_stays_in_the_corpus_where_an_auxiliary_text_repeats_it():
-    review_keys = keys([("train", "so good", 1), ("auxiliary_test", "So good!", 1), ("auxiliary", "so, good", 1)])
-    keep, report = find_duplicates(review_keys)
+    keep, report = found([("train", "so good", 1), ("auxiliary_test", "So good!", 1), ("auxiliary", "so, good", 1)])
     assert keep.tolist() == [True, False, False]
     assert report["dropped"] == {"auxiliary_test": 1, "auxiliary": 1}
 
@@ -82,7 +81,7 @@ def test_reviews_of_a_group_are_held_out_together(tmp_path):
     pq.write_table(rows, tmp_path / "train.parquet", row_group_size=700)
     write_json(tmp_path / "corpus.json", corpus_record())
     review_keys = scan(tmp_path, map)
-    hold_out(review_keys, CONFIG, LABELS)
+    hold_out(review_keys, np.ones(len(CORPUS), bool), CONFIG, LABELS)
     parts = {name: set(review_keys.split[review_keys.group == name].tolist()) for name in np.unique(review_keys.group)}
     assert len(parts) == 100
     assert all(len(splits) == 1 for splits in parts.values())
@@ -111,9 +110,9 @@ def test_a_given_test_part_is_kept():
 
 def test_a_split_of_duplicates_alone_is_refused():
     rows = [("train", "a", 1), ("train", "b", 0), ("test", "c", 1), ("test", "d", 0), ("validation", "c", 1)]
-    review_keys = keys([*rows, ("validation", "d", 0)])
-    with pytest.raises(PipelineError, match="the validation split holds no negative review once its 2 duplicates"):
-        require_all_classes(review_keys, find_duplicates(review_keys)[0], LABELS)
+    rows = [*rows, ("validation", "d", 0)]
+    with pytest.raises(PipelineError, match="the validation split holds no negative review once 2 that repeat"):
+        require_all_classes(keys(rows), found(rows)[0], LABELS)
 
 
 @pytest.mark.parametrize(
@@ -125,4 +124,71 @@ def test_a_split_of_duplicates_alone_is_refused():
 )
 def test_impossible_splits_are_refused(rows, message):
     with pytest.raises(PipelineError, match=message):
-        hold_out(keys(rows), CONFIG, LABELS)
+        hold_out(keys(rows), np.ones(len(rows), bool), CONFIG, LABELS)
+
+
+def grouped(sizes, positive=lambda group, n: (group + n) % 3 == 0):
+    """Rows of groups of these sizes, with both labels in each, and their groups."""
+    numbered = [(group, n) for group, size in enumerate(sizes) for n in range(size)]
+    rows = [("train", f"review {n} of {group}", positive(group, n)) for group, n in numbered]
+    return rows, [f"film {group}" for group, _ in numbered]
+
+
+def drawn(rows, groups, **changes):
+    """Keys of rows after their splits are drawn, and the parts."""
+    review_keys = keys(rows, groups)
+    parts = hold_out(review_keys, np.ones(len(rows), bool), CONFIG.model_copy(update=changes), LABELS)
+    return review_keys, parts
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_both_labels_are_never_divided_and_parts_keep_size_and_shares(seed):
+    sizes = np.random.default_rng(seed).zipf(1.7, 400).clip(1, 60).tolist()
+    rows, groups = grouped(sizes)
+    review_keys, parts = drawn(rows, groups, seed=seed)
+    assert all(len(np.unique(review_keys.split[review_keys.group == group])) == 1 for group in set(review_keys.group))
+    for name, share in (("test", 0.2), ("validation", 0.1)):
+        labels = review_keys.label[review_keys.split == PRECEDENCE.index(name)]
+        assert len(labels) == parts[name].reviews == pytest.approx(share * len(rows), rel=0.05)
+        assert labels.mean() == pytest.approx(review_keys.label.mean(), abs=0.03)
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    again, _ = drawn([rows[n] for n in shuffled], [groups[n] for n in shuffled], seed=seed)
+    assert (again.split == review_keys.split[shuffled]).all()
+
+
+def test_a_rare_class_is_held_out_in_its_share_though_groups_are_not_divided():
+    rows, groups = grouped([5] * 400, positive=lambda group, n: group % 20 == 0 and n < 2)
+    review_keys, _ = drawn(rows, groups)
+    for name, share in (("test", 0.2), ("validation", 0.1)):
+        rare = review_keys.label[review_keys.split == PRECEDENCE.index(name)].sum()
+        assert rare == pytest.approx(40 * share, abs=2)
+
+
+def test_a_group_larger_than_a_part_is_trained_on_and_counted():
+    rows, groups = grouped([300, *[3] * 100])
+    review_keys, parts = drawn(rows, groups)
+    assert set(review_keys.split[:300]) == {PRECEDENCE.index("train")}
+    assert parts["test"] == (120, 120, 1)
+    assert parts["validation"].too_large == 1
+
+
+def test_groups_too_few_to_divide_are_refused():
+    rows, groups = grouped([90, 110])
+    with pytest.raises(PipelineError, match=r"split.test: the test split that was drawn holds no .* smaller groups"):
+        drawn(rows, groups)
+
+
+def test_without_stratification_a_part_is_a_share_of_all_reviews():
+    review_keys, parts = drawn(CORPUS, None, stratify=False)
+    labels = review_keys.label[review_keys.split == PRECEDENCE.index("test")]
+    assert len(labels) == parts["test"].reviews == 600
+    assert labels.sum() != 200
+    assert labels.mean() == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_of_groups_that_given_splits_share_the_one_that_judges_keeps_its_reviews():
+    rows = [(split, f"{split} {n}", n % 2) for split in ("train", "validation", "test") for n in range(4)]
+    groups = ["a", "b", "c", "d", "c", "d", "e", "f", "a", "x", "y", "e"]
+    keep, shared = leave_out_shared_groups(keys(rows, groups), np.ones(12, bool))
+    assert shared == 4
+    assert [rows[n][1] for n in np.flatnonzero(~keep)] == ["train 0", "train 2", "train 3", "validation 2"]

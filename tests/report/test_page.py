@@ -59,7 +59,17 @@ DATA = {
     "duplicates": {
         **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
         **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
+        **{"contradicting": 2, "tied": 1},
+        "classes_before": {"train": {"negative": 300, "positive": 500}},
+        "classes_after": {"train": {"negative": 299, "positive": 498}},
     },
+    "groups": {"groups": 77, "ungrouped": 5, "shared": 2, "dropped": {"train": 9}, "too_large": {"test": 1}},
+    "checks": [
+        {
+            **{"name": "left_out", "metric": "measures.left_out_share", "value": 0.25},
+            **{"min": None, "max": 0.5, "passed": True},
+        }
+    ],
     "left_out": {"ignored_labels": 1200, "duplicates": 3},
 }
 
@@ -184,6 +194,10 @@ def test_a_failed_check_is_in_the_headline(findings: Findings, tmp_path: Path) -
 def test_what_was_left_out_of_the_data_is_counted(findings: Findings, tmp_path: Path) -> None:
     shown = " ".join(read(tmp_path, findings).sections["data"].split())
     assert "Left out reasonrows ignored labels1,200 duplicates3" in shown
+    assert "reviews that contradict most others of the same text2 left out because the text has no majority1" in shown
+    assert "trainnegative300299 trainpositive500498" in shown
+    assert "reviews dropped from train for that9 groups larger than the test split, trained on1" in shown
+    assert "left outmeasures.left_out_sharepassed0.25000.5" in shown
 
 
 def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import gzip
 import io
 import os
 import tarfile
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from pipeline.config.schema import validate
 from pipeline.config.split import SplitConfig
 from pipeline.corpus.archive import archive_reviews
 from pipeline.inference.predictor import Prediction
-from pipeline.preprocessing.duplicates import PRECEDENCE, find_duplicates, near_key
+from pipeline.preprocessing.duplicates import PRECEDENCE, near_key
 from pipeline.preprocessing.splitting import hold_out
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
@@ -32,7 +34,7 @@ from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Encoder, Vocabulary
 from tests.conftest import configuration
 from tests.corpus.test_source import REVIEWS, encoded, tar
-from tests.preprocessing.test_duplicates import keys
+from tests.preprocessing.test_duplicates import found, keys
 from tests.support.commands import params
 from tests.support.workbooks import workbook_bytes
 
@@ -81,11 +83,11 @@ def test_a_cut_keeps_words_of_the_review_in_their_order(text, limit, way):
 
 @given(LABELLED, st.integers(0, 5), st.floats(0.05, 0.45), st.randoms(use_true_random=False))
 def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(rows, seed, share, random):
-    config = SplitConfig(validation=share, test=share, seed=seed)
+    config = SplitConfig(validation=share, test=share, stratify=True, seed=seed)
     rows = [("train", text, label) for text, label in rows]
     hashes = keys(rows)
     try:
-        hold_out(hashes, config, LABELS)
+        hold_out(hashes, np.ones(len(rows), bool), config, LABELS)
     except PipelineError as error:
         assert str(error).startswith("split")  # too few
         return
@@ -103,7 +105,7 @@ def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(row
         assert set(hashes.split[hashes.label == label]) >= {PRECEDENCE.index(part) for part in ("train", "test")}
     shuffled = random.sample(rows, len(rows))
     again = keys(shuffled)
-    hold_out(again, config, LABELS)
+    hold_out(again, np.ones(len(rows), bool), config, LABELS)
     assert all(
         parts[near, label] == split
         for near, label, split in zip(again.near.tolist(), again.label.tolist(), again.split.tolist(), strict=True)
@@ -113,12 +115,20 @@ def test_splits_are_stratified_keep_duplicates_together_and_ignore_the_order(row
 @given(st.lists(st.tuples(st.sampled_from(PRECEDENCE), st.sampled_from("aAbB!cé "), st.sampled_from([0, 1]))))
 def test_of_reviews_alike_one_stays_or_those_of_the_test_split(rows):
     rows = [(split, text, None if split == "unlabelled" else label) for split, text, label in rows]
-    keep, report = find_duplicates(keys(rows))
+    keep, report = found(rows)
     for near in {near_key(text) for _, text, _ in rows}:
         alike = [i for i, (_, text, _) in enumerate(rows) if near_key(text) == near]
-        kept = [rows[i][0] for i in alike if keep[i]]
-        of_test = [rows[i][0] for i in alike if rows[i][0] == "test"]
-        assert kept == (of_test or [min((rows[i][0] for i in alike), key=PRECEDENCE.index)])
+        kept = [i for i in alike if keep[i]]
+        first = min((rows[i][0] for i in alike), key=PRECEDENCE.index)
+        own = [i for i in alike if rows[i][0] == first]
+        votes = Counter(rows[i][2] for i in own)
+        winners = [label for label, count in votes.items() if count == max(votes.values())]
+        if first == "test":
+            assert kept == own
+        elif len(winners) > 1:
+            assert not kept
+        else:
+            assert kept == [next(i for i in own if rows[i][2] == winners[0])]
     assert sum(report["dropped"].values()) == int((~keep).sum())
 
 

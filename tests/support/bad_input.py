@@ -20,6 +20,10 @@ LABEL = ("bad", "good")
 ROWS = "review,verdict\n"
 ODD = {"odd": {"metric": "test.accuracy", "min": 0.9, "max": 0.1}}
 BOTH = ROWS + "fine,good\npoor,bad\n"
+WORDS = [f"u{n // 100} v{n // 10 % 10} w{n % 10}" for n in range(200)]
+DISTINCT = [f"{text},{LABEL[n % 2]}" for n, text in enumerate(WORDS)]
+CONTRADICTIONS = [*DISTINCT[:160], *(f"{text},{label}" for text in WORDS[160:185] for label in LABEL)]
+NO_MEASURE = {"metric": "x", "max": 1.0, "action": "stop"}
 LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
 FORMULA = workbook_bytes([["review", "verdict"], ["fine", "=1+1"]])
@@ -52,9 +56,12 @@ def reviews(name: str, content: Any, message: str, file: str = "own.csv", **chan
     return Case(name, "download", message, {"corpus.path": file, **named}, {file: content})
 
 
-def split(name: str, rows: list[str], message: str, both: bool = False) -> Case:
+def split(name: str, rows: list[str], message: str, both: bool = False, **corpus: Any) -> Case:
     named = {"path": None, "train": "own.csv", "test": "own.csv"} if both else {"path": "own.csv"}
-    changes = {f"corpus.{key}": value for key, value in named.items()}
+    changes = {f"corpus.{key}": value for key, value in {**named, **corpus}.items()}
+    if "group_column" in corpus:
+        films = [f"{row},{'a' if number % 4 < 2 else 'b'}" for number, row in enumerate(rows)]
+        return Case(name, "preprocess", message, changes, {"own.csv": "\n".join(["review,verdict,film", *films])})
     return Case(name, "preprocess", message, changes, {"own.csv": ROWS + "\n".join(rows)})
 
 
@@ -112,6 +119,8 @@ CONFIGURATION = [
         "label as the text", "corpus.text_column", ["review", "verdict"], "corpus.label_column names 'verdict', a text"
     ),
     key("text column twice", "corpus.text_column", ["review", "review"], "corpus.text_column names a column twice"),
+    key("label as the group", "corpus.group_column", "verdict", "corpus.group_column names 'verdict', a column of t"),
+    key("unknown treatment of duplicates", "corpus.duplicates", "weight", "corpus.duplicates: .*'drop' or 'keep'"),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("a single class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
     key("class without a name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),
@@ -208,6 +217,7 @@ CORPUS = [
     reviews("text column of numbers", parquet(review=[1], verdict=["good"]), "holds int64, not text", "own.parquet"),
     reviews("no text column", "text,verdict\na,good\n", "text_column: .* no column 'review'; its columns are 'text'"),
     reviews("no label column", "review,stars\na,1\n", "corpus.label_column: .* has no column 'verdict'"),
+    reviews("no group column", BOTH, "corpus.group_column: .* has no column 'film'", group_column="film"),
     reviews("missing column to keep", BOTH, "corpus.keep_columns: .* has no column 'film'", keep_columns=["film"]),
     reviews("reserved kept column", BOTH, "'label' is a column of the pipeline's own; rename", keep_columns=["label"]),
     reviews("labels in doubt", f"{ROWS}a,0\nb,1\nc,2\n", r"not set, .*0 \(1 row\), .*neutral: \[1\]", labels=None),
@@ -228,7 +238,11 @@ CORPUS = [
     Case("wrong checksum", "download", "expected md5:7c2.*; correct", {"corpus.url": "params.yaml"}, corpus="aclimdb"),
     split("text only punctuation", ["!!!,good", "?!,good", "...,bad", "?,bad"], "of 2 negative .* is none; raise it"),
     split("two reviews", ["fine,good", "poor,bad"], "split.test: 0.2 of 1 negative training reviews is none; raise it"),
-    split("all duplicates", ["a,good", "b,bad"] * 50, "nothing is left to train on of 50 negative reviews; add"),
+    split("all duplicates", ["a,good", "b,bad"] * 50, "0.2 of 1 negative .* once 98 reviews are left out, is none; r"),
+    split("mostly duplicates", DISTINCT + DISTINCT[:120] * 2, "left_out: .* 0.545.*, more than 0.5: so many rows are"),
+    split("labels at random", CONTRADICTIONS, "label_conflicts: .* 0.119.*, more than 0.1: so many reviews contradict"),
+    split("check of no measure", DISTINCT, "odd.metric: there is no metric 'x'; choose", **{"checks.odd": NO_MEASURE}),
+    split("two groups", DISTINCT, "holds no .* smaller groups", group_column="film"),
     split("test is train", [f"{n},{LABEL[n % 2]}" for n in range(300)], "holds no negative review once", both=True),
     damaged("missing data", "preprocess", "data", None, "corpus.json is missing; fetch the corpus"),
     damaged("damaged data", "preprocess", "data/train.parquet", b"junk", "train.parquet is damaged .*dvc"),

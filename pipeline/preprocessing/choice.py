@@ -1,0 +1,84 @@
+"""Choice of the reviews of a dataset: which are left out, which splits the others are in, and the account of both."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config.corpus import Duplicates
+from pipeline.config.split import SplitConfig
+from pipeline.preprocessing.account import log_duplicates, log_groups, log_shared_groups
+from pipeline.preprocessing.data_checks import label_conflict_share, overlap_share
+from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys, count_classes, find_duplicates
+from pipeline.preprocessing.splitting import hold_out, leave_out_shared_groups, require_all_classes
+from pipeline.text.dataset import CorpusRecord
+
+
+@dataclass(frozen=True)
+class ChosenReviews:
+    """Reviews that a dataset is made of; their splits are in `ReviewKeys.split`."""
+
+    keep: NDArray[np.bool_]
+    """True for each review that is kept [n]."""
+    dropped: dict[str, int]
+    """Number of reviews that are not kept, by reason; only reasons that occurred."""
+    report: dict[str, Any]
+    """Counts of duplicates and groups, as they stand in reports/data.json."""
+    measures: dict[str, Any]
+    """Values for `corpus.checks`."""
+
+
+def choose_reviews(
+    keys: ReviewKeys,
+    corpus: CorpusRecord,
+    duplicates: Duplicates,
+    split: SplitConfig,
+    grouped: bool,
+) -> ChosenReviews:
+    """Leave out reviews of groups that the corpus's splits share, and duplicates; then draw the splits it lacks.
+
+    So a drawn split has the size and the shares of classes that were asked for, of reviews that differ.
+
+    Args:
+        keys: of all reviews; their `split` is changed.
+        corpus: content of `corpus.json`.
+        duplicates: what to do with duplicates.
+        split: shares and seed of the splits to draw.
+        grouped: True if the corpus has groups.
+
+    Raises:
+        PipelineError: a split would hold no review of a class.
+    """
+    classes = corpus.classes
+    everything = np.ones(len(keys.split), np.bool_)
+    unshared, shared = leave_out_shared_groups(keys, everything) if grouped else (everything, 0)
+    from_splits = np.bincount(keys.split[~unshared], minlength=len(PRECEDENCE)).tolist()
+    for_groups = {name: rows for name, rows in zip(PRECEDENCE, from_splits, strict=True) if rows}
+    log_shared_groups(shared, for_groups)
+    keep, found = find_duplicates(keys, unshared, duplicates)
+    before, after = (count_classes(keys, mask, classes) for mask in (unshared, keep))
+    log_duplicates(found, duplicates, before, after)
+    report: dict[str, Any] = {"duplicates": found | {"classes_before": before, "classes_after": after}}
+    require_all_classes(keys, keep, classes)
+    parts = hold_out(keys, keep, split, classes)
+    if grouped:
+        report["groups"] = {
+            "groups": len(np.unique(keys.group[keep & (keys.label != NO_LABEL)])),
+            "ungrouped": corpus.ungrouped or 0,
+            "shared": shared,
+            "dropped": for_groups,
+            "too_large": {name: part.too_large for name, part in parts.items() if part.too_large},
+        }
+        log_groups(report["groups"]["groups"], parts)
+    tied = found["tied"]
+    dropped = {
+        "duplicates": int((unshared & ~keep).sum()) - tied,
+        "label_ties": tied,
+        "shared_groups": sum(from_splits),
+    }
+    measures = {
+        "label_conflict_share": label_conflict_share(keys, found["contradicting"]),
+        "overlap_share": overlap_share(keys, keep),
+    }
+    return ChosenReviews(keep, {reason: rows for reason, rows in dropped.items() if rows}, report, measures)

@@ -1,0 +1,157 @@
+"""Reviews that a dataset is made of, in a small project: duplicates and groups as a user's files have them."""
+
+import json
+import logging
+import random
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.support.commands import SmallProject, params, prepared, project
+
+__all__ = ["prepared", "project"]  # fixtures
+
+PARTS = ("train", "validation", "test")
+SHORT = [
+    "good app",
+    "Good app!",
+    "nice",
+    "love it",
+    "good 👍",
+    "works",
+    "bad",
+    "worst app",
+    "good 👎",
+    "crashes",
+    "slow",
+]
+CLASSES = ("negative", "positive")
+
+
+def short_reviews():
+    """Rows of 1,000 reviews, of which 400 are copies of a few short ones; most of these copies are positive."""
+    chosen = random.Random(1)
+    copies = [(text := chosen.choice(SHORT), "good" if SHORT.index(text) < 6 else "bad") for _ in range(400)]
+    words = [f"u{n // 100} v{n // 10 % 10} w{n % 10}" for n in range(600)]
+    rows = [*copies, *((text, "good" if n % 4 == 0 else "bad") for n, text in enumerate(words))]
+    chosen.shuffle(rows)
+    return [f"{text},{label},shop {chosen.randrange(80)}" for text, label in rows]
+
+
+def write(project: SmallProject, **files: list[str]) -> None:
+    for name, rows in files.items():
+        (project.root / f"{name}.csv").write_text("\n".join(["review,verdict,shop", *rows]) + "\n", encoding="utf-8")
+
+
+def preprocessed(project: SmallProject, **corpus):
+    """Content of reports/data.json, and the reviews of each split, of files that are read with these keys."""
+    changes = {f"corpus.{key}": value for key, value in corpus.items()}
+    (project.root / "params.yaml").write_text(params("files", changes))
+    assert project.run("download") == 0
+    shutil.rmtree(project.root / "data")
+    shutil.copytree(project.root / "downloads", project.root / "data")
+    assert project.run("preprocess") == 0
+    dataset = project.root / "artifacts" / "dataset"
+    splits = {name: pq.read_table(dataset / name / "rows.parquet").to_pylist() for name in PARTS}
+    return json.loads((project.root / "reports" / "data.json").read_text()), splits
+
+
+@pytest.fixture(autouse=True)
+def _log_lines(caplog):
+    """Capture what is said in the terminal, too."""
+    caplog.set_level(logging.INFO)
+
+
+def test_duplicates_of_short_reviews_leave_sizes_and_shares_of_drawn_splits_alone(project, caplog):
+    write(project, apps=short_reviews())
+    data, splits = preprocessed(project, path="apps.csv")
+    kept = 600 + 10  # "good app" is written in two ways
+    assert data["left_out"] == {"duplicates": 1000 - kept}
+    assert {name: len(rows) for name, rows in splits.items()} == pytest.approx(
+        {"train": 0.7 * kept, "validation": 0.1 * kept, "test": 0.2 * kept}, abs=2
+    )
+    shares = {name: sum(row["label"] for row in rows) / len(rows) for name, rows in splits.items()}
+    assert list(shares.values()) == pytest.approx([155 / kept] * 3, abs=0.01)
+    assert {"good 👍", "good 👎"} <= {row["text"] for rows in splits.values() for row in rows}
+    assert "duplicates: 390 of 1,000 reviews repeat another" in caplog.text
+    assert "train without duplicates: negative " in caplog.text
+
+
+def test_duplicates_may_be_kept_where_all_of_a_text_are_in_one_split(project):
+    write(project, apps=short_reviews())
+    data, splits = preprocessed(project, path="apps.csv", duplicates="keep")
+    assert sum(map(len, splits.values())) == 1000
+    assert (data["left_out"], data["duplicates"]["repeats"]) == ({}, 390)
+    assert data["measures"]["overlap_share"] == 0
+
+
+def test_conflicting_labels_are_settled_counted_and_said(project, caplog):
+    rows = short_reviews()
+    conflicts = ["nice,bad,a", "so so,good,a", "so so,bad,b"]
+    write(project, apps=[*rows, *conflicts])
+    data, splits = preprocessed(project, path="apps.csv")
+    labels = {row["text"]: CLASSES[row["label"]] for rows in splits.values() for row in rows}
+    assert labels["nice"] == "positive"
+    assert "so so" not in labels
+    assert data["left_out"] == {"duplicates": 391, "label_ties": 2}
+    assert (data["duplicates"]["label_conflicts"], data["duplicates"]["contradicting"]) == (2, 2)
+    assert "2 texts have several labels, 2 reviews contradict most others of the same text" in caplog.text
+    assert "2 reviews of texts without a majority are left out" in caplog.text
+
+
+def test_no_group_of_a_users_files_is_in_two_splits(project, caplog):
+    rows = [row.replace("shop 7", "") if row.endswith("shop 7") else row for row in short_reviews()]
+    write(project, apps=rows)
+    missing = sum(row.endswith(",") for row in rows)
+    data, splits = preprocessed(project, path="apps.csv", group_column="shop", keep_columns=["shop"])
+    shops = [{row["shop"] for row in splits[name]} - {None, ""} for name in PARTS]
+    assert sum(map(len, shops)) == len(set.union(*shops)) == 79
+    assert {name: len(rows) for name, rows in splits.items()} == pytest.approx(
+        {"train": 427, "validation": 61, "test": 122}, abs=6
+    )
+    assert data["groups"]["ungrouped"] == missing > 0
+    assert f"{missing} of 1,000 reviews have no value in corpus.group_column" in caplog.text
+
+
+def test_groups_that_own_splits_share_are_left_out_of_training_and_said(project, caplog):
+    rows = short_reviews()
+    own = {"path": None, "train": "one.csv", "test": "two.csv", "group_column": "shop", "keep_columns": ["shop"]}
+    two_shops = {"good": "shop 1", "bad": "shop 2"}
+    held_out = [f"{text},{label},{two_shops[label]}" for text, label, _ in (row.split(",") for row in rows[850:])]
+    write(project, one=rows[:850], two=held_out)
+    data, splits = preprocessed(project, **own)
+    assert {row["shop"] for row in splits["test"]} == {"shop 1", "shop 2"}
+    assert not {"shop 1", "shop 2"} & {row["shop"] for name in ("train", "validation") for row in splits[name]}
+    shared = sum(row.endswith(("shop 1", "shop 2")) for row in rows[:850])
+    assert data["left_out"]["shared_groups"] == shared == data["groups"]["dropped"]["train"] > 0
+    assert len(splits["test"]) == 150
+    assert f"2 groups of corpus.group_column are in several of your splits: {shared} reviews of train" in caplog.text
+
+
+def test_twenty_rows_to_try_it_out_are_warned_of_and_pass(project, caplog):
+    write(project, few=[f"word{n} of {n * n},{'good' if n % 2 else 'bad'},a" for n in range(20)])
+    preprocessed(project, path="few.csv")
+    assert "fewer than 100 reviews are a trial: checks of the data only warn" in caplog.text
+    assert "warning: corpus.checks.rows: measures.smallest_class.train is 7, less than 50" in caplog.text
+    assert "warning: validation: " in caplog.text
+
+
+def test_a_check_that_fails_changes_no_output_and_each_has_its_line(project, capfd, caplog):
+    write(project, apps=short_reviews())
+    before = project.contents()
+    stop = {"action": "stop"}
+    checks = {
+        "left_out": {"metric": "measures.left_out_share", "max": 0.1, **stop},
+        "rows": {"metric": "measures.smallest_class.train", "min": 5000, **stop},
+    }
+    with pytest.raises(AssertionError):
+        preprocessed(project, path="apps.csv", checks=checks)
+    assert "error: corpus.checks.left_out: measures.left_out_share is 0.39, more than 0.1" in caplog.text
+    assert "error: corpus.checks.rows: measures.smallest_class.train is 1" in capfd.readouterr().err
+    after = project.contents()
+    assert {name for name in after if after[name] != before.get(name)} <= {
+        *("apps.csv", "params.yaml", "downloads/corpus.json", "downloads/train.parquet"),
+        *("data/corpus.json", "data/train.parquet"),
+    }
+    assert not before.keys() - after.keys()
