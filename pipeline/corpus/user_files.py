@@ -84,7 +84,7 @@ def _labelled_batches(
 ) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
     """Yield the batches of a split's files, each with its file and its labels (int8; null for a row to leave out)."""
     for path, batch in _batches(corpus, files):
-        distinct, indices = distinct_labels(corpus, path, batch)
+        distinct, indices = distinct_labels(corpus.label_column, path, batch)
         values = [normalise_label(value) for value in distinct]
         numbers = [label_of(value) for value in values]
         if None in numbers:  # the census found a class for each

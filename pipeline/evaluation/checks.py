@@ -18,12 +18,15 @@ CHECKED = {
 """Paths, relative to the checkout, of what the checks are about."""
 
 
-def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig]) -> dict[str, Any]:
+def check_metrics(
+    metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig], key: str = "registry.checks.{}.metric"
+) -> dict[str, Any]:
     """Compare metrics with the bounds set in `registry.checks`.
 
     Args:
         metrics: the nested dictionary of `reports/metrics.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
+        key: what names the metric of the check {}, for messages.
 
     Returns:
         `{"passed": bool, "checks": [{"name", "metric", "value", "min", "max", "passed"}, …]}`. Bounds are inclusive.
@@ -37,7 +40,7 @@ def check_metrics(metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig])
     for name, check in checks.items():
         if check.metric not in values:
             raise PipelineError(
-                f"registry.checks.{name}.metric: there is no metric {check.metric!r}; choose from {_choices(values)}"
+                f"{key.format(name)}: there is no metric {check.metric!r}; choose from {_choices(values)}"
             )
         value = values[check.metric]
         results.append(
