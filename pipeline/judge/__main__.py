@@ -19,7 +19,7 @@ import argparse
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from pipeline.judge.labelled_file import FileReading, LabelledRows, read_labelle
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import FIGURES, METRICS_FILE, PAGE, default_output, require_replaceable, write_judgement
 from pipeline.registry.model_lookup import add_model_option, describe_model, find_source, load, short_name
-from pipeline.report.formatting import interval, number
+from pipeline.report.formatting import interval, number, p_value
 from pipeline.report.page import Findings, Judgement
 from pipeline.report.terminal import format_report
 from pipeline.runtime.atomic import follow_link, replace
@@ -85,10 +85,12 @@ def main(arguments: argparse.Namespace) -> bool:
         label_column=arguments.label_column,
         labels=stated_labels(arguments.labels, model.classes),
         ignored=stated_ignored(arguments.ignore_labels),
-        slices=list(dict.fromkeys(arguments.slices)),
+        slices=arguments.slices,
+        usual_slices=params.evaluation.slices,
     )
     labelled = _read(source, model, reading)
-    judged = _judge(source.name, labelled, model, compared, _evaluation(params.evaluation, reading.slices))
+    config = params.evaluation.model_copy(update={"slices": [LENGTH, UNKNOWN_WORDS, *labelled.slices]})
+    judged = _judge(source.name, labelled, model, compared, config)
     outcome = check_metrics(judged.metrics, checks, "--check {}") if checks else {}
 
     texts = labelled.rows["text"].to_pylist()
@@ -138,11 +140,6 @@ def _read(source: Path, model: Predictor, reading: FileReading) -> LabelledRows:
         raise PipelineError(named) from None
 
 
-def _evaluation(config: EvaluationConfig, slices: Sequence[str]) -> EvaluationConfig:
-    """Return the project's bins and lengths, with the slices that are asked for."""
-    return config.model_copy(update={"slices": [LENGTH, UNKNOWN_WORDS, *slices]})
-
-
 def _judge(
     name: str, labelled: LabelledRows, model: Predictor, compared: Predictor | None, config: EvaluationConfig
 ) -> Judged:
@@ -161,7 +158,7 @@ def _paired_lines(judged: Judged, compared: str | None) -> list[str]:
     return [
         f"accuracy minus that of {compared}: {number(difference)} (paired 95 % interval {bounds})",
         f"only the model is right: {paired.first_only:,}, only {compared}: {paired.second_only:,}; McNemar's exact "
-        f"test: p = {number(paired.p_value)}",
+        f"test: p {p_value(paired.p_value)}",
     ]
 
 

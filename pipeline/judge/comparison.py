@@ -97,7 +97,7 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     judged, known = set(keys), set()
     for split in SPLITS_SEEN:
         if (dataset / split).exists():
-            known |= judged & {near_key(text) for text in stream_texts(dataset, split)}
+            known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
     return sum(key in known for key in keys)
 
 

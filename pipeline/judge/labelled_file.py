@@ -15,6 +15,7 @@ from pipeline.config.file_format import FileFormat
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_labels, unmistakable_labels
 from pipeline.corpus.label_examples import MOST_IGNORED, shell_quoted, value_list
+from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_folder import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.labels import IGNORED, label_reader, normalise_label
@@ -42,6 +43,8 @@ class FileReading:
     """Values whose rows are left out."""
     slices: Sequence[str] = ()
     """Columns to slice by."""
+    usual_slices: Sequence[str] = ()
+    """Columns to slice by if the file has them."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class LabelledRows:
     """Id, text, label (number of the class) and the columns of the slices."""
     originals: pa.Table
     """The same rows with the columns of the file."""
+    slices: Sequence[str]
+    """Columns of the slices."""
     left_out: Mapping[str, int]
     """Rows that are not judged, by reason."""
 
@@ -78,6 +83,8 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
         _require_column(table, name, "--slice")
         if name in OWN_COLUMNS:
             raise PipelineError(f"--slice {name}: a column of the pipeline's own has this name; rename yours")
+    usual = [name for name in reading.usual_slices if name in table.schema.names and name not in OWN_COLUMNS]
+    slices = list(dict.fromkeys([*reading.slices, *usual]))
     label_of = _settle(table, label, info, reading)
     numbers: list[NDArray[np.int8]] = []
     judged_texts: list[str] = []
@@ -107,14 +114,12 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
         row += batch.num_rows
     log.info("%s: %s, %s rows", path.name, table.form, f"{row:,}")
     left_out = +left_out
-    if left_out:
-        log.info("left out: %s", ", ".join(f"{rows:,} {reason}" for reason, rows in left_out.items()))
     if not judged_texts:
         raise PipelineError(f"{path} has no row with a text and a label of the model; give a file with some")
     originals = pa.Table.from_batches(kept)
     columns = {"id": ids, "text": judged_texts, "label": pa.array(np.concatenate(numbers), pa.int8())}
-    rows = pa.table({**columns, **{name: originals[name] for name in reading.slices}})
-    return LabelledRows(rows, originals, dict(left_out))
+    rows = pa.table({**columns, **{name: originals[name] for name in slices}})
+    return LabelledRows(rows, originals, slices, dict(left_out))
 
 
 def _text_columns(table: Table, info: ModelInfo, stated: Sequence[str] | None) -> Sequence[str]:
@@ -153,7 +158,8 @@ def _settle(table: Table, label: str, info: ModelInfo, reading: FileReading) -> 
     """
     stated = (info.corpus.labels if reading.labels is None else reading.labels) or {}
     ignored = info.corpus.ignore_labels if reading.ignored is None else reading.ignored
-    named = {normalise_label(name): number for number, name in enumerate(info.classes)}
+    named = {value: info.classes.index(name) for value, name in NAMED_LABELS.items() if name in info.classes}
+    named |= {normalise_label(name): number for number, name in enumerate(info.classes)}
 
     def reader(labels: Mapping[str, LabelValues]) -> Callable[[str], int | None]:
         in_order = {name: labels.get(name, []) for name in info.classes}

@@ -66,8 +66,7 @@ def write_judgement(
         parquet: write the predictions as Parquet, not as CSV.
     """
     folder.mkdir()
-    named = findings.judgement.compared if findings.judgement else None
-    figures = drawings(judged.tables, judged.compared, None, judged.metrics, findings.classes, named or "")
+    figures = drawings(judged.tables, judged.compared, None, judged.metrics, findings.classes, "compared")
     write_figures(findings.figures, figures, figure_sizes(len(findings.classes)))
     write_report(folder / PAGE, findings)
     write_json(folder / METRICS_FILE, judged.metrics)

@@ -29,6 +29,7 @@ FILTERS = {
         formatting.interval,
         formatting.number,
         formatting.outcome,
+        formatting.p_value,
         formatting.percent,
         formatting.percent_interval,
         formatting.readable,

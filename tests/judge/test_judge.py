@@ -19,7 +19,7 @@ from pipeline.config.schema import Config
 from pipeline.runtime.checksum import file_digest
 from pipeline.tracking.store import connect
 from tests.support.bad_input import MODEL
-from tests.support.commands import SmallProject, judged, prepared, project
+from tests.support.commands import SmallProject, judged, params, prepared, project
 from tests.support.models import FIVE, THREE, WORDS, word_model
 from tests.support.workbooks import workbook_bytes
 
@@ -139,6 +139,7 @@ def test_every_format_is_judged_alike(project: SmallProject, compose: Compose, e
     ("labels", "options", "actual"),
     [
         (["neg", "pos"], [], ["negative", "positive"]),
+        (["neg"], [], ["negative"]),
         (["0", "1"], [], ["negative", "positive"]),
         (["False", "True"], [], ["negative", "positive"]),
         (["Positive", "positive"], [], ["positive", "positive"]),
@@ -190,7 +191,7 @@ def test_two_models_are_compared_on_the_same_rows(
     assert bounds["low"] < 12 / 16 < bounds["high"]
     printed = capsys.readouterr().out
     assert "accuracy minus that of other: 0.7500 (paired 95 % interval" in printed
-    assert f"only the model is right: 12, only other: 0; McNemar's exact test: p = {p_value:.4f}" in printed
+    assert f"only the model is right: 12, only other: 0; McNemar's exact test: p = {p_value:.4f}\n" in printed
     row = predictions(project.root / "out")[0]
     assert (row["predicted"], row["compared_predicted"]) == ("negative", "positive")
     page = (project.root / "out" / "report.html").read_text()
@@ -254,6 +255,10 @@ def test_columns_of_the_file_stay_and_slice(project: SmallProject, compose: Comp
     rows = [(AWFUL, "negative", "a", "x"), (POOR, "negative", "b", "y")]
     write_csv(project.root / "in.csv", ["text", "label", "film", "predicted"], rows)
     assert project.run("judge", "--model", "m", "--input", "in.csv", "--output", "out", "--slice", "film") == 0
+    assert results(project.root / "out")["metrics"]["slices"]["film"] == {"a": 1, "b": 0}
+    configured = {"corpus.keep_columns": ["film"], "evaluation.slices": ["film"]}
+    (project.root / "params.yaml").write_text(params("files", configured))
+    assert project.run("judge", "--model", "m", "--input", "in.csv", "--output", "out") == 0
     assert results(project.root / "out")["metrics"]["slices"]["film"] == {"a": 1, "b": 0}
     row = predictions(project.root / "out")[1]
     assert (row["predicted"], row["judged_predicted"], row["judged_actual"]) == ("y", "positive", "negative")
