@@ -32,11 +32,11 @@ class Parser(argparse.ArgumentParser):
 
 
 @contextmanager
-def tidy_exit() -> Iterator[None]:
+def tidy_exit(failure: int = 1) -> Iterator[None]:
     """Log to standard error, and end with one line instead of a traceback on an error that the user can fix.
 
-    Exit codes: 1 for a `PipelineError` or a file that the operating system refuses, 130 for an interrupt, 141 for a
-    closed pipe, 143 for a termination.
+    Exit codes: `failure` for a `PipelineError` or a file that the operating system refuses, 130 for an interrupt, 141
+    for a closed pipe, 143 for a termination.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
@@ -53,23 +53,23 @@ def tidy_exit() -> Iterator[None]:
             yield
             sys.stdout.flush()  # here an error can still end the command
     except PipelineError as error:
-        _fail(str(error))
+        _fail(str(error), failure)
     except BrokenPipeError:
         _discard_output()
         sys.exit(141)
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
-        _fail(f"{error.filename}: {error.strerror.lower()}; fix it and run the command again")
+        _fail(f"{error.filename}: {error.strerror.lower()}; fix it and run the command again", failure)
     except KeyboardInterrupt:
         end(signal.SIGINT)
 
 
-def _fail(problem: str) -> NoReturn:
+def _fail(problem: str, code: int) -> NoReturn:
     line = masked(" ".join(problem.splitlines()))
     print(f"error: {line if len(line) <= ERROR_LENGTH_LIMIT else line[:ERROR_LENGTH_LIMIT] + ' …'}", file=sys.stderr)
     _discard_output()
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _discard_output() -> None:

@@ -134,7 +134,7 @@ def main(config: Config, inputs: Inputs) -> None:
         checks=check_metrics(metrics, config.registry.checks),
         tables=tables,
         figures=REPORTS / "figures",
-        mistakes=confident_mistakes(scored.test, DATASET),
+        mistakes=confident_mistakes(scored.test, read_texts(DATASET, "test")[0]),
         behaviour=behaviour_examples(capabilities, case_results),
         learning_curve=learning_curve,
         ladder=ladder,

@@ -77,7 +77,7 @@ def main(config: Config, inputs: Inputs) -> None:
             "left_out_share": left_out_share(record.left_out, record.splits),
             **chosen.measures,
         }
-        report["checks"] = check_metrics(report, config.corpus.checks, "corpus.checks")["checks"]
+        report["checks"] = check_metrics(report, config.corpus.checks, "corpus.checks.{}.metric")["checks"]
         require_passed(report["checks"], config.corpus.checks, is_trial(corpus.splits))
         inputs.require_unchanged()
     write_json(REPORTS / "data.json", {**report, "left_out": record.left_out})

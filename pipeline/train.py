@@ -49,6 +49,8 @@ from pipeline.training_run import train_in_run
 
 DECISIVE = {"seed", "model", "pretraining", "pseudo_labels", "training"}
 """Sections of the configuration that decide the result of a training on given data."""
+READING = {"text_column", "label_column", "labels", "ignore_labels", "format"}
+"""Keys of `corpus`, which only the user's files have, that are stored with a model: other files are read alike."""
 
 
 def train(
@@ -119,7 +121,7 @@ def _model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> d
             **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),
             "content": config.corpus.content,
             "duplicates": config.corpus.duplicates,
-            **config.corpus.model_dump(include={"text_column", "format"}),  # only of the user's files
+            **config.corpus.model_dump(include=READING),
         },
         "dataset": dataset.model_dump(include={"digest", "split", "splits"}),
     }

@@ -125,7 +125,7 @@ ROOMS = dict(
 """The purpose of each room, as the page has it, in its order."""
 SHARED = {"cli", "stage", "training_run"}
 """Modules beside the stages that rooms may import."""
-COMMANDS = {"ablation", "explain", "predict", "reproduce", "serve"}
+COMMANDS = {"ablation", "explain", "judge", "predict", "reproduce", "serve"}
 """Rooms that no other room imports."""
 
 

@@ -26,6 +26,8 @@ VALUES_SHOWN = 10
 FILES_SHOWN = 3
 LONGEST_VALUE = 500
 """Characters of the longest value that is kept in memory; a longer one is a review rather than a label."""
+LABEL_COLUMN = "corpus.label_column"
+"""Key that names the label column of the user's files."""
 TRUTH = {"false": "0", "true": "1"}
 
 log = logging.getLogger(__name__)
@@ -78,13 +80,13 @@ def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -
     """
     stated = label_reader(corpus.labels or {}, corpus.ignore_labels)
     column = f"the column {corpus.label_column!r} of {_named([path for files in splits for path in files])}"
-    by_split = [_count(corpus, files, stated, column) for files in splits]
+    by_split = [count_labels(corpus.label_column, files, stated, column) for files in splits]
     total = sum(by_split, Census())
     if not total.values.keys() - {""}:
         raise PipelineError(f"corpus.label_column: {column} holds no label at all; add reviews, or name another column")
     classes = corpus.labels
     if classes is None:
-        classes = _unmistakable({value: stated(value) == IGNORED for value in total.values if value})
+        classes = unmistakable_labels({value: stated(value) == IGNORED for value in total.values if value})
         if classes is None:
             raise _doubt(total, column)
     label_of = label_reader(classes, corpus.ignore_labels)
@@ -124,39 +126,55 @@ def distinct_values(key: str, name: str, path: Path, batch: pa.RecordBatch) -> t
         ) from None
 
 
-def _count(
-    corpus: FilesCorpus, files: Mapping[Path, Table], stated: Callable[[str], int | None], column: str
+def count_labels(
+    name: str,
+    files: Mapping[Path, Table],
+    stated: Callable[[str], int | None],
+    column: str,
+    keys: tuple[str, str] = (LABEL_COLUMN, '-S "corpus.labels='),
 ) -> Census:
+    """Count the labels of files.
+
+    Args:
+        name: of the label column.
+        files: with this column.
+        stated: from `label_reader`.
+        column: the column and the files, for messages.
+        keys: what names the column, and the beginning of what states the labels, for messages.
+
+    Raises:
+        PipelineError: the column cannot hold labels: a value is as long as a review, or there are too many.
+    """
     census, unnamed = Census(), 0
-    for path, batch in _label_batches(corpus, files):
-        distinct, indices = distinct_values("corpus.label_column", corpus.label_column, path, batch)
+    for path, batch in _label_batches(name, files):
+        distinct, indices = distinct_values(keys[0], name, path, batch)
         for original, rows in zip(distinct, np.bincount(indices, minlength=len(distinct)).tolist(), strict=True):
             value = normalise_label(original)
             number = stated(value)
             census.rows[number] += rows
             if number is None and len(value) > LONGEST_VALUE:
                 problem = f"holds a value of {len(value):,} characters"
-                raise PipelineError(f"corpus.label_column: {column} {problem}; name the column with the labels")
+                raise PipelineError(f"{keys[0]}: {column} {problem}; name the column with the labels")
             if number is None or len(census.values) < MOST_VALUES or value in census.values:
                 unnamed += number is None and value not in census.values
                 census.values[value] += rows
                 census.spelled.setdefault(value, " ".join(str(original).split())[:LONGEST_VALUE])
         if unnamed > MOST_VALUES:
             raise PipelineError(
-                f"corpus.label_column: {column} holds more than {MOST_VALUES:,} different values that no class names, "
+                f"{keys[0]}: {column} holds more than {MOST_VALUES:,} different values that no class names, "
                 f"such as {census.shown(list(census.values)[:3])}; name the column with the labels, or ranges of its "
-                "numbers, as in -S \"corpus.labels={negative: '<=4', positive: '>4'}\""
+                f"numbers, as in {keys[1]}{{negative: '<=4', positive: '>4'}}\""
             )
     return census
 
 
-def _label_batches(corpus: FilesCorpus, files: Mapping[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+def _label_batches(name: str, files: Mapping[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     for path, table in files.items():
-        for batch in table.batches([corpus.label_column]):
+        for batch in table.batches([name]):
             yield path, batch
 
 
-def _unmistakable(values: Mapping[str, bool]) -> dict[str, LabelValues] | None:
+def unmistakable_labels(values: Mapping[str, bool]) -> dict[str, LabelValues] | None:
     """Return the values of each class where they leave no doubt, else None.
 
     Args:

@@ -36,13 +36,13 @@ def example_overrides(spellings: Mapping[str, str]) -> list[str]:
     if not numeric and (len(values) > MOST_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
         return []
     classes = _example_classes(ordered, numeric)
-    texts = {name: _listed(spellings, named) for name, named in classes.items()}
+    texts = {name: value_list(spellings, named) for name, named in classes.items()}
     if numeric and len(ordered) > MOST_LISTED:
         texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
     override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
     stated = {value for named in classes.values() for value in named}
     ignored = [value for value in [*ordered, *MISSING_WORDS, ""] if value in spellings and value not in stated]
-    return [f"-S {_shell_quoted(override)}", *([ignoring_override(spellings, ignored)] if ignored else [])]
+    return [f"-S {shell_quoted(override)}", *([ignoring_override(spellings, ignored)] if ignored else [])]
 
 
 def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequence[str]]:
@@ -73,11 +73,16 @@ def ignoring_override(spellings: Mapping[str, str], values: Sequence[str]) -> st
     """
     if len(values) > MOST_IGNORED:
         return "corpus.ignore_labels, a list or a comparison such as '>4 <7'"
-    return f"-S {_shell_quoted(f'corpus.ignore_labels={_listed(spellings, sorted(values))}')}"
+    return f"-S {shell_quoted(f'corpus.ignore_labels={value_list(spellings, sorted(values))}')}"
 
 
-def _listed(spellings: Mapping[str, str], values: Iterable[str]) -> str:
-    """Return values as a list in the syntax of Hydra's overrides."""
+def value_list(spellings: Mapping[str, str], values: Iterable[str]) -> str:
+    """Return values as a list in the syntax of Hydra's overrides, which is also YAML.
+
+    Args:
+        spellings: as `example_overrides` has them.
+        values: normalised values.
+    """
     return f"[{', '.join(_literal(value, spellings[value]) for value in values)}]"
 
 
@@ -89,6 +94,6 @@ def _literal(value: str, spelling: str) -> str:
     return override_value(spelling)
 
 
-def _shell_quoted(override: str) -> str:
-    """Quote for the shell, in double quotes where the override itself has single ones."""
+def shell_quoted(override: str) -> str:
+    """Quote an override for the shell, in double quotes where the override itself has single ones."""
     return f'"{override}"' if "'" in override and not re.search(r'["$`\\!]', override) else shlex.quote(override)

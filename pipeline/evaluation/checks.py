@@ -19,14 +19,14 @@ CHECKED = {
 
 
 def check_metrics(
-    metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig], key: str = "registry.checks"
+    metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig], key: str = "registry.checks.{}.metric"
 ) -> dict[str, Any]:
     """Compare metrics with bounds.
 
     Args:
         metrics: the nested dictionary of `reports/metrics.json` or `reports/data.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
-        key: key of the configuration that holds the checks.
+        key: what names the metric of the check {}, for messages.
 
     Returns:
         `{"passed": bool, "checks": [{"name", "metric", "value", "min", "max", "passed"}, …]}`. Bounds are inclusive.
@@ -40,7 +40,7 @@ def check_metrics(
     for name, check in checks.items():
         if check.metric not in values:
             raise PipelineError(
-                f"{key}.{name}.metric: there is no metric {check.metric!r}; choose from {_choices(values)}"
+                f"{key.format(name)}: there is no metric {check.metric!r}; choose from {_choices(values)}"
             )
         value = values[check.metric]
         results.append(

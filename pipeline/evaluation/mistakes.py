@@ -1,11 +1,11 @@
 """The most confident wrong answers of a classifier."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.predictions import ScoredSplit, read_texts
+from pipeline.evaluation.predictions import ScoredSplit
 
 MISTAKES_SHOWN = 20
 LONGEST_QUOTE = 400
@@ -29,19 +29,18 @@ class Mistake:
     """The text, or its beginning if it is long."""
 
 
-def confident_mistakes(test: ScoredSplit, dataset: Path) -> list[Mistake]:
+def confident_mistakes(test: ScoredSplit, texts: Sequence[str]) -> list[Mistake]:
     """Return at most 20 wrong answers, the one farthest from the true label first.
 
     Args:
-        test: a classifier's answers on a split.
-        dataset: `artifacts/dataset`, which holds the texts.
+        test: a classifier's answers.
+        texts: the text of each review.
     """
     others = test.labels[:, None] != np.arange(len(test.classes))
     distance = np.sum(test.probabilities, axis=1, where=others)
     predicted, second = test.predicted, len(test.classes) == 2
     wrong = np.flatnonzero(predicted != test.labels)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN]
-    texts, _ = read_texts(dataset, test.split)
     return [
         Mistake(
             id=str(test.rows["id"][row]),

@@ -105,6 +105,21 @@ def score_split_and_paths(dataset: Path, split: str, predictor: Predictor) -> tu
     return _scored(dataset, split, table, predictor, probabilities), paths
 
 
+def score_rows(name: str, rows: pa.Table, classifier: Classifier, *, ordered: bool) -> ScoredSplit:
+    """Have a classifier score reviews, with a progress bar.
+
+    Args:
+        name: names the reviews, for messages.
+        rows: id, text, label and the kept columns; at least one.
+        classifier: the classifier.
+        ordered: the order of the classes means something.
+
+    Raises:
+        PipelineError: a probability is not finite.
+    """
+    return _answered(name, rows, classifier, classifier.probabilities(_with_progress(rows, name)), ordered)
+
+
 def _with_progress(table: pa.Table, split: str) -> Iterable[str]:
     texts: Iterable[str] = tqdm(table["text"].to_pylist(), desc=f"scoring {split}", unit=" reviews", disable=None)
     return texts
@@ -112,6 +127,12 @@ def _with_progress(table: pa.Table, split: str) -> Iterable[str]:
 
 def _scored(
     dataset: Path, split: str, table: pa.Table, classifier: Classifier, probabilities: NDArray[np.float32]
+) -> ScoredSplit:
+    return _answered(split, table, classifier, probabilities, read_dataset_info(dataset).corpus.ordered)
+
+
+def _answered(
+    split: str, table: pa.Table, classifier: Classifier, probabilities: NDArray[np.float32], ordered: bool
 ) -> ScoredSplit:
     if not np.isfinite(probabilities).all():
         raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it again")
@@ -123,7 +144,7 @@ def _scored(
         classes=classifier.classes,
         probabilities=probabilities,
         threshold=classifier.threshold,
-        ordered=read_dataset_info(dataset).corpus.ordered,
+        ordered=ordered,
     )
 
 

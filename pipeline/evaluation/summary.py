@@ -17,24 +17,31 @@ from pipeline.evaluation.wilson import wilson_interval
 
 
 def collect_metrics(
-    test: ScoredSplit, validation: ScoredSplit, baseline: ScoredSplit | None, slices: Columns, config: EvaluationConfig
+    test: ScoredSplit,
+    validation: ScoredSplit | None,
+    baseline: ScoredSplit | None,
+    slices: Columns,
+    config: EvaluationConfig,
+    baseline_name: str = "baseline",
 ) -> dict[str, Any]:
     """Compute what `reports/metrics.json` holds of the splits, in full precision.
 
     Args:
         test: the model's answers on the held-out split.
         validation: its answers where temperature and threshold were fitted, so that these metrics are a little
-            optimistic.
+            optimistic; None where there are none.
         baseline: the baseline's answers on the same held-out split.
         slices: from `slice_table`.
         config: the number of bins of the calibration error.
+        baseline_name: names the baseline in warnings.
     """
     worst = worst_part(slices)
-    on_validation = split_metrics(validation, "validation", config.ece_bins)
+    systems = {"test": (test, test.split)} | ({} if baseline is None else {"baseline": (baseline, baseline_name)})
+    on_validation = {} if validation is None else split_metrics(validation, "validation", config.ece_bins)
+    brief = {key: on_validation[key] for key, metric in METRICS.items() if metric.brief and key in on_validation}
     return {
-        "test": split_metrics(test, "test", config.ece_bins),
-        **({} if baseline is None else {"baseline": split_metrics(baseline, "baseline", config.ece_bins)}),
-        "validation": {key: on_validation[key] for key, metric in METRICS.items() if metric.brief},
+        **{part: split_metrics(scored, name, config.ece_bins) for part, (scored, name) in systems.items()},
+        **({} if validation is None else {"validation": brief}),
         "intervals": bootstrap_intervals(test, baseline),
         "slices": accuracies(slices),
         **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, Validati
 from torch import nn
 
 from pipeline.config.comparison import require_same
+from pipeline.config.corpus import LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
@@ -67,12 +68,19 @@ class CorpusOrigin(Record):
     """Treatment of its duplicates."""
     text_column: str | list[str] | None = None
     """Column of the user's files that held the texts, or several whose texts were joined."""
+    label_column: str | None = None
+    """Column of the user's files that held the labels."""
+    labels: dict[str, LabelValues] | None = None
+    """Values of that column that meant each class; None where they were not stated."""
+    ignore_labels: LabelValues = Field(default_factory=list)
+    """Values whose rows were left out."""
     format: TrainingFormat = TrainingFormat()
 
 
 class DatasetOrigin(Record):
     """Dataset made from the corpus."""
 
+    digest: str | None = None
     split: dict[str, Any] | None = None
 
 
@@ -115,6 +123,11 @@ class ModelInfo(Section):
         """Corpus, its content, duplicates and split: models that share them were trained on the same reviews."""
         split = Origin.model_validate(self.model_extra).dataset.split
         return self.corpus.name, self.corpus.content, self.corpus.duplicates, split
+
+    @property
+    def dataset_digest(self) -> str | None:
+        """Digest of the dataset that the model was trained on; None where the folder does not tell."""
+        return Origin.model_validate(self.model_extra).dataset.digest
 
     @property
     def corpus(self) -> CorpusOrigin:

@@ -13,7 +13,7 @@ from pipeline.inference.scoring import BATCH_SIZE, choose_classes, score_with_pa
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.vocabulary import Encoder, Vocabulary
+from pipeline.text.vocabulary import UNKNOWN, Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
 """Most texts in memory at a time: enough to batch texts of similar length."""
@@ -112,6 +112,10 @@ class Predictor:
         chunks = [self._score([text for _, text in chunk]) for chunk in _chunks((None, text) for text in texts)]
         probabilities, paths = (np.concatenate(arrays) for arrays in zip(*chunks, strict=True))
         return probabilities, paths
+
+    def unknown_share(self, text: str) -> float:
+        """Return the share of a text's tokens that the vocabulary lacks, of those that the network reads."""
+        return float(np.mean(self._encoder.encode(text) == UNKNOWN))
 
     def stream(self, rows: Iterable[tuple[Companion, str | None]]) -> Iterator[tuple[Companion, Prediction]]:
         """Yield what accompanies each text together with its prediction, in order; one chunk of rows is in memory.

@@ -28,7 +28,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
-from pipeline.predict.answering import answer_file, as_in_training, check_paths, format_keys, stated_format, write_lines
+from pipeline.predict.answering import answer_file, check_paths, format_keys, write_lines
 from pipeline.predict.answering import file_format as ending_of
 from pipeline.registry.model_lookup import add_model_option, describe_model
 from pipeline.runtime.atomic import follow_link
@@ -36,6 +36,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
+from pipeline.tables.stated_format import as_in_training, stated_format
 from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
 

@@ -2,32 +2,25 @@
 
 import codecs
 import gzip
-import logging
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-from pydantic import ValidationError
 
 from pipeline.config.file_format import AUTOMATIC, FileFormat
-from pipeline.inference.model_folder import TrainingFormat
 from pipeline.runtime.atomic import replace
-from pipeline.runtime.errors import PipelineError, listed
+from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
-from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.encoded_text import read_text, stated_encoding
 from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
-from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, XLSX, Table
+from pipeline.tables.stated_format import ENDINGS
+from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, XLSX, Table
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
 from pipeline.tables.unpacked import packing, table_ending
-
-ENDINGS = (*TABLE_ENDINGS, PLAIN)
-
-log = logging.getLogger(__name__)
 
 
 def file_format(path: Path) -> str:
@@ -39,48 +32,12 @@ def file_format(path: Path) -> str:
     return table_ending(path, ENDINGS)
 
 
-def stated_format(pairs: Sequence[str]) -> FileFormat:
-    """Return the format that `--format KEY=VALUE …` states; the values of `columns` are separated by commas.
-
-    Raises:
-        PipelineError: a key or value is not one of `corpus.format`.
-    """
-    values = AUTOMATIC.model_dump()
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or key not in values:
-            raise PipelineError(
-                f"--format {pair}: no such key; write one of {listed(list(values))} with its value, as in quoting=none"
-            )
-        values[key] = value.split(",") if key == "columns" else value.replace("\\t", "\t")
-    try:
-        return FileFormat.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        message = problem["msg"].removeprefix("Value error, ")
-        raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {message}") from None
-
-
 def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
     """Return what texts come from, for messages, with the keys of the format that it has."""
     if source is None:
         return {"texts that are given, or lines of standard input, which are UTF-8": ()}
     ending = file_format(source)
     return {ending: ("encoding",) if ending == PLAIN else FORMAT_KEYS[ending]}
-
-
-def as_in_training(source: Path | None, stated: FileFormat, trained: TrainingFormat) -> FileFormat:
-    """Return the format to read a file with: the stated one, with the quotes of training if nothing is stated of them.
-
-    Delimiter, encoding and the rest are detected, or missed with an error; quotes would be read otherwise in silence.
-    """
-    if source is None or stated.quoting or stated.escape or file_format(source) not in DELIMITERS:
-        return stated
-    values = trained.model_dump(include=set(TrainingFormat.model_fields), exclude_none=True)
-    if values:
-        shown = " ".join(f"{key}={value}" for key, value in values.items())
-        log.info("%s is read with %s, as in training (--format quoting=standard is another way)", source, shown)
-    return stated.model_copy(update=values)
 
 
 def check_paths(source: Path | None, output: Path | None) -> None:

@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from pipeline.runtime.paths import MODEL
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+    from pipeline.tracking.store import Store
 
 VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
 MOST_CLASSES_NAMED = 6
@@ -53,8 +56,7 @@ def describe_model(model: Path | str, info: ModelInfo) -> str:
     Raises:
         PipelineError: the store cannot be used, or has no such model any more.
     """
-    path, here = Path(model), Path.cwd()
-    parts = [str(path.relative_to(here) if path.is_relative_to(here) else path)]
+    parts = [short_name(model)]
     if named := VERSION_URI.fullmatch(str(model)):
         version = find_registered(load_params().tracking, named["name"], named["version"] or named["alias"])
         aliases = ", ".join(version.aliases) or "no alias"
@@ -62,6 +64,12 @@ def describe_model(model: Path | str, info: ModelInfo) -> str:
     return ", ".join(
         [*parts, f"trained on {info.corpus.name or 'an unknown corpus'}", f"answers {_alternatives(info.classes)}"]
     )
+
+
+def short_name(model: Path | str) -> str:
+    """Return a model's address, or the path of its folder, relative to the working directory if it lies there."""
+    path, here = Path(model), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(model)
 
 
 def _alternatives(classes: Sequence[str]) -> str:
@@ -81,12 +89,17 @@ def find_registered(config: TrackingConfig, name: str, which: str | None = None)
     Raises:
         PipelineError: the store cannot be used, or has no such version.
     """
+    from pipeline.tracking.store import connect  # here, as in `fetch_model`
+
+    return registered_version(connect(config), name, which)
+
+
+def registered_version(store: "Store", name: str, which: str | None = None) -> "ModelVersion":
+    """Return a registered version of an open store, as `find_registered`."""
     from mlflow.exceptions import MlflowException  # here, as in `fetch_model`
 
     from pipeline.tracking.errors import reason
-    from pipeline.tracking.store import connect
 
-    store = connect(config)
     try:
         if which is None:
             which = str(max(int(found.version) for found in store.client.search_model_versions(f"name = '{name}'")))
@@ -95,6 +108,46 @@ def find_registered(config: TrackingConfig, name: str, which: str | None = None)
         return store.client.get_model_version_by_alias(name, which)
     except MlflowException as error:
         raise PipelineError(f"models:/{name}: {store.name} has no {which}: {reason(error)}") from None
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Place of a model in MLflow."""
+
+    run_id: str | None
+    """Run that made it."""
+    model_id: str | None
+    """Id of the logged model; None for a run whose model was never registered."""
+
+
+def find_source(store: "Store", model: str) -> ModelSource:
+    """Return the run and the logged model of an address in MLflow.
+
+    Args:
+        store: an open store, which has the model.
+        model: as for `fetch_model`.
+
+    Raises:
+        PipelineError: it is a folder; or the store has no such model any more.
+    """
+    from pipeline.tracking.errors import translate_mlflow_errors
+    from pipeline.tracking.query import equals
+
+    if not IN_MLFLOW.fullmatch(model):
+        raise PipelineError(f"{model} is a folder; name a model in MLflow: models:/NAME@ALIAS or a run's id")
+    with translate_mlflow_errors(store.uri):
+        if named := VERSION_URI.fullmatch(model):
+            version = registered_version(store, named["name"], named["version"] or named["alias"])
+            source = str(version.source)  # `model_id` is not filled in by every store
+            return ModelSource(
+                version.run_id, source.removeprefix("models:/") if source.startswith("models:/") else None
+            )
+        scheme, _, path = model.rpartition(":/")
+        first = path.strip("/").partition("/")[0]
+        if scheme == "models":
+            return ModelSource(store.client.get_logged_model(first).source_run_id, first)
+        logged = store.client.search_logged_models([store.experiment_id], equals(source_run_id=first))
+        return ModelSource(first, logged[0].model_id if logged else None)
 
 
 @contextmanager

@@ -45,30 +45,35 @@ Curves = Mapping[str, tuple[Columns, float | None]]
 def drawings(
     tables: Mapping[str, Columns],
     baseline: ScoredSplit | None,
-    learning_curve: Columns,
+    learning_curve: Columns | None,
     metrics: Mapping[str, Any],
     classes: Sequence[str],
+    baseline_name: str = "baseline",
 ) -> dict[str, Draw]:
     """Return the function that draws each figure, by file name.
 
     Args:
-        tables: of the model, from `plot_tables`; `slices`; `behaviour`, which may have no rows.
-        baseline: the baseline's answers on the test split.
-        learning_curve: from `read_learning_curve`.
+        tables: of the model, from `plot_tables`; `slices`; `behaviour`, if there are such tests; it may have no rows.
+        baseline: the baseline's answers on the test split, or another model's.
+        learning_curve: from `read_learning_curve`; None leaves it out.
         metrics: content of `reports/metrics.json`.
         classes: names of the classes, by number.
+        baseline_name: name of the baseline.
     """
     test = metrics["test"]
     by_length = rows_of_slice(tables["slices"], LENGTH)
-    behaviour = {"behaviour": lambda axes: draw_behaviour(axes, tables["behaviour"])}
+    of_training: dict[str, Draw] = {}
+    if learning_curve is not None:
+        of_training["learning_curve"] = lambda axes: draw_learning_curve(axes, learning_curve)
+    if len(tables.get("behaviour", {}).get("capability", ())):
+        of_training["behaviour"] = lambda axes: draw_behaviour(axes, tables["behaviour"])
     of_probabilities = _of_two_classes if len(classes) == 2 else _of_more_classes
     return {
-        **of_probabilities(tables, baseline, metrics, classes),
+        **of_probabilities(tables, baseline, metrics, classes, baseline_name),
         "confusion": lambda axes: draw_confusion(axes, tables["confusion"], test["accuracy"], classes),
         "accuracy_by_length": lambda axes: draw_accuracy_by_length(axes, by_length),
         "slices": lambda axes: draw_slices(axes, tables["slices"], test["accuracy"]),
-        "learning_curve": lambda axes: draw_learning_curve(axes, learning_curve),
-        **(behaviour if len(tables["behaviour"]["capability"]) else {}),
+        **of_training,
     }
 
 
@@ -90,14 +95,18 @@ def names_in_figures(classes: Sequence[str]) -> dict[str, str]:
 
 
 def _of_two_classes(
-    tables: Mapping[str, Columns], baseline: ScoredSplit | None, metrics: Mapping[str, Any], classes: Sequence[str]
+    tables: Mapping[str, Columns],
+    baseline: ScoredSplit | None,
+    metrics: Mapping[str, Any],
+    classes: Sequence[str],
+    baseline_name: str,
 ) -> dict[str, Draw]:
     test, names = metrics["test"], list(names_in_figures(classes).values())
     roc = {"model": (tables["roc"], test["roc_auc"])}
     precision_recall = {"model": (tables["precision_recall"], test["average_precision"])}
     if baseline is not None:
-        roc["baseline"] = (roc_table(baseline), metrics["baseline"]["roc_auc"])
-        precision_recall["baseline"] = (precision_recall_table(baseline), metrics["baseline"]["average_precision"])
+        roc[baseline_name] = (roc_table(baseline), metrics["baseline"]["roc_auc"])
+        precision_recall[baseline_name] = (precision_recall_table(baseline), metrics["baseline"]["average_precision"])
     labels = ("stated probability", f"share of {names[1]} reviews")
     return {
         "roc": lambda axes: draw_roc(axes, roc),
@@ -108,14 +117,18 @@ def _of_two_classes(
 
 
 def _of_more_classes(
-    tables: Mapping[str, Columns], baseline: ScoredSplit | None, metrics: Mapping[str, Any], classes: Sequence[str]
+    tables: Mapping[str, Columns],
+    baseline: ScoredSplit | None,
+    metrics: Mapping[str, Any],
+    classes: Sequence[str],
+    baseline_name: str,
 ) -> dict[str, Draw]:
     test, names = metrics["test"], names_in_figures(classes)
     means = {"mean": (tables["roc"], test["roc_auc"])}
     precision_recall: dict[str, Columns] = {"mean": tables["precision_recall"]}
     if baseline is not None:
-        means["baseline, mean"] = (roc_table(baseline), metrics["baseline"]["roc_auc"])
-        precision_recall["baseline, mean"] = precision_recall_table(baseline)
+        means[f"{baseline_name}, mean"] = (roc_table(baseline), metrics["baseline"]["roc_auc"])
+        precision_recall[f"{baseline_name}, mean"] = precision_recall_table(baseline)
 
     def draw_both(axes: Axes) -> None:
         _draw_classes(axes, tables["roc_by_class"], "fpr", "tpr", names)

@@ -38,6 +38,11 @@ def percent_interval(bounds: Mapping[str, Any] | None) -> str:
     return interval(bounds, percent)
 
 
+def p_value(value: float) -> str:
+    """Format the p-value of a test with its sign: `= 0.0312`, or `< 0.0001`."""
+    return f"= {value:.4f}" if value >= 0.0001 else "< 0.0001"
+
+
 def bound(value: float | None) -> str:
     """Format a bound of a check; empty where there is none."""
     return "" if value is None else f"{value:g}"

@@ -5,12 +5,13 @@ from run to run: equal models on equal data give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
 from pipeline.evaluation.columns import Columns, as_rows
+from pipeline.evaluation.mcnemar import McNemar
 from pipeline.evaluation.metrics import HEADLINE
 from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
 from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
@@ -28,6 +29,7 @@ FILTERS = {
         formatting.interval,
         formatting.number,
         formatting.outcome,
+        formatting.p_value,
         formatting.percent,
         formatting.percent_interval,
         formatting.readable,
@@ -35,6 +37,29 @@ FILTERS = {
 }
 
 TableRow = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A labelled file that a model was judged on, and the model that it was compared with."""
+
+    model: str
+    """The model as the user names it."""
+    about: str
+    """The same for people: version and aliases, corpus, classes."""
+    file: str
+    """Name of the file."""
+    digest: str
+    """SHA-256 of the file."""
+    rows: Mapping[str, int]
+    """Rows of the file by what became of them: `judged`, and those left out by reason."""
+    known: str
+    """Note on reviews that the model was trained on."""
+    compared: str | None = None
+    """The other model as the user names it; None if there is none."""
+    compared_about: str | None = None
+    paired: McNemar | None = None
+    """Test of the two models on the same reviews: reviews that only one of them got right."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +71,27 @@ class Findings:
     metrics: Mapping[str, Any]
     """Content of `reports/metrics.json`."""
     checks: Mapping[str, Any]
-    """Outcome of the checks, as in `reports/verdict.json`."""
+    """Outcome of the checks, as in `reports/verdict.json`; empty if none were asked for."""
     tables: Mapping[str, Columns]
     """Content of `reports/plots/`, by file name."""
     figures: Path
     """`reports/figures/`, already drawn."""
     mistakes: Sequence[Mistake]
-    behaviour: Mapping[str, Any]
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
     """Content of `reports/behaviour.json`."""
-    learning_curve: Columns
-    ladder: Mapping[str, Any] | None
+    learning_curve: Columns | None = None
+    ladder: Mapping[str, Any] | None = None
     """Content of `reports/memory_ladder.json`, if it is of the same dataset."""
-    data: DataRecord | None
+    data: DataRecord | None = None
     """Content of `reports/data.json`."""
-    training_tags: Mapping[str, str]
+    training_tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of the training, from `artifacts/run.json`."""
     auxiliary: str | None = None
     """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()
     """Tests that were asked for and left out, because they are of other classes."""
+    judgement: Judgement | None = None
+    """The file, if the reviews are not those of the test split; the baseline is then the other model."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +130,10 @@ class ConfusionRow:
 class PageContext:
     """Everything that the template of the report shows."""
 
-    model: str | None
-    corpus: str | None
+    title: str
+    judgement: Judgement | None
+    kind: str
+    """Names the reviews: `test` or `judged`."""
     classes: Sequence[str]
     drawn_otherwise: Mapping[str, str]
     """Classes with another name in the figures, and that name."""
@@ -115,8 +144,8 @@ class PageContext:
     reviews: int
     metrics: Mapping[str, MetricRow]
     """The headline metrics by key."""
-    compared: bool
-    """There is a baseline."""
+    baseline: str | None
+    """Name of the baseline or of the other model; None if there is neither."""
     checks: Mapping[str, Any]
     confusion: Sequence[ConfusionRow]
     reliability: Sequence[TableRow]
@@ -158,18 +187,19 @@ def write_report(path: Path, findings: Findings) -> None:
 def page_context(findings: Findings) -> PageContext:
     """Collect what the template needs."""
     metrics, tables, slices = findings.metrics, findings.tables, findings.tables["slices"]
-    two, drawn = len(findings.classes) == 2, names_in_figures(findings.classes)
+    two, drawn, judgement = len(findings.classes) == 2, names_in_figures(findings.classes), findings.judgement
     numbered = {f"class {number}" for number in range(1, len(drawn) + 1)} - set(findings.classes)
     return PageContext(
-        model=findings.training_tags.get("model"),
-        corpus=findings.training_tags.get("corpus"),
+        title=_title(findings),
+        judgement=judgement,
+        kind="test" if judgement is None else "judged",
         classes=findings.classes,
         drawn_otherwise={name: drawn for name, drawn in drawn.items() if drawn in numbered},
         few_classes=FEW_CLASSES,
         most_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],
         metrics={key: _metric_row(metrics, key, findings.classes) for key in HEADLINE if key in metrics["test"]},
-        compared="baseline" in metrics,
+        baseline=("TF-IDF baseline" if judgement is None else judgement.compared) if "baseline" in metrics else None,
         checks=findings.checks,
         confusion=_confusion(tables["confusion"], findings.classes),
         reliability=as_rows(tables["reliability"]),
@@ -182,18 +212,25 @@ def page_context(findings: Findings) -> PageContext:
         unknown_words=UNKNOWN_WORDS,
         worst=worst_part(slices),
         enough_reviews=ENOUGH_REVIEWS,
-        capabilities=as_rows(tables["behaviour"]),
+        capabilities=as_rows(tables.get("behaviour", {})),
         examples=findings.behaviour,
         contrast=metrics.get("contrast"),
         inapplicable=findings.inapplicable,
         mistakes=findings.mistakes,
         most_mistakes=MISTAKES_SHOWN,
-        learning_curve=as_rows(findings.learning_curve),
+        learning_curve=as_rows(findings.learning_curve or {}),
         ladder=findings.ladder["models"] if findings.ladder else {},
         data=findings.data,
         tags=findings.training_tags,
         pictures={picture.stem: embedded_png(picture) for picture in sorted(findings.figures.glob("*.png"))},
     )
+
+
+def _title(findings: Findings) -> str:
+    if findings.judgement is not None:
+        return f"{findings.judgement.model} judged on {findings.judgement.file}"
+    model, corpus = (findings.training_tags.get(key) for key in ("model", "corpus"))
+    return f"Evaluation of {model} on {corpus}" if model and corpus else "Evaluation"
 
 
 def _metric_row(metrics: Mapping[str, Any], key: str, classes: Sequence[str]) -> MetricRow:

@@ -41,7 +41,7 @@ SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram
 def write_figures(
     folder: Path, drawings: Mapping[str, Draw], sizes: Mapping[str, tuple[float, float]] | None = None
 ) -> None:
-    """Replace `folder` by a PNG file for each drawing, and `summary.png` with six of them.
+    """Replace `folder` by a PNG file for each drawing, and `summary.png` with those of `SUMMARY` if all are there.
 
     Args:
         folder: the folder.
@@ -54,10 +54,11 @@ def write_figures(
             figure = Figure(figsize=(sizes or {}).get(name, USUAL_SIZE), layout="constrained")
             draw(figure.subplots())
             _save(figure, temporary / f"{name}.png")
-        summary = Figure(figsize=(12, 7.2), layout="constrained")
-        for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
-            drawings[name](axes)
-        _save(summary, temporary / "summary.png")
+        if set(SUMMARY) <= set(drawings):
+            summary = Figure(figsize=(12, 7.2), layout="constrained")
+            for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
+                drawings[name](axes)
+            _save(summary, temporary / "summary.png")
 
 
 def write_panels(path: Path, panels: Sequence[Draw], columns: int | None = None) -> None:

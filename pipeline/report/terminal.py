@@ -20,22 +20,29 @@ def format_report(
     checks: Mapping[str, Any],
     left_out: Mapping[str, int],
     by_class: Columns | None = None,
+    judged: bool = False,
 ) -> str:
     """Format what an evaluation found: metrics of the model beside the baseline, and a line for each further result.
 
     Args:
         metrics: the content of `reports/metrics.json`.
         slices: from `slice_table`.
-        checks: from `check_metrics`.
+        checks: from `check_metrics`; empty if none were asked for.
         left_out: number of rows of the corpus in no split, by reason.
         by_class: from `class_table`; None for two classes.
+        judged: the reviews are those of a file that models are judged on, not of the corpus: the baseline is another
+            model, and intervals are shown.
     """
-    systems = {"model": metrics["test"]} | ({"baseline": metrics["baseline"]} if "baseline" in metrics else {})
-    title = f"{count(metrics['test']['reviews'])} test reviews"
-    lines = [f"{title:22}" + "".join(f"{name:>10}" for name in systems)]
+    second = "compared" if judged else "baseline"
+    systems = {"model": metrics["test"]} | ({second: metrics["baseline"]} if "baseline" in metrics else {})
+    title = f"{count(metrics['test']['reviews'])} {'judged' if judged else 'test'} reviews"
+    intervals = metrics["intervals"]["test"] if judged else {}
+    heading = f"{title:22}" + "".join(f"{name:>10}" for name in systems)
+    lines = [heading + ("  model's 95 % interval" if judged else "")]
     for key in METRICS:
         if key in metrics["test"]:
-            lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()))
+            bounds = f"  {interval(intervals[key])}" if key in intervals else ""
+            lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()) + bounds)
     lines += _class_lines(by_class)
     lines += _part_lines(metrics.get("parts", {}))
     if (worst := worst_part(slices)) is not None:
@@ -53,13 +60,19 @@ def format_report(
         most = ", ".join(f"{name} {percent(rate)}" for rate, name in rates[:FAILURES_SHOWN])
         lines.append(f"behaviour: {len(rates)} capabilities, most failures in {most}")
     if left_out:
-        lines.append(f"left out of the corpus: {counts(left_out)}")
-    lines.append(f"checks: {outcome(checks['passed'])}")
+        lines.append(f"left out of the {'file' if judged else 'corpus'}: {counts(left_out)}")
+    if checks:
+        lines += _check_lines(checks)
+    return "\n".join(lines)
+
+
+def _check_lines(checks: Mapping[str, Any]) -> list[str]:
+    lines = [f"checks: {outcome(checks['passed'])}"]
     for check in checks["checks"]:
         bounds = ", ".join(f"{side} {bound(check[side])}" for side in ("min", "max") if check[side] is not None)
         value = f"{check['metric']} {number(check['value'])} ({bounds})"
         lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
-    return "\n".join(lines)
+    return lines
 
 
 def _part_lines(parts: Mapping[str, Any]) -> list[str]:

@@ -41,7 +41,11 @@ def finite_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def label_reader(classes: Mapping[str, LabelValues], ignored: LabelValues) -> Callable[[str], int | None]:
+def label_reader(
+    classes: Mapping[str, LabelValues],
+    ignored: LabelValues,
+    keys: tuple[str, str] = ("corpus.labels", "corpus.ignore_labels"),
+) -> Callable[[str], int | None]:
     """Return a function from a normalised value to the number of its class, `IGNORED`, or None if nothing names it.
 
     `true`, `yes` and `on` equal 1 there, and `false`, `no` and `off` equal 0.
@@ -49,14 +53,16 @@ def label_reader(classes: Mapping[str, LabelValues], ignored: LabelValues) -> Ca
     Args:
         classes: values of each class by its name, in the order of their numbers.
         ignored: values of no class.
+        keys: what states the classes, and what the values of no class, for messages.
 
     Raises:
         PipelineError: values are neither a list nor comparisons, or name one value twice, or a class names missing
             labels; raised by the function: two comparisons fit the value.
     """
-    named = {f"corpus.labels.{name}": values for name, values in classes.items()} | {"corpus.ignore_labels": ignored}
+    of_classes, of_none = keys
+    named = {f"{of_classes}.{name}": values for name, values in classes.items()} | {of_none: ignored}
     fitting = {key: _matcher(key, values) for key, values in named.items()}
-    numbers = {**{key: number for number, key in enumerate(list(named)[:-1])}, "corpus.ignore_labels": IGNORED}
+    numbers = {**{key: number for number, key in enumerate(list(named)[:-1])}, of_none: IGNORED}
 
     @lru_cache(maxsize=1024)
     def read(value: str) -> int | None:
@@ -68,9 +74,9 @@ def label_reader(classes: Mapping[str, LabelValues], ignored: LabelValues) -> Ca
 
     for key, values in named.items():
         for value in map(normalise_label, values if isinstance(values, list) else []):
-            if not value and key != "corpus.ignore_labels":
+            if not value and key != of_none:
                 problem = "a missing label means no class"
-                raise PipelineError(f"{key}: {problem}; name it in corpus.ignore_labels, as null")
+                raise PipelineError(f"{key}: {problem}; name it in {of_none}, as null")
             read(value)
     return read
 

@@ -25,10 +25,11 @@ from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import build_network
 from pipeline.predict import load
 from pipeline.predict.__main__ import main
-from pipeline.predict.answering import file_format, stated_format
+from pipeline.predict.answering import file_format
 from pipeline.registry.model_lookup import describe_model, fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.tables.stated_format import stated_format
 from pipeline.text.joining import SEPARATOR
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration

@@ -77,6 +77,10 @@ def model(name: str, file: str, content: Any, message: str) -> Case:
     return Case(name, "predict", message, {}, {f"artifacts/model/{file}": content}, (*MODEL, "a film"))
 
 
+def judging(name: str, content: Any, message: str, *arguments: str, file: str = "in.csv") -> Case:
+    return Case(name, "judge", message, {}, {file: content}, (*MODEL, "--input", file, *arguments))
+
+
 def damaged(name: str, command: str, file: str, content: Any, message: str) -> Case:
     return Case(name, command, message, {}, {file: content})
 
@@ -316,4 +320,38 @@ STAGES = [
     Case("argument for a stage", "download", "unrecognized arguments: surplus; --help", arguments=("surplus",)),
     Case("promotion of nothing", "promote", "no finished run with this id, and no sweep", arguments=("nothing",)),
 ]  # fmt: skip
-CASES = [*CONFIGURATION, *CORPUS, *PREDICTING, *STAGES]
+LABELLED = "text,label\nfine,positive\npoor,negative\n"
+OTHER = "text,label\nfine,positive\npoor,mixed\n"
+JUDGING = [
+    judging("missing labelled file", None, "--input in.csv: there is no such file; correct the path"),
+    judging("lines to judge", "fine\n", "the ending '.txt' is unknown; give a file that ends in .csv", file="in.txt"),
+    judging("no column of texts", "body,label\na,1\n", "has no column 'text'; .*: name one with --text-column"),
+    judging("no column of labels", "text,stars\na,1\n", "no column 'label'; .*: name one with --label-column"),
+    judging("no column of a slice", LABELLED, "has no column 'film'; .*: name one with --slice", "--slice", "film"),
+    judging("slice by the label", LABELLED, "--slice label: a column of the pipeline's own", "--slice", "label"),
+    judging("texts as labels", LABELLED, "--label-column text is the column of the texts", "--label-column", "text"),
+    judging("unknown labels", OTHER, r"mean no class .* 'mixed' \(1 row\); .* --ignore-labels '\[mixed\]'"),
+    judging("1 alone", "text,label\na,1\n", r"hold.*mean no class of the model, 'negative', 'positive': 1 \(1 row\)"),
+    judging("no label at all", "text,label\na,\n", "holds no label at all; name another with --label-column"),
+    judging("reviews as labels", f"text,label\na,{'b' * 999}\n", "--label-column: .* 999 characters; name the column"),
+    judging("no text at all", "text,label\n,positive\n", "has no row with a text and a label of the model"),
+    judging("labels of another class", LABELLED, "the model has no class 'good'; its", "--labels", "{good: [1]}"),
+    judging("labels of no form", LABELLED, "--labels good: no values of classes; write", "--labels", "good"),
+    judging("labels without a list", LABELLED, "--labels.negative: '0' is not a", "--labels", "{negative: '0'}"),
+    judging("ignored labels of no form", LABELLED, "--ignore-labels 3: neither a list", "--ignore-labels", "3"),
+    judging(
+        "check without quotes",
+        LABELLED,
+        "--check test.accuracy: no check; write .* in quotes",
+        "--check",
+        "test.accuracy",
+    ),
+    judging("check of no metric", LABELLED, "--check a>=1: there is no metric 'a'; choose from", "--check", "a>=1"),
+    judging("judging into a folder in use", LABELLED, "data holds .*, which is of no judgement", "--output", "data"),
+    judging("judging into a file", LABELLED, "--output in.csv is a file; name a folder", "--output", "in.csv"),
+    judging("folder to log", LABELLED, "artifacts/model is a folder; name a model in MLflow", "--log"),
+    judging("judged format of another", LABELLED, "--format sheet: has no effect", "--format", "sheet=a"),
+    judging("judged file not UTF-8", b"text,label\n\xff,1\n", "line 2: not UTF-8; .* set --format encoding=cp1252, or"),
+    judging("other model of no kind", LABELLED, "model folder none does not exist", "--compare", "none"),
+]
+CASES = [*CONFIGURATION, *CORPUS, *PREDICTING, *STAGES, *JUDGING]

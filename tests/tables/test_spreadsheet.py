@@ -13,10 +13,11 @@ import pytest
 
 from pipeline.config.composition import compose_config
 from pipeline.config.file_format import AUTOMATIC
-from pipeline.predict.answering import answer_file, stated_format
+from pipeline.predict.answering import answer_file
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables import spreadsheet
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.stated_format import stated_format
 from pipeline.tables.table_reader import Table
 from tests.support.workbooks import replaced, workbook_bytes
 

@@ -25,9 +25,10 @@ from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.inference.model_folder import TrainingFormat
 from pipeline.inference.predictor import Prediction
-from pipeline.predict.answering import answer_file, as_in_training, stated_format
+from pipeline.predict.answering import answer_file
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.stated_format import as_in_training, stated_format
 from pipeline.tables.table_reader import Table
 from pipeline.text.joining import SEPARATOR
 from tests.support.workbooks import workbook_bytes

@@ -1,0 +1,1 @@
+"""A model judged on any labelled file, beside another model if one is named, and its command."""

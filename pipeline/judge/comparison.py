@@ -1,0 +1,113 @@
+"""Judgement of a model beside another on the same reviews: metrics, intervals, slices and a paired test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.split import TRAINING_SPLITS
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.mcnemar import McNemar, mcnemar
+from pipeline.evaluation.predictions import ScoredSplit, stream_texts
+from pipeline.evaluation.slices import slice_table
+from pipeline.evaluation.summary import collect_metrics
+from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.predictor import Predictor
+from pipeline.preprocessing.duplicates import near_key
+from pipeline.report.formatting import count
+from pipeline.report.plot_tables import plot_tables
+from pipeline.runtime.errors import PipelineError, listed
+from pipeline.text.cleaning import clean
+from pipeline.text.dataset import read_dataset_info
+
+SPLITS_SEEN = (*TRAINING_SPLITS, "validation")
+"""Splits that a model was trained or calibrated on."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers to the reviews of a file, and what they amount to."""
+
+    scored: ScoredSplit
+    compared: ScoredSplit | None
+    """Answers of the other model."""
+    metrics: dict[str, Any]
+    """Form of `reports/metrics.json`, in which `test` is the file and `baseline` the other model; and `paired`."""
+    tables: dict[str, Columns]
+    paired: McNemar | None
+
+
+def judge(
+    scored: ScoredSplit, compared: ScoredSplit | None, texts: Sequence[str], model: Predictor, config: EvaluationConfig
+) -> Judged:
+    """Compute the metrics of the answers, and compare them with those of another model.
+
+    Args:
+        scored: answers of the model.
+        compared: answers of the other model to the same reviews.
+        texts: of the reviews.
+        model: the model, which knows its words.
+        config: bins, lengths and slices.
+    """
+    slices = slice_table(scored, np.array([model.unknown_share(text) for text in texts]), config)
+    metrics = collect_metrics(scored, None, compared, slices, config, "the compared model")
+    paired = None
+    if compared is not None:
+        paired = mcnemar(scored.predicted == scored.labels, compared.predicted == compared.labels)
+        only = {"model_only": paired.first_only, "compared_only": paired.second_only}
+        metrics["paired"] = {**only, "p_value": paired.p_value}
+    return Judged(scored, compared, metrics, {**plot_tables(scored, config), "slices": slices}, paired)
+
+
+def require_same_classes(model: Predictor, compared: Predictor, name: str) -> None:
+    """Refuse to compare models that do not answer the same classes.
+
+    Args:
+        model: the judged model.
+        compared: the other one.
+        name: names the other one.
+
+    Raises:
+        PipelineError: their classes, or the order of these, differ.
+    """
+    if tuple(model.classes) != tuple(compared.classes):
+        ours, others = (listed(list(classes)) for classes in (model.classes, compared.classes))
+        raise PipelineError(
+            f"--compare {name}: its classes are {others}, those of the model {ours}; name another model"
+        )
+
+
+def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | None:
+    """Count the reviews that a model was trained or calibrated on, word for word or nearly so.
+
+    Args:
+        texts: of the reviews.
+        info: `config.json` of the model.
+        dataset: `artifacts/dataset`.
+
+    Returns:
+        the number; None if the dataset is not there, or not the one of the model.
+    """
+    if not (dataset / "dataset.json").exists() or read_dataset_info(dataset).digest != info.dataset_digest:
+        return None
+    keys = [near_key(clean(text)) for text in texts]
+    judged, known = set(keys), set()
+    for split in SPLITS_SEEN:
+        if (dataset / split).exists():
+            known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
+    return sum(key in known for key in keys)
+
+
+def note_on_seen(seen: int | None, reviews: int, model: str) -> str:
+    """Word the outcome of `seen_reviews` for the terminal and the page."""
+    if seen is None:
+        return f"Not checked: whether {model} was trained on some of these reviews; its dataset is not here."
+    if not seen:
+        return f"No review of the file is among those that {model} was trained or calibrated on."
+    return (
+        f"{count(seen)} of the {count(reviews)} reviews are among those that {model} was trained or calibrated on, "
+        "which flatters it: judge it on others."
+    )

@@ -1,0 +1,202 @@
+"""Reviews and labels of a user's file, read as the training of a model read its own: columns, joined texts, labels."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.config.corpus import LabelValues
+from pipeline.config.file_format import FileFormat
+from pipeline.config.labels import LABELS
+from pipeline.corpus.label_census import Census, count_labels, distinct_values, unmistakable_labels
+from pipeline.corpus.label_examples import MOST_IGNORED, shell_quoted, value_list
+from pipeline.evaluation.contrast_pairs import NAMED_LABELS
+from pipeline.inference.model_folder import ModelInfo
+from pipeline.runtime.errors import PipelineError, listed
+from pipeline.tables.labels import IGNORED, label_reader, normalise_label
+from pipeline.tables.table_reader import Table, require_text
+from pipeline.text.joining import joined_text
+
+LABEL = "label"
+"""Column of the labels, unless the model was trained on another one."""
+OWN_COLUMNS = ("id", "text", "label")
+"""Columns of the judged rows that no slice can have the name of."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileReading:
+    """Options that say how to read the file; None stands for the way of the training."""
+
+    file_format: FileFormat
+    text_columns: Sequence[str] | None = None
+    label_column: str | None = None
+    labels: Mapping[str, LabelValues] | None = None
+    """Values of some classes."""
+    ignored: LabelValues | None = None
+    """Values whose rows are left out."""
+    slices: Sequence[str] = ()
+    """Columns to slice by."""
+    usual_slices: Sequence[str] = ()
+    """Columns to slice by if the file has them."""
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """Rows with a text and a label, and what became of the others."""
+
+    rows: pa.Table
+    """Id, text, label (number of the class) and the columns of the slices."""
+    originals: pa.Table
+    """The same rows with the columns of the file."""
+    slices: Sequence[str]
+    """Columns of the slices."""
+    left_out: Mapping[str, int]
+    """Rows that are not judged, by reason."""
+
+
+def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> LabelledRows:
+    """Read the rows of a file that have a text and a label.
+
+    Left out are rows with no text (`empty_text`), no label (`no_label`), or a label to ignore (`ignored_labels`).
+
+    Args:
+        path: of the file.
+        info: `config.json` of the model, which tells the columns and the labels of its training.
+        reading: the options.
+
+    Raises:
+        PipelineError: a column is missing, a label means no class of the model, or no row is left.
+    """
+    table = Table(path, reading.file_format)
+    texts = _text_columns(table, info, reading.text_columns)
+    label = _label_column(table, info, reading.label_column)
+    if label in texts:
+        raise PipelineError(f"--label-column {label} is the column of the texts; name that of the labels")
+    for name in reading.slices:
+        _require_column(table, name, "--slice")
+        if name in OWN_COLUMNS:
+            raise PipelineError(f"--slice {name}: a column of the pipeline's own has this name; rename yours")
+    usual = [name for name in reading.usual_slices if name in table.schema.names and name not in OWN_COLUMNS]
+    slices = list(dict.fromkeys([*reading.slices, *usual]))
+    label_of = _settle(table, label, info, reading)
+    numbers: list[NDArray[np.int8]] = []
+    judged_texts: list[str] = []
+    ids: list[str] = []
+    kept: list[pa.RecordBatch] = []
+    left_out: Counter[str] = Counter()
+    row = 0
+    for batch in table.batches(None, texts):
+        distinct, indices = distinct_values("--label-column", label, path, batch)
+        values = [normalise_label(value) for value in distinct]
+        known = [label_of(value) if value else IGNORED for value in values]
+        if None in known:  # the census found a class for each
+            raise PipelineError(f"{path} was changed while it was read; run the command again")
+        labels = np.array(known, np.int8)[indices]
+        without = np.array([not value for value in values])[indices]
+        joined = [joined_text(of_row) for of_row in zip(*(batch[name].to_pylist() for name in texts), strict=True)]
+        empty = np.array([not text.strip() for text in joined])
+        judged = (labels != IGNORED) & ~empty
+        left_out["no_label"] += int(without.sum())
+        left_out["ignored_labels"] += int(((labels == IGNORED) & ~without).sum())
+        left_out["empty_text"] += int(((labels != IGNORED) & empty).sum())
+        places = np.flatnonzero(judged).tolist()
+        judged_texts += [joined[place] for place in places]
+        ids += [f"row-{row + place + 1}" for place in places]
+        numbers.append(labels[judged])
+        kept.append(batch.filter(pa.array(judged)))
+        row += batch.num_rows
+    log.info("%s: %s, %s rows", path.name, table.form, f"{row:,}")
+    left_out = +left_out
+    if not judged_texts:
+        raise PipelineError(f"{path} has no row with a text and a label of the model; give a file with some")
+    originals = pa.Table.from_batches(kept)
+    columns = {"id": ids, "text": judged_texts, "label": pa.array(np.concatenate(numbers), pa.int8())}
+    rows = pa.table({**columns, **{name: originals[name] for name in slices}})
+    return LabelledRows(rows, originals, slices, dict(left_out))
+
+
+def _text_columns(table: Table, info: ModelInfo, stated: Sequence[str] | None) -> Sequence[str]:
+    choices = info.text_columns if stated is None else [stated]
+    chosen = next((choice for choice in choices if set(choice) <= set(table.schema.names)), None)
+    if chosen is None:
+        lacking = [next(name for name in choice if name not in table.schema.names) for choice in choices]
+        raise _no_column(table, lacking, "--text-column")
+    for name in chosen:
+        require_text(table.path, table.schema.field(name))
+    return chosen
+
+
+def _label_column(table: Table, info: ModelInfo, stated: str | None) -> str:
+    choices = list(dict.fromkeys([info.corpus.label_column or LABEL, LABEL])) if stated is None else [stated]
+    chosen = next((name for name in choices if name in table.schema.names), None)
+    if chosen is None:
+        raise _no_column(table, choices, "--label-column")
+    return chosen
+
+
+def _require_column(table: Table, name: str, option: str) -> None:
+    if name not in table.schema.names:
+        raise _no_column(table, [name], option)
+
+
+def _no_column(table: Table, names: Sequence[str], option: str) -> PipelineError:
+    wanted, columns = " or ".join(map(repr, names)), listed(table.schema.names)
+    return PipelineError(f"{table.path} has no column {wanted}; its columns are {columns}: name one with {option}")
+
+
+def _settle(table: Table, label: str, info: ModelInfo, reading: FileReading) -> Callable[[str], int | None]:
+    """Return the function from a normalised value to the number of its class, `IGNORED`, or None without a label.
+
+    A value means a class as the options state it, or else as in training; the name of a class always means it.
+    """
+    stated = (info.corpus.labels if reading.labels is None else reading.labels) or {}
+    ignored = info.corpus.ignore_labels if reading.ignored is None else reading.ignored
+    named = {value: info.classes.index(name) for value, name in NAMED_LABELS.items() if name in info.classes}
+    named |= {normalise_label(name): number for number, name in enumerate(info.classes)}
+
+    def reader(labels: Mapping[str, LabelValues]) -> Callable[[str], int | None]:
+        in_order = {name: labels.get(name, []) for name in info.classes}
+        by_value = label_reader(in_order, ignored, ("--labels", "--ignore-labels"))
+
+        def read(value: str) -> int | None:
+            number = by_value(value)
+            return named.get(value) if number is None else number
+
+        return read
+
+    column = f"the column {label!r} of {table.path}"
+    label_of = reader(stated)
+    census = count_labels(label, {table.path: table}, label_of, column, ("--label-column", '--labels "'))
+    values = [value for value in census.values if value]
+    if not values:
+        raise PipelineError(f"{column} holds no label at all; name another with --label-column")
+    if not stated and info.classes == LABELS:
+        label_of = reader(unmistakable_labels({value: label_of(value) == IGNORED for value in values}) or {})
+    if unnamed := [value for value in values if label_of(value) is None]:
+        raise _unknown(census, unnamed, column, info.classes, some_known=len(unnamed) < len(values))
+    shown = (
+        f"{name}: {census.shown(of_class)}"
+        for number, name in [*enumerate(info.classes), (IGNORED, "left out")]
+        if (of_class := [value for value in values if label_of(value) == number])
+    )
+    log.info("labels: %s", "; ".join(shown))
+    return label_of
+
+
+def _unknown(
+    census: Census, unnamed: Sequence[str], column: str, classes: Iterable[str], *, some_known: bool
+) -> PipelineError:
+    example = shell_quoted(f"{{{', '.join(f'{name}: [...]' for name in classes)}}}")
+    listable = some_known and len(unnamed) <= MOST_IGNORED  # a copied command must not leave out every row
+    ignored = shell_quoted(value_list(census.spellings, sorted(unnamed))) if listable else "'[...]'"
+    return PipelineError(
+        f"{column} holds labels that mean no class of the model, {listed(list(classes))}: {census.shown(unnamed)}; say "
+        f"which class they mean with --labels {example}, or leave their rows out with --ignore-labels {ignored}"
+    )

@@ -1,0 +1,103 @@
+"""Folder of a judgement: report page, figures, metrics and predictions, whole or not at all."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.judge.comparison import Judged
+from pipeline.report.figures import drawings, figure_sizes
+from pipeline.report.page import Findings, write_report
+from pipeline.report.plots import write_figures
+from pipeline.runtime.atomic import write_text
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.records import write_json
+from pipeline.tables.csv_lines import csv_text
+
+RECORD, METRICS_FILE, PAGE, FIGURES, PREDICTIONS = (
+    "judgement.json",
+    "metrics.json",
+    "report.html",
+    "figures",
+    "predictions",
+)
+WRITTEN = {RECORD, METRICS_FILE, PAGE, FIGURES, f"{PREDICTIONS}.csv", f"{PREDICTIONS}.parquet"}
+CLASH = "judged_"
+"""Prefix of the added columns where the file has columns of their names."""
+
+
+def default_output(model: str, source: Path) -> Path:
+    """Return the folder for a judgement of a model on a file: `judgements/new.csv-sentiment-champion`."""
+    name = re.sub(r"[^\w.-]+", "-", model.partition(":/")[2] or model).strip("-.") or "model"
+    return Path("judgements") / f"{source.name}-{name}"
+
+
+def require_replaceable(folder: Path) -> None:
+    """Refuse an output folder that holds anything but an earlier judgement.
+
+    Raises:
+        PipelineError: it is a file, or holds a file that no judgement consists of.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise PipelineError(f"--output {folder} is a file; name a folder")
+    present = {path.name for path in folder.iterdir()}
+    foreign = present - WRITTEN if RECORD in present else present
+    if foreign:
+        raise PipelineError(f"--output {folder} holds {min(foreign)!r}, which is of no judgement; name another folder")
+
+
+def write_judgement(
+    folder: Path, findings: Findings, judged: Judged, originals: pa.Table, record: Mapping[str, Any], *, parquet: bool
+) -> None:
+    """Write all files of a judgement to a new folder.
+
+    Args:
+        folder: the folder.
+        findings: content of the page; its figures are drawn here.
+        judged: the answers.
+        originals: the judged rows with the columns of the file.
+        record: content of `judgement.json`.
+        parquet: write the predictions as Parquet, not as CSV.
+    """
+    folder.mkdir()
+    figures = drawings(judged.tables, judged.compared, None, judged.metrics, findings.classes, "compared")
+    write_figures(findings.figures, figures, figure_sizes(len(findings.classes)))
+    write_report(folder / PAGE, findings)
+    write_json(folder / METRICS_FILE, judged.metrics)
+    table = predictions_table(judged.scored, judged.compared, originals)
+    if parquet:
+        pq.write_table(table, folder / f"{PREDICTIONS}.parquet")
+    else:
+        columns = [column.to_pylist() for column in table.columns]
+        write_text(folder / f"{PREDICTIONS}.csv", csv_text(table.column_names, zip(*columns, strict=True)))
+    write_json(folder / RECORD, record)
+
+
+def predictions_table(scored: ScoredSplit, compared: ScoredSplit | None, originals: pa.Table) -> pa.Table:
+    """Return the judged rows: `row`, the file's columns, true and predicted class, and the probability of each class.
+
+    The columns of the other model begin with `compared_`. Where the file has columns of these names, the names of all
+    added ones get `judged_` before them.
+    """
+    classes = list(scored.classes)
+    added: dict[str, pa.Array] = {
+        "row": pa.array([int(name.removeprefix("row-")) for name in scored.rows["id"].to_pylist()], pa.int64()),
+        "actual": pa.array([classes[number] for number in scored.labels], pa.string()),
+    }
+    for prefix, answers in {"": scored, "compared_": compared}.items():
+        if answers is not None:
+            added[f"{prefix}predicted"] = pa.array([classes[number] for number in answers.predicted], pa.string())
+            for number, name in enumerate(classes):
+                column = pa.array(answers.probabilities[:, number], pa.float32())
+                added[f"{prefix}probability_{name}"] = column
+    before = ""
+    while any(before + name in originals.column_names for name in added):
+        before += CLASH
+    named = {before + name: column for name, column in added.items()}
+    return pa.table({**{name: originals[name] for name in originals.column_names}, **named})

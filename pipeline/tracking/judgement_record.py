@@ -1,0 +1,87 @@
+"""Record of a judgement in MLflow: a run of its own, whose metrics belong to the judged model and the judged file."""
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+
+from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.journal import METRICS_PER_CALL
+from pipeline.tracking.query import find_run
+from pipeline.tracking.store import Store
+
+DIGEST_LENGTH = 36
+"""Longest digest of a dataset that MLflow takes."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class JudgedFile:
+    """File that a model was judged on."""
+
+    path: Path
+    digest: str
+    """SHA-256 of its bytes."""
+    rows: int
+    """Rows that were judged."""
+
+
+def log_judgement(
+    store: Store,
+    judged: JudgedFile,
+    run_id: str | None,
+    model_id: str | None,
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
+    files: Iterable[Path],
+) -> str:
+    """Log a judgement as a run below that of the training, and return its id.
+
+    MLflow shows the metrics on the page of the logged model, too, with the dataset.
+
+    Args:
+        store: an open store.
+        judged: the file; it becomes a dataset, the input of the run.
+        run_id: run that made the model; None, or one that the store no longer has, gives a run without a parent.
+        model_id: logged model; None gives metrics of the run alone.
+        metrics: single values.
+        tags: further tags of the run.
+        files: reports to store.
+
+    Raises:
+        PipelineError: the store failed; the run is then marked as failed.
+    """
+    with translate_mlflow_errors(store.uri):
+        parent = {MLFLOW_PARENT_RUN_ID: str(run_id)} if find_run(store, run_id) else {}
+        name = f"judge {judged.path.name}"
+        run = store.client.create_run(store.experiment_id, run_name=name, tags={"stage": "judge", **parent, **tags})
+        logged_to, status = run.info.run_id, "FAILED"
+        try:
+            dataset = Dataset(
+                name=judged.path.name,
+                digest=judged.digest[:DIGEST_LENGTH],
+                source_type="local",
+                source=json.dumps({"uri": str(judged.path)}),
+                profile=json.dumps({"num_rows": judged.rows}),
+            )
+            context = InputTag(MLFLOW_DATASET_CONTEXT, "eval")
+            models = [LoggedModelInput(model_id)] if model_id else []
+            store.client.log_inputs(logged_to, [DatasetInput(dataset, [context])], models)
+            now = int(time.time() * 1000)
+            about = (model_id, dataset.name, dataset.digest, logged_to)
+            points = [Metric(key, float(value), now, 0, *about) for key, value in metrics.items()]
+            for start in range(0, len(points), METRICS_PER_CALL):
+                store.client.log_batch(logged_to, metrics=points[start : start + METRICS_PER_CALL])
+            for file in files:
+                store.client.log_artifact(logged_to, str(file), "reports")
+            status = "FINISHED"
+        finally:
+            store.client.set_terminated(logged_to, status)
+    log.info("MLflow run %s (%s) in %s", name, logged_to, store.name)
+    return str(logged_to)
