@@ -85,7 +85,7 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
             raise PipelineError(f"--slice {name}: a column of the pipeline's own has this name; rename yours")
     usual = [name for name in reading.usual_slices if name in table.schema.names and name not in OWN_COLUMNS]
     slices = list(dict.fromkeys([*reading.slices, *usual]))
-    label_of = _settle(table, label, info, reading)
+    label_of = _settle_labels(table, label, info, reading)
     numbers: list[NDArray[np.int8]] = []
     judged_texts: list[str] = []
     ids: list[str] = []
@@ -151,7 +151,7 @@ def _no_column(table: Table, names: Sequence[str], option: str) -> PipelineError
     return PipelineError(f"{table.path} has no column {wanted}; its columns are {columns}: name one with {option}")
 
 
-def _settle(table: Table, label: str, info: ModelInfo, reading: FileReading) -> Callable[[str], int | None]:
+def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReading) -> Callable[[str], int | None]:
     """Return the function from a normalised value to the number of its class, `IGNORED`, or None without a label.
 
     A value means a class as the options state it, or else as in training; the name of a class always means it.
