@@ -58,7 +58,8 @@ def format_report(
     for check in checks["checks"]:
         bounds = ", ".join(f"{side} {bound(check[side])}" for side in ("min", "max") if check[side] is not None)
         value = f"{check['metric']} {number(check['value'])} ({bounds})"
-        lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
+        remedy = "" if check["passed"] else f"; {check['remedy']}"
+        lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}{remedy}")
     return "\n".join(lines)
 
 
