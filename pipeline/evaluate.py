@@ -1,4 +1,4 @@
-"""Evaluate the trained model on the held-out test split, beside a TF-IDF baseline, and check its metrics.
+"""Evaluate the trained model on the held-out test split, beside a linear baseline, and check its metrics.
 
 Reads artifacts/model/, artifacts/run.json, artifacts/dataset/, reports/data.json and reports/learning_curve.csv. Writes
 reports/metrics.json, reports/verdict.json (the checks), reports/behaviour.json (examples of failures),
@@ -22,10 +22,11 @@ from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, b
 from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
+from pipeline.config.registry import CheckConfig
 from pipeline.config.schema import Config
 from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.checks import CHECKED, check_metrics, checked_digests
+from pipeline.evaluation.checks import CHECKED, MORE_REVIEWS, check_metrics, checked_digests, needs_baseline
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_share
@@ -59,7 +60,7 @@ from pipeline.runtime.errors import listed
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import present_splits, read_dataset_info, read_split
+from pipeline.text.dataset import CorpusRecord, present_splits, read_dataset_info, read_split
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
@@ -115,6 +116,8 @@ def main(config: Config, inputs: Inputs) -> None:
     capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour and not inapplicable else {}
     store = connect(config.tracking)
 
+    checks = _applicable_checks(config)
+
     scored = score_splits(predictor, with_baseline=config.evaluation.baseline)
     metrics, tables = compute_metrics(scored, read_split(DATASET, "test").unknown_share, config.evaluation)
     case_results = run_suite(predictor, capabilities)
@@ -131,7 +134,7 @@ def main(config: Config, inputs: Inputs) -> None:
     findings = Findings(
         classes=predictor.classes,
         metrics=metrics,
-        checks=check_metrics(metrics, config.registry.checks),
+        checks=check_metrics(metrics, checks, more_reviews=_more_reviews(dataset.corpus)),
         tables=tables,
         figures=REPORTS / "figures",
         mistakes=confident_mistakes(scored.test, read_texts(DATASET, "test")[0]),
@@ -151,6 +154,21 @@ def main(config: Config, inputs: Inputs) -> None:
     left_out = data.left_out if data else {}
     print(format_report(metrics, tables["slices"], findings.checks, left_out, tables.get("classes")))
     log_to_mlflow(findings, store, run.run_id)
+
+
+def _applicable_checks(config: Config) -> dict[str, CheckConfig]:
+    """Return the checks that can be made, and say which need a baseline that is turned off."""
+    checks, baseline = config.registry.checks, config.evaluation.baseline
+    left_out = [name for name, check in checks.items() if needs_baseline(check) and not baseline]
+    if left_out:
+        log.warning("left out: check %s, for want of a baseline (evaluation.baseline=false)", " and ".join(left_out))
+    return {name: check for name, check in checks.items() if name not in left_out}
+
+
+def _more_reviews(corpus: CorpusRecord) -> str:
+    """Return how to train on more reviews: beside few of one's own, also those of the default corpus."""
+    alone = corpus.config.get("kind") == "files" and corpus.auxiliary is None and is_sentiment(corpus.classes)
+    return MORE_REVIEWS + " (beside English ones also corpus/auxiliary=movie_reviews)" * alone
 
 
 def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
@@ -179,9 +197,10 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
     auxiliary = _score_auxiliary(predictor)
     if not with_baseline:
         return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
-    log.info("baseline: TF-IDF and logistic regression on the same reviews")
+    log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
     start = perf_counter()
     fitted = fit_baseline(*read_training_texts(DATASET), *read_texts(DATASET, "validation"), predictor.classes)
+    log.info("baseline: C=%g has the lowest log loss on validation", fitted.inverse_regularisation)
     baseline = score_split(DATASET, "test", fitted)
     seconds = perf_counter() - start
     return ScoredSplits(

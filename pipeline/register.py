@@ -26,6 +26,7 @@ from pipeline.registry.versions import (
     restore_files,
     run_of_version,
 )
+from pipeline.report.formatting import number
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.paths import ARTIFACTS, DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE, project_root
 from pipeline.runtime.records import read_json, write_json
@@ -82,7 +83,8 @@ def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable
     write_json(REPORTS / "registration.json", outcome)
     write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
     summary = "version {version} is {alias}" if outcome["alias"] else "not registered now"
-    log.info("%s: %s: %s", outcome["model"], summary.format_map(outcome), outcome["reason"])
+    for line in outcome["reason"].splitlines():
+        log.info("%s: %s: %s", outcome["model"], summary.format_map(outcome), line)
 
 
 def _refuse(store: Store, name: str, digest: str, failures: str) -> dict[str, Any]:
@@ -152,11 +154,12 @@ def _stand_in(
 
 
 def _describe_failures(checks: ChecksRecord) -> str:
-    return "; ".join(
-        f"check {check.name} failed: {check.metric} is {check.value}, "
+    return "\n".join(
+        f"check {check.name} failed: {check.metric} is {number(check.value)}, "
         + " and ".join(
             f"{name} {bound}" for name, bound in (("min", check.min), ("max", check.max)) if bound is not None
         )
+        + f"; {check.remedy}"
         for check in checks.checks
         if not check.passed
     )

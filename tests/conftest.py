@@ -130,7 +130,7 @@ corpus:
 model: {embedding_dim: 16, hidden_dim: 16}
 training: {epochs: 2, batch_size: 16, lr: 1e-2}
 trainer: {threads: 1, precision: 32-true}
-registry: {checks: {accuracy: {min: 0.1}, calibration: {max: 0.9}, better_than_guessing: {min: -1}}}
+registry: {checks: {better_than_majority: {min: -9}, not_worse_than_baseline: {min: -1}, calibrated: {max: 1}}}
 tracking: {system_metrics: false}
 """
 

@@ -43,7 +43,7 @@ def files(path: Path) -> dict[str, bytes]:
 
 
 def config(*overrides: str) -> Config:
-    return configuration(*(overrides or ("model=bag_of_words",)), "registry.checks.accuracy.min=0")
+    return configuration(*(overrides or ("model=bag_of_words",)), "registry.checks.better_than_majority.min=-9")
 
 
 @pytest.fixture
@@ -167,9 +167,15 @@ def test_stage_without_a_training_says_so(workspace: Path) -> None:
         evaluate.main(config(), Inputs({}))
 
 
-def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(workspace: Path) -> None:
+def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
+    workspace: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     reports = workspace / "reports"
-    without_baseline = ["model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false"]
+    without_baseline = [
+        "model=bag_of_words",
+        "registry.checks.better_than_majority.min=-9",
+        "evaluation.baseline=false",
+    ]
     check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
     evaluate.main(configuration(*without_baseline, check), Inputs({}))
     metrics = json.loads((reports / "metrics.json").read_text())
@@ -178,6 +184,8 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(work
     assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
     checks = json.loads((reports / "verdict.json").read_text())["checks"]
     assert "negation" in [check["name"] for check in checks if not check["passed"]]
+    assert "not_worse_than_baseline" not in [check["name"] for check in checks]
+    assert "left out: check not_worse_than_baseline, for want of a baseline" in caplog.text
 
     left_out = ("evaluation.behaviour=false", "evaluation.contrast_pairs.path=null")
     evaluate.main(configuration(*without_baseline, *left_out), Inputs({}))
@@ -190,7 +198,9 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(work
 def test_tests_in_another_language_than_the_reviews_are_named(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings = configuration("model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.baseline=false")
+    settings = configuration(
+        "model=bag_of_words", "registry.checks.better_than_majority.min=-9", "evaluation.baseline=false"
+    )
     german = ["Dieser Film ist wunderbar gespielt, und die Musik passt zu der Geschichte, die er erzählt."]
     english = ["This film is a delight, and I had no idea what to expect of it. It was as good as the book."]
     for reviews, named in ((german, ["the behaviour tests", "the contrast pairs"]), (english, [])):
@@ -253,7 +263,11 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
     (tmp_path / "pairs.csv").write_text("original,edited,original_label,edited_label\nfine,dull,pos,neg\n")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     workspace = prepare(tmp_path, monkeypatch, classes)
-    overrides = ("model=bag_of_words", "registry.checks.accuracy.min=0", "evaluation.contrast_pairs.path=pairs.csv")
+    overrides = (
+        "model=bag_of_words",
+        "registry.checks.better_than_majority.min=-9",
+        "evaluation.contrast_pairs.path=pairs.csv",
+    )
     with caplog.at_level(logging.INFO):
         evaluate.main(configuration(*overrides), Inputs({}))
     metrics = json.loads((workspace / "reports" / "metrics.json").read_text())

@@ -41,7 +41,7 @@ __all__ = ["fresh_database", "misleading", "store"]  # fixtures
 def test_a_model_that_failed_a_check_is_not_registered(store: Store, tmp_path: Path) -> None:
     result = outcome(workspace(tmp_path / "w", errors=0, passed=False))
     assert result["registered"] is False
-    assert result["reason"] == "check accuracy failed: test.accuracy is 0.9, min 0.95"
+    assert result["reason"] == "check accuracy failed: test.accuracy is 0.9000, min 0.95; train on more reviews"
     assert versions(store) == []
 
 

@@ -40,7 +40,7 @@ class EvaluationConfig(Section):
     length_edges: list[Count] = Field(min_length=1)
     """Upper edges, in words, of the length classes for which accuracy is reported; they must rise."""
     baseline: bool
-    """Also train and evaluate the TF-IDF + logistic regression baseline."""
+    """Also train and evaluate the baseline, naive-Bayes-weighted logistic regression on n-grams."""
     slices: list[str]
     """Slices of the test split to report, beside those by length: unknown_words, or columns of corpus.keep_columns."""
     behaviour: bool

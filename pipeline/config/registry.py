@@ -1,5 +1,7 @@
 """Schema of conf/registry/: registration in MLflow."""
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from pipeline.config.section import Section
@@ -9,11 +11,21 @@ class CheckConfig(Section):
     """One condition of registration: a value of `reports/metrics.json` within bounds."""
 
     metric: str
-    """Key of reports/metrics.json, such as test.accuracy."""
+    """Key of reports/metrics.json, such as test.accuracy or intervals.test.accuracy.low."""
     min: float | None = None
     """Least value."""
     max: float | None = None
     """Greatest value."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_metric(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "metric" not in values:
+            raise ValueError(
+                "names no metric, and is none of the checks of conf/registry/default.yaml; change one of those, or add "
+                "a metric such as intervals.test.accuracy.low"
+            )
+        return values
 
     @model_validator(mode="after")
     def _bounded(self) -> "CheckConfig":

@@ -10,6 +10,8 @@ from pipeline.evaluation.records import ChecksRecord
 from pipeline.runtime.checksum import content_digest
 from pipeline.runtime.errors import PipelineError
 
+MORE_REVIEWS = "train on more reviews"
+
 CHECKED = {
     "model": "artifacts/model",
     "predictions": "artifacts/predictions.parquet",
@@ -18,8 +20,20 @@ CHECKED = {
 """Paths, relative to the checkout, of what the checks are about."""
 
 
+OF_THE_BASELINE = ("baseline.", "intervals.baseline.", "intervals.difference.")
+"""Beginnings of the metrics that there are only with a baseline."""
+
+
+def needs_baseline(check: CheckConfig) -> bool:
+    """True if the metric of a check is one that there is only with `evaluation.baseline`."""
+    return check.metric.startswith(OF_THE_BASELINE)
+
+
 def check_metrics(
-    metrics: Mapping[str, Any], checks: Mapping[str, CheckConfig], key: str = "registry.checks.{}.metric"
+    metrics: Mapping[str, Any],
+    checks: Mapping[str, CheckConfig],
+    key: str = "registry.checks.{}.metric",
+    more_reviews: str | None = None,
 ) -> dict[str, Any]:
     """Compare metrics with bounds.
 
@@ -27,10 +41,12 @@ def check_metrics(
         metrics: the nested dictionary of `reports/metrics.json` or `reports/data.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
         key: what names the metric of the check {}, for messages.
+        more_reviews: advice on how to train on more reviews, for the remedies; None: name none.
 
     Returns:
-        `{"passed": bool, "checks": [{"name", "metric", "value", "min", "max", "passed"}, …]}`. Bounds are inclusive.
-        A metric that is undefined (None) passes no check.
+        `{"passed": bool, "checks": [{"name", "metric", "value", "min", "max", "passed", "remedy"}, …]}`. Bounds are
+        inclusive. A metric that is undefined (None) passes no check. `remedy` says what to do about a check
+        that failed, else None.
 
     Raises:
         PipelineError: a check names a metric that does not exist.
@@ -43,6 +59,7 @@ def check_metrics(
                 f"{key.format(name)}: there is no metric {check.metric!r}; choose from {_choices(values)}"
             )
         value = values[check.metric]
+        passed = _within_bounds(value, check)
         results.append(
             {
                 "name": name,
@@ -50,7 +67,8 @@ def check_metrics(
                 "value": value,
                 "min": check.min,
                 "max": check.max,
-                "passed": _within_bounds(value, check),
+                "passed": passed,
+                "remedy": None if passed or more_reviews is None else _remedy(name, value, check, more_reviews),
             }
         )
     return {"passed": all(result["passed"] for result in results), "checks": results}
@@ -88,6 +106,22 @@ def _choices(values: Iterable[str]) -> str:
         if ".classes." in name
     )
     return ", ".join([*of_all, *by_class])
+
+
+def _remedy(name: str, value: float | int | None, check: CheckConfig, more_reviews: str) -> str:
+    if value is None:
+        return "it is undefined on these test reviews: add reviews of every label to the test split"
+    side = "min" if check.min is not None and value < check.min else "max"
+    accept = f"accept such a model with registry.checks.{name}.{side}"
+    if ".ece" in check.metric:
+        return f"fit the calibration on more reviews with a larger split.validation, or {accept}"
+    if check.metric.endswith(("relative_gain", "gain_over_majority")):
+        return f"{more_reviews}, above all of the rare labels, or {accept}"
+    if check.metric.startswith("intervals.difference."):
+        return f"the baseline is better on these reviews: {more_reviews}, or {accept}"
+    if check.metric.startswith("intervals."):
+        return f"{more_reviews}, or test on more of them, which narrows the interval, or {accept}"
+    return f"{more_reviews}, or {accept}"
 
 
 def _within_bounds(value: float | int | None, check: CheckConfig) -> bool:

@@ -110,6 +110,18 @@ METRICS = {
         headline=True,
         brief=True,
     ),
+    "ece_expected": Metric(
+        "calibration error by chance",
+        False,
+        "calibration error of an exactly calibrated model with the same probabilities on as many reviews, on average",
+        "calibration error of an exactly calibrated model with the same probabilities on as many reviews, on average",
+    ),
+    "ece_excess": Metric(
+        "calibration error beyond chance",
+        False,
+        "calibration error minus that by chance",
+        "calibration error minus that by chance",
+    ),
     "mean_absolute_error": Metric(
         "mean absolute error",
         False,
@@ -134,6 +146,12 @@ METRICS = {
     ),
     "gain_over_majority": Metric(
         "gain over majority", True, "accuracy minus the majority share", "accuracy minus the majority share"
+    ),
+    "relative_gain": Metric(
+        "relative gain",
+        True,
+        "share of the mistakes of always answering the more frequent label that the model avoids; below 0, it adds",
+        "share of the mistakes of always answering the most frequent label that the model avoids; below 0, it adds",
     ),
 }
 """By key in `reports/metrics.json`, in its order."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
-from pipeline.evaluation.classification import expected_calibration_error
+from pipeline.evaluation.classification import calibration_errors, gains
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import METRICS, MetricValues, metric_names
 from pipeline.evaluation.predictions import ScoredSplit
@@ -54,11 +54,11 @@ def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> Metr
         "roc_auc": float(np.mean(areas)) if areas else None,
         "log_loss": float(negative_log_likelihood(y, p).mean()),
         "brier": float(_squared_distance(y, p).mean()),
-        "ece": expected_calibration_error(predicted == y, p.max(axis=1), ece_bins),
+        **calibration_errors(predicted == y, p.max(axis=1), ece_bins),
         "mean_absolute_error": float(np.mean(np.abs(predicted.astype(int) - y))),
         "quadratic_kappa": float(sk.cohen_kappa_score(y, predicted, weights="quadratic")) if several else None,
         "majority": majority,
-        "gain_over_majority": accuracy - majority,
+        **gains(accuracy, majority),
     }
     names = metric_names(scored.classes)
     return {

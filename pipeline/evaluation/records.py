@@ -91,6 +91,8 @@ class CheckOutcome(Record):
     min: float | None
     max: float | None
     passed: bool
+    remedy: str | None
+    """Advice on a check that failed."""
 
 
 class ChecksRecord(Record):

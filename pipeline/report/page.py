@@ -199,7 +199,7 @@ def page_context(findings: Findings) -> PageContext:
         most_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],
         metrics={key: _metric_row(metrics, key, findings.classes) for key in HEADLINE if key in metrics["test"]},
-        baseline=("TF-IDF baseline" if judgement is None else judgement.compared) if "baseline" in metrics else None,
+        baseline=("baseline" if judgement is None else judgement.compared) if "baseline" in metrics else None,
         checks=findings.checks,
         confusion=_confusion(tables["confusion"], findings.classes),
         reliability=as_rows(tables["reliability"]),

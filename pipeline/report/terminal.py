@@ -71,7 +71,8 @@ def _check_lines(checks: Mapping[str, Any]) -> list[str]:
     for check in checks["checks"]:
         bounds = ", ".join(f"{side} {bound(check[side])}" for side in ("min", "max") if check[side] is not None)
         value = f"{check['metric']} {number(check['value'])} ({bounds})"
-        lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}")
+        remedy = f"; {check['remedy']}" if check["remedy"] else ""
+        lines.append(f"  {check['name']}: {value}: {outcome(check['passed'])}{remedy}")
     return lines
 
 

@@ -26,7 +26,7 @@ VIEW_COLUMNS = (
 EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one run for each training.
 
 - `best/…` are the figures of the best epoch on validation. Once `evaluate` has run, `test/…` are the model's figures on
-  held-out reviews, `parts/…` those of each part of the network alone, and `baseline/…` those of TF-IDF + logistic
+  held-out reviews, `parts/…` those of each part of the network alone, and `baseline/…` those of NB-weighted logistic
   regression on the same reviews.
 - Filter with `tags.stage = 'train'`, `tags.sweep = 'grid'`, ``metrics.`test/accuracy` > 0.9``.
 - Compare: tick two runs, then *Compare*.

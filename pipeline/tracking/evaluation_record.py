@@ -97,7 +97,7 @@ def figures_table(
         baseline: figures of the baseline; may be empty.
         intervals: `low` and `high` of some of the model's figures.
     """
-    lines = ["| test split | this model | TF-IDF + logistic regression |", "|---|---|---|"]
+    lines = ["| test split | this model | NB-weighted logistic regression |", "|---|---|---|"]
     for key, metric in HEADLINE.items():
         if key in test:
             bounds = interval((intervals or {}).get(key))

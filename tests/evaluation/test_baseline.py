@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from pipeline.config.labels import LABELS
-from pipeline.evaluation.baseline import fit_baseline
+from pipeline.evaluation.baseline import INVERSE_REGULARISATION, fit_baseline
 from pipeline.runtime.errors import PipelineError
 from tests.support.scored import NEGATIVE, POSITIVE, labelled_texts
 
@@ -14,15 +15,24 @@ def test_baseline_learns_and_answers_the_same_every_time() -> None:
     assert answers[0].tobytes() == answers[1].tobytes()
 
 
-def test_baseline_trusts_words_as_far_as_validation_bears_them_out() -> None:
+def test_baseline_chooses_its_regularisation_on_validation() -> None:
     texts, labels = (POSITIVE + NEGATIVE) * 3, [1, 1, 1, 1, 0, 0, 0, 0] * 3
-    assert fit_baseline(texts, labels, texts, labels, LABELS).classifier.C == 100
-    assert fit_baseline(texts, labels, texts, labels[::-1], LABELS).classifier.C == 1
+    fitted = fit_baseline(texts, labels, texts, labels, LABELS)
+    assert fitted.inverse_regularisation in INVERSE_REGULARISATION
+    turned = fit_baseline(texts, labels, texts, labels[::-1], LABELS)  # validation says that words mean nothing
+    assert np.ptp(turned.probabilities(texts)[:, 1]) < 0.1 < np.ptp(fitted.probabilities(texts)[:, 1])
+
+
+def test_baseline_knows_what_only_the_order_of_words_tells() -> None:
+    texts, labels = ["not bad but good", "not good but bad"] * 8, [1, 0] * 8
+    answers = fit_baseline(texts, labels, texts, labels, LABELS).probabilities(texts[:2])[:, 1]
+    assert answers[0] > 0.7
+    assert answers[1] < 0.3
 
 
 def test_baseline_says_what_it_cannot_learn_from() -> None:
-    with pytest.raises(PipelineError, match=r"evaluation\.baseline=false"):
-        fit_baseline(["one", "other"], [0, 1], ["one"], [0], LABELS)
+    with pytest.raises(PipelineError, match=r"no word in the 2 training reviews.*evaluation\.baseline=false"):
+        fit_baseline([" ", ""], [0, 1], ["one"], [0], LABELS)
     with pytest.raises(PipelineError, match="one label"):
         fit_baseline(POSITIVE, [1, 1, 1, 1], POSITIVE, [1, 1, 1, 1], LABELS)
 

@@ -1,7 +1,11 @@
+import re
+from typing import Any
+
 import pytest
+from pydantic import ValidationError
 
 from pipeline.config.registry import CheckConfig
-from pipeline.evaluation.checks import check_metrics
+from pipeline.evaluation.checks import check_metrics, needs_baseline
 from pipeline.runtime.errors import PipelineError
 
 
@@ -12,6 +16,7 @@ def test_checks_pass_within_bounds_and_fail_outside() -> None:
         "passed": True,
         "checks": [
             {"name": "accurate", "metric": "test.accuracy", "value": 0.8, "min": 0.8, "max": None, "passed": True}
+            | {"remedy": None}
         ],
     }
     too_much = check_metrics(values, fine | {"calibrated": CheckConfig(metric="test.ece", max=0.05)})
@@ -34,3 +39,40 @@ def test_a_class_can_be_checked_and_a_list_of_metrics_does_not_name_each_class()
     with pytest.raises(PipelineError) as caught:
         check_metrics(values, {"x": CheckConfig(metric="test.macro_f1", min=0)})
     assert str(caught.value).endswith("test.accuracy, test.classes.<class>.f1, test.classes.<class>.recall")
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "remedy"),
+    [
+        ("test.relative_gain", 0.02, "add shop reviews, above all of the rare labels, .* registry.checks.x.min$"),
+        ("test.relative_gain", None, "undefined on these test reviews: add reviews of every label"),
+        ("intervals.difference.accuracy.high", -0.01, "the baseline is better .*add shop reviews, .*x.min$"),
+        ("test.accuracy", 0.02, "^add shop reviews, or accept such a model with registry.checks.x.min$"),
+    ],
+)
+def test_a_refusal_says_what_to_do(metric: str, value: float | None, remedy: str) -> None:
+    values: dict[str, Any] = {}
+    *parts, last = metric.split(".")
+    inner = values
+    for part in parts:
+        inner = inner.setdefault(part, {})
+    inner[last] = value
+    (result,) = check_metrics(values, {"x": CheckConfig(metric=metric, min=0.1)}, "add shop reviews")["checks"]
+    assert re.search(remedy, result["remedy"])
+
+
+def test_a_model_that_is_too_sure_is_told_of_the_bound_it_exceeds() -> None:
+    check = CheckConfig(metric="test.ece_excess", max=0.05)
+    (result,) = check_metrics({"test": {"ece_excess": 0.2}}, {"sure": check})["checks"]
+    assert result["remedy"].startswith("fit the calibration on more reviews with a larger split.validation")
+    assert result["remedy"].endswith("registry.checks.sure.max")
+
+
+def test_checks_that_compare_with_the_baseline_are_known() -> None:
+    assert needs_baseline(CheckConfig(metric="intervals.difference.accuracy.high", min=0))
+    assert not needs_baseline(CheckConfig(metric="intervals.test.accuracy.low", min=0))
+
+
+def test_a_check_of_an_earlier_default_is_refused_not_ignored() -> None:
+    with pytest.raises(ValidationError, match="names no metric, and is none of the checks of conf/registry/default"):
+        CheckConfig.model_validate({"max": 0.1})

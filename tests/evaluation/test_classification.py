@@ -45,6 +45,23 @@ def test_calibration_error_is_the_known_gap() -> None:
     assert expected_calibration_error([1, 1, 1, 0, 1, 0, 0, 0], [0.95] * 4 + [0.15] * 4, 10) == pytest.approx(0.15)
 
 
+@pytest.mark.parametrize("reviews", [100, 1000])
+def test_an_exactly_calibrated_model_has_no_excess_of_calibration_error_however_few_reviews(reviews: int) -> None:
+    drawn = [simulated(reviews, seed=seed) for seed in range(40)]
+    found = [metrics(scored.labels.tolist(), scored.probabilities[:, 1].tolist()) for scored in drawn]
+    assert np.mean([values["ece"] for values in found]) > 0.02
+    assert abs(np.mean([values["ece_excess"] for values in found])) < 0.01
+    too_sure = [metrics(scored.labels.tolist(), (scored.probabilities[:, 1] > 0.5).tolist()) for scored in drawn]
+    assert all(values["ece_excess"] == values["ece"] for values in too_sure)  # chance moves nothing where all is sure
+
+
+def test_relative_gain_is_the_share_of_the_majoritys_mistakes_that_are_avoided() -> None:
+    labels = [1] * 18 + [0, 0]
+    assert metrics(labels, [0.9] * 18 + [0.9, 0.1])["relative_gain"] == pytest.approx(0.5)
+    assert metrics(labels, [0.9] * 20)["relative_gain"] == 0
+    assert metrics([1, 1], [0.9, 0.9])["relative_gain"] is None
+
+
 def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
     test = simulated(50)
     test_probabilities = test.probabilities[:, 1].round(1)  # with ties

@@ -57,7 +57,7 @@ def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: st
 def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "playwright.Page") -> None:
     name = next(name for name in runs(project) if "-16-" in name)
     page.goto(f"{ui}/#/experiments/1/runs/{runs(project)[name]}")
-    expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
+    expect(page.get_by_text("NB-weighted logistic regression").first).to_be_visible()
     expect(page.get_by_text("pipeline.train").first).to_be_visible()
     for words in ("202 train, 28 validation, 58 test", "dvc repro", "md5"):
         expect(page.get_by_text(words).first).to_be_visible()
@@ -88,7 +88,7 @@ def test_the_champion_leads_to_its_run(project: Project, ui: str, page: "playwri
     page.goto(f"{ui}/#/models/sentiment")
     expect(page.get_by_text("champion").first).to_be_visible()
     page.goto(f"{ui}/#/models/sentiment/versions/1")
-    expect(page.get_by_text("TF-IDF + logistic regression").first).to_be_visible()
+    expect(page.get_by_text("NB-weighted logistic regression").first).to_be_visible()
     name = next(name for name in runs(project) if "-16-" in name)
     page.get_by_role("link", name=name).first.click()
     expect(page.get_by_role("heading", name=name).first).to_be_visible()

@@ -107,7 +107,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     return Findings(
         classes=LABELS,
         metrics=metrics,
-        checks=check_metrics(metrics, {"better_than_guessing": CheckConfig(metric="test.gain_over_majority", min=0)}),
+        checks=check_metrics(metrics, {"better_than_majority": CheckConfig(metric="test.gain_over_majority", min=0)}),
         tables=plots,
         figures=folder,
         mistakes=[Mistake("<b>", "positive", "negative", 0.001, 0.001, EVIL)],
@@ -186,8 +186,10 @@ def test_the_page_says_how_good_and_how_sure(findings: Findings, tmp_path: Path)
 
 def test_a_failed_check_is_in_the_headline(findings: Findings, tmp_path: Path) -> None:
     check = {"name": "too_low", "metric": "test.accuracy", "value": 0.5, "min": 0.9, "max": None, "passed": False}
+    check["remedy"] = "add reviews"
     failed = replace(findings, checks={"passed": False, "checks": [check]})
     assert read(tmp_path, failed).headline[-1] == "It may not be registered: too low failed."
+    assert "too low: add reviews." in read(tmp_path, failed).sections["verdict"]
     assert read(tmp_path, findings).headline[-1] == "It passed every check."
 
 

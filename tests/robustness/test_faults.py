@@ -140,7 +140,7 @@ def ended(process: subprocess.Popen[str], line: str, send: signal.Signals) -> tu
     [
         (("-X", "importtime"), "numpy", "SIGINT", (130, "interrupted")),
         (("-X", "importtime"), "numpy", "SIGTERM", (143, "terminated")),
-        ((), "baseline: TF-IDF", "SIGINT", (130, "interrupted")),
+        ((), "baseline: naive", "SIGINT", (130, "interrupted")),
     ],
 )
 def test_a_stage_ends_tidily_whenever_it_is_told_to(

@@ -29,7 +29,8 @@ pretraining: {{language_model: {{epochs: 3, parts: 4}}}}
 pseudo_labels: {{confidence: 0.5, teacher: {{epochs: 12, batch_size: 16}}}}
 training: {{epochs: 16, batch_size: 16}}
 trainer: {{threads: 1, precision: 32-true}}
-registry: {{checks: {{accuracy: {{min: 0.1}}, calibration: {{max: 0.9}}, better_than_guessing: {{min: -1}}}}}}
+registry: {{checks: {{better_than_majority: {{min: -9}},
+  not_worse_than_baseline: {{min: -1}}, calibrated: {{max: 1}}}}}}
 tracking: {{system_metrics: false}}
 """
 
