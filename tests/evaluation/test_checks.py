@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.config.registry import CheckConfig
-from pipeline.evaluation.checks import check_metrics, needs_baseline
+from pipeline.evaluation.checks import MORE_REVIEWS, check_metrics, needs_baseline
 from pipeline.runtime.errors import PipelineError
 
 
@@ -57,13 +57,14 @@ def test_a_refusal_says_what_to_do(metric: str, value: float | None, remedy: str
     for part in parts:
         inner = inner.setdefault(part, {})
     inner[last] = value
-    (result,) = check_metrics(values, {"x": CheckConfig(metric=metric, min=0.1)}, "add shop reviews")["checks"]
+    checks = {"x": CheckConfig(metric=metric, min=0.1)}
+    (result,) = check_metrics(values, checks, more_reviews="add shop reviews")["checks"]
     assert re.search(remedy, result["remedy"])
 
 
 def test_a_model_that_is_too_sure_is_told_of_the_bound_it_exceeds() -> None:
     check = CheckConfig(metric="test.ece_excess", max=0.05)
-    (result,) = check_metrics({"test": {"ece_excess": 0.2}}, {"sure": check})["checks"]
+    (result,) = check_metrics({"test": {"ece_excess": 0.2}}, {"sure": check}, more_reviews=MORE_REVIEWS)["checks"]
     assert result["remedy"].startswith("fit the calibration on more reviews with a larger split.validation")
     assert result["remedy"].endswith("registry.checks.sure.max")
 

@@ -28,7 +28,7 @@ LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
 FORMULA = workbook_bytes([["review", "verdict"], ["fine", "=1+1"]])
 SHEETS = workbook_bytes([["review", "verdict"], ["fine", "good"]], More=[["review", "verdict"], ["poor", "bad"]])
-TWO_VIEW = yaml.safe_load((WORKSPACE / "conf" / "pretraining" / "two_view.yaml").read_text(encoding="utf-8"))
+TWO_VIEW = {"language_model": None} | yaml.safe_load((WORKSPACE / "conf" / "pretraining" / "two_view.yaml").read_text())
 NO_UTF8 = pa.array([b"\xff", b"\xff"]).view(pa.string())
 
 

@@ -73,12 +73,16 @@ class SmallProject:
             patch.setattr(sys, "argv", [command, *arguments])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             module = sys.modules.pop(f"pipeline.{command}", None)
+            imported = set(sys.modules)
             try:
                 runpy.run_module(f"pipeline.{command}", run_name="__main__")
             except SystemExit as end:
                 return int(end.code or 0)
             finally:
                 signal.signal(signal.SIGTERM, handler)
+                # what was imported in the meantime may hold a path of this project, which the next one must not get
+                for name in [name for name in sys.modules if name.startswith("pipeline.") and name not in imported]:
+                    del sys.modules[name]
                 if module is not None:
                     sys.modules[f"pipeline.{command}"] = module
             return 0
