@@ -136,7 +136,7 @@ def test_an_edit_of_code_reruns_only_the_stages_that_run_that_code(copy):
         path.write_text(with_other_docstrings(path.read_text()))
     copy.run("python", "-m", "pipeline.compose")
     assert stages_to_run(copy) == set()
-    with (package / "evaluation" / "mcnemar.py").open("a") as file:
+    with (package / "registry" / "champion.py").open("a") as file:
         file.write("EDITED = 1\n")
     refused = copy.run("dvc", "repro", "--single-item", "--force", "register", check=False)
     assert "error: the code of register was edited since" in refused.stderr + refused.stdout
@@ -294,10 +294,10 @@ def test_metrics_params_and_plots_can_be_shown(trained):
 
 
 def test_a_model_that_fails_a_check_is_not_registered(copy):
-    edit(copy, "conf/experiment/tiny.yaml", "accuracy: {min: 0.1}", "accuracy: {min: 1.1}")
+    edit(copy, "conf/experiment/tiny.yaml", "better_than_majority: {min: -9}", "better_than_majority: {min: 1.1}")
     edit(copy, "conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12")
     copy.run("dvc", "repro")
     registration = report(copy, "registration")
     assert not registration["registered"]
-    assert registration["reason"].startswith("check accuracy failed: test.accuracy is")
+    assert registration["reason"].startswith("check better_than_majority failed: test.relative_gain is")
     assert [version.version for version in store(copy).search_model_versions("name='sentiment'")] == [1]

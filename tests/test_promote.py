@@ -34,7 +34,6 @@ def test_choices_that_were_not_recorded_are_guessed_by_their_keys() -> None:
     assert body == {
         "defaults": [
             {"override /text/vectors": "glove_6b_50d"},
-            {"override /pretraining": "none"},
             {"override /model": "bag_of_words"},
         ],
         "seed": 7,
