@@ -19,14 +19,17 @@ import argparse
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.config.params import load_params
+from pipeline.config.tracking import TrackingConfig
 from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import score_rows
@@ -44,7 +47,7 @@ from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.runtime.paths import DATASET
-from pipeline.tables.stated_format import as_in_training, stated_format
+from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, require_effect
 from pipeline.tables.unpacked import table_ending
 
@@ -67,7 +70,7 @@ def main(arguments: argparse.Namespace) -> bool:
     stated = stated_format(arguments.format)
     require_effect("--format ", stated, {ending: FORMAT_KEYS[ending]})
     params = load_params()
-    to_mlflow = _place_in_mlflow(str(arguments.model)) if arguments.log else None
+    to_mlflow = _place_in_mlflow(params.tracking, str(arguments.model)) if arguments.log else None
 
     model = load(arguments.model)
     judged_file = file_digest(source, "sha256")
@@ -90,10 +93,10 @@ def main(arguments: argparse.Namespace) -> bool:
     )
     labelled = _read(source, model, reading)
     config = params.evaluation.model_copy(update={"slices": [LENGTH, UNKNOWN_WORDS, *labelled.slices]})
-    judged = _judge(source.name, labelled, model, compared, config)
+    texts = labelled.rows["text"].to_pylist()
+    judged = _judge(source.name, labelled.rows, texts, model, compared, config)
     outcome = check_metrics(judged.metrics, checks, "--check {}") if checks else {}
 
-    texts = labelled.rows["text"].to_pylist()
     seen = seen_reviews(texts, model.info, DATASET)
     known = note_on_seen(seen, len(texts), name)
     judgement = Judgement(
@@ -141,12 +144,17 @@ def _read(source: Path, model: Predictor, reading: FileReading) -> LabelledRows:
 
 
 def _judge(
-    name: str, labelled: LabelledRows, model: Predictor, compared: Predictor | None, config: EvaluationConfig
+    name: str,
+    rows: pa.Table,
+    texts: Sequence[str],
+    model: Predictor,
+    compared: Predictor | None,
+    config: EvaluationConfig,
 ) -> Judged:
     ordered = model.info.ordered
-    scored = score_rows(name, labelled.rows, model, ordered=ordered)
-    other = None if compared is None else score_rows(name, labelled.rows, compared, ordered=ordered)
-    return judge(scored, other, labelled.rows["text"].to_pylist(), model, config)
+    scored = score_rows(name, rows, model, ordered=ordered)
+    other = None if compared is None else score_rows(name, rows, compared, ordered=ordered)
+    return judge(scored, other, texts, model, config)
 
 
 def _paired_lines(judged: Judged, compared: str | None) -> list[str]:
@@ -177,11 +185,11 @@ def _record(judgement: Judgement, outcome: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _place_in_mlflow(model: str) -> tuple[Any, Any]:
+def _place_in_mlflow(tracking: TrackingConfig, model: str) -> tuple[Any, Any]:
     """Return the open store, and the model's place in it, before any work."""
     from pipeline.tracking.store import connect  # here, because mlflow takes long to import
 
-    store = connect(load_params().tracking)
+    store = connect(tracking)
     return store, find_source(store, model)
 
 
@@ -241,13 +249,7 @@ def _parse_options() -> argparse.Namespace:
         metavar="CHECK",
         help="condition on a value of metrics.json, in quotes: 'test.accuracy>=0.9'; again for each further one",
     )
-    parser.add_argument(
-        "--format",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="format of the file, as the keys of corpus.format, where it is not detected: quoting=none encoding=cp1252",
-    )
+    add_format_option(parser)
     parser.add_argument("--log", action="store_true", help="log it to MLflow, as an evaluation of the model")
     return parser.parse_args()
 

@@ -21,7 +21,7 @@ from pipeline.report.formatting import count
 from pipeline.report.plot_tables import plot_tables
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.cleaning import clean
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import present_splits, read_dataset_info
 
 SPLITS_SEEN = (*TRAINING_SPLITS, "validation")
 """Splits that a model was trained or calibrated on."""
@@ -95,9 +95,8 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
         return None
     keys = [near_key(clean(text)) for text in texts]
     judged, known = set(keys), set()
-    for split in SPLITS_SEEN:
-        if (dataset / split).exists():
-            known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
+    for split in present_splits(dataset, SPLITS_SEEN):
+        known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
     return sum(key in known for key in keys)
 
 

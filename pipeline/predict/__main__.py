@@ -36,7 +36,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
-from pipeline.tables.stated_format import as_in_training, stated_format
+from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
@@ -132,13 +132,7 @@ if __name__ == "__main__":
         action="store_true",
         help="also add the probability of each class, in columns such as probability_positive",
     )
-    parser.add_argument(
-        "--format",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="format of the file, as the keys of corpus.format, where it is not detected: quoting=none encoding=cp1252",
-    )
+    add_format_option(parser)
     add_model_option(parser)
     parser.add_argument(
         "--threshold",

@@ -1,6 +1,7 @@
 """Format of a file given to a command: as its options state it, and for the rest as the model's training read files."""
 
 import logging
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,17 @@ ENDINGS = (*TABLE_ENDINGS, PLAIN)
 """Endings of the files that texts are read from."""
 
 log = logging.getLogger(__name__)
+
+
+def add_format_option(parser: ArgumentParser) -> None:
+    """Add the option `--format`, whose values `stated_format` reads."""
+    parser.add_argument(
+        "--format",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="format of the file, as the keys of corpus.format, where it is not detected: quoting=none encoding=cp1252",
+    )
 
 
 def stated_format(pairs: Sequence[str]) -> FileFormat:
