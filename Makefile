@@ -40,7 +40,7 @@ bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md 
 	python -m benchmarks
 
 ablation: setup ## Train the recipe without each of its parts, three seeds each: docs/quality.md (hours)
-	dvc exp run $(OVERRIDES:%=-S %) -S pretraining=both pretrain
+	dvc exp run $(OVERRIDES:%=-S %) pretrain
 	python -m pipeline.train -m sweep=ablation $(OVERRIDES)
 	python -m pipeline.ablation
 

@@ -11,7 +11,7 @@ import itertools
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,6 +50,13 @@ def reviews() -> list[tuple[str, str]]:
         rows.append((frame.format(thing=thing, verdict=good), "good"))
         rows.append((frame.format(thing=thing, verdict=bad), "bad"))
     return rows
+
+
+@pytest.fixture(autouse=True)
+def no_store_left_behind() -> Iterator[None]:
+    """Fail a test that names an MLflow store for the whole process: the tests after it would use that store."""
+    yield
+    assert os.environ.pop("MLFLOW_TRACKING_URI", None) is None
 
 
 @dataclass

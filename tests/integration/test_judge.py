@@ -49,7 +49,7 @@ def test_mlflow_evaluate_gives_the_same_figures(
     features = features.div(features.sum(axis=1), axis=0)
     target = answers["actual"].map(list(classes).index)
     monkeypatch.chdir(tmp_path)
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     model = Answers()
     model.classes_ = np.arange(len(classes))
     with mlflow.start_run():
