@@ -49,7 +49,6 @@ from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
-from pipeline.networks.build import part_names
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figures import drawings, figure_sizes
 from pipeline.report.page import Findings, write_report
@@ -145,6 +144,7 @@ def main(config: Config, inputs: Inputs) -> None:
         training_tags=run.tags,
         auxiliary=dataset.corpus.auxiliary,
         inapplicable=inapplicable,
+        objective=config.evaluation.objective,
     )
     inputs.require_unchanged()
     write_predictions(WORKSPACE / CHECKED["predictions"], [scored.validation, scored.test])
@@ -152,7 +152,8 @@ def main(config: Config, inputs: Inputs) -> None:
     write_json(REPORTS / "speed.json", speed)
     write_reports(findings, scored.baseline)
     left_out = data.left_out if data else {}
-    print(format_report(metrics, tables["slices"], findings.checks, left_out, tables.get("classes")))
+    by_class, objective = tables.get("classes"), config.evaluation.objective
+    print(format_report(metrics, tables["slices"], findings.checks, left_out, by_class, objective=objective))
     log_to_mlflow(findings, store, run.run_id)
 
 
@@ -191,7 +192,7 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
     start = perf_counter()
     scored = {split: score_split_and_paths(DATASET, split, predictor) for split in ("validation", "test")}
     seconds = perf_counter() - start
-    parts = calibrate_parts(part_names(predictor.info.model), predictor.info.likelihood, **scored)
+    parts = calibrate_parts(predictor.info, **scored)
     validation, test = (split for split, _ in scored.values())
     reviews_per_second = (len(validation.labels) + len(test.labels)) / seconds
     auxiliary = _score_auxiliary(predictor)
@@ -199,7 +200,8 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
         return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
     log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
     start = perf_counter()
-    fitted = fit_baseline(*read_training_texts(DATASET), *read_texts(DATASET, "validation"), predictor.classes)
+    training, validation_texts = read_training_texts(DATASET), read_texts(DATASET, "validation")
+    fitted = fit_baseline(*training, *validation_texts, predictor.classes, predictor.info.objective)
     log.info("baseline: C=%g has the lowest log loss on validation", fitted.inverse_regularisation)
     baseline = score_split(DATASET, "test", fitted)
     seconds = perf_counter() - start
@@ -228,7 +230,7 @@ def compute_metrics(
     if scored.parts:
         metrics["parts"] = parts_metrics(scored.parts, scored.test, metrics)
     if scored.auxiliary is not None:
-        metrics["auxiliary"] = auxiliary_metrics(scored.auxiliary, scored.auxiliary_baseline, config.ece_bins)
+        metrics["auxiliary"] = auxiliary_metrics(scored.auxiliary, scored.auxiliary_baseline, config)
     return metrics, {**plot_tables(scored.test, config), "slices": slices}
 
 

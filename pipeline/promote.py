@@ -140,7 +140,7 @@ def _guess_choices(wanted: Mapping[str, Any], defaults: Mapping[str, str]) -> di
 def _keys(values: Mapping[str, Any], group: str) -> set[str]:
     section: Any = values
     for part in group.split("/"):
-        section = section[part] or {}
+        section = section.get(part) or {}  # a run of an earlier version may lack it
     return set(section) - {"fingerprint"}
 
 

@@ -115,8 +115,9 @@ def _register_passed(config: Config, store: Store, digest: str, queued: bool) ->
         "alias": decision.alias,
         "reason": decision.reason,
         "champion_before": champion,
-        "accuracy": comparison.accuracy if comparison else None,
-        "champion_accuracy": comparison.champion_accuracy if comparison else None,
+        "metric": comparison.metric if comparison else None,
+        "value": comparison.value if comparison else None,
+        "champion_value": comparison.champion_value if comparison else None,
         "p_value": comparison.p_value if comparison else None,
         "run_id": run_of_version(store, name, version),
     }

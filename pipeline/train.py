@@ -83,7 +83,7 @@ def train(
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
-    provenance = run_tags(config)
+    provenance, objective = run_tags(config), config.evaluation.objective
 
     def save(run: Run, trained: FitResult) -> None:
         inputs.require_unchanged()
@@ -95,10 +95,13 @@ def train(
         write_json(artifacts / "run.json", {**record, "model": folder_digest(model), "tags": provenance})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(model, "model")
-        run.log_metrics(flatten({"best": trained.best, "speed": speed}, "/"), step=0)
+        best = {**trained.best, "val_objective": trained.objective}
+        run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
 
     return train_in_run(
-        partial(fit, config, DATASET, hardware, pretrained=pretrained, pseudo_labels=pseudo_labels),
+        partial(
+            fit, config, DATASET, hardware, pretrained=pretrained, pseudo_labels=pseudo_labels, objective=objective
+        ),
         save,
         stage="train",
         name=name or run_name(config),
@@ -115,8 +118,8 @@ def _model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> d
     return {
         "classes": dataset.corpus.classes,
         "ordered": dataset.corpus.ordered,
-        **{"threshold": None, **trained.calibration.summary()},
-        **config.model_dump(include=set(TRAINED_WITH)),
+        **trained.calibration.summary(),
+        **config.model_dump(include=TRAINED_WITH),
         "corpus": {
             **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),
             "content": config.corpus.content,

@@ -21,7 +21,6 @@ from pipeline.evaluation.predictions import read_texts
 from pipeline.evaluation.records import MetricsRecord
 from pipeline.inference import model_folder
 from pipeline.inference.calibration import calibrate
-from pipeline.inference.scoring import choose_classes
 from pipeline.networks.build import build_network
 from pipeline.networks.likelihood import Likelihood, build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -305,7 +304,7 @@ def figures_alone(workspace: Path, path: int, likelihood: Likelihood) -> dict[st
     for prefix, split in (("", "test"), ("validation_", "validation")):
         outputs, labels = path_outputs(workspace, split)
         probabilities = calibration.probabilities(outputs[:, :, path])
-        figures[f"{prefix}accuracy"] = np.mean(choose_classes(probabilities, calibration.threshold) == labels)
+        figures[f"{prefix}accuracy"] = np.mean(calibration.rule.choose(probabilities) == labels)
         figures[f"{prefix}log_loss"] = -np.log(probabilities[range(len(labels)), labels]).mean()
     return figures
 

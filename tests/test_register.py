@@ -48,7 +48,7 @@ def test_a_model_that_failed_a_check_is_not_registered(store: Store, tmp_path: P
 def test_the_better_model_is_champion_and_the_latest_other_challenger(store: Store, tmp_path: Path) -> None:
     assert outcome(workspace(tmp_path / "first", errors=3))["alias"] == "champion"
     worse = outcome(workspace(tmp_path / "worse", errors=9))
-    assert (worse["alias"], worse["accuracy"], worse["champion_accuracy"]) == ("challenger", 0.55, 0.85)
+    assert (worse["alias"], worse["value"], worse["champion_value"]) == ("challenger", 0.55, 0.85)
     assert worse["p_value"] == pytest.approx(2 * 0.5**6)
     assert "more than chance" in str(worse["reason"])
     assert aliases(store) == ("1", "2")
@@ -148,7 +148,7 @@ def test_a_champion_that_another_project_names_meanwhile_counts(
 
     monkeypatch.setattr("pipeline.registry.champion.compare", meanwhile)
     result = outcome(workspace(tmp_path / "third", errors=9))
-    assert (result["alias"], result["champion_before"], result["champion_accuracy"]) == ("challenger", "2", 1.0)
+    assert (result["alias"], result["champion_before"], result["champion_value"]) == ("challenger", "2", 1.0)
     assert aliases(store) == ("2", "3")
 
 
@@ -259,7 +259,7 @@ def test_a_version_whose_files_are_gone_gets_them_again(
     again = download_model(store, "sentiment", "1", tmp_path)
     weights = first / "artifacts" / "model" / "model.safetensors"
     assert (again / "model.safetensors").read_bytes() == weights.read_bytes()
-    assert outcome(workspace(tmp_path / "second", errors=5))["champion_accuracy"] == 0.85
+    assert outcome(workspace(tmp_path / "second", errors=5))["champion_value"] == 0.85
     caplog.clear()
     outcome(first)
     assert "gone" not in caplog.text

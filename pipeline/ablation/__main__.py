@@ -19,13 +19,13 @@ from matplotlib.ticker import PercentFormatter
 from tqdm import tqdm
 
 from pipeline.cli import EPILOG, Parser, tidy_exit
+from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
 from pipeline.evaluation.parts import calibrate_parts
 from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
-from pipeline.networks.build import part_names
 from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
@@ -63,7 +63,7 @@ def main(config: Config) -> None:
     """Score the trials on the test split, and write the table and the picture."""
     store = connect(config.tracking)
     runs = trials_of_last_sweep(store, data_md5() or UNKNOWN_ORIGIN)
-    scored = [_score_on_test(store, run, config.evaluation.ece_bins) for run in tqdm(runs, desc="test", disable=None)]
+    scored = [_score_on_test(store, run, config.evaluation) for run in tqdm(runs, desc="test", disable=None)]
     rows = collect(scored)
     machines = training_machines(scored)
     write_json(paths.REPORTS / "ablation.json", {"rows": rows, "machine": machines})
@@ -142,16 +142,16 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
 
 
-def _score_on_test(store: Store, run: FinishedRun, bins: int) -> FinishedRun:
+def _score_on_test(store: Store, run: FinishedRun, config: EvaluationConfig) -> FinishedRun:
     if "test/accuracy" in run.metrics:
         return run
     with tempfile.TemporaryDirectory() as folder:
         predictor = Predictor.load(download_folder(store, run.run_id, "model", Path(folder)))
         scored = {split: score_split_and_paths(paths.DATASET, split, predictor) for split in ("validation", "test")}
     test, _ = scored["test"]
-    metrics = split_metrics(test, "the test split", bins)
+    metrics = split_metrics(test, "the test split", config)
     added = {f"test/{name}": value for name in ("accuracy", "ece") if (value := metrics[name]) is not None}
-    for name, part in calibrate_parts(part_names(predictor.info.model), predictor.info.likelihood, **scored).items():
+    for name, part in calibrate_parts(predictor.info, **scored).items():
         added[f"parts/{name}/accuracy"] = float(np.mean(part.test.predicted == part.test.labels))
     log_evaluation(store, run.run_id, added, None, [])
     return replace(run, metrics={**run.metrics, **added})

@@ -12,7 +12,6 @@ from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Classifier
 from pipeline.evaluation.sentiment import POSITIVE_NAME
 from pipeline.evaluation.wilson import wilson_interval
-from pipeline.inference.scoring import choose_classes
 from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10
@@ -29,7 +28,7 @@ class CaseAnswer:
     probabilities: Mapping[str, float]
     """Probability of each class."""
     threshold: float | None
-    """That of the `Classifier`."""
+    """That of the classifier's rule."""
 
     @property
     def positive(self) -> float:
@@ -64,10 +63,10 @@ def run_cases(classifier: Classifier, cases: Sequence[Case], tolerance: float = 
     """
     texts = list(dict.fromkeys(text for case in cases for text in (case.text, case.changed) if text is not None))
     probabilities = classifier.probabilities(texts)
-    chosen = choose_classes(probabilities, classifier.threshold).tolist()
+    chosen = classifier.rule.choose(probabilities).tolist()
     answers = {
         text: CaseAnswer(
-            classifier.classes[number], dict(zip(classifier.classes, row, strict=True)), classifier.threshold
+            classifier.classes[number], dict(zip(classifier.classes, row, strict=True)), classifier.rule.threshold
         )
         for text, number, row in zip(texts, chosen, probabilities.tolist(), strict=True)
     }

@@ -3,6 +3,7 @@
 from pydantic import Field, model_validator
 
 from pipeline.config.file_format import FileFormat
+from pipeline.config.objective import ObjectiveConfig
 from pipeline.config.section import Count, Fingerprint, Section
 
 LENGTH, UNKNOWN_WORDS = "length", "unknown_words"
@@ -35,6 +36,8 @@ class MemoryLadderConfig(Section):
 class EvaluationConfig(Section):
     """Evaluation on held-out reviews."""
 
+    objective: ObjectiveConfig
+    """Metric that labels are chosen for, with which models are compared; see docs/imbalance.md."""
     ece_bins: int = Field(ge=2, le=10_000)
     """Bins of the expected calibration error (ECE)."""
     length_edges: list[Count] = Field(min_length=1)

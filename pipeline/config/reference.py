@@ -206,6 +206,8 @@ def _allowed(node: KeySchema) -> str:
         return f"{kind} {_range(node)}".strip()
     if kind == "array":
         return "list" if "anyOf" in node["items"] else f"list, each {_allowed(node['items'])}"
+    if kind == "object" and "additionalProperties" not in node:
+        return "mapping"
     return {"null": "null", "boolean": "true or false", "string": "text"}.get(kind, "")
 
 

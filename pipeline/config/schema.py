@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pipeline.config.corpus import Corpus, FilesCorpus
 from pipeline.config.evaluation import SLICES, EvaluationConfig
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
+from pipeline.config.objective import unknown_class
 from pipeline.config.pretraining import PretrainingConfig
 from pipeline.config.pseudo_labels import PseudoLabelsConfig
 from pipeline.config.registry import RegistryConfig
@@ -96,6 +97,19 @@ class Config(Section):
                     "text.vectors: pretraining.language_model learns word vectors of its own, which would replace "
                     "them; set text/vectors=none, or choose another pretraining"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_classes_are_theirs(self) -> "Config":
+        classes = self.corpus.classes
+        if problem := self.evaluation.objective.problem(classes):
+            raise ValueError(problem)
+        trainings = {"training": self.training, "pseudo_labels.teacher": self.pseudo_labels.teacher}
+        for section, training in trainings.items():
+            weights = None if training is None else training.class_weights
+            for name in weights if isinstance(weights, dict) else ():
+                if name not in classes:
+                    raise ValueError(f"{section}.class_weights: {unknown_class(name, classes)}")
         return self
 
     @model_validator(mode="after")

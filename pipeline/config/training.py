@@ -1,9 +1,13 @@
 """Schema of conf/training/: the training on labelled reviews."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
 from pipeline.config.optimizer import OptimizerConfig
-from pipeline.config.section import Rate, Weight
+from pipeline.config.section import MAPPING, Rate, Weight
+
+ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], MAPPING]
 
 
 class TrainingConfig(OptimizerConfig):
@@ -11,6 +15,9 @@ class TrainingConfig(OptimizerConfig):
 
     auxiliary_weight: Weight
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
+    class_weights: Literal["balanced"] | ClassWeights | None
+    """Weight of the losses of each class, such as {spam: 5}, others having 1; balanced: the inverse of its share of the
+    training split; null: 1 each. Auxiliary texts have auxiliary_weight alone."""
     wide_lr: Rate
     """Peak learning rate of the n-gram weights: each occurs in few reviews and must move far when it does."""
     ema_decay: float | None = Field(gt=0, lt=1)

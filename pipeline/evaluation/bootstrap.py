@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.classification import resampled_metrics
+from pipeline.evaluation.label_metrics import resampled_label_metrics
 from pipeline.evaluation.multiclass import resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 
@@ -21,7 +23,10 @@ Intervals = dict[str, dict[str, float | None]]
 
 
 def bootstrap_intervals(
-    test: ScoredSplit, baseline: ScoredSplit | None, resamples: int = RESAMPLES
+    test: ScoredSplit,
+    baseline: ScoredSplit | None,
+    resamples: int = RESAMPLES,
+    objective: ObjectiveConfig = ACCURACY,
 ) -> dict[str, Intervals]:
     """Compute 95 % percentile intervals of the metrics that have one. Equal input gives equal intervals.
 
@@ -32,6 +37,7 @@ def bootstrap_intervals(
         test: the model's answers on the held-out split.
         baseline: the baseline's answers on the same reviews in the same order.
         resamples: number of resamples; each draws as many reviews as there are, with replacement.
+        objective: as for `label_metrics`.
 
     Returns:
         Intervals for `test` and, where there is a baseline, for `baseline` and the paired `difference`, model minus
@@ -44,7 +50,7 @@ def bootstrap_intervals(
     chunks: dict[str, list[NDArray[np.float64]]] = {name: [] for name in systems}
     for counts in _resamples(len(test.labels), resamples):
         for name, scored in systems.items():
-            metrics = _resampled(counts, scored)
+            metrics = _resampled(counts, scored) | resampled_label_metrics(counts, scored, objective)
             keys = list(metrics)
             chunks[name].append(np.stack(list(metrics.values())))  # [metrics, resamples]
     values = {name: np.concatenate(parts, axis=1) for name, parts in chunks.items()}
@@ -65,9 +71,9 @@ def mean_intervals(values: Mapping[str, NDArray[np.float64]]) -> Intervals:
 
 
 def _resampled(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
-    if scored.threshold is None:
+    if scored.rule.threshold is None:
         return resampled_multiclass_metrics(counts, scored)
-    return resampled_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.threshold)
+    return resampled_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.rule.threshold)
 
 
 def _resamples(n: int, resamples: int) -> Iterator[NDArray[np.float64]]:

@@ -30,8 +30,9 @@ def classification_metrics(
         name: name of the split or system, for the warning.
 
     Returns:
-        `METRICS` by key: fractions, log loss in nats; and `reviews`, a count. ROC-AUC, average precision and relative
-        gain are None, with a warning, where only one label occurs: they are undefined there.
+        `METRICS` by key, those of `label_metrics` apart: fractions, log loss in nats; and `reviews`, a count. ROC-AUC,
+        average precision and relative gain are None, with a warning, where only one label occurs: they are undefined
+        there.
     """
     y, p = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     predicted = p >= threshold

@@ -21,7 +21,6 @@ from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.predictions import Classifier, stream_texts
 from pipeline.evaluation.sentiment import POSITIVE_NAME
-from pipeline.inference.scoring import choose_classes
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
@@ -83,7 +82,7 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
 def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[MetricValues, Columns]:
     """Compute accuracy on either side and consistency, the share of pairs with both right; and a row for each pair."""
     probabilities = classifier.probabilities([text for pair in pairs for text in (pair.original, pair.edited)])
-    predicted = choose_classes(probabilities, classifier.threshold)
+    predicted = classifier.rule.choose(probabilities)
     positive = probabilities[:, classifier.classes.index(POSITIVE_NAME)]
     labels = np.array([pair.original_label for pair in pairs])
     original_right = predicted[0::2] == labels  # [pairs]

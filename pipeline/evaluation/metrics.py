@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.config.objective import ACCURACY
+
 MetricValues = dict[str, Any]
 """Values by key: numbers, and None where a metric is undefined."""
 
@@ -27,13 +29,17 @@ class Metric:
     """Explanation for more classes; None: they do not have it."""
     ordered: bool = False
     """Only classes in an order have it, of more than two."""
+    objective: str | None = None
+    """Only evaluations for this objective have it; None: all."""
     headline: bool = False
     """It is among the figures that the report, the model card and the description of the MLflow run show first."""
     brief: bool = False
     """It is also reported on the validation split and on auxiliary texts."""
 
-    def applies_to(self, classes: int, ordered: bool) -> bool:
-        """True if so many classes, in an order or not, have this metric."""
+    def applies_to(self, classes: int, ordered: bool, objective: str = ACCURACY.metric) -> bool:
+        """True if so many classes, in an order or not, have this metric in an evaluation for this objective."""
+        if self.objective not in (None, objective):
+            return False
         if classes == 2:
             return self.of_two is not None
         return self.of_more is not None and (ordered or not self.ordered)
@@ -58,21 +64,52 @@ METRICS = {
     "precision": Metric("precision", True, "share of {second} reviews among those called {second}", None),
     "recall": Metric("recall", True, "share of the {second} reviews that are called {second}", None),
     "macro_f1": Metric(
-        "macro F1", True, None, "mean of the F1 of each class, however many reviews it has", headline=True
+        "macro F1",
+        True,
+        "mean of the F1 of both labels, however many reviews each has",
+        "mean of the F1 of each class, however many reviews it has",
+        headline=True,
     ),
     "weighted_f1": Metric("weighted F1", True, None, "mean of the F1 of each class, weighted by its reviews"),
     "balanced_accuracy": Metric(
         "balanced accuracy",
         True,
-        None,
+        "mean over both labels of the share of their reviews that are classified correctly",
         "mean over the classes of the share of their reviews that are classified correctly",
         headline=True,
     ),
     "mcc": Metric(
         "Matthews correlation",
         True,
-        None,
+        "correlation of predicted and true labels; 0 is guessing, 1 perfect",
         "correlation of predicted and true classes; 0 is guessing, 1 perfect",
+    ),
+    "cost": Metric(
+        "mean cost",
+        False,
+        "mean cost of a review's label, by evaluation.objective.costs",
+        "mean cost of a review's label, by evaluation.objective.costs",
+        objective="cost",
+        headline=True,
+        brief=True,
+    ),
+    "target_recall": Metric(
+        "recall of the target",
+        True,
+        "share of the reviews of the class with a target of precision that are called so",
+        None,
+        objective="precision",
+        headline=True,
+        brief=True,
+    ),
+    "target_precision": Metric(
+        "precision of the target",
+        True,
+        "share of reviews of the class with a target of precision among those called so",
+        None,
+        objective="precision",
+        headline=True,
+        brief=True,
     ),
     "roc_auc": Metric(
         "ROC-AUC",
@@ -155,7 +192,14 @@ METRICS = {
     ),
 }
 """By key in `reports/metrics.json`, in its order."""
+OBJECTIVES = {"precision": "target_recall"}
+"""Metrics whose key is not the name of their objective, by that name."""
 HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}
+
+
+def objective_key(objective: str) -> str:
+    """Return the key of the metric that an objective of this name is about."""
+    return OBJECTIVES.get(objective, objective)
 
 
 def metric_names(names: Iterable[str]) -> list[str]:

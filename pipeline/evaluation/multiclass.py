@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics as sk
 
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.classification import calibration_errors, gains
 from pipeline.evaluation.columns import Columns, as_rows
+from pipeline.evaluation.label_metrics import label_metrics
 from pipeline.evaluation.metrics import METRICS, MetricValues, metric_names
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.runtime.errors import listed
@@ -22,13 +24,16 @@ NAMED = 5
 log = logging.getLogger(__name__)
 
 
-def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> MetricValues:
+def multiclass_metrics(
+    scored: ScoredSplit, *, ece_bins: int, name: str, objective: ObjectiveConfig = ACCURACY
+) -> MetricValues:
     """Compare the probabilities of more than two classes with the true labels.
 
     Args:
         scored: the answers.
         ece_bins: number of equal-width bins of the calibration error.
         name: name of the split or system, for the warnings.
+        objective: as for `label_metrics`.
 
     Returns:
         the `METRICS` of such classes by key: fractions, log loss in nats, mean absolute error in numbers of classes;
@@ -41,16 +46,14 @@ def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> Metr
     reviews = np.asarray(by_class["reviews"])
     occurring = reviews > 0
     _warn_of_gaps(by_class, name)
-    f1, recall = (np.array(by_class[key], np.float64)[occurring] for key in ("f1", "recall"))
+    f1 = np.array(by_class["f1"], np.float64)[occurring]
     areas = [area for area in by_class["roc_auc"] if area is not None]
     accuracy, majority = float(np.mean(predicted == y)), float(reviews.max() / len(y))
     several = majority < 1
     values: MetricValues = {
         "accuracy": accuracy,
-        "macro_f1": float(f1.mean()),
+        **label_metrics(scored, objective),
         "weighted_f1": float(np.average(f1, weights=reviews[occurring])),
-        "balanced_accuracy": float(recall.mean()),
-        "mcc": float(sk.matthews_corrcoef(y, predicted)) if several else None,
         "roc_auc": float(np.mean(areas)) if areas else None,
         "log_loss": float(negative_log_likelihood(y, p).mean()),
         "brier": float(_squared_distance(y, p).mean()),
@@ -62,7 +65,11 @@ def multiclass_metrics(scored: ScoredSplit, *, ece_bins: int, name: str) -> Metr
     }
     names = metric_names(scored.classes)
     return {
-        **{key: values[key] for key, metric in METRICS.items() if metric.applies_to(len(names), scored.ordered)},
+        **{
+            key: values[key]
+            for key, metric in METRICS.items()
+            if metric.applies_to(len(names), scored.ordered, objective.metric)
+        },
         "reviews": len(y),
         "classes": {
             key: {column: row[column] for column in row if column != "class"}
@@ -92,7 +99,7 @@ def class_table(scored: ScoredSplit) -> Columns:
 
 
 def resampled_multiclass_metrics(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
-    """Compute the metrics that have a confidence interval on many bootstrap resamples at once.
+    """Compute the metrics that have a confidence interval, those of the labels apart, on many resamples at once.
 
     Args:
         counts: how often each review is drawn in each resample `[resamples, n]`.
@@ -101,14 +108,9 @@ def resampled_multiclass_metrics(counts: NDArray[np.float64], scored: ScoredSpli
     Returns:
         Values `[resamples]` by key, as `multiclass_metrics` defines them.
     """
-    numbers, p = np.arange(len(scored.classes)), scored.probabilities.astype(np.float64)
-    actual = (scored.labels[:, None] == numbers).astype(np.float64)  # [n, classes]
-    predicted = (scored.predicted[:, None] == numbers).astype(np.float64)
-    n, reviews, right = counts.sum(axis=1), counts @ actual, counts @ (actual * predicted)  # [resamples, classes]
-    f1 = 2 * right / np.maximum(reviews + counts @ predicted, 1)
+    p, n = scored.probabilities.astype(np.float64), counts.sum(axis=1)
     return {
-        "accuracy": right.sum(axis=1) / n,
-        "macro_f1": np.sum(f1 * (reviews > 0), axis=1) / np.sum(reviews > 0, axis=1),
+        "accuracy": counts @ (scored.predicted == scored.labels) / n,
         "log_loss": counts @ negative_log_likelihood(scored.labels, p) / n,
         "brier": counts @ _squared_distance(scored.labels, p) / n,
     }

@@ -1,6 +1,6 @@
 """Metrics of the parts of a network that joins two: each alone, both joined, and what the recurrent one adds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,9 @@ from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.multiclass import negative_log_likelihood
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.inference.calibration import calibrate
+from pipeline.inference.model_folder import ModelInfo
 from pipeline.inference.scoring import Calibration
-from pipeline.networks.likelihood import Likelihood
+from pipeline.networks.build import part_names
 
 KEYS = ("accuracy", "log_loss")
 """Metrics of each part."""
@@ -30,14 +31,11 @@ class Part:
     test: ScoredSplit
 
 
-def calibrate_parts(
-    names: Sequence[str], likelihood: Likelihood, validation: WithPaths, test: WithPaths
-) -> dict[str, Part]:
+def calibrate_parts(info: ModelInfo, validation: WithPaths, test: WithPaths) -> dict[str, Part]:
     """Calibrate each part of a network by itself on validation, as the network is calibrated, and have it answer.
 
     Args:
-        names: of the paths, in their order; without names there are no parts.
-        likelihood: that of the network.
+        info: `config.json` of the network, which names its paths; without paths there are no parts.
         validation: from `score_split_and_paths`.
         test: the same of the held-out split.
 
@@ -45,8 +43,9 @@ def calibrate_parts(
         the parts by name.
     """
     parts = {}
-    for number, name in enumerate(names):
-        calibration = calibrate(validation[1][:, :, number], validation[0].labels, likelihood)
+    for number, name in enumerate(part_names(info.model)):
+        outputs, labels = validation[1][:, :, number], validation[0].labels
+        calibration = calibrate(outputs, labels, info.likelihood, info.objective, info.classes)
         parts[name] = Part(
             *(_answers(scored, paths[:, :, number], calibration) for scored, paths in (validation, test))
         )
@@ -76,7 +75,7 @@ def parts_metrics(parts: Mapping[str, Part], test: ScoredSplit, metrics: Mapping
 
 
 def _answers(scored: ScoredSplit, outputs: NDArray[np.float32], calibration: Calibration) -> ScoredSplit:
-    return replace(scored, probabilities=calibration.probabilities(outputs), threshold=calibration.threshold)
+    return replace(scored, probabilities=calibration.probabilities(outputs), rule=calibration.rule)
 
 
 def _right(scored: ScoredSplit) -> NDArray[np.float64]:

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.scoring import choose_classes
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_parquet
@@ -34,8 +34,8 @@ class Classifier(Protocol):
         """Names of the classes, by number."""
 
     @property
-    def threshold(self) -> float | None:
-        """Smallest probability that is labelled with the second of two classes; None for more classes."""
+    def rule(self) -> DecisionRule:
+        """Way from the probabilities to a label."""
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
         """Return the calibrated probability of each class `[n, classes]` for the texts, in their order."""
@@ -55,15 +55,15 @@ class ScoredSplit:
     """Names of the classes, by number."""
     probabilities: NDArray[np.float32]
     """Probability of each class `[n, classes]`."""
-    threshold: float | None
-    """Threshold of the `Classifier`."""
+    rule: DecisionRule
+    """That of the `Classifier`."""
     ordered: bool = False
     """The order of the classes means something."""
 
     @property
     def predicted(self) -> NDArray[np.int8]:
         """Numbers of the predicted classes."""
-        return choose_classes(self.probabilities, self.threshold)
+        return self.rule.choose(self.probabilities)
 
 
 def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
@@ -143,7 +143,7 @@ def _answered(
         words=np.array([len(text.split()) for text in table["text"].to_pylist()]),
         classes=classifier.classes,
         probabilities=probabilities,
-        threshold=classifier.threshold,
+        rule=classifier.rule,
         ordered=ordered,
     )
 

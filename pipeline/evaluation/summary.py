@@ -9,7 +9,8 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.classification import classification_metrics
 from pipeline.evaluation.columns import Columns
-from pipeline.evaluation.metrics import METRICS, MetricValues
+from pipeline.evaluation.label_metrics import label_metrics
+from pipeline.evaluation.metrics import METRICS, MetricValues, objective_key
 from pipeline.evaluation.multiclass import multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, worst_part
@@ -32,52 +33,63 @@ def collect_metrics(
             optimistic; None where there are none.
         baseline: the baseline's answers on the same held-out split.
         slices: from `slice_table`.
-        config: the number of bins of the calibration error.
+        config: the number of bins of the calibration error, and the objective.
         baseline_name: names the baseline in warnings.
     """
     worst = worst_part(slices)
     systems = {"test": (test, test.split)} | ({} if baseline is None else {"baseline": (baseline, baseline_name)})
-    on_validation = {} if validation is None else split_metrics(validation, "validation", config.ece_bins)
-    brief = {key: on_validation[key] for key, metric in METRICS.items() if metric.brief and key in on_validation}
+    on_validation = {} if validation is None else split_metrics(validation, "validation", config)
+    shown = {key for key, metric in METRICS.items() if metric.brief} | {objective_key(config.objective.metric)}
+    brief = {key: on_validation[key] for key in METRICS if key in shown and key in on_validation}
     return {
-        **{part: split_metrics(scored, name, config.ece_bins) for part, (scored, name) in systems.items()},
+        **{part: split_metrics(scored, name, config) for part, (scored, name) in systems.items()},
         **({} if validation is None else {"validation": brief}),
-        "intervals": bootstrap_intervals(test, baseline),
+        "intervals": bootstrap_intervals(test, baseline, objective=config.objective),
         "slices": accuracies(slices),
         **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),
     }
 
 
-def auxiliary_metrics(scored: ScoredSplit, baseline: ScoredSplit | None, ece_bins: int) -> MetricValues:
+def auxiliary_metrics(scored: ScoredSplit, baseline: ScoredSplit | None, config: EvaluationConfig) -> MetricValues:
     """Compute the metrics of model and baseline on held-out auxiliary texts, on which neither is calibrated.
 
     Args:
         scored: the model's answers.
         baseline: the baseline's answers; None where it is turned off.
-        ece_bins: number of bins of the calibration error.
+        config: as for `collect_metrics`.
     """
     systems = {"": scored} | ({} if baseline is None else {"baseline_": baseline})
-    values = {prefix: split_metrics(answers, "auxiliary", ece_bins) for prefix, answers in systems.items()}
+    values = {prefix: split_metrics(answers, "auxiliary", config) for prefix, answers in systems.items()}
     low, high = wilson_interval(int(np.sum(scored.predicted == scored.labels)), len(scored.labels))
     return {
-        **{prefix + key: of[key] for prefix, of in values.items() for key, metric in METRICS.items() if metric.brief},
+        **{
+            prefix + key: of[key]
+            for prefix, of in values.items()
+            for key, metric in METRICS.items()
+            if metric.brief and key in of
+        },
         **{"accuracy_low": low, "accuracy_high": high, "reviews": len(scored.labels)},
     }
 
 
-def split_metrics(scored: ScoredSplit, name: str, ece_bins: int) -> MetricValues:
+def split_metrics(scored: ScoredSplit, name: str, config: EvaluationConfig) -> MetricValues:
     """Compute the metrics of a classifier on a split.
 
     Args:
         scored: its answers.
         name: name of the split or system, for warnings.
-        ece_bins: number of bins of the calibration error.
+        config: as for `collect_metrics`.
     """
-    if scored.threshold is None:
-        return multiclass_metrics(scored, ece_bins=ece_bins, name=name)
-    return classification_metrics(
-        scored.labels, scored.probabilities[:, 1], threshold=scored.threshold, ece_bins=ece_bins, name=name
-    )
+    bins, threshold = config.ece_bins, scored.rule.threshold
+    if threshold is None:
+        return multiclass_metrics(scored, ece_bins=bins, name=name, objective=config.objective)
+    values = {
+        **classification_metrics(
+            scored.labels, scored.probabilities[:, 1], threshold=threshold, ece_bins=bins, name=name
+        ),
+        **label_metrics(scored, config.objective),
+    }
+    return {key: values[key] for key in (*METRICS, "reviews") if key in values}
 
 
 def collect_speed(

@@ -151,4 +151,4 @@ class Explainer:
     def _predictions(self, outputs: NDArray[np.floating]) -> list[Prediction]:
         """Return the predictions for outputs [n, outputs]."""
         probabilities = self.info.calibration.probabilities(outputs)
-        return to_predictions(probabilities, self.info.classes, self.info.threshold)
+        return to_predictions(probabilities, self.info.classes, self.info.rule)

@@ -1,6 +1,6 @@
-"""Calibration on the validation split after training: scaling of the outputs, and the threshold of two classes."""
+"""Calibration on the validation split after training: scaling of the outputs, and the rule that labels follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,17 +10,25 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from torch import Tensor
 
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
+from pipeline.inference.decision_rule import DecisionRule
+from pipeline.inference.rule_fitting import choose_rule, require_finite
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
-from pipeline.runtime.errors import PipelineError
 
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-9}
 """Tolerances of the optimiser, which the few weights of these convex losses reach in no time."""
 
 
-def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LOGISTIC) -> Calibration:
-    """Fit temperatures and biases, which minimise the log loss, and choose the threshold of two classes.
+def calibrate(
+    outputs: ArrayLike,
+    labels: ArrayLike,
+    likelihood: Likelihood = LOGISTIC,
+    objective: ObjectiveConfig = ACCURACY,
+    classes: Sequence[str] = (),
+) -> Calibration:
+    """Fit temperatures and biases, which minimise the log loss, and choose the decision rule.
 
     A temperature corrects too much or too little confidence (temperature scaling, Guo et al. 2017, section 4.2). A bias
     corrects a leaning to a class; of two classes the two are Platt scaling (Platt 1999), of more, with one of each a
@@ -30,6 +38,8 @@ def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LO
         outputs: of the network for the validation reviews `[n, outputs]`.
         labels: numbers of their classes, `[n]`.
         likelihood: that of the network.
+        objective: what the labels are chosen for.
+        classes: as in `choose_rule`.
 
     Returns:
         the calibration. Its temperatures are between 0.05 and 20, and above 1 for an overconfident model.
@@ -42,14 +52,12 @@ def calibrate(outputs: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LO
         (weight,), bias = fit_weights(z[:, :, None], y, likelihood)
         weights = np.array([weight])
     else:
-        _require_finite(z)
+        require_finite(z)
         weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, z.shape[1], y, likelihood)
     with np.errstate(divide="ignore"):
         temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
-    scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), threshold=None)
-    if likelihood.classes > 2:
-        return scale
-    return replace(scale, threshold=choose_threshold(scale.probabilities(z)[:, 1], y))
+    scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), DecisionRule())
+    return replace(scale, rule=choose_rule(scale.probabilities(z), y, objective, classes))
 
 
 def fit_weights(
@@ -74,47 +82,10 @@ def fit_weights(
         PipelineError: there are no reviews, or a value is not finite.
     """
     z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
-    _require_finite(z)
+    require_finite(z)
     if likelihood.classes == 2:
         return _fit_two_classes(z[:, 0], y)
     return _fit(lambda weights: torch.from_numpy(z) @ weights, z.shape[2], y, likelihood)
-
-
-def choose_threshold(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Choose the smallest probability that is labelled positive.
-
-    For calibrated probabilities 0.5 is right, and the most accurate threshold on a few thousand reviews is mostly
-    noise. So 0.5 stays unless the most accurate threshold beats it by more than one standard error of that accuracy
-    (the one-standard-error rule of Breiman et al. 1984). Of several that are equally accurate, the one nearest to 0.5
-    is chosen.
-
-    Args:
-        probabilities: calibrated probabilities of label 1 `[n]`.
-        labels: 0 or 1, `[n]`.
-
-    Returns:
-        the threshold, between 0 and 1: a value that float32 holds exactly.
-
-    Raises:
-        PipelineError: there are no reviews, or a probability is not finite.
-    """
-    p, y = np.asarray(probabilities, dtype=np.float32), np.asarray(labels)
-    _require_finite(p)
-    values = np.unique(p)
-    between = (np.concatenate(([0], values)) + np.concatenate((values, [1]))) / 2
-    cuts = np.unique(np.append(between, 0.5).astype(np.float32))
-
-    negatives, positives = np.sort(p[y == 0]), np.sort(p[y == 1])
-    correct_negatives = np.searchsorted(negatives, cuts, side="left")
-    correct_positives = len(positives) - np.searchsorted(positives, cuts, side="left")
-    accuracy = (correct_negatives + correct_positives) / len(p)
-
-    best = accuracy.max()
-    standard_error = np.sqrt(best * (1 - best) / len(p))
-    if accuracy[cuts == 0.5].item() >= best - standard_error:
-        return 0.5
-    best_cuts = cuts[accuracy == best]
-    return float(best_cuts[np.argmin(np.abs(best_cuts - 0.5))])
 
 
 def _fit_two_classes(
@@ -163,10 +134,3 @@ def _smoothed(labels: NDArray[np.generic], classes: int) -> NDArray[np.float64]:
     reviews = np.bincount(labels.astype(np.int64), minlength=classes)[:, None]
     targets: NDArray[np.float64] = np.where(np.eye(classes) == 1, reviews + 1, 1 / (classes - 1)) / (reviews + 2)
     return targets[labels.astype(np.int64)]
-
-
-def _require_finite(values: NDArray[np.floating]) -> None:
-    if values.size == 0:
-        raise PipelineError("the validation split has no review to calibrate on; make it larger (split.validation)")
-    if not np.isfinite(values).all():
-        raise PipelineError("the model's outputs are not finite; its training diverged: lower training.lr")

@@ -7,19 +7,29 @@ config.json         format version, calibration, and the configuration of the tr
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
 from torch import nn
 
 from pipeline.config.comparison import require_same
 from pipeline.config.corpus import LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.schema import Config
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.build import Network, build_network, parameter_lower_bound
 from pipeline.networks.likelihood import Likelihood, build_likelihood
@@ -30,9 +40,12 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, first_problem, read_json, write_json
 from pipeline.text.vocabulary import Vocabulary
 
-FORMAT_VERSION = 2
-TRAINED_WITH = ("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer")
-"""Sections of the configuration that are stored with a model."""
+FORMAT_VERSION = 3
+TRAINED_WITH: Final[dict[str, Any]] = {
+    **dict.fromkeys(("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"), True),
+    "evaluation": {"objective"},
+}
+"""Sections of the configuration that are stored with a model, and of `evaluation` one key: as `model_dump` includes."""
 TEXT_COLUMN = "text"
 """Column of the texts in a table, unless the model was trained on another one."""
 RETRAIN = (
@@ -91,6 +104,12 @@ class Origin(Record):
     dataset: DatasetOrigin = DatasetOrigin()
 
 
+class DecidedFor(Section):
+    """The part of `evaluation` that a model follows."""
+
+    objective: ObjectiveConfig = ACCURACY
+
+
 class ModelInfo(Section):
     """`config.json` of a model folder; further fields, except those of `Origin`, are for people to read."""
 
@@ -104,9 +123,12 @@ class ModelInfo(Section):
     temperature: Numbers[PositiveFloat]
     bias: Numbers[float]
     threshold: float | None = Field(ge=0, le=1)
+    costs: list[list[NonNegativeFloat]] | None = None
+    """Those of the `DecisionRule`."""
     text: TextConfig
     model: Model = Field(discriminator="network")
     pretraining: PretrainingConfig = NO_PRETRAINING
+    evaluation: DecidedFor = DecidedFor()
 
     @property
     def likelihood(self) -> Likelihood:
@@ -116,7 +138,17 @@ class ModelInfo(Section):
     @property
     def calibration(self) -> Calibration:
         """Calibration of the network's outputs."""
-        return Calibration(self.likelihood, self.temperature, self.bias, self.threshold)
+        return Calibration(self.likelihood, self.temperature, self.bias, self.rule)
+
+    @property
+    def rule(self) -> DecisionRule:
+        """Way from calibrated probabilities to a label."""
+        return DecisionRule(self.threshold, self.costs)
+
+    @property
+    def objective(self) -> ObjectiveConfig:
+        """Metric that the labels are chosen for."""
+        return self.evaluation.objective
 
     @property
     def trained_on(self) -> tuple[Any, ...]:
@@ -151,6 +183,11 @@ class ModelInfo(Section):
         expected = (self.likelihood.columns, self.likelihood.outputs, len(self.classes) > 2)
         if (len(self.temperature), len(self.bias), self.threshold is None) != expected:
             raise ValueError(f"'temperature', 'bias' and 'threshold' do not fit {len(self.classes)} classes")
+        square = [len(self.classes)] * len(self.classes)
+        if self.costs is not None and (len(self.classes) == 2 or [len(row) for row in self.costs] != square):
+            raise ValueError(f"'costs' does not fit {len(self.classes)} classes")
+        if problem := self.objective.problem(self.classes):
+            raise ValueError(f"'evaluation.objective' does not fit the classes: {problem}")
         return self
 
     @model_validator(mode="after")
@@ -174,7 +211,7 @@ def require_trained_for(config: Config, folder: Path, dataset: str) -> None:
         PipelineError: they differ; the message names the first key that does.
     """
     info = read_model_info(folder / "config.json").model_dump(mode="json")
-    requested = config.model_dump(mode="json", include=set(TRAINED_WITH))
+    requested = config.model_dump(mode="json", include=TRAINED_WITH)
     require_same(requested, {section: info.get(section) for section in TRAINED_WITH}, folder, RETRAIN)
     if info.get("dataset", {}).get("digest") != dataset:
         raise PipelineError(f"{folder} was not trained on the dataset beside it; {RETRAIN}")
@@ -242,6 +279,14 @@ def read_model_info(path: Path) -> ModelInfo:
         PipelineError: the file is missing, damaged or of another format.
     """
     version = read_json(path, FormatRecord, "the folder is not a complete model folder; make it again").format
-    if version != FORMAT_VERSION:
-        raise PipelineError(f"{path} has format {version}, this version reads {FORMAT_VERSION}; train the model again")
+    if version < FORMAT_VERSION:
+        raise PipelineError(
+            f"{path} is of an older version of this project (format {version}, this one reads {FORMAT_VERSION}); train "
+            "and register the model again with `dvc repro`"
+        )
+    if version > FORMAT_VERSION:
+        raise PipelineError(
+            f"{path} is of a newer version of this project (format {version}, this one reads {FORMAT_VERSION}); check "
+            "out that version"
+        )
     return read_json(path, ModelInfo, "make the folder again")

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.model_folder import ModelInfo, load_model
-from pipeline.inference.scoring import BATCH_SIZE, choose_classes, score_with_paths
+from pipeline.inference.scoring import BATCH_SIZE, score_with_paths
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length
 from pipeline.runtime.errors import PipelineError
@@ -60,7 +61,7 @@ class Predictor:
         device: torch.device = CPU,
     ) -> None:
         self.info = info
-        self.classes, self.threshold = info.classes, info.threshold
+        self.classes, self.rule = info.classes, info.rule
         self._network = network.to(device)
         self._encoder = Encoder(info.text, vocabulary)
         self._batch_size = batch_size
@@ -129,7 +130,7 @@ class Predictor:
         _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
             probabilities, _ = self._score([text for _, text in chunk])
-            predictions = to_predictions(probabilities, self.classes, self.threshold)
+            predictions = to_predictions(probabilities, self.classes, self.rule)
             for (companion, _), prediction in zip(chunk, predictions, strict=True):
                 yield companion, prediction
 
@@ -141,11 +142,9 @@ class Predictor:
         return self.info.calibration.probabilities(outputs), paths
 
 
-def to_predictions(
-    probabilities: NDArray[np.float32], classes: Sequence[str], threshold: float | None
-) -> list[Prediction]:
+def to_predictions(probabilities: NDArray[np.float32], classes: Sequence[str], rule: DecisionRule) -> list[Prediction]:
     """Return the prediction for each row of calibrated probabilities [n, classes]."""
-    chosen = choose_classes(probabilities, threshold).tolist()
+    chosen = rule.choose(probabilities).tolist()
     return [
         Prediction(classes[number], row[1 if len(row) == 2 else number], row)
         for number, row in zip(chosen, probabilities.tolist(), strict=True)

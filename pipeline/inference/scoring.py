@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.networks.build import Network, deep_part, join_paths, path_logits
 from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
@@ -20,20 +21,18 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scaling of a model's outputs, and its threshold; fitted by `pipeline.inference.calibration`."""
+    """Scaling of a model's outputs, and its decision rule; fitted by `pipeline.inference.calibration`."""
 
     likelihood: Likelihood
     temperature: Sequence[float]
     """Divisor of each output, or one for all outputs of classes in an order."""
     bias: Sequence[float]
     """Added to each quotient."""
-    threshold: float | None
-    """Smallest probability that is labelled with the second of two classes; None for more classes."""
+    rule: DecisionRule
 
     def summary(self) -> dict[str, Any]:
-        """Return the fitted values by name."""
-        values = {"temperature": self.temperature, "bias": self.bias, "threshold": self.threshold}
-        return {name: value for name, value in values.items() if value is not None}
+        """Return the fitted values by name; those that the classes or the objective do not need are None."""
+        return {"temperature": self.temperature, "bias": self.bias, **vars(self.rule)}
 
     def outputs(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return the calibrated outputs [n, outputs] for those of a network."""
@@ -46,18 +45,6 @@ class Calibration:
         calibrated = torch.from_numpy(self.outputs(outputs))
         probabilities: NDArray[np.float32] = self.likelihood.probabilities(calibrated).numpy()
         return np.stack([1 - probabilities, probabilities], axis=1) if probabilities.ndim == 1 else probabilities
-
-
-def choose_classes(probabilities: NDArray[np.float32], threshold: float | None) -> NDArray[np.int8]:
-    """Return the number of the class [n] that each row of probabilities [n, classes] is labelled with.
-
-    Args:
-        probabilities: calibrated.
-        threshold: of the second of two classes; None labels with the most probable class.
-    """
-    if threshold is None:
-        return np.asarray(probabilities.argmax(axis=1), np.int8)
-    return np.greater_equal(probabilities[:, 1], threshold, dtype=None).astype(np.int8)
 
 
 class BatchMap(Protocol):

@@ -92,7 +92,8 @@ def main(arguments: argparse.Namespace) -> bool:
         usual_slices=params.evaluation.slices,
     )
     labelled = _read(source, model, reading)
-    config = params.evaluation.model_copy(update={"slices": [LENGTH, UNKNOWN_WORDS, *labelled.slices]})
+    shown = {"slices": [LENGTH, UNKNOWN_WORDS, *labelled.slices], "objective": model.info.objective}
+    config = params.evaluation.model_copy(update=shown)
     texts = labelled.rows["text"].to_pylist()
     judged = _judge(source.name, labelled.rows, texts, model, compared, config)
     outcome = check_metrics(judged.metrics, checks, "--check {}") if checks else {}
@@ -121,11 +122,13 @@ def main(arguments: argparse.Namespace) -> bool:
             figures=folder / FIGURES,
             mistakes=confident_mistakes(judged.scored, texts),
             judgement=judgement,
+            objective=config.objective,
         )
         record = _record(judgement, outcome)
         write_judgement(folder, findings, judged, labelled.originals, record, parquet=ending == PARQUET)
     slices, classes = judged.tables["slices"], judged.tables.get("classes")
-    print(format_report(judged.metrics, slices, outcome, labelled.left_out, classes, judged=True))
+    left_out, objective = labelled.left_out, config.objective
+    print(format_report(judged.metrics, slices, outcome, left_out, classes, judged=True, objective=objective))
     for line in _paired_lines(judged, arguments.compare):
         print(line)
     (log.warning if seen else log.info)("%s", known)

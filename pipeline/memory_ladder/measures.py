@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.labels import NEGATIVE, POSITIVE
-from pipeline.inference.scoring import BATCH_SIZE, Calibration, choose_classes, score
+from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
 from pipeline.memory_ladder.record import SentenceInfluence
 from pipeline.networks.build import Network, deep_part
 from pipeline.networks.likelihood import Likelihood
@@ -100,7 +100,7 @@ def replace_sentence(
         return score(network, [np.concatenate(part) for part in parts], fixed_length)
 
     both = [outputs(sentences) for sentences in zip(*pairs, strict=True)]
-    labels, opposite_labels = (choose_classes(calibration.probabilities(z), calibration.threshold) for z in both)
+    labels, opposite_labels = (calibration.rule.choose(calibration.probabilities(z)) for z in both)
     if calibration.likelihood.classes == 2:
         change = np.abs(both[0] - both[1]).mean() / calibration.temperature[0]
     else:

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, format_keys, write_lines
@@ -70,10 +71,10 @@ def main(
     output = output and follow_link(output)
     predictor = load(model)
     logging.info("model: %s", describe_model(model, predictor.info))
-    if threshold is not None and predictor.threshold is None:
+    if threshold is not None and predictor.rule.threshold is None:
         raise PipelineError(
-            f"--threshold {threshold}: the model has {len(predictor.classes)} classes, and the most probable one is "
-            "the label; leave it out"
+            f"--threshold {threshold}: the model has {len(predictor.classes)} classes, and a threshold is of "
+            "two; leave it out"
         )
     wanted = WantedColumns(
         predictor.info.text_columns if columns is None else [columns],
@@ -81,7 +82,7 @@ def main(
         predictor.classes if probabilities else (),
     )
     file_format = as_in_training(source, file_format, predictor.info.corpus.format)
-    predictor.threshold = predictor.threshold if threshold is None else threshold
+    predictor.rule = predictor.rule if threshold is None else DecisionRule(threshold)
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
     answered_rows, blank, form = 0, 0, None

@@ -4,17 +4,22 @@ The two are compared on validation reviews: the test split selects nothing.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.mcnemar import mcnemar
-from pipeline.evaluation.predictions import score_split
+from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.permutation import permutation_test
+from pipeline.evaluation.predictions import Classifier, score_split
 from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.objective_value import objective_value
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.versions import (
     CHALLENGER,
@@ -55,10 +60,16 @@ class Contender:
 class Comparison:
     """Two models on the same validation reviews."""
 
-    accuracy: float
-    champion_accuracy: float
+    metric: str
+    """Metric by which they are compared: that of the objective."""
+    value: float
+    champion_value: float
+    as_good: bool
+    """The champion is not better by that metric."""
     p_value: float
-    """Result of McNemar's test: the probability of such a difference between equally good models."""
+    """Probability of such a difference between equally good models."""
+    test: str
+    """Name of the test that it comes from."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +125,19 @@ def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> 
     return decision, champion
 
 
-def compare(predictions: Mapping[str, int], champion: Predictor, dataset: Path) -> Comparison:
-    """Compare a model's predictions for the validation reviews with the champion's: how often is each of them right?
+def compare(
+    predictions: Mapping[str, int], champion: Classifier, dataset: Path, objective: ObjectiveConfig = ACCURACY
+) -> Comparison:
+    """Compare a model's predictions for the validation reviews with the champion's, by the metric of an objective.
+
+    Accuracies are compared by McNemar's test, anything else by a permutation test. For a target of precision the metric
+    is the recall, and 0 for a model that does not reach the precision.
 
     Args:
         predictions: number of the class that the model predicts for each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
+        objective: what the model's labels are chosen for.
 
     Raises:
         PipelineError: the predictions are of another dataset.
@@ -131,14 +148,19 @@ def compare(predictions: Mapping[str, int], champion: Predictor, dataset: Path) 
         raise PipelineError(
             f"the predictions have no validation review {unknown!r}: they are of another dataset; run `dvc repro`"
         )
-    right = np.array([predictions[key] for key in ids]) == answers.labels
-    champion_right = answers.predicted == answers.labels
-    test = mcnemar(right, champion_right)
-    return Comparison(float(right.mean()), float(champion_right.mean()), test.p_value)
+    predicted = np.array([predictions[key] for key in ids], np.int8)
+    metric = partial(objective_value, objective, champion.classes, answers.labels)
+    value, of_champion = metric(predicted), metric(answers.predicted)
+    if objective.metric == "accuracy":
+        p_value, test = mcnemar(predicted == answers.labels, answers.predicted == answers.labels).p_value, "McNemar"
+    else:
+        p_value, test = permutation_test(predicted, answers.predicted, metric), "permutation test"
+    as_good = value <= of_champion if objective.metric == "cost" else value >= of_champion
+    return Comparison(_metric_name(objective, champion.classes), value, of_champion, as_good, p_value, test)
 
 
 def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decision:
-    """Decide for `champion` if the present champion's accuracy is not higher; else, or if queued, for `challenger`.
+    """Decide for `champion` if the present champion is not better; else, or if queued, for `challenger`.
 
     Args:
         comparison: with the present champion; None if there is none.
@@ -148,11 +170,11 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
     if comparison is None:
         outcome, as_good = "there is no champion yet", True
     else:
-        as_good = comparison.accuracy >= comparison.champion_accuracy
+        as_good = comparison.as_good
         certainty = "within chance" if comparison.p_value >= alpha else "more than chance"
         outcome = (
-            f"validation accuracy {comparison.accuracy:.4f} against {comparison.champion_accuracy:.4f} "
-            f"of the champion (McNemar p = {comparison.p_value:.3g}: {certainty})"
+            f"validation {comparison.metric} {comparison.value:.4f} against {comparison.champion_value:.4f} "
+            f"of the champion ({comparison.test} p = {comparison.p_value:.3g}: {certainty})"
         )
     if queued:
         return Decision(CHALLENGER, f"queued experiment, never promoted by itself; {outcome}", comparison)
@@ -170,15 +192,25 @@ def _decide_against(store: Store, contender: Contender, champion: str | None, da
     if model.info.trained_on != contender.info.trained_on:
         # one of the two may have been trained on the other's validation reviews
         return Decision(CHALLENGER, f"the champion, version {champion}, was trained on other reviews")
-    comparison = compare(contender.predictions, model, dataset)
-    return decide(comparison, alpha, contender.queued)
+    comparison = compare(contender.predictions, model, dataset, contender.info.objective)
+    decision = decide(comparison, alpha, contender.queued)
+    if model.info.objective != contender.info.objective:
+        note = f"the champion's labels are chosen for {_metric_name(model.info.objective, model.classes)}"
+        decision = replace(decision, reason=f"{decision.reason}; {note}")
+    return decision
+
+
+def _metric_name(objective: ObjectiveConfig, classes: Sequence[str]) -> str:
+    if objective.metric == "precision":
+        return f"recall of {classes[objective.target_number(classes)]} at precision {objective.precision:g}"
+    return METRICS[objective.metric].name
 
 
 def _decide_without_files(store: Store, contender: Contender, champion: str, error: PipelineError) -> Decision:
     """Decide against a champion that cannot be read: only one whose files are certainly gone is replaced."""
     problem = f"the champion, version {champion}, cannot be read"
     if not has_lost_files(store, contender.name, champion, like=contender.folder):
-        return Decision(CHALLENGER, f"{problem} ({error})")
+        return Decision(CHALLENGER, f"{problem} ({error}); to replace it, remove its alias in the MLflow UI")
     if not store.has_own_artifacts:
         remedy = "run `python -m pipeline.register` where it was trained, or remove its alias in the MLflow UI"
         return Decision(CHALLENGER, f"{problem}: {store.name} has not all of its files; {remedy}")
@@ -188,5 +220,6 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
 
 def _decision_tags(decision: Decision) -> dict[str, str]:
     figures = vars(decision.comparison) if decision.comparison else {}
-    values = {"alias": decision.alias, "reason": decision.reason} | {k: f"{v:.6g}" for k, v in figures.items()}
+    numbers = {key: f"{value:.6g}" if isinstance(value, float) else str(value) for key, value in figures.items()}
+    values = {"alias": decision.alias, "reason": decision.reason} | numbers
     return {f"registration.{key}": value for key, value in values.items()}

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.mcnemar import McNemar
-from pipeline.evaluation.metrics import HEADLINE
+from pipeline.evaluation.metrics import HEADLINE, METRICS, objective_key
 from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
 from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
 from pipeline.pages.rendering import embedded_png, write_page
@@ -90,6 +91,8 @@ class Findings:
     """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()
     """Tests that were asked for and left out, because they are of other classes."""
+    objective: ObjectiveConfig = ACCURACY
+    """Metric that the labels are chosen for."""
     judgement: Judgement | None = None
     """The file, if the reviews are not those of the test split; the baseline is then the other model."""
 
@@ -143,7 +146,11 @@ class PageContext:
     """Most classes with curves of their own."""
     reviews: int
     metrics: Mapping[str, MetricRow]
-    """The headline metrics by key."""
+    """The objective's metric and the headline metrics by key."""
+    objective: MetricRow | None
+    """The objective's metric; None for accuracy, with which the page begins anyway."""
+    precision: float | None
+    """Precision that the objective asks for."""
     baseline: str | None
     """Name of the baseline or of the other model; None if there is neither."""
     checks: Mapping[str, Any]
@@ -188,6 +195,10 @@ def page_context(findings: Findings) -> PageContext:
     """Collect what the template needs."""
     metrics, tables, slices = findings.metrics, findings.tables, findings.tables["slices"]
     two, drawn, judgement = len(findings.classes) == 2, names_in_figures(findings.classes), findings.judgement
+    objective = findings.objective
+    first = objective_key(objective.metric)
+    keys = (key for key in dict.fromkeys((first, *HEADLINE)) if key in metrics["test"])
+    rows = {key: _metric_row(metrics, key, findings.classes) for key in keys}
     numbered = {f"class {number}" for number in range(1, len(drawn) + 1)} - set(findings.classes)
     return PageContext(
         title=_title(findings),
@@ -198,7 +209,9 @@ def page_context(findings: Findings) -> PageContext:
         few_classes=FEW_CLASSES,
         most_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],
-        metrics={key: _metric_row(metrics, key, findings.classes) for key in HEADLINE if key in metrics["test"]},
+        metrics=rows,
+        objective=None if objective.metric == "accuracy" else rows[first],
+        precision=objective.precision,
         baseline=("baseline" if judgement is None else judgement.compared) if "baseline" in metrics else None,
         checks=findings.checks,
         confusion=_confusion(tables["confusion"], findings.classes),
@@ -234,7 +247,7 @@ def _title(findings: Findings) -> str:
 
 
 def _metric_row(metrics: Mapping[str, Any], key: str, classes: Sequence[str]) -> MetricRow:
-    intervals, metric = metrics["intervals"], HEADLINE[key]
+    intervals, metric = metrics["intervals"], METRICS[key]
     about = (metric.name, metric.explanation(classes), metric.higher_is_better)
     model = Estimate(metrics["test"][key], intervals["test"].get(key))
     if "baseline" not in metrics:

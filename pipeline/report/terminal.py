@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.columns import Columns, as_rows
-from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.metrics import METRICS, objective_key
 from pipeline.evaluation.slices import worst_part
 from pipeline.report.formatting import bound, count, counts, interval, number, outcome, percent, readable
 
@@ -21,6 +22,7 @@ def format_report(
     left_out: Mapping[str, int],
     by_class: Columns | None = None,
     judged: bool = False,
+    objective: ObjectiveConfig = ACCURACY,
 ) -> str:
     """Format what an evaluation found: metrics of the model beside the baseline, and a line for each further result.
 
@@ -32,13 +34,15 @@ def format_report(
         by_class: from `class_table`; None for two classes.
         judged: the reviews are those of a file that models are judged on, not of the corpus: the baseline is another
             model, and intervals are shown.
+        objective: what the labels are chosen for; its metric stands first, unless that is accuracy, which always does.
     """
     second = "compared" if judged else "baseline"
     systems = {"model": metrics["test"]} | ({second: metrics["baseline"]} if "baseline" in metrics else {})
     title = f"{count(metrics['test']['reviews'])} {'judged' if judged else 'test'} reviews"
     intervals = metrics["intervals"]["test"] if judged else {}
     heading = f"{title:22}" + "".join(f"{name:>10}" for name in systems)
-    lines = [heading + ("  model's 95 % interval" if judged else "")]
+    lines = _objective_lines(metrics, objective, second)
+    lines.append(heading + ("  model's 95 % interval" if judged else ""))
     for key in METRICS:
         if key in metrics["test"]:
             bounds = f"  {interval(intervals[key])}" if key in intervals else ""
@@ -64,6 +68,18 @@ def format_report(
     if checks:
         lines += _check_lines(checks)
     return "\n".join(lines)
+
+
+def _objective_lines(metrics: Mapping[str, Any], objective: ObjectiveConfig, second: str) -> list[str]:
+    if objective.metric == "accuracy":
+        return []
+    key, test = objective_key(objective.metric), metrics["test"]
+    line = f"objective: {key} {number(test[key])} (95 % interval {interval(metrics['intervals']['test'][key])})"
+    if "baseline" in metrics:
+        line += f", {second} {number(metrics['baseline'][key])}"
+    if objective.metric == "precision":
+        line += f"; at precision {number(test['target_precision'])}, asked for {objective.precision}"
+    return [line]
 
 
 def _check_lines(checks: Mapping[str, Any]) -> list[str]:

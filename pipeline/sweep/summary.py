@@ -37,6 +37,7 @@ from pipeline.tracking.store import Store, connect
 TRIAL_METRICS = {
     "val_calibrated_loss": OBJECTIVE,
     "val_accuracy": "best/val_accuracy",
+    "val_objective": "best/val_objective",
     "epoch": "best/epoch",
     "train_seconds": "speed/train_seconds",
 }
@@ -149,10 +150,11 @@ def write_table(path: Path, trials: Sequence[TrialRun], searched: Sequence[str])
 def format_table(trials: Sequence[TrialRun]) -> str:
     """Format the trials for a terminal: the finished ones, best first, then the others."""
     width = max([len("trial"), *(len(trial.name) for trial in trials)])
-    lines = [f"{'trial':{width}}  {'loss':>8}  {'accuracy':>8}  {'seconds':>8}"]
+    lines = [f"{'trial':{width}}  {'loss':>8}  {'accuracy':>8}  {'objective':>9}  {'seconds':>8}"]
     for trial in ranked(trials):
-        loss, accuracy, _, seconds = (trial.metrics.get(metric, float("nan")) for metric in TRIAL_METRICS.values())
-        lines.append(f"{trial.name:{width}}  {loss:8.4f}  {accuracy:8.4f}  {seconds:8.1f}")
+        values = (trial.metrics.get(metric, float("nan")) for metric in TRIAL_METRICS.values())
+        loss, accuracy, objective, _, seconds = values
+        lines.append(f"{trial.name:{width}}  {loss:8.4f}  {accuracy:8.4f}  {objective:9.4f}  {seconds:8.1f}")
     lines += [f"{trial.name:{width}}  {trial.status.lower()}" for trial in trials if trial.objective is None]
     return "\n".join(lines)
 

@@ -1,8 +1,11 @@
 """Lightning data module of the classifier: batches of encoded reviews, and their order."""
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,6 +24,8 @@ from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 POOL_BATCHES = 50
 """Batches whose reviews are sorted by length together: enough for little padding, few enough to stay random."""
 
+log = logging.getLogger(__name__)
+
 
 class ReviewDataModule(pl.LightningDataModule):
     """Batches of the training and validation reviews of a dataset folder, and of its unlabelled ones where requested.
@@ -32,6 +37,9 @@ class ReviewDataModule(pl.LightningDataModule):
         max_reviews: most reviews to use of each split, equally many of each class; None uses all.
         seed: seed of the order of the reviews.
         auxiliary_weight: weight of the losses of auxiliary texts; with 0 they are left out.
+        class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts, whose shares of
+            the classes are others, only `auxiliary_weight` counts.
+        classes: names of the classes, by number.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
     """
@@ -45,18 +53,22 @@ class ReviewDataModule(pl.LightningDataModule):
         max_reviews: int | None,
         seed: int,
         auxiliary_weight: float = 1.0,
+        class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
+        classes: Sequence[str] = (),
         unlabelled: bool = False,
         pseudo_labels: PseudoLabels | None = None,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
         self.validation = read_split(folder, "validation")
-        parts = [_labelled_part(read_split(folder, "train"), max_reviews)]
+        train = _labelled_part(read_split(folder, "train"), max_reviews)
+        of_classes = weights_of_classes(class_weights, train.labels, classes)
+        parts = [replace(train, class_weights=of_classes)]
         if auxiliary_weight and (folder / "auxiliary").exists():
             parts.append(_labelled_part(read_split(folder, "auxiliary"), max_reviews, auxiliary_weight))
         if pseudo_labels is not None:
             rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]
-            parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels))
+            parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels, class_weights=of_classes))
         self.train = TrainingReviews(parts)
         order = LengthBatches(np.arange(len(self.train)), self.train.lengths, batch_size, seed)
         self.unlabelled, unlabelled_order = None, None
@@ -145,6 +157,31 @@ def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.in
     return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[:share] for label in classes]))
 
 
+def weights_of_classes(
+    stated: Literal["balanced"] | Mapping[str, float] | None, labels: NDArray[np.int8], classes: Sequence[str]
+) -> NDArray[np.float32] | None:
+    """Return the weight of each class's losses [classes], and log it; None where none is stated.
+
+    Balanced weights are n / (K n_k) for the n_k of n reviews of each of the K classes, as in scikit-learn: all classes
+    have the same sum, and the mean weight of a review is 1.
+
+    Args:
+        stated: as in the configuration.
+        labels: of the training split [n].
+        classes: names of the classes, by number.
+    """
+    if stated is None:
+        return None
+    if stated == "balanced":
+        reviews = np.bincount(labels, minlength=len(classes))
+        weights = len(labels) / (len(classes) * np.maximum(reviews, 1))
+    else:
+        weights = np.array([stated.get(name, 1.0) for name in classes])
+    shown = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(classes, weights, strict=True))
+    log.info("weights of the classes' losses: %s", shown)
+    return weights.astype(np.float32)
+
+
 def _labelled_part(split: EncodedSplit, limit: int | None, weight: float = 1.0) -> TrainingPart:
     rows = first_of_each_label(split, limit)
     return TrainingPart(split, rows, split.labels[rows], weight)
@@ -165,8 +202,8 @@ class _PaddedBatches(Dataset[LabelledBatch]):
         if self._unlabelled is not None and unlabelled_rows is not None:
             unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)
         weights = None
-        if self._labelled.weights is not None:
-            weights = torch.from_numpy(self._labelled.weights[own])
+        if self._labelled.loss_weights is not None:
+            weights = torch.from_numpy(self._labelled.loss_weights[own])
         return LabelledBatch(self._reviews(self._labelled, own, weight), labels, unlabelled, weights)
 
     def _reviews(self, split: EncodedSplit | TrainingReviews, rows: Sequence[int], weight: float) -> ReviewBatch:

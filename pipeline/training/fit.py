@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from pipeline.config.model import SentimentRNNConfig
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.schema import Config
 from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import calibrate, fit_weights
+from pipeline.inference.objective_value import objective_value
 from pipeline.inference.scoring import Calibration, score_with_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import build_likelihood
@@ -45,6 +47,8 @@ class FitResult:
     """Fitted on the validation split."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
+    objective: float
+    """Value of the objective on the validation split, by the labels that the model gives."""
     seconds: float
     """Time for training and validation in this process; after a resume, only the time since then."""
     reviews_per_second: float
@@ -63,6 +67,7 @@ def fit(
     log_metrics: LogMetrics,
     pretrained: Mapping[str, Tensor] | None = None,
     pseudo_labels: PseudoLabels | None = None,
+    objective: ObjectiveConfig = ACCURACY,
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
@@ -74,22 +79,25 @@ def fit(
         log_metrics: receives every logged point; after a resume, those of the repeated epoch again.
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
+        objective: what the labels are chosen for; it changes no weight of the network.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
     """
     pl.seed_everything(config.seed, verbose=False)
+    info = read_dataset_info(dataset)
     data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
         auxiliary_weight=config.training.auxiliary_weight,
+        class_weights=config.training.class_weights,
+        classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
         seed=config.seed,
     )
-    info = read_dataset_info(dataset)
     likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
     network = build_network(config.model, len(vocabulary), likelihood, config.pretraining)
@@ -120,10 +128,12 @@ def fit(
         weights, _ = fit_weights(paths, data.validation.labels, likelihood)
         network.path_weights.copy_(torch.from_numpy(weights))
     outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
-    calibration = calibrate(outputs, data.validation.labels, likelihood)
+    calibration = calibrate(outputs, data.validation.labels, likelihood, objective, info.corpus.classes)
     log.info("calibrated on validation: %s", _in_words(calibration))
+    predicted = calibration.rule.choose(calibration.probabilities(outputs))
+    value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
     network.cpu()
-    return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)
+    return FitResult(network, calibration, curve.rows, value, seconds, curve.reviews / seconds)
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:
@@ -141,5 +151,6 @@ def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, v
 
 
 def _in_words(calibration: Calibration) -> str:
-    numbers = {name: np.atleast_1d(value).round(3) for name, value in calibration.summary().items()}
+    summary = {name: value for name, value in calibration.summary().items() if value is not None and name != "costs"}
+    numbers = {name: np.atleast_1d(value).round(3) for name, value in summary.items()}
     return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in numbers.items())

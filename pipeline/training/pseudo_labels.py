@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.comparison import require_same
 from pipeline.config.schema import Config
-from pipeline.inference.scoring import choose_classes
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.runtime.arrays import ArrayFile
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
@@ -100,7 +100,8 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
         "training on %d of %d unlabelled reviews, with the labels of %s",
         *(len(rows), len(probabilities), "a teacher" if teachers == 1 else f"{teachers} teachers"),
     )
-    return PseudoLabels(rows, choose_classes(probabilities[rows], 0.5 if len(dataset.corpus.classes) == 2 else None))
+    most_probable = DecisionRule(0.5 if len(dataset.corpus.classes) == 2 else None)
+    return PseudoLabels(rows, most_probable.choose(probabilities[rows]))
 
 
 def teacher_config(config: Config) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.labels import LABELS
+from pipeline.inference.decision_rule import DecisionRule
 from tests.support.scored import both
 
 VALUES: dict[str, Any] = {
@@ -29,7 +30,7 @@ PAIRS: dict[str, Any] = {
 class ByWord:
     """Classifier that knows the probability of some words, and gives 0.5, which is positive, to texts without them."""
 
-    classes, threshold = LABELS, 0.5
+    classes, rule = LABELS, DecisionRule(0.5)
 
     def __init__(self, **known: float) -> None:
         self.known = known

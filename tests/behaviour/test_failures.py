@@ -17,6 +17,7 @@ from pipeline.behaviour.failures import (
     run_suite,
 )
 from pipeline.behaviour.templates import Case
+from pipeline.inference.decision_rule import DecisionRule
 from tests.behaviour.conftest import VALUES, ByWord
 
 
@@ -67,7 +68,7 @@ def test_a_text_of_several_cases_is_scored_once() -> None:
 class OfThree(ByWord):
     """Classifier of three classes that knows the probabilities of some words."""
 
-    classes, threshold = ("negative", "neutral", "positive"), None
+    classes, rule = ("negative", "neutral", "positive"), DecisionRule()
 
     def __init__(self, **known: tuple[float, float, float]) -> None:
         self.rows = known

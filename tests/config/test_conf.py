@@ -13,13 +13,19 @@ from tests.conftest import Project
 
 CONF = WORKSPACE / "conf"
 GROUPS = sorted(path for path in CONF.rglob("*.yaml") if path.parent != CONF)
-OWN_FILE = {"corpus=files": "corpus.path=reviews.csv", "text/vectors=file": "text.vectors.path=vectors.txt"}
+OWN_FILE = {
+    "corpus=files": "corpus.path=reviews.csv",
+    "text/vectors=file": "text.vectors.path=vectors.txt",
+    "evaluation/objective=cost": "evaluation.objective.costs={negative: {positive: 5}, positive: {negative: 1}}",
+}
 
 
 def choice(path: Path) -> list[str]:
     nested = path.parent.relative_to(CONF).as_posix()
     group = (
-        nested if nested in {"corpus/auxiliary", "text/vectors", "hydra/launcher"} else path.relative_to(CONF).parts[0]
+        nested
+        if nested in {"corpus/auxiliary", "text/vectors", "evaluation/objective", "hydra/launcher"}
+        else path.relative_to(CONF).parts[0]
     )
     chosen = f"{group}={path.relative_to(CONF / group).with_suffix('').as_posix()}"
     return [chosen, *([OWN_FILE[chosen]] if chosen in OWN_FILE else [])]

@@ -5,7 +5,11 @@ import pytest
 
 from pipeline.evaluation.classification import classification_metrics, expected_calibration_error, resampled_metrics
 from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.summary import split_metrics
+from tests.conftest import configuration
 from tests.support.scored import simulated
+
+EVALUATION = configuration().evaluation
 
 
 def metrics(labels: list[int], probabilities: list[float], threshold: float = 0.5) -> dict[str, float | int | None]:
@@ -76,7 +80,7 @@ def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
 
 
 def test_the_table_of_metrics_names_what_is_computed() -> None:
-    computed = metrics([1, 0], [0.9, 0.1])
+    computed = split_metrics(simulated(), "test", EVALUATION)
     assert [*(key for key, metric in METRICS.items() if metric.applies_to(2, False)), "reviews"] == list(computed)
     resampled = resampled_metrics(np.ones((1, 2)), np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5)
     assert list(resampled) == ["accuracy", "f1", "roc_auc", "log_loss", "brier"]

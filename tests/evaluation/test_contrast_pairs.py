@@ -15,6 +15,7 @@ from pipeline.config.evaluation import ContrastConfig
 from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime import named_files
 from pipeline.runtime.errors import PipelineError
@@ -31,7 +32,7 @@ PAIRS = [
 class Hasty:
     """Classifier that predicts negative for texts with one of two words."""
 
-    classes, threshold = LABELS, 0.5
+    classes, rule = LABELS, DecisionRule(0.5)
 
     def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
         return both([0.1 if "tedious" in text or "flat" in text else 0.9 for text in texts])
@@ -183,7 +184,7 @@ def test_an_edit_of_the_file_changes_what_compose_notes(project: Path, monkeypat
 class Careful(Hasty):
     """Classifier that predicts neutral for texts with one of two words, and positive for others."""
 
-    classes, threshold = ("positive", "neutral", "negative"), None
+    classes, rule = ("positive", "neutral", "negative"), DecisionRule()
 
     def probabilities(self, texts: Iterable[str], /) -> np.ndarray:
         rows = [[0.1, 0.7, 0.2] if "tedious" in text or "flat" in text else [0.8, 0.1, 0.1] for text in texts]

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.evaluation.mistakes import Mistake, confident_mistakes
 from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.inference.decision_rule import DecisionRule
 from tests.support.scored import two_classes
 
 
@@ -23,7 +24,7 @@ def test_a_mistake_of_several_classes_names_both_classes_and_their_probabilities
     labels = np.array([0, 1, 2], np.int8)
     rows = pa.table({"id": list("abc"), "label": labels})
     answers = np.array([[0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]], np.float32)
-    test = ScoredSplit("test", rows, labels, np.ones(3, int), classes, answers, None)
+    test = ScoredSplit("test", rows, labels, np.ones(3, int), classes, answers, DecisionRule())
     worst = confident_mistakes(test, ["one", "two", "three"])
     assert worst == [
         Mistake("c", "good", "bad", pytest.approx(0.5), pytest.approx(0.1), "three"),

@@ -11,9 +11,11 @@ from sklearn import metrics as sk
 
 from pipeline.config.comparison import flatten
 from pipeline.evaluation.bootstrap import bootstrap_intervals
+from pipeline.evaluation.label_metrics import resampled_label_metrics
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.multiclass import class_table, multiclass_metrics, resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.inference.decision_rule import DecisionRule
 from tests.support.scored import simulated
 
 THREE = ("negative", "neutral", "positive")
@@ -24,7 +26,14 @@ def answered(labels: list[int], probabilities: list[list[float]], *, ordered: bo
     """Return answers of three classes to reviews of these labels."""
     answers = np.array(probabilities, np.float32)
     return ScoredSplit(
-        "test", pa.table({}), np.array(labels, np.int8), np.ones(len(labels), int), THREE, answers, None, ordered
+        "test",
+        pa.table({}),
+        np.array(labels, np.int8),
+        np.ones(len(labels), int),
+        THREE,
+        answers,
+        DecisionRule(),
+        ordered,
     )
 
 
@@ -107,8 +116,8 @@ def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
     counts = np.random.default_rng(1).multinomial(30, np.full(30, 1 / 30), size=4).astype(float)
     counts[0] = 1
     counts[1] *= test.labels != 2  # a resample without one of the classes
-    resampled = resampled_multiclass_metrics(counts, test)
-    assert list(resampled) == ["accuracy", "macro_f1", "log_loss", "brier"]
+    resampled = resampled_multiclass_metrics(counts, test) | resampled_label_metrics(counts, test)
+    assert list(resampled) == ["accuracy", "log_loss", "brier", "macro_f1", "balanced_accuracy", "mcc"]
     for resample, drawn in enumerate(counts.astype(int)):
         rows = np.repeat(np.arange(30), drawn)
         split = replace(test, labels=test.labels[rows], probabilities=test.probabilities[rows])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import part_names
 from pipeline.predict import load
@@ -113,7 +114,7 @@ def test_what_does_not_yield_pairs_of_an_object_and_a_text_is_refused(saved, row
 def test_labels_follow_the_threshold(saved):
     predictor = load(saved[0])
     *_, highest = sorted(predictor.probabilities(TEXTS)[:, 1].tolist())
-    predictor.threshold = highest
+    predictor.rule = DecisionRule(highest)
     assert [label == "positive" for label, *_ in predictor(TEXTS)] == [
         probability >= highest for _, probability, _ in predictor(TEXTS)
     ]

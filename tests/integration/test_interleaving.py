@@ -275,6 +275,6 @@ def test_the_champion_of_a_server_counts_and_not_the_local_one(project: Project,
         worse.run("dvc", "exp", "run", *on_server, *untrained, "-S", "seed=3")
         outcome = registered(worse)
         assert (outcome["version"], outcome["alias"]) == ("2", "challenger"), outcome
-        assert outcome["champion_accuracy"] == 1.0
+        assert outcome["champion_value"] == 1.0
         tracking = TrackingConfig(experiment="sentiment", uri=server.uri, system_metrics=False, patience=5)
         assert find_alias(connect(tracking), "sentiment", "champion") == "1"

@@ -27,4 +27,4 @@ def test_a_server_gets_lost_files_again_and_keeps_its_champion(tmp_path: Path, m
         assert sorted(path.name for path in again.iterdir()) == [
             *("README.md", "config.json", "model.safetensors", "vocab.json")
         ]
-        assert outcome(workspace(tmp_path / "third", errors=5))["champion_accuracy"] == 0.85
+        assert outcome(workspace(tmp_path / "third", errors=5))["champion_value"] == 0.85

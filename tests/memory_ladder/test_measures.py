@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.scoring import Calibration
 from pipeline.memory_ladder.measures import OPPOSITES, farther_half, gradient_curve, long_reviews, replace_sentence
 from pipeline.networks.bag_of_words import BagOfWords
@@ -68,7 +69,11 @@ def test_a_sentence_flips_the_prediction_of_a_network_that_reads_it_and_no_other
     network = remembering(0.0, at_start=at_start)
     flips = {
         at_end: replace_sentence(
-            network, some_reviews(3, 9), PAIR, calibration=Calibration(LOGISTIC, [2.0], [0.0], 0.5), at_end=at_end
+            network,
+            some_reviews(3, 9),
+            PAIR,
+            calibration=Calibration(LOGISTIC, [2.0], [0.0], DecisionRule(0.5)),
+            at_end=at_end,
         )
         for at_end in (False, True)
     }
@@ -80,7 +85,10 @@ def test_a_sentence_flips_the_prediction_of_a_network_that_reads_it_and_no_other
 
 def test_a_prediction_that_changes_on_one_side_of_the_threshold_is_no_flip():
     influence = replace_sentence(
-        remembering(0.0, at_start=True), some_reviews(3), PAIR, calibration=Calibration(LOGISTIC, [1.0], [0.0], 0.6)
+        remembering(0.0, at_start=True),
+        some_reviews(3),
+        PAIR,
+        calibration=Calibration(LOGISTIC, [1.0], [0.0], DecisionRule(0.6)),
     )
     assert influence.flip_rate == 0
     assert influence.log_odds_change > 0
@@ -96,7 +104,7 @@ def test_a_network_that_is_certain_of_one_of_several_classes_has_a_curve():
 
 @pytest.mark.parametrize(("numbers", "factor"), [((0, 2), 2), ((0, 1), 1)])
 def test_of_several_classes_the_log_odds_are_those_of_positive_against_negative(numbers, factor):
-    calibration = Calibration(Softmax(3), [2.0, 2.0, 2.0], [0.1, 0.1, 0.1], None)
+    calibration = Calibration(Softmax(3), [2.0, 2.0, 2.0], [0.1, 0.1, 0.1], DecisionRule())
     network = remembering(0.0, at_start=True, likelihood=calibration.likelihood)
     influence = replace_sentence(network, some_reviews(3, 9), PAIR, calibration=calibration, numbers=numbers)
     assert influence.flip_rate == 1  # from the last class to the first
@@ -105,7 +113,7 @@ def test_of_several_classes_the_log_odds_are_those_of_positive_against_negative(
 
 def test_of_ordered_classes_a_sentence_may_move_the_log_odds_without_a_flip():
     likelihood = CumulativeLogits(5)
-    calibration = Calibration(likelihood, [1.0], [0.0] * 4, None)
+    calibration = Calibration(likelihood, [1.0], [0.0] * 4, DecisionRule())
     network = remembering(0.0, at_start=True, likelihood=likelihood)
     influence = replace_sentence(network, some_reviews(3), PAIR, calibration=calibration, numbers=(0, 4))
     assert influence.flip_rate == 0

@@ -286,7 +286,7 @@ def test_probabilities_in_lines_are_refused(model, tmp_path):
 def test_a_threshold_for_more_than_two_classes_is_refused(classified, tmp_path):
     folder, classes, _ = classified
     (tmp_path / "a.txt").write_text("good film\n")
-    message = f"--threshold 0.5: the model has {len(classes)} classes, and the most probable one is the label; leave it"
+    message = f"--threshold 0.5: the model has {len(classes)} classes, and a threshold is of two; leave it"
     with pytest.raises(PipelineError, match=message):
         predict(folder, tmp_path / "a.txt", tmp_path / "b.txt", threshold=0.5)
     assert not (tmp_path / "b.txt").exists()

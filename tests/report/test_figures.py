@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from pipeline.behaviour.failures import behaviour_table
 from pipeline.config.labels import LABELS
+from pipeline.config.objective import ObjectiveConfig
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.columns import Columns
@@ -18,12 +19,14 @@ from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.figures import draw_confusion, drawings, figure_sizes, names_in_figures
+from pipeline.report.formatting import interval
 from pipeline.report.plot_tables import confusion_matrix, plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures
 from pipeline.report.terminal import format_report
 from tests.conftest import configuration
 from tests.support.scored import simulated, two_classes
 
+THREE = ("negative", "neutral", "positive")
 EVALUATION = configuration("evaluation.length_edges=[3,6]").evaluation
 
 
@@ -165,3 +168,37 @@ def test_the_terminal_lists_the_classes_and_of_many_the_worst() -> None:
         assert ("the 10 of 20 classes with the lowest F1:" in lines) == (classes == TWENTY)
         worst = min(values["test"]["classes"].items(), key=lambda item: item[1]["f1"])[0]
         assert any(line.endswith(f"  {worst}") for line in listed)
+
+
+def test_another_objective_than_accuracy_stands_first_with_its_interval() -> None:
+    objective = ObjectiveConfig(metric="macro_f1")
+    config = EVALUATION.model_copy(update={"objective": objective})
+    test, baseline = simulated(classes=THREE), simulated(seed=1, classes=THREE)
+    values = collect_metrics(test, test, baseline, slices(test), config)
+    bounds = interval(values["intervals"]["test"]["macro_f1"])
+    first, *_ = format_report(values, slices(test), {}, {}, objective=objective).splitlines()
+    expected = f"objective: macro_f1 {values['test']['macro_f1']:.4f} (95 % interval {bounds}), baseline "
+    assert first == expected + f"{values['baseline']['macro_f1']:.4f}"
+    assert values["validation"]["macro_f1"] == values["test"]["macro_f1"]
+    assert "objective" not in format_report(values, slices(test), {}, {})
+
+
+def test_costs_and_a_target_of_precision_have_metrics_of_their_own() -> None:
+    costs = {"negative": {"positive": 9.0}, "positive": {"negative": 1.0}}
+    test = simulated()
+    wrong = (test.predicted != test.labels) * np.where(test.labels == 0, 9, 1)
+    config = EVALUATION.model_copy(update={"objective": ObjectiveConfig(metric="cost", costs=costs)})
+    values = collect_metrics(test, test, None, slices(test), config)
+    assert values["test"]["cost"] == pytest.approx(wrong.mean())
+    low, high = values["intervals"]["test"]["cost"].values()
+    assert low < values["test"]["cost"] < high
+
+    objective = ObjectiveConfig(metric="precision", precision=0.9, precision_of="negative")
+    values = collect_metrics(test, test, None, slices(test), config.model_copy(update={"objective": objective}))
+    called = test.predicted == 0
+    assert values["test"]["target_precision"] == pytest.approx(np.mean(test.labels[called] == 0))
+    assert values["test"]["target_recall"] == pytest.approx(np.mean(called[test.labels == 0]))
+    first, *_ = format_report(values, slices(test), {}, {}, objective=objective).splitlines()
+    assert first.startswith("objective: target_recall ")
+    assert first.endswith("; at precision {:.4f}, asked for 0.9".format(values["test"]["target_precision"]))
+    assert "cost" not in values["test"]

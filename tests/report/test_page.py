@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.behaviour.failures import behaviour_table
 from pipeline.config.labels import LABELS
+from pipeline.config.objective import ObjectiveConfig
 from pipeline.config.registry import CheckConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.checks import check_metrics
@@ -255,6 +256,15 @@ def test_without_a_baseline_nothing_is_compared(findings: Findings, tmp_path: Pa
     shown = read(tmp_path, replace(findings, metrics=alone))
     assert next(iter(shown.columns.values())) == ["", "model", "95 % interval"]
     assert len(shown.headline) == 2
+
+
+def test_the_objective_is_named_at_the_top_and_marked_in_the_table(findings: Findings, tmp_path: Path) -> None:
+    chosen_for = replace(findings, objective=ObjectiveConfig(metric="mcc"))
+    shown = read(tmp_path, chosen_for)
+    mcc = findings.metrics["test"]["mcc"]
+    assert f"Its labels are chosen for the highest Matthews correlation: {mcc:.4f} (95 % interval " in shown.headline[2]
+    assert "Matthews correlation (objective)" in shown.sections["figures"]
+    assert "(objective)" not in read(tmp_path, findings).sections["figures"]
 
 
 def of_classes(findings: Findings, folder: Path, classes: Sequence[str]) -> Findings:

@@ -23,6 +23,7 @@ BOTH = ROWS + "fine,good\npoor,bad\n"
 WORDS = [f"u{n // 100} v{n // 10 % 10} w{n % 10}" for n in range(200)]
 DISTINCT = [f"{text},{LABEL[n % 2]}" for n, text in enumerate(WORDS)]
 CONTRADICTIONS = [*DISTINCT[:160], *(f"{text},{label}" for text in WORDS[160:185] for label in LABEL)]
+COSTS = {"negative": {"positive": 5}, "positive": {"negative": 1}}
 NO_MEASURE = {"metric": "x", "max": 1.0, "action": "stop"}
 LONG = "a " * 6 * 2**20
 BAD_LINE = '\n{"review": "b", "verdict": "bad"}'
@@ -135,6 +136,29 @@ CONFIGURATION = [
     key("share above 1", "split.test", 1.5, "split.test: .*less than 1"),
     key("splits that leave nothing", "split.test", 0.95, r"split.validation \+ split.test must be less than 1"),
     key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must rise"),
+    key(
+        "costs for accuracy", "evaluation.objective.costs", COSTS, "costs goes with metric=cost, and metric is accuracy"
+    ),
+    key("no costs", "evaluation.objective", {"metric": "cost"}, "costs is null, and metric=cost needs .* set it"),
+    key(
+        *("cost of no class", "evaluation.objective", {"metric": "cost", "costs": {**COSTS, "neutral": {}}}),
+        "no class 'neutral'; the classes are negative, positive: name one",
+    ),
+    key(
+        *("negative cost", "evaluation.objective", {"metric": "cost", "costs": {"negative": {"positive": -1}}}),
+        "evaluation.objective.costs.negative.positive: Input should be greater than or equal to 0, got -1",
+    ),
+    key(
+        *("cost left out", "evaluation.objective", {"metric": "cost", "costs": {"negative": {"positive": 1}}}),
+        "costs: has no cost of labelling a positive review negative; state it",
+    ),
+    key("no precision", "evaluation.objective", {"metric": "precision"}, "precision is null, and .* set it, as 0.95"),
+    key(
+        *("precision of no class", "evaluation.objective"),
+        *({"metric": "precision", "precision": 0.9, "precision_of": "spam"}, "precision_of: there is no class 'spam'"),
+    ),
+    key("weight of no class", "training.class_weights", {"spam": 2}, "class_weights: there is no class 'spam'; the"),
+    key("weight of 0", "training.class_weights", {"negative": 0}, "class_weights.*greater than 0, got 0"),
     key("slice of no column", "evaluation.slices", ["shop"], "evaluation.slices names 'shop', .* corpus.keep_columns"),
     key("pretraining of no use", "pretraining", TWO_VIEW, "two_view goes with a network of recurrent layers, and "),
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
@@ -297,7 +321,8 @@ PREDICTING = [
     asked("unknown alias", "models:/sentiment@nobody cannot be fetched", "--model", "models:/sentiment@nobody", "x"),
     asked("unknown run", "cannot be fetched from sqlite", "--model", "0" * 32, "x"),
     asked("missing model folder", "model folder none does not exist; train one", "--model", "none", "x"),
-    model("model of another version", "config.json", '{"format": 99}', "has format 99, this version reads 2; train"),
+    model("model of an older version", "config.json", '{"format": 2}', "is of an older version .* dvc repro"),
+    model("model of a newer version", "config.json", '{"format": 99}', "is of a newer version .* check out"),
     model("truncated model configuration", "config.json", "{", "config.json is damaged: it is not JSON"),
     model("deeply nested model configuration", "config.json", "[" * 100_000, "config.json is damaged: it is not JSON"),
     model("missing weights", "model.safetensors", None, "model.safetensors is missing; make the folder again"),

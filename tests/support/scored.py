@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.inference.decision_rule import DecisionRule
 from tests.conftest import describe_dataset
 
 POSITIVE = ["a warm and lovely film", "lovely acting and a warm story", "wonderful music", "a wonderful lovely cast"]
@@ -28,7 +29,7 @@ def two_classes(
     rows: pa.Table, labels: NDArray[np.int8], words: NDArray[np.int64], probabilities: ArrayLike
 ) -> ScoredSplit:
     """Return answers to the reviews of a test split; `probabilities` are those of positive."""
-    return ScoredSplit("test", rows, labels, words, LABELS, both(probabilities), 0.5)
+    return ScoredSplit("test", rows, labels, words, LABELS, both(probabilities), DecisionRule(0.5))
 
 
 def simulated(n: int = 400, seed: int = 0, classes: Sequence[str] = LABELS, ordered: bool = False) -> ScoredSplit:
@@ -43,7 +44,9 @@ def simulated(n: int = 400, seed: int = 0, classes: Sequence[str] = LABELS, orde
         labels = (answers.cumsum(1) < random.random((n, 1))).sum(1).clip(max=len(classes) - 1).astype(np.int8)
     rows = pa.table({"id": [str(i) for i in range(n)], "label": labels, "stars": random.integers(1, 11, n)})
     words = random.integers(1, 10, n)
-    return ScoredSplit("test", rows, labels, words, classes, answers, 0.5 if len(classes) == 2 else None, ordered)
+    return ScoredSplit(
+        "test", rows, labels, words, classes, answers, DecisionRule(0.5 if len(classes) == 2 else None), ordered
+    )
 
 
 THINGS = ("film", "story", "cast", "music")

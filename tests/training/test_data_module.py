@@ -1,9 +1,12 @@
 """Batches and their order."""
 
 import numpy as np
+import torch
 
+from pipeline.config.labels import LABELS
+from pipeline.networks.likelihood import LOGISTIC
 from pipeline.text.dataset import read_split
-from pipeline.training.data_module import LengthBatches, ReviewDataModule
+from pipeline.training.data_module import LengthBatches, ReviewDataModule, weights_of_classes
 from tests.support.training import TINY, train, weights, write_dataset
 
 
@@ -54,3 +57,37 @@ def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_p
     }
     for name in ("deep.fc.weight", "wide.ratio", "wide.weight"):
         assert len({trained[weight][name].tobytes() for weight in trained}) == 3, name
+
+
+def test_class_weights_weigh_the_losses_of_a_class_and_of_no_auxiliary_text(compose, config, tmp_path, caplog):
+    dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
+    settings = {"batch_size": 16, "fixed_length": None, "max_reviews": None, "seed": 1, "classes": LABELS}
+    labels = read_split(dataset, "train").labels
+    caplog.set_level("INFO")
+    data = ReviewDataModule(dataset, **settings, auxiliary_weight=0.5, class_weights={"positive": 3.0})
+    np.testing.assert_array_equal(data.train.loss_weights[:160], np.where(labels == 1, 3, 1))
+    assert set(data.train.loss_weights[160:]) == {0.5}
+    assert set(data.train.weights[:160]) == {1}  # n-grams are counted as often as they occur
+    assert caplog.messages == ["weights of the classes' losses: negative 1, positive 3"]
+
+    batch = next(iter(data.train_dataloader()))
+    outputs = torch.linspace(-2, 2, len(batch.labels))[:, None]
+    signs = torch.where(batch.labels == 1, 1.0, -1.0)
+    by_hand = (batch.loss_weights * torch.log(1 + torch.exp(-signs * outputs[:, 0]))).mean()
+    assert batch.loss_weights.max() == 3
+    torch.testing.assert_close(LOGISTIC.loss(outputs, batch.labels, batch.loss_weights), by_hand)
+
+    overrides = {"none": [], "weighted": ["training.class_weights={positive: 3}"]}
+    trained = {
+        name: weights(train(compose(*TINY, *values), dataset, tmp_path / name)) for name, values in overrides.items()
+    }
+    assert not np.array_equal(trained["none"]["deep.fc.weight"], trained["weighted"]["deep.fc.weight"])
+    np.testing.assert_array_equal(trained["none"]["wide.ratio"], trained["weighted"]["wide.ratio"])
+
+
+def test_balanced_weights_give_each_class_the_same_sum():
+    labels = np.repeat([0, 1, 2], [70, 25, 5]).astype(np.int8)
+    balanced = weights_of_classes("balanced", labels, ("a", "b", "c"))
+    np.testing.assert_allclose(balanced, [100 / 210, 100 / 75, 100 / 15], rtol=1e-6)
+    np.testing.assert_allclose(np.bincount(labels, balanced[labels]), [100 / 3] * 3, rtol=1e-6)
+    assert weights_of_classes(None, labels, ("a", "b", "c")) is None
