@@ -9,6 +9,9 @@ from pipeline.config.section import Rate, Weight
 class TrainingConfig(OptimizerConfig):
     """Training on labelled reviews."""
 
+    epochs: int | None = Field(ge=1, le=100_000)
+    """Passes over the training data; null: at least 3, and of few reviews as many as make 600 steps of the optimizer,
+    but at most 20."""
     auxiliary_weight: Weight
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
     wide_lr: Rate
