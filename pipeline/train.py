@@ -88,11 +88,12 @@ def train(
     def save(run: Run, trained: FitResult) -> None:
         inputs.require_unchanged()
         model = artifacts / "model"
-        save_model(model, trained.network, read_vocabulary(DATASET), _model_info(config, dataset, trained))
+        save_model(model, trained.network, read_vocabulary(DATASET), model_info(config, dataset, trained))
         write_text(reports / "learning_curve.csv", learning_curve_csv(trained.curve))
         speed = {"train_seconds": trained.seconds, "reviews_per_second": trained.reviews_per_second}
         record = {"run_id": run.run_id, **speed, "epochs": len(trained.curve), **hardware.summary()}
         write_json(artifacts / "run.json", {**record, "model": folder_digest(model), "tags": provenance})
+        run.log_params({"resolved.training.epochs": trained.epochs})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(model, "model")
         best = {**trained.best, "val_objective": trained.objective}
@@ -114,12 +115,14 @@ def train(
     ).best
 
 
-def _model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> dict[str, Any]:
+def model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> dict[str, Any]:
+    """Return the content of `config.json` of the model folder."""
     return {
         "classes": dataset.corpus.classes,
         "ordered": dataset.corpus.ordered,
         **trained.calibration.summary(),
         **config.model_dump(include=TRAINED_WITH),
+        "resolved": {"training": {"epochs": trained.epochs}},
         "corpus": {
             **dataset.corpus.model_dump(include={"name", "source", "licence", "citation"}),
             "content": config.corpus.content,

@@ -43,6 +43,9 @@ def test_the_run_tells_all_there_is_to_tell(trained):
     assert run.info.status == "FINISHED"
     assert run.data.params["model.hidden_dim"] == "16"
     assert run.data.params["corpus.text_column"] == "review"
+    assert run.data.params["resolved.training.epochs"] == "2"
+    model = json.loads((trained.root / "artifacts" / "model" / "config.json").read_text())
+    assert model["resolved"] == {"training": {"epochs": 2}}
     assert run.data.tags["git.dirty"] == "false"
     assert len(run.data.tags["git.commit"]) == 40
     assert run.data.tags["data.md5"] == yaml.safe_load((trained.root / "data.dvc").read_text())["outs"][0]["md5"]

@@ -8,10 +8,8 @@ from pipeline.config.section import Fraction, Rate, Section, Size, Weight
 
 
 class OptimizerConfig(Section):
-    """Optimizer, learning-rate schedule and length of a training."""
+    """Optimizer, learning-rate schedule and data of a training."""
 
-    epochs: int = Field(ge=1, le=100_000)
-    """Passes over the training data."""
     batch_size: Size
     """Reviews in one step of the optimizer."""
     lr: Rate

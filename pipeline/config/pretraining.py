@@ -13,6 +13,8 @@ class LanguageModelConfig(OptimizerConfig):
 
     seed: Seed
     """Seed of pre-training."""
+    epochs: int = Field(ge=1, le=100_000)
+    """Passes over the training data."""
     embedding_dim: Size
     """Numbers in a word vector: those of the model."""
     hidden_dim: Size

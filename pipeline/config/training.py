@@ -13,6 +13,9 @@ ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], MAPPI
 class TrainingConfig(OptimizerConfig):
     """Training on labelled reviews."""
 
+    epochs: int | None = Field(ge=1, le=100_000)
+    """Passes over the training data; null: at least 3, and of few reviews as many as make 600 steps of the optimizer,
+    but at most 20."""
     auxiliary_weight: Weight
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
     class_weights: Literal["balanced"] | ClassWeights | None

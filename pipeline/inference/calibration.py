@@ -19,6 +19,10 @@ from pipeline.networks.likelihood import LOGISTIC, Likelihood
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-9}
 """Tolerances of the optimiser, which the few weights of these convex losses reach in no time."""
+FEW_VALIDATION = 1000
+"""Validation reviews from which on they alone decide: fewer leave room for a prior (docs/small-data.md)."""
+BIAS_SPREAD = 1.0
+"""Prior standard deviation of a bias."""
 
 
 def calibrate(
@@ -53,7 +57,7 @@ def calibrate(
         weights = np.array([weight])
     else:
         require_finite(z)
-        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, z.shape[1], y, likelihood)
+        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, np.zeros(z.shape[1]), y, likelihood)
     with np.errstate(divide="ignore"):
         temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
     scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), DecisionRule())
@@ -61,7 +65,7 @@ def calibrate(
 
 
 def fit_weights(
-    paths: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LOGISTIC
+    paths: ArrayLike, labels: ArrayLike, likelihood: Likelihood = LOGISTIC, spreads: Sequence[float] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit a weight for each path and biases such that the weighted sum of the outputs has the lowest log loss.
 
@@ -70,10 +74,14 @@ def fit_weights(
     classes share the rest. Otherwise a validation split without a single error would lead to infinite confidence; on
     thousands of reviews the smoothing is negligible.
 
+    On fewer than `FEW_VALIDATION` reviews the weights, if there are `spreads`, and the biases have a Gaussian prior
+    around 0, that is, a ridge penalty: thirty reviews cannot tell a path that has learned nothing from a good one.
+
     Args:
         paths: outputs `[n, outputs, paths]`.
         labels: numbers of classes, `[n]`.
         likelihood: that of the network.
+        spreads: prior standard deviation of what each path contributes to the outputs; empty: the weights are free.
 
     Returns:
         weights [paths], none of them negative; a bias for each output [outputs].
@@ -83,13 +91,14 @@ def fit_weights(
     """
     z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
     require_finite(z)
+    precisions = z.var(axis=0).mean(axis=0) / np.square(spreads) if len(spreads) else np.zeros(z.shape[2])
     if likelihood.classes == 2:
-        return _fit_two_classes(z[:, 0], y)
-    return _fit(lambda weights: torch.from_numpy(z) @ weights, z.shape[2], y, likelihood)
+        return _fit_two_classes(z[:, 0], y, precisions)
+    return _fit(lambda weights: torch.from_numpy(z) @ weights, precisions, y, likelihood)
 
 
 def _fit_two_classes(
-    paths: NDArray[np.float64], labels: NDArray[np.generic]
+    paths: NDArray[np.float64], labels: NDArray[np.generic], precisions: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Do what `_fit` does for two classes; in this form their figures stay those of earlier versions."""
     targets = _smoothed(labels, 2)[:, 1]
@@ -100,13 +109,17 @@ def _fit_two_classes(
         gradient = z.T @ (expit(scaled) - targets) / len(labels)
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
 
-    return _minimum(loss, z.shape[1] - 1, 1)
+    return _minimum(loss, precisions, 1, len(labels))
 
 
 def _fit(
-    weigh: Callable[[Tensor], Tensor], weights: int, labels: NDArray[np.generic], likelihood: Likelihood
+    weigh: Callable[[Tensor], Tensor],
+    precisions: NDArray[np.float64],
+    labels: NDArray[np.generic],
+    likelihood: Likelihood,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit weights and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    """Fit weights, each of a prior precision, and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    weights = len(precisions)
     targets = torch.from_numpy(_smoothed(labels, likelihood.classes))
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -117,15 +130,28 @@ def _fit(
         return mean.item(), gradient.numpy()
 
     with torch.enable_grad(), torch.inference_mode(False):
-        return _minimum(loss, weights, likelihood.outputs)
+        return _minimum(loss, precisions, likelihood.outputs, len(labels))
 
 
 def _minimum(
-    loss: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]], weights: int, biases: int
+    loss: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]],
+    precisions: NDArray[np.float64],
+    biases: int,
+    reviews: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights and biases with the lowest mean loss over the reviews; of few reviews, with a prior."""
+    weights = len(precisions)
     start = np.append(np.ones(weights), np.zeros(biases))
     bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * weights + [(None, None)] * biases
-    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
+    objective = loss
+    if reviews < FEW_VALIDATION:
+        ridge = np.append(precisions, np.full(biases, BIAS_SPREAD**-2)) / reviews
+
+        def objective(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            mean, gradient = loss(values)
+            return mean + float(ridge @ values**2) / 2, gradient + ridge * values
+
+    optimum = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
     return optimum.x[:weights], optimum.x[weights:]
 
 

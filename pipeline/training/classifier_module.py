@@ -1,5 +1,6 @@
 """Lightning module of the classifier: its losses and its validation."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -59,13 +60,20 @@ class ClassifierModule(BaseModule):
     Logs `train/accuracy` by step, and `val/loss`, `val/calibrated_loss` and `val/accuracy` by epoch. The latter two are
     computed with fitted weights and bias (`fit_weights`), as the model will be used. The best epoch is the one with the
     lowest calibrated loss, because more training makes a network overconfident before it makes it worse.
+
+    Args:
+        network: as in `BaseModule`, `config` and `seed` too.
+        config: the training on labels.
+        seed: seed of everything random.
+        spreads: as in `fit_weights`.
     """
 
     network: Network
     config: TrainingConfig
 
-    def __init__(self, network: Network, config: TrainingConfig, seed: int) -> None:
+    def __init__(self, network: Network, config: TrainingConfig, seed: int, spreads: Sequence[float] = ()) -> None:
         super().__init__(network, config, seed)
+        self._spreads = spreads
         self.likelihood = deep_part(network).likelihood
         self._validation: list[tuple[Tensor, Tensor]] = []
 
@@ -134,7 +142,7 @@ class ClassifierModule(BaseModule):
         own = [torch.cat(parts).cpu() for parts in zip(*self._validation, strict=True)]
         self._validation.clear()
         paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gather(own), strict=True))
-        weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy(), self.likelihood)
+        weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy(), self.likelihood, self._spreads)
         calibrated = paths @ torch.from_numpy(weights).to(paths) + torch.from_numpy(bias).to(paths)
         losses = {
             "val/loss": self.likelihood.loss(paths.sum(2), labels),

@@ -26,6 +26,7 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.few_reviews import path_spreads, resolve_epochs
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
@@ -45,6 +46,8 @@ class FitResult:
     """With the weights of the epoch with the lowest calibrated validation loss; on the CPU, in evaluation mode."""
     calibration: Calibration
     """Fitted on the validation split."""
+    epochs: int
+    """Epochs that were asked for, by the configuration or by `resolve_epochs`; early stopping makes them fewer."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
     objective: float
@@ -107,12 +110,14 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
+    epochs = resolve_epochs(config.training, len(data.train))
+    spreads = path_spreads(len(data.train)) if isinstance(network, WideAndDeep) else ()
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
     run_trainer(
-        ClassifierModule(network, config.training, config.seed),
+        ClassifierModule(network, config.training, config.seed, spreads),
         data,
-        epochs=config.training.epochs,
+        epochs=epochs,
         monitor=MONITOR,
         hardware=hardware,
         curve=curve,
@@ -125,7 +130,7 @@ def fit(
     _, paths = score_with_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)
     if isinstance(network, WideAndDeep):
-        weights, _ = fit_weights(paths, data.validation.labels, likelihood)
+        weights, _ = fit_weights(paths, data.validation.labels, likelihood, spreads)
         network.path_weights.copy_(torch.from_numpy(weights))
     outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
     calibration = calibrate(outputs, data.validation.labels, likelihood, objective, info.corpus.classes)
@@ -133,7 +138,7 @@ def fit(
     predicted = calibration.rule.choose(calibration.probabilities(outputs))
     value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
     network.cpu()
-    return FitResult(network, calibration, curve.rows, value, seconds, curve.reviews / seconds)
+    return FitResult(network, calibration, epochs, curve.rows, value, seconds, curve.reviews / seconds)
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:

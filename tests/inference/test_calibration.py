@@ -34,6 +34,47 @@ def test_paths_get_the_weights_they_deserve_and_none_a_negative_one() -> None:
     assert bias == pytest.approx(0.7, abs=0.15)
 
 
+def drawn_paths(random: np.random.Generator, n: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Draw outputs [n, 1, 2] of a path that has learned nothing and of a useful one, and labels."""
+    paths = random.normal(0, 1, (n, 1, 2))
+    return paths, (random.random(n) < expit(2 * paths[:, 0, 1])).astype(int)
+
+
+def test_on_few_reviews_a_path_has_to_prove_itself() -> None:
+    random = np.random.default_rng(0)
+    trials = [drawn_paths(random, 30) for _ in range(100)]
+    free, held = (np.array([fit_weights(*trial, spreads=spreads)[0] for trial in trials]) for spreads in ((), (0.3, 1)))
+    assert np.mean(held[:, 0]) < np.mean(free[:, 0]) / 3  # the useless path
+    assert np.mean(held[:, 1]) > 0.5  # of the useful one enough is left
+
+
+def test_the_prior_is_gone_where_there_are_reviews_enough() -> None:
+    paths, labels = drawn_paths(np.random.default_rng(0), 1_000)
+    free, held = (fit_weights(paths, labels, spreads=spreads) for spreads in ((), (0.3, 1)))
+    np.testing.assert_array_equal(free[0], held[0])
+    np.testing.assert_array_equal(free[1], held[1])
+    fewer = fit_weights(paths[1:], labels[1:], spreads=(0.3, 1))
+    assert fewer[0][1] < free[0][1]
+
+
+def test_the_prior_allows_for_the_scale_of_a_path_and_holds_for_several_classes() -> None:
+    paths, labels = drawn_paths(np.random.default_rng(0), 100)
+    scaled = paths * [1.0, 5.0]
+    weights, larger = (fit_weights(each, labels, spreads=(0.3, 1))[0] for each in (paths, scaled))
+    assert larger * [1.0, 5.0] == pytest.approx(weights, rel=1e-3, abs=1e-6)
+    outputs, classes = drawn(Softmax(3), 60)
+    three = np.stack([outputs, outputs], axis=2)
+    (first, second), _ = fit_weights(three, classes, Softmax(3), spreads=(0.3, 1))
+    assert first < second / 3
+
+
+def test_a_bias_on_few_reviews_is_not_what_chance_would_have_it() -> None:
+    labels = np.array([1] * 9 + [0])
+    (_, few), (_, many) = (fit_weights(np.zeros((10 * n, 1, 1)), np.tile(labels, n)) for n in (1, 100))
+    assert many == pytest.approx(np.log(9), abs=0.05)
+    assert 0.5 < few.item() < 1.3
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_calibration_never_worsens_the_loss_it_was_fitted_on(seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -1,0 +1,40 @@
+"""Rules by which a training follows the number of its reviews: docs/small-data.md says how they were chosen."""
+
+import logging
+import math
+
+from pipeline.config.training import TrainingConfig
+
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
+LEAST_STEPS = 600
+"""Steps of the optimizer that a recurrent network needs before it is as good as n-grams."""
+FEW_TRAINING = 5000
+"""Training reviews from which on a recurrent network is trusted as much as n-grams."""
+FEW_SPREADS, SPREADS = (0.3, 1.0), (1.0, 1.0)
+"""Prior spreads of the recurrent network and the n-grams, for fewer training reviews and for more."""
+
+log = logging.getLogger(__name__)
+
+
+def resolve_epochs(config: TrainingConfig, reviews: int) -> int:
+    """Return `training.epochs`, or where it is null the epochs that the number of reviews asks for, and say so.
+
+    These are `FEWEST_EPOCHS`, and of few reviews as many as make `LEAST_STEPS`, but at most `MOST_EPOCHS`.
+
+    Args:
+        config: its number of epochs and batch size are used.
+        reviews: number of reviews to train on, auxiliary and pseudo-labelled ones among them.
+    """
+    if config.epochs is not None:
+        return config.epochs
+    steps = math.ceil(reviews / config.batch_size)
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(LEAST_STEPS / steps)))
+    log.info(
+        "training.epochs is null: %d epochs of %s steps, for %s training reviews", epochs, f"{steps:,}", f"{reviews:,}"
+    )
+    return epochs
+
+
+def path_spreads(reviews: int) -> tuple[float, float]:
+    """Return the `spreads` for `fit_weights` to join a recurrent network and n-grams trained on so many reviews."""
+    return FEW_SPREADS if reviews < FEW_TRAINING else SPREADS
