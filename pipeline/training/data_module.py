@@ -165,8 +165,8 @@ class _PaddedBatches(Dataset[LabelledBatch]):
         if self._unlabelled is not None and unlabelled_rows is not None:
             unlabelled = self._reviews(self._unlabelled, share(unlabelled_rows)[0], weight)
         weights = None
-        if self._labelled.weights is not None:
-            weights = torch.from_numpy(self._labelled.weights[own])
+        if self._labelled.loss_weights is not None:
+            weights = torch.from_numpy(self._labelled.loss_weights[own])
         return LabelledBatch(self._reviews(self._labelled, own, weight), labels, unlabelled, weights)
 
     def _reviews(self, split: EncodedSplit | TrainingReviews, rows: Sequence[int], weight: float) -> ReviewBatch:

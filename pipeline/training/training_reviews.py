@@ -1,7 +1,7 @@
 """Reviews to train on: the training split, and auxiliary and pseudo-labelled reviews behind it."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,12 @@ class TrainingPart:
     labels: NDArray[np.int8]
     """Numbers of their classes [n]."""
     weight: float = 1.0
-    """Weight of each of their losses."""
+    """Weight of each of their losses, beside the number of reviews that each stands for."""
+
+    @property
+    def copies(self) -> NDArray[np.int32]:
+        """Number of reviews that each stands for [n]."""
+        return np.ones(len(self.rows), np.int32) if self.split.copies is None else self.split.copies[self.rows]
 
 
 class TrainingReviews:
@@ -32,9 +37,15 @@ class TrainingReviews:
         self.labels = np.concatenate([part.labels for part in parts])
         self.lengths = np.concatenate([part.split.lengths[part.rows] for part in parts])
         self.weights: NDArray[np.float32] | None = None
-        """Weight of the loss of each review [n]; None where all are 1."""
-        if any(part.weight != 1 for part in parts):
-            self.weights = np.concatenate([np.full(len(part.rows), part.weight, np.float32) for part in parts])
+        """Number of reviews that each counts for [n]; None where all are 1."""
+        self.loss_weights: NDArray[np.float32] | None = None
+        """Weight of the loss of each review [n], scaled so that the mean over all is as if each were repeated; or None,
+        where all are 1."""
+        if any(part.weight != 1 or part.split.copies is not None for part in parts):
+            copies = [part.copies for part in parts]
+            weights = [np.float32(part.weight) * own for part, own in zip(parts, copies, strict=True)]
+            self.weights = np.concatenate(weights, dtype=np.float32)
+            self.loss_weights = self.weights / np.concatenate(copies).mean(dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -44,3 +55,6 @@ class TrainingReviews:
         number = bisect_right(self._starts, index) - 1
         part = self._parts[number]
         return part.split[part.rows[index - self._starts[number]]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))

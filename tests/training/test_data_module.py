@@ -1,9 +1,17 @@
 """Batches and their order."""
 
 import numpy as np
+import pytest
+import torch
 
+from pipeline.networks.build import build_network, path_logits
+from pipeline.networks.likelihood import build_likelihood
+from pipeline.networks.padding import pad
 from pipeline.text.dataset import read_split
+from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.classifier_module import ReviewBatch
 from pipeline.training.data_module import LengthBatches, ReviewDataModule
+from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 from tests.support.training import TINY, train, weights, write_dataset
 
 
@@ -54,3 +62,41 @@ def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_p
     }
     for name in ("deep.fc.weight", "wide.ratio", "wide.weight"):
         assert len({trained[weight][name].tobytes() for weight in trained}) == 3, name
+
+
+def test_a_review_that_stands_for_several_counts_as_if_it_were_repeated(config, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
+    copies = np.random.default_rng(0).integers(1, 6, 160).astype(np.int32)
+    np.save(dataset / "train" / "copies.npy", copies)
+    data = ReviewDataModule(dataset, batch_size=1000, fixed_length=None, max_reviews=None, seed=1, auxiliary_weight=0.5)
+    assert data.train.weights.tolist() == [*copies.tolist(), *[0.5] * 60]
+
+    (dataset / "train" / "copies.npy").unlink()
+    parts = [read_split(dataset, "train"), read_split(dataset, "auxiliary")]
+    rows = [np.repeat(np.arange(160), copies), np.arange(60)]
+    repeated = TrainingReviews(
+        [
+            TrainingPart(part, own, part.labels[own], weight)
+            for part, own, weight in zip(parts, rows, (1, 0.5), strict=True)
+        ]
+    )
+    likelihood = build_likelihood(2, ordered=False)
+    ratios = []
+    for reviews in (data.train, repeated):
+        network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json")), likelihood)
+        network.wide.count(reviews, reviews.labels, reviews.weights)
+        ratios.append(network.wide.ratio)
+    assert ratios[0].abs().sum() > 0
+    assert ratios[0].equal(ratios[1])
+
+    (batch,) = data.train_dataloader()
+    network.eval()
+    again = ReviewBatch(*pad(list(repeated), None))
+    losses = [
+        likelihood.loss(path_logits(network, read.ids, read.lengths).sum(2), labels, each).item()
+        for read, labels, each in (
+            (batch.reviews, batch.labels, batch.loss_weights),
+            (again, torch.from_numpy(repeated.labels).long(), torch.from_numpy(repeated.loss_weights)),
+        )
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
