@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.model import SentimentRNNConfig
@@ -24,6 +25,7 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.folds import read_fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
@@ -42,7 +44,9 @@ class FitResult:
     network: Network
     """With the weights of the epoch with the lowest calibrated validation loss; on the CPU, in evaluation mode."""
     calibration: Calibration
-    """Fitted on the validation split."""
+    """Fitted on the validation reviews."""
+    validation_probabilities: NDArray[np.float32]
+    """Calibrated probability of each class for these [n, classes]."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
     seconds: float
@@ -67,7 +71,7 @@ def fit(
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
     Args:
-        config: its model, training and seed are used.
+        config: its model, training and seed are used, and for folds the seed of the split.
         dataset: folder written by `preprocess`.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
@@ -87,6 +91,7 @@ def fit(
         auxiliary_weight=config.training.auxiliary_weight,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
+        fold=read_fold(dataset, config),
         seed=config.seed,
     )
     info = read_dataset_info(dataset)
@@ -123,7 +128,8 @@ def fit(
     calibration = calibrate(outputs, data.validation.labels, likelihood)
     log.info("calibrated on validation: %s", _in_words(calibration))
     network.cpu()
-    return FitResult(network, calibration, curve.rows, seconds, curve.reviews / seconds)
+    probabilities = calibration.probabilities(outputs)
+    return FitResult(network, calibration, probabilities, curve.rows, seconds, curve.reviews / seconds)
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:
