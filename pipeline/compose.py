@@ -24,6 +24,7 @@ from pipeline.config.params import read_params
 from pipeline.config.reference import configuration_help
 from pipeline.config.schema import validate
 from pipeline.config.text import FileVectors
+from pipeline.config.training import require_no_fold
 from pipeline.corpus.source import corpus_fingerprint
 from pipeline.preprocessing.vector_source import vector_dimension, vectors_fingerprint
 from pipeline.runtime import checksum, pipeline_lock
@@ -68,6 +69,7 @@ def _add_fingerprints(values: Any) -> None:
         PipelineError: the configuration does not fit, or a file is missing.
     """
     config = validate(values)
+    require_no_fold(config.training)
     values["corpus"]["fingerprint"] = corpus_fingerprint(config.corpus)
     if (vectors := config.text.vectors) is not None:
         require_embedding_dim(config.model, vector_dimension(vectors))

@@ -200,8 +200,11 @@ def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
         return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
     log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
     start = perf_counter()
-    training, validation_texts = read_training_texts(DATASET), read_texts(DATASET, "validation")
-    fitted = fit_baseline(*training, *validation_texts, predictor.classes, predictor.info.objective)
+    texts, labels, weights = read_training_texts(DATASET)
+    validation_texts = read_texts(DATASET, "validation")
+    fitted = fit_baseline(
+        texts, labels, *validation_texts, predictor.classes, predictor.info.objective, weights=weights
+    )
     log.info("baseline: C=%g has the lowest log loss on validation", fitted.inverse_regularisation)
     baseline = score_split(DATASET, "test", fitted)
     seconds = perf_counter() - start
@@ -214,11 +217,19 @@ def _score_auxiliary(classifier: Classifier) -> ScoredSplit | None:
     return score_split(DATASET, AUXILIARY_TEST, classifier) if (DATASET / AUXILIARY_TEST).exists() else None
 
 
-def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8]]:
-    """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts."""
-    splits = [read_texts(dataset, split) for split in present_splits(dataset, TRAINING_SPLITS)]
-    texts, labels = zip(*splits, strict=True)
-    return list(chain.from_iterable(texts)), np.concatenate(labels)
+def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8], NDArray[np.int32] | None]:
+    """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts.
+
+    Also returns the number of reviews that each stands for [n]; None where each stands for itself.
+    """
+    names = present_splits(dataset, TRAINING_SPLITS)
+    texts, labels = zip(*(read_texts(dataset, name) for name in names), strict=True)
+    copies = [read_split(dataset, name).copies for name in names]
+    weights = None
+    if any(own is not None for own in copies):
+        ones = (np.ones(len(own), np.int32) for own in labels)
+        weights = np.concatenate([one if own is None else own for own, one in zip(copies, ones, strict=True)])
+    return list(chain.from_iterable(texts)), np.concatenate(labels), weights
 
 
 def compute_metrics(

@@ -22,6 +22,7 @@ from pipeline.preprocessing.data_checks import is_trial, left_out_share, require
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
 from pipeline.preprocessing.scanning import scan
+from pipeline.preprocessing.split_writer import write_row_arrays
 from pipeline.preprocessing.splitting import select
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.report.formatting import counts
@@ -54,6 +55,7 @@ def main(config: Config, inputs: Inputs) -> None:
             model = learn_sentencepiece(select(row_groups(DATA), keys.split, chosen.keep), config.text)
         del keys
         vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes, model)
+        digest = write_row_arrays(folder, chosen.arrays, digest)
         unknown_share = splits["validation"]["unknown_word_share"]
         check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation", is_trial(corpus.splits))
         report = {"corpus": corpus.name, "vocabulary": len(vocabulary), "splits": splits, **chosen.report}

@@ -12,6 +12,7 @@ every combination of values is a trial:
   python -m pipeline.train model.hidden_dim=64
   python -m pipeline.train -m model.hidden_dim=64,128 training.lr=1e-3,3e-3
   python -m pipeline.train -m sweep=grid
+  python -m pipeline.train -m sweep=kfold
 
 If a training was stopped, run the same command again: it resumes after the last finished epoch, and a sweep trains only
 the trials that have not finished. More: docs/sweep.md
@@ -30,6 +31,7 @@ from typing import Any
 from pipeline.cli import Parser
 from pipeline.config.comparison import flatten
 from pipeline.config.schema import Config
+from pipeline.config.training import require_no_fold
 from pipeline.inference.model_folder import TRAINED_WITH, save_model
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import folder_digest
@@ -41,6 +43,7 @@ from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, 
 from pipeline.tracking.run import Run
 from pipeline.training.callbacks import learning_curve_csv
 from pipeline.training.fit import FitResult, fit
+from pipeline.training.folds import OUT_OF_FOLD, read_fold, write_out_of_fold
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, require_fitting_vectors
 from pipeline.training.inputs import TRAINED_ON
@@ -67,7 +70,7 @@ def train(
     Args:
         config: the whole configuration; its corpus, split and text must be those of the prepared dataset.
         inputs: the files that the training reads.
-        artifacts: folder that gets `model/` and `run.json`.
+        artifacts: folder that gets `model/` and `run.json`, and the answers for the held-out reviews of a fold.
         reports: folder that gets `learning_curve.csv`.
         tags: additional tags of the MLflow run.
         name: name of the MLflow run; None makes one from the configuration.
@@ -80,6 +83,7 @@ def train(
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
+    fold = read_fold(DATASET, config)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
@@ -96,6 +100,9 @@ def train(
         run.log_params({"resolved.training.epochs": trained.epochs})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(model, "model")
+        if fold is not None:
+            write_out_of_fold(artifacts / OUT_OF_FOLD, DATASET, fold, trained.calibration.rule, trained.probabilities)
+            run.log_artifact(artifacts / OUT_OF_FOLD)
         best = {**trained.best, "val_objective": trained.objective}
         run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
 
@@ -113,6 +120,12 @@ def train(
         hardware=hardware,
         describe=partial(_describe_run, config, dataset),
     ).best
+
+
+def main(config: Config, inputs: Inputs) -> None:
+    """Train the model of the pipeline."""
+    require_no_fold(config.training)
+    train(config, inputs, ARTIFACTS, REPORTS)
 
 
 def model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> dict[str, Any]:
@@ -149,7 +162,7 @@ if __name__ == "__main__":
         parser.usage = "python -m pipeline.train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]"
         parser.print_help()
     elif len(sys.argv) == 1:
-        run_stage(partial(train, artifacts=ARTIFACTS, reports=REPORTS), __doc__, *TRAINED_ON)
+        run_stage(main, __doc__, *TRAINED_ON)
     else:
         # by its name: an import would count as code of the stage, so that a change of the sweep room reran it
         import_module("pipeline.sweep.command").main(train)

@@ -153,8 +153,12 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     record = json.loads((dataset / "dataset.json").read_text())
     record["splits"] |= {"auxiliary": 72}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    texts, labels = evaluate.read_training_texts(dataset)
+    texts, labels, weights = evaluate.read_training_texts(dataset)
     assert len(texts) == len(labels) == 96
+    assert weights is None
+    np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
+    assert evaluate.read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
+    (dataset / "train" / "copies.npy").unlink()
     evaluate.main(config(), Inputs({}))
     metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
     assert metrics["baseline"]["accuracy"] < 1

@@ -13,7 +13,7 @@ from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.config.section import Checksum, Fingerprint, Section
 
-Duplicates = Literal["drop", "keep"]
+Duplicates = Literal["drop", "weight", "keep"]
 LabelValues = list[bool | int | float | str | None] | str
 """Values of a label column: a list, or comparisons with numbers."""
 MOST_CLASSES = 100
@@ -79,7 +79,8 @@ class CorpusInfo(CorpusFacts):
     none."""
     duplicates: Duplicates
     """Reviews that differ from another only in case, punctuation and spacing: drop all but one, before the splits are
-    drawn, or keep all; those of your own test split always stay."""
+    drawn; weight does the same, but one to train on counts for all of its label; or keep all. Those of your own test
+    split always stay."""
     checks: dict[str, DataCheckConfig]
     """Checks of the data by name, made at the end of preprocess, before anything is trained."""
 

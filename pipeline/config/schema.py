@@ -113,6 +113,18 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _teachers_go_without_folds(self) -> "Config":
+        if (teacher := self.pseudo_labels.teacher) is None:
+            return self
+        if self.training.folds is not None:
+            raise ValueError(
+                "training.folds: the teachers of pseudo_labels know the labels of every fold; set pseudo_labels=none"
+            )
+        if teacher.folds is not None:
+            raise ValueError("pseudo_labels.teacher.folds: a teacher learns from all reviews; set it to null")
+        return self
+
+    @model_validator(mode="after")
     def _slices_are_there(self) -> "Config":
         kept = self.corpus.keep_columns if isinstance(self.corpus, FilesCorpus) else []
         for name in self.evaluation.slices:

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.optimizer import OptimizerConfig
 from pipeline.config.section import MAPPING, Rate, Weight
+from pipeline.runtime.errors import PipelineError
 
 ClassWeights = Annotated[dict[str, Annotated[float, Field(gt=0, le=1e6)]], MAPPING]
 
@@ -33,3 +34,28 @@ class TrainingConfig(OptimizerConfig):
     """Weight of the virtual adversarial loss, which needs no labels and reads unlabelled reviews too; 0 disables it."""
     perturbation_norm: float = Field(gt=0, le=1e6)
     """Norm of the adversarial perturbation of a whole review, in standard deviations of the word vectors."""
+    folds: int | None = Field(ge=2, le=100)
+    """Cross-validation: folds of the training and validation reviews together, for sweep=kfold; null: none."""
+    fold: int = Field(ge=1, le=100)
+    """Fold, from 1, to validate on; the others are trained on. Without training.folds it stays 1."""
+
+    @model_validator(mode="after")
+    def _fold_is_one_of_the_folds(self) -> "TrainingConfig":
+        if self.folds is None and self.fold > 1:
+            raise ValueError(f"training.fold is {self.fold}, but training.folds is null; set training.folds, too")
+        if self.folds is not None and self.fold > self.folds:
+            raise ValueError(f"training.fold is {self.fold}, of {self.folds} folds; choose one from 1 to {self.folds}")
+        return self
+
+
+def require_no_fold(config: TrainingConfig) -> None:
+    """Refuse a fold outside of trials: its model, trained on other reviews than the splits say, must not be registered.
+
+    Raises:
+        PipelineError: the configuration has folds.
+    """
+    if config.folds is not None:
+        raise PipelineError(
+            "training.folds: only trials train on folds, with `python -m pipeline.train -m sweep=kfold`; for the "
+            "pipeline set training.folds=null"
+        )

@@ -25,19 +25,29 @@ def log_duplicates(report: Mapping[str, Any], policy: Duplicates, before: ClassC
     if not report["repeats"]:
         return
     total = sum(sum(classes.values()) for classes in before.values())
-    dropped = f"{sum(report['dropped'].values()):,} are dropped, corpus.duplicates=keep keeps them"
-    outcome = dropped if policy == "drop" else "all are kept, corpus.duplicates=drop drops them"
+    dropped = f"{sum(report['dropped'].values()):,} are dropped"
+    outcome = {
+        "drop": f"{dropped}, corpus.duplicates=keep keeps them",
+        "weight": f"{dropped}, those kept to train on count for those of their label",
+        "keep": "all are kept, corpus.duplicates=drop drops them",
+    }[policy]
     repeats, exact, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
     log.info("duplicates: %s of %s reviews repeat another, %s word for word; %s", repeats, f"{total:,}", exact, outcome)
     if report["label_conflicts"]:
         outcome = "all are kept"
-        if policy == "drop":
+        if policy != "keep":
             outcome = f"the majority's label is kept, {tied} reviews of texts without a majority are left out"
         problem = "reviews contradict most others of the same text"
         log.warning("%s texts have several labels, %s %s; %s", conflicts, contradicting, problem, outcome)
     for split in before:
         if report["dropped"].get(split) and (shares := _changed_shares(before[split], after.get(split, {}))):
             log.info("%s without duplicates: %s", split, shares)
+
+
+def log_weighted(weighted: Mapping[str, int]) -> None:
+    """Say how many training reviews count more than once, and for how many together."""
+    reviews, stand_for = (f"{weighted[key]:,}" for key in ("reviews", "stand_for"))
+    log.info("duplicates: %s training reviews count more than once, together for %s", reviews, stand_for)
 
 
 def log_shared_groups(shared: int, dropped: Mapping[str, int]) -> None:

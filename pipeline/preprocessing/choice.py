@@ -8,9 +8,17 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import Duplicates
 from pipeline.config.split import SplitConfig
-from pipeline.preprocessing.account import log_duplicates, log_groups, log_shared_groups
+from pipeline.preprocessing.account import log_duplicates, log_groups, log_shared_groups, log_weighted
 from pipeline.preprocessing.data_checks import label_conflict_share, overlap_share
-from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys, count_classes, find_duplicates
+from pipeline.preprocessing.duplicates import (
+    NO_LABEL,
+    PRECEDENCE,
+    ReviewKeys,
+    count_classes,
+    count_copies,
+    find_duplicates,
+)
+from pipeline.preprocessing.split_writer import RowArrays
 from pipeline.preprocessing.splitting import hold_out, leave_out_shared_groups, require_all_classes
 from pipeline.text.dataset import CorpusRecord
 
@@ -27,6 +35,8 @@ class ChosenReviews:
     """Counts of duplicates and groups, as they stand in reports/data.json."""
     measures: dict[str, Any]
     """Values for `corpus.checks`."""
+    arrays: RowArrays
+    """Numbers of the reviews to train and validate on: `groups`, and `copies` if duplicates are weighted."""
 
 
 def choose_reviews(
@@ -59,6 +69,7 @@ def choose_reviews(
     keep, found = find_duplicates(keys, unshared, duplicates)
     before, after = (count_classes(keys, mask, classes) for mask in (unshared, keep))
     log_duplicates(found, duplicates, before, after)
+    copies = count_copies(keys, unshared) if duplicates == "weight" else None
     report: dict[str, Any] = {"duplicates": found | {"classes_before": before, "classes_after": after}}
     require_all_classes(keys, keep, classes)
     parts = hold_out(keys, keep, split, classes)
@@ -71,6 +82,10 @@ def choose_reviews(
             "too_large": {name: part.too_large for name, part in parts.items() if part.too_large},
         }
         log_groups(report["groups"]["groups"], parts)
+    arrays = _row_arrays(keys, keep, copies)
+    if copies is not None:
+        report["duplicates"]["weighted"] = weighted = count_weighted(arrays["train"]["copies"])
+        log_weighted(weighted)
     tied = found["tied"]
     dropped = {
         "duplicates": int((unshared & ~keep).sum()) - tied,
@@ -81,4 +96,26 @@ def choose_reviews(
         "label_conflict_share": label_conflict_share(keys, found["contradicting"]),
         "overlap_share": overlap_share(keys, keep),
     }
-    return ChosenReviews(keep, {reason: rows for reason, rows in dropped.items() if rows}, report, measures)
+    return ChosenReviews(keep, {reason: rows for reason, rows in dropped.items() if rows}, report, measures, arrays)
+
+
+def count_weighted(copies: NDArray[np.int32]) -> dict[str, int]:
+    """Count the reviews that stand for others, and the reviews that they stand for; `copies` is of one split [n]."""
+    several = copies > 1
+    return {"reviews": int(several.sum()), "stand_for": int(copies[several].sum())}
+
+
+def _row_arrays(
+    keys: ReviewKeys, keep: NDArray[np.bool_], copies: NDArray[np.int32] | None
+) -> dict[str, dict[str, NDArray[np.int32]]]:
+    """Return the arrays of train and validation, which folds of both are drawn from."""
+    rows = {split: np.flatnonzero(keep & (keys.split == PRECEDENCE.index(split))) for split in ("train", "validation")}
+    names = np.unique(np.concatenate([keys.group[members] for members in rows.values()]))
+    arrays = {
+        split: {"groups": np.searchsorted(names, keys.group[members]).astype(np.int32)}
+        for split, members in rows.items()
+    }
+    if copies is not None:
+        for split, members in rows.items():
+            arrays[split]["copies"] = copies[members]
+    return arrays

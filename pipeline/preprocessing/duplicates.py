@@ -115,7 +115,7 @@ def find_duplicates(
     Args:
         keys: of all reviews, with the splits that the corpus brings.
         keep: True for each review that is kept so far [n]; the others count for nothing.
-        policy: `drop` as said, or `keep` all, which only counts.
+        policy: `drop` or `weight` as said, or `keep` all, which only counts.
 
     Returns:
         True for each review to keep [n]; and a report. It counts repeats (all reviews alike but the first in that
@@ -144,13 +144,13 @@ def find_duplicates(
     np.maximum.at(highest, leader, highest[repeat])
     conflicting = np.flatnonzero((lowest < highest)[order[starts]])
 
-    if policy == "drop":
+    if policy != "keep":
         keep[repeat[keys.split[repeat] != PRECEDENCE.index("test")]] = False
     contradicting = tied = 0
     for start, end in zip(starts[conflicting], ends[conflicting], strict=True):
         alike = order[start:end]
         contradicting += _contradicting(keys.label[alike])
-        if policy == "drop" and not _settle(keys, alike, keep):
+        if policy != "keep" and not _settle(keys, alike, keep):
             tied += len(alike)
     counts = np.bincount(keys.split[order[~keep[order]]], minlength=len(PRECEDENCE))
     exact = keys.exact[repeat] == keys.exact[leader]
@@ -191,6 +191,31 @@ def _settle(keys: ReviewKeys, alike: NDArray[np.int64], keep: NDArray[np.bool_])
         return False
     keep[leading[keys.label[leading] == winner][0]] = True
     return True
+
+
+def count_copies(keys: ReviewKeys, among: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Count the reviews that have the split, the label and the `near_key` of each review, itself among them.
+
+    For one that `find_duplicates` kept outside the test split, these are the reviews that it stands for: those of its
+    text that voted for its label.
+
+    Args:
+        keys: of all reviews, with the splits that the corpus brings.
+        among: True for each review that counts [n].
+
+    Returns:
+        the number for each review that counts, and 0 for the others [n].
+    """
+    rows = np.flatnonzero(among)
+    rows = rows[np.lexsort((keys.near[rows], keys.label[rows], keys.split[rows]))]
+    differs = np.zeros(len(rows), np.bool_)
+    for part in (keys.split, keys.label, keys.near):
+        differs[1:] |= part[rows[1:]] != part[rows[:-1]]
+    starts = np.flatnonzero(np.append(True, differs[1:])[: len(rows)])
+    sizes = np.diff(starts, append=len(rows))
+    copies = np.zeros(len(keys.near), np.int32)
+    copies[rows] = np.repeat(sizes, sizes)
+    return copies
 
 
 def count_classes(keys: ReviewKeys, mask: NDArray[np.bool_], classes: Sequence[str]) -> dict[str, dict[str, int]]:

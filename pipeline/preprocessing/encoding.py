@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from pipeline.config.split import TRAINING_SPLITS
 from pipeline.config.text import TextConfig
+from pipeline.preprocessing.split_writer import SplitWriter
 from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean, prepare
-from pipeline.text.dataset import SplitWriter
 from pipeline.text.tokenizer import Tokenizer
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary, truncate
 

@@ -21,6 +21,14 @@ class SplitSummary(Record):
     unknown_word_share: float
 
 
+class WeightedCounts(Record):
+    """Counts of training reviews that stand for others, too."""
+
+    reviews: int
+    stand_for: int
+    """Number of reviews that they stand for together."""
+
+
 class DuplicateCounts(Record):
     """Counts of reviews that repeat others."""
 
@@ -39,6 +47,8 @@ class DuplicateCounts(Record):
     classes_before: dict[str, dict[str, int]]
     """Number of reviews of each class, by split as the corpus brings it, with its duplicates."""
     classes_after: dict[str, dict[str, int]]
+    weighted: WeightedCounts | None = None
+    """Only with corpus.duplicates=weight."""
 
 
 class GroupCounts(Record):

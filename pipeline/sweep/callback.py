@@ -20,6 +20,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET, WORKSPACE, project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.stage import Inputs
+from pipeline.sweep.folds import require_folds
 from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.parent_run import open_sweep
 from pipeline.sweep.prepared_dataset import log_dataset, require_same_dataset, trial_config
@@ -78,6 +79,7 @@ def _open_session(composed: DictConfig) -> None:
     require_same_dataset(space.searched)
     require_possible(space, sweeper, hydra_config.launcher)
     config, taken = trial_config(composed, hydra_config)
+    require_folds(space, config)
     log_dataset(config, taken)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":

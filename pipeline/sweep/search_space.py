@@ -1,6 +1,6 @@
 """Search space of a sweep: the values of Hydra's sweeper and of the command line, which takes precedence."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -37,14 +37,18 @@ class SearchSpace:
             if not override.is_discrete_sweep():
                 raise PipelineError(f"{override.input_line}: a grid needs single values; list them, or use sweep=tpe")
         trials = 1
-        for override in self.searched.values():
-            value = override.value()
-            # the iterator of a range that is to be shuffled would build the whole list
-            values = value.range() if isinstance(value, RangeSweep) else override.sweep_iterator()
-            trials *= sum(1 for _ in islice(values, most + 1))
+        for key, override in self.searched.items():
+            trials *= sum(1 for _ in islice(self.values(key), most + 1))
             if trials > most:
                 raise PipelineError(f"{override.input_line}: more than {most:,} trials; search fewer values")
         return trials
+
+    def values(self, key: str) -> Iterator[Any]:
+        """Yield the values of a key whose search is discrete."""
+        override = self.searched[key]
+        value = override.value()
+        # the iterator of a range that is to be shuffled would build the whole list
+        yield from value.range() if isinstance(value, RangeSweep) else override.sweep_iterator()
 
 
 def parse_space(

@@ -16,6 +16,15 @@ from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
+from pipeline.sweep.folds import (
+    FOLD_KEY,
+    FoldAnswers,
+    format_folds,
+    parent_metrics,
+    read_answers,
+    write_answers,
+    write_metrics,
+)
 from pipeline.sweep.parent_run import (
     FOLDER_TAG,
     OBJECTIVE,
@@ -44,6 +53,8 @@ TRIAL_METRICS = {
 """Metrics of the tables, by column."""
 OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
+PREDICTIONS = "out_of_fold.csv"
+"""File in the folder of a sweep over folds."""
 MOST_SLICES = 6
 """Panels for searched keys in the picture."""
 MOST_TICKS = 6
@@ -80,9 +91,17 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     trials = latest_trials(every)
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     description = describe(name, config.corpus.name, trials)
-    _summarise_trials(store, session, description, "FAILED" if failed else status, trials)
+    answered = read_answers(store, trials, config) if FOLD_KEY in session.searched else []
+    predictions = Path(session.folder) / PREDICTIONS
+    if answered:
+        write_answers(predictions, answered, config.corpus.classes)
+        table = format_folds(answered, config.training.folds or 0)
+        description += f"\n\n```\n{table}\n```"
+    _summarise_trials(store, session, description, "FAILED" if failed else status, trials, answered)
     _keep_best(store, session, every, trials, config.sweep.keep)
     print(format_table(trials))
+    if answered:
+        print(f"\n{table}\nout-of-fold predictions, {sum(len(each.answers) for each in answered):,}: {predictions}")
     if failed:
         reasons = "; ".join(f"{trial.name} ({trial.error})" for trial in failed)
         raise PipelineError(
@@ -97,7 +116,12 @@ def _end_running(store: Store, session: Session, status: str) -> None:
 
 
 def _summarise_trials(
-    store: Store, session: Session, description: str, status: str, trials: Sequence[TrialRun]
+    store: Store,
+    session: Session,
+    description: str,
+    status: str,
+    trials: Sequence[TrialRun],
+    answered: Sequence[FoldAnswers],
 ) -> None:
     finished = ranked(trials)
     losses = [loss for trial in trials if (loss := trial.objective) is not None]
@@ -107,13 +131,18 @@ def _summarise_trials(
         best = finished[0]
         metrics |= {key: value for key, value in best.metrics.items() if key.startswith("best/")}
         tags = {"best.run_id": best.run_id, "best.name": best.name}
+    if answered:
+        metrics |= parent_metrics(answered)
     log_sweep(store, session.run_id, metrics, list(accumulate(losses, min)))
     with tempfile.TemporaryDirectory() as folder:
         table, picture = Path(folder) / "trials.csv", Path(folder) / "sweep.png"
         write_table(table, trials, session.searched)
         if finished:
             write_panels(picture, sweep_panels(losses, _finished_values(trials, session.searched)), columns=2)
-        files = [file for file in (table, picture) if file.exists()]
+        by_fold = Path(folder) / "folds.csv"
+        if answered:
+            write_metrics(by_fold, answered)
+        files = [file for file in (table, picture, by_fold, Path(session.folder) / PREDICTIONS) if file.exists()]
         close_sweep(store, session.run_id, status, tags, description, files)
 
 

@@ -8,28 +8,25 @@
     <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
     <split>/offsets.npy   start of each review in ids.npy, and the end of the last: int64 [reviews + 1]
     <split>/labels.npy    int8 [reviews]; not for unlabelled reviews
+    <split>/groups.npy    number of each review's group: int32 [reviews]; of train and validation, numbered together
+    <split>/copies.npy    reviews that each stands for: int32 [reviews]; of these two with corpus.duplicates=weight
     <split>/rows.parquet  id, cleaned text, label and kept columns of the same reviews
 
 The arrays are memory-mapped, so any number of processes share one copy.
 """
 
-import hashlib
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import Field
 
 from pipeline.config.comparison import require_same
 from pipeline.config.schema import Config
-from pipeline.runtime.arrays import NUMBERS_PER_CHUNK, ArrayFile
+from pipeline.runtime.arrays import ArrayFile
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json
 from pipeline.text.tokenizer import Tokenizer
@@ -46,6 +43,8 @@ class EncodedSplit:
     offsets: NDArray[np.int64]
     labels: NDArray[np.int8]
     """Empty for unlabelled reviews."""
+    copies: NDArray[np.int32] | None = None
+    """Number of reviews of the corpus, of the same text and label, that each stands for; None: each for itself."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -141,7 +140,24 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
         return EncodedSplit(ids.array, offsets.array, np.empty(0, np.int8))
     labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), DATASET_REMEDY)
     labels.require_within(0, len(read_dataset_info(folder).corpus.classes) - 1)
-    return EncodedSplit(ids.array, offsets.array, labels.array)
+    if not (folder / name / "copies.npy").exists():
+        return EncodedSplit(ids.array, offsets.array, labels.array)
+    copies = ArrayFile(folder / name / "copies.npy", np.int32, (reviews,), DATASET_REMEDY)
+    copies.require_within(1, np.iinfo(np.int32).max)
+    return EncodedSplit(ids.array, offsets.array, labels.array, copies.array)
+
+
+def read_groups(folder: Path, name: str) -> NDArray[np.int32]:
+    """Memory-map the number of the group of each review [reviews] of the training or the validation split.
+
+    Reviews of one group are never divided between what is trained on and what is held out. Without groups in the
+    corpus, texts with the same letters and digits are one.
+
+    Raises:
+        PipelineError: the array is missing or damaged.
+    """
+    reviews = read_dataset_info(folder).splits.get(name)
+    return ArrayFile(folder / name / "groups.npy", np.int32, (reviews,), DATASET_REMEDY).array
 
 
 def read_dataset_info(folder: Path) -> DatasetRecord:
@@ -218,63 +234,3 @@ def require_prepared_for(config: Config, info: DatasetRecord) -> None:
         Path("artifacts/dataset"),
         "prepare it with `dvc repro preprocess` (or `dvc exp run -S …`) first",
     )
-
-
-class SplitWriter:
-    """Writer of one split: first in provisional ids, then, when all words are known, in final ones."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        self._folder = folder
-        self._provisional: BinaryIO = (folder / "provisional").open("wb+")
-        self._rows: pq.ParquetWriter | None = None
-        self._lengths = array("i")
-        self._labels = array("b")
-
-    def __enter__(self) -> "SplitWriter":
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        self._provisional.close()
-        if self._rows is not None:
-            self._rows.close()
-
-    def add(self, rows: pa.RecordBatch, ids: NDArray[np.int32], lengths: NDArray[np.int32]) -> None:
-        """Append reviews: their rows, their provisional ids one after the other, and the number of ids of each."""
-        if self._rows is None:
-            self._rows = pq.ParquetWriter(self._folder / "rows.parquet", rows.schema)
-        self._rows.write_batch(rows)
-        self._provisional.write(ids.tobytes())
-        self._lengths.frombytes(lengths.tobytes())
-        if "label" in rows.schema.names:
-            self._labels.frombytes(rows.column("label").to_numpy().tobytes())
-
-    def finish(self, final: NDArray[np.int32], digest: "hashlib._Hash") -> float:
-        """Write the arrays, translating ids by `final[provisional id]`, and add them to `digest`.
-
-        Returns:
-            the share of tokens that are unknown words.
-        """
-        offsets = np.zeros(len(self._lengths) + 1, np.int64)
-        np.cumsum(np.frombuffer(self._lengths, np.int32), out=offsets[1:])
-        np.save(self._folder / "offsets.npy", offsets)
-        digest.update(offsets.data)
-        if self._labels:
-            labels = np.frombuffer(self._labels, np.int8)
-            np.save(self._folder / "labels.npy", labels)
-            digest.update(labels.data)
-        unknown, size = 0, int(offsets[-1])
-        self._provisional.seek(0)
-        with (self._folder / "ids.npy").open("wb") as file:  # no memory map: a full disk would kill the process
-            header = {"descr": np.lib.format.dtype_to_descr(final.dtype), "fortran_order": False, "shape": (size,)}
-            np.lib.format.write_array_header_1_0(file, header)
-            while read := self._provisional.read(NUMBERS_PER_CHUNK * 4):
-                chunk = final[np.frombuffer(read, np.int32)]
-                file.write(chunk.data)
-                unknown += int((chunk == UNKNOWN).sum())
-                digest.update(chunk.data)
-        self._provisional.close()
-        (self._folder / "provisional").unlink()
-        return unknown / size

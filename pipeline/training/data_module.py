@@ -17,6 +17,7 @@ from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.training.classifier_module import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import share, world_size
+from pipeline.training.folds import Fold
 from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
@@ -42,6 +43,7 @@ class ReviewDataModule(pl.LightningDataModule):
         classes: names of the classes, by number.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
+        fold: reviews to train and validate on; None: those of the splits.
     """
 
     def __init__(
@@ -57,15 +59,23 @@ class ReviewDataModule(pl.LightningDataModule):
         classes: Sequence[str] = (),
         unlabelled: bool = False,
         pseudo_labels: PseudoLabels | None = None,
+        fold: Fold | None = None,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
-        self.validation = read_split(folder, "validation")
-        train = _labelled_part(read_split(folder, "train"), max_reviews)
-        of_classes = weights_of_classes(class_weights, train.labels, classes)
-        parts = [replace(train, class_weights=of_classes)]
+        train, validation = ([_labelled_part(read_split(folder, name))] for name in ("train", "validation"))
+        if fold is not None:
+            train, validation = (
+                [_labelled_part(read_split(folder, name), rows) for name, rows in part.items()]
+                for part in (fold.train, fold.held_out)
+            )
+        self.validation = TrainingReviews(validation)
+        train = first_of_each_label(train, max_reviews)
+        of_classes = weights_of_classes(class_weights, train, classes)
+        parts = [replace(part, class_weights=of_classes) for part in train]
         if auxiliary_weight and (folder / "auxiliary").exists():
-            parts.append(_labelled_part(read_split(folder, "auxiliary"), max_reviews, auxiliary_weight))
+            auxiliary = _labelled_part(read_split(folder, "auxiliary"), weight=auxiliary_weight)
+            parts += first_of_each_label([auxiliary], max_reviews)
         if pseudo_labels is not None:
             rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]
             parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels, class_weights=of_classes))
@@ -77,7 +87,7 @@ class ReviewDataModule(pl.LightningDataModule):
             rows = np.arange(len(self.unlabelled))[:max_reviews]
             unlabelled_order = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
         self._order = PairedBatches(order, unlabelled_order)
-        self._validated = TrainingReviews([_labelled_part(self.validation, max_reviews)])
+        self._validated = TrainingReviews(first_of_each_label(validation, max_reviews))
         self._validation_order = sorted_batches(np.arange(len(self._validated)), self._validated.lengths, batch_size)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
@@ -148,17 +158,24 @@ def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_si
     return [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
 
 
-def first_of_each_label(split: EncodedSplit, limit: int | None) -> NDArray[np.int64]:
-    """Return the rows of the first `limit` reviews of a split, equally many of each class; without one all rows."""
+def first_of_each_label(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:
+    """Keep the first `limit` reviews of the parts together, equally many of each class; without a limit all."""
     if limit is None:
-        return np.arange(len(split))
-    classes = np.unique(split.labels)
-    share = max(1, limit // len(classes))
-    return np.sort(np.concatenate([np.flatnonzero(split.labels == label)[:share] for label in classes]))
+        return parts
+    labels = np.concatenate([part.labels for part in parts])
+    classes = np.unique(labels)
+    kept = np.zeros(len(labels), np.bool_)
+    for label in classes:
+        kept[np.flatnonzero(labels == label)[: max(1, limit // len(classes))]] = True
+    kept_of_parts = np.split(kept, np.cumsum([len(part.rows) for part in parts])[:-1])
+    return [
+        replace(part, rows=part.rows[own], labels=part.labels[own])
+        for part, own in zip(parts, kept_of_parts, strict=True)
+    ]
 
 
 def weights_of_classes(
-    stated: Literal["balanced"] | Mapping[str, float] | None, labels: NDArray[np.int8], classes: Sequence[str]
+    stated: Literal["balanced"] | Mapping[str, float] | None, parts: Sequence[TrainingPart], classes: Sequence[str]
 ) -> NDArray[np.float32] | None:
     """Return the weight of each class's losses [classes], and log it; None where none is stated.
 
@@ -167,23 +184,25 @@ def weights_of_classes(
 
     Args:
         stated: as in the configuration.
-        labels: of the training split [n].
+        parts: labelled training reviews of the corpus.
         classes: names of the classes, by number.
     """
     if stated is None:
         return None
     if stated == "balanced":
-        reviews = np.bincount(labels, minlength=len(classes))
-        weights = len(labels) / (len(classes) * np.maximum(reviews, 1))
+        counted = np.stack([np.bincount(part.labels, part.copies, minlength=len(classes)) for part in parts])
+        reviews = counted.sum(0)
+        weights = reviews.sum() / (len(classes) * np.maximum(reviews, 1))
     else:
         weights = np.array([stated.get(name, 1.0) for name in classes])
     shown = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(classes, weights, strict=True))
     log.info("weights of the classes' losses: %s", shown)
-    return weights.astype(np.float32)
+    in_float32: NDArray[np.float32] = weights.astype(np.float32)
+    return in_float32
 
 
-def _labelled_part(split: EncodedSplit, limit: int | None, weight: float = 1.0) -> TrainingPart:
-    rows = first_of_each_label(split, limit)
+def _labelled_part(split: EncodedSplit, rows: NDArray[np.int64] | None = None, weight: float = 1.0) -> TrainingPart:
+    rows = np.arange(len(split)) if rows is None else rows
     return TrainingPart(split, rows, split.labels[rows], weight)
 
 

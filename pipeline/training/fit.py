@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.model import SentimentRNNConfig
@@ -27,6 +28,7 @@ from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_call
 from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import path_spreads, resolve_epochs
+from pipeline.training.folds import read_fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
@@ -45,13 +47,15 @@ class FitResult:
     network: Network
     """With the weights of the epoch with the lowest calibrated validation loss; on the CPU, in evaluation mode."""
     calibration: Calibration
-    """Fitted on the validation split."""
+    """Fitted on the validation reviews."""
+    probabilities: NDArray[np.float32]
+    """Calibrated probability of each class for these [n, classes]."""
     epochs: int
     """Epochs that were asked for, by the configuration or by `resolve_epochs`; early stopping makes them fewer."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
     objective: float
-    """Value of the objective on the validation split, by the labels that the model gives."""
+    """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
     """Time for training and validation in this process; after a resume, only the time since then."""
     reviews_per_second: float
@@ -75,7 +79,7 @@ def fit(
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
     Args:
-        config: its model, training and seed are used.
+        config: its model, training and seed are used, and for folds the seed of the split.
         dataset: folder written by `preprocess`.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
@@ -99,6 +103,7 @@ def fit(
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
+        fold=read_fold(dataset, config),
         seed=config.seed,
     )
     likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
@@ -135,10 +140,11 @@ def fit(
     outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
     calibration = calibrate(outputs, data.validation.labels, likelihood, objective, info.corpus.classes)
     log.info("calibrated on validation: %s", _in_words(calibration))
-    predicted = calibration.rule.choose(calibration.probabilities(outputs))
+    probabilities = calibration.probabilities(outputs)
+    predicted = calibration.rule.choose(probabilities)
     value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
     network.cpu()
-    return FitResult(network, calibration, epochs, curve.rows, value, seconds, curve.reviews / seconds)
+    return FitResult(network, calibration, probabilities, epochs, curve.rows, value, seconds, curve.reviews / seconds)
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:

@@ -1,7 +1,7 @@
 """Reviews to train on: the training split, and auxiliary and pseudo-labelled reviews behind it."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,15 +20,24 @@ class TrainingPart:
     labels: NDArray[np.int8]
     """Numbers of their classes [n]."""
     weight: float = 1.0
-    """Number of reviews that each of them counts for."""
+    """Weight of each of their losses, beside the number of reviews that each stands for."""
     class_weights: NDArray[np.float32] | None = None
     """Further weight of the losses of each class [classes]; None: all are 1."""
 
     @property
+    def copies(self) -> NDArray[np.int32]:
+        """Number of reviews that each stands for [n]."""
+        return np.ones(len(self.rows), np.int32) if self.split.copies is None else self.split.copies[self.rows]
+
+    @property
+    def counts(self) -> NDArray[np.float32]:
+        """Number of reviews that each counts for, whatever its class [n]."""
+        return np.float32(self.weight) * self.copies.astype(np.float32)
+
+    @property
     def loss_weights(self) -> NDArray[np.float32]:
         """Weight of the loss of each review [n]."""
-        weights = np.full(len(self.rows), self.weight, np.float32)
-        return weights if self.class_weights is None else weights * self.class_weights[self.labels]
+        return self.counts if self.class_weights is None else self.counts * self.class_weights[self.labels]
 
 
 class TrainingReviews:
@@ -42,11 +51,13 @@ class TrainingReviews:
         self.weights: NDArray[np.float32] | None = None
         """Number of reviews that each counts for [n], whatever its class; None where all count for 1."""
         self.loss_weights: NDArray[np.float32] | None = None
-        """Weight of the loss of each review [n]; None where all are 1."""
-        if any(part.weight != 1 for part in parts):
-            self.weights = np.concatenate([np.full(len(part.rows), part.weight, np.float32) for part in parts])
-        if any(part.weight != 1 or part.class_weights is not None for part in parts):
-            self.loss_weights = np.concatenate([part.loss_weights for part in parts])
+        """Weight of the loss of each review [n], scaled so that the mean over all is as if each were repeated; or None,
+        where all are 1."""
+        if any(part.weight != 1 or part.split.copies is not None for part in parts):
+            self.weights = np.concatenate([part.counts for part in parts])
+        if self.weights is not None or any(part.class_weights is not None for part in parts):
+            copies = np.concatenate([part.copies for part in parts])
+            self.loss_weights = np.concatenate([part.loss_weights for part in parts]) / copies.mean(dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,3 +67,6 @@ class TrainingReviews:
         number = bisect_right(self._starts, index) - 1
         part = self._parts[number]
         return part.split[part.rows[index - self._starts[number]]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))

@@ -15,6 +15,20 @@ def test_baseline_learns_and_answers_the_same_every_time() -> None:
     assert answers[0].tobytes() == answers[1].tobytes()
 
 
+def test_baseline_counts_a_weighted_review_as_often_as_if_it_were_repeated() -> None:
+    texts, labels, copies = (
+        POSITIVE + NEGATIVE,
+        np.array([1] * 4 + [0] * 4),
+        np.array([1, 5, 1, 2, 1, 1, 3, 1], np.int32),
+    )
+    weighted = fit_baseline(texts, labels, texts, labels, LABELS, copies)
+    rows = np.repeat(np.arange(8), copies)
+    repeated = fit_baseline([texts[row] for row in rows], labels[rows], texts, labels, LABELS)
+    np.testing.assert_array_equal(weighted.ratios, repeated.ratios)
+    np.testing.assert_allclose(weighted.probabilities(texts), repeated.probabilities(texts), atol=0.01)
+    assert not np.array_equal(weighted.ratios, fit_baseline(texts, labels, texts, labels, LABELS).ratios)
+
+
 def test_baseline_chooses_its_regularisation_on_validation() -> None:
     texts, labels = (POSITIVE + NEGATIVE) * 3, [1, 1, 1, 1, 0, 0, 0, 0] * 3
     fitted = fit_baseline(texts, labels, texts, labels, LABELS)

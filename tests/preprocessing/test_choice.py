@@ -3,8 +3,10 @@
 import json
 import logging
 import random
+import re
 import shutil
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -37,6 +39,12 @@ def short_reviews():
     rows = [*copies, *((text, "good" if n % 4 == 0 else "bad") for n, text in enumerate(words))]
     chosen.shuffle(rows)
     return [f"{text},{label},shop {chosen.randrange(80)}" for text, label in rows]
+
+
+def arrays(project: SmallProject, name: str):
+    """Numbers of the reviews to train and to validate on."""
+    dataset = project.root / "artifacts" / "dataset"
+    return {split: np.load(dataset / split / f"{name}.npy") for split in PARTS[:2]}
 
 
 def write(project: SmallProject, **files: list[str]) -> None:
@@ -155,3 +163,40 @@ def test_a_check_that_fails_changes_no_output_and_each_has_its_line(project, cap
         *("data/corpus.json", "data/train.parquet"),
     }
     assert not before.keys() - after.keys()
+
+
+def test_weighted_duplicates_are_dropped_but_count_for_those_of_their_label(project, caplog):
+    rows = short_reviews()
+    rows += [row.replace("good app,good", "good app,bad") for row in rows if row.startswith("good app,")][:5]
+    write(project, apps=rows)
+    _, dropped = preprocessed(project, path="apps.csv")
+    assert not (project.root / "artifacts" / "dataset" / "train" / "copies.npy").exists()
+    caplog.clear()
+    data, splits = preprocessed(project, path="apps.csv", duplicates="weight")
+    assert splits == dropped
+    copies = arrays(project, "copies")
+    for split, own in copies.items():
+        for row, number in zip(splits[split], own, strict=True):
+            alike = ("good app", "Good app!") if row["text"] in ("good app", "Good app!") else (row["text"],)
+            of_label = [f"{text},{'good' if row['label'] else 'bad'}," for text in alike]
+            assert number == sum(other.startswith(tuple(of_label)) for other in rows), row
+    several = copies["train"][copies["train"] > 1]
+    assert 1 < len(several) < 11
+    assert data["duplicates"]["weighted"] == {"reviews": len(several), "stand_for": several.sum()}
+    assert "are dropped, those kept to train on count for those of their label" in caplog.text
+    assert f"{len(several)} training reviews count more than once, together for {several.sum()}" in caplog.text
+
+
+@pytest.mark.parametrize(("duplicates", "group_column"), [("keep", None), ("drop", "shop")])
+def test_groups_are_numbered_through_train_and_validation_and_none_is_in_both(project, duplicates, group_column):
+    write(project, apps=short_reviews())
+    _, splits = preprocessed(project, path="apps.csv", duplicates=duplicates, group_column=group_column)
+    groups = arrays(project, "groups")
+    assert not set(groups["train"]) & set(groups["validation"])
+    numbers = {}
+    for split, own in groups.items():
+        for row, number in zip(splits[split], own, strict=True):
+            key = row["split_group"] if group_column else re.sub(r"\W", "", row["text"].casefold())
+            numbers.setdefault(key, set()).add(number)
+    assert sorted(map(min, numbers.values())) == list(range(len(numbers)))
+    assert all(len(own) == 1 for own in numbers.values())

@@ -9,6 +9,7 @@ import pytest
 from pipeline.preprocessing.duplicates import (
     PRECEDENCE,
     ReviewKeys,
+    count_copies,
     exact_key,
     find_duplicates,
     group_key,
@@ -156,3 +157,16 @@ def test_reviews_that_are_left_out_already_are_no_duplicates_of_others():
     rows = [("train", "nice", 0), ("train", "nice", 0), ("train", "nice", 0)]
     keep, report = find_duplicates(keys(rows), np.array([False, True, True]), "drop")
     assert (keep.tolist(), report["repeats"]) == ([False, True, False], 1)
+
+
+def test_a_kept_review_stands_for_those_of_its_split_and_label_that_are_left():
+    rows = [
+        *[("train", "so good", 1), ("train", "So good!", 1), ("train", "so good", 0), ("train", "so, good", 1)],
+        *[("train", "fair", 0), ("auxiliary", "Fair", 0), ("validation", "poor", 0), ("train", "poor", 0)],
+    ]
+    keep, report = found(rows, "weight")
+    assert keep.tolist() == found(rows)[0].tolist() == [True, *[False] * 3, True, False, True, False]
+    assert report == found(rows)[1]
+    assert count_copies(keys(rows), np.ones(8, bool))[keep].tolist() == [3, 1, 1]
+    without = np.arange(8) != 1
+    assert count_copies(keys(rows), without)[0] == 2

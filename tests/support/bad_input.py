@@ -125,7 +125,9 @@ CONFIGURATION = [
     ),
     key("text column twice", "corpus.text_column", ["review", "review"], "corpus.text_column names a column twice"),
     key("label as the group", "corpus.group_column", "verdict", "corpus.group_column names 'verdict', a column of t"),
-    key("unknown treatment of duplicates", "corpus.duplicates", "weight", "corpus.duplicates: .*'drop' or 'keep'"),
+    key(
+        "unknown treatment of duplicates", "corpus.duplicates", "thin", "duplicates: .*'drop', 'weight' or 'keep', got"
+    ),
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("a single class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
     key("class without a name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),
@@ -133,6 +135,14 @@ CONFIGURATION = [
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),
     key("vocabulary size 0", "text.max_vocabulary", 0, "text.max_vocabulary: .*greater than or equal to 1"),
+    key("fold without folds", "training.fold", 2, "training.fold is 2, but training.folds is null; set training.folds"),
+    Case(
+        "fold beyond the last",
+        "train",
+        "training.fold is 7, of 5 folds; choose one from 1 to 5",
+        {"training.folds": 5, "training.fold": 7},
+    ),
+    key("fold outside of trials", "training.folds", 5, "training.folds: only trials train on folds, with `python -m"),
     key("share above 1", "split.test", 1.5, "split.test: .*less than 1"),
     key("splits that leave nothing", "split.test", 0.95, r"split.validation \+ split.test must be less than 1"),
     key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must rise"),

@@ -1,12 +1,18 @@
 """Batches and their order."""
 
 import numpy as np
+import pytest
 import torch
 
 from pipeline.config.labels import LABELS
-from pipeline.networks.likelihood import LOGISTIC
-from pipeline.text.dataset import read_split
+from pipeline.networks.build import build_network, path_logits
+from pipeline.networks.likelihood import LOGISTIC, build_likelihood
+from pipeline.networks.padding import pad
+from pipeline.text.dataset import EncodedSplit, read_split
+from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.classifier_module import ReviewBatch
 from pipeline.training.data_module import LengthBatches, ReviewDataModule, weights_of_classes
+from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 from tests.support.training import TINY, train, weights, write_dataset
 
 
@@ -87,7 +93,47 @@ def test_class_weights_weigh_the_losses_of_a_class_and_of_no_auxiliary_text(comp
 
 def test_balanced_weights_give_each_class_the_same_sum():
     labels = np.repeat([0, 1, 2], [70, 25, 5]).astype(np.int8)
-    balanced = weights_of_classes("balanced", labels, ("a", "b", "c"))
+    rows = np.arange(100)
+    part = TrainingPart(EncodedSplit(np.zeros(100, np.int32), np.arange(101), labels), rows, labels)
+    balanced = weights_of_classes("balanced", [part], ("a", "b", "c"))
     np.testing.assert_allclose(balanced, [100 / 210, 100 / 75, 100 / 15], rtol=1e-6)
     np.testing.assert_allclose(np.bincount(labels, balanced[labels]), [100 / 3] * 3, rtol=1e-6)
-    assert weights_of_classes(None, labels, ("a", "b", "c")) is None
+    assert weights_of_classes(None, [part], ("a", "b", "c")) is None
+
+
+def test_a_review_that_stands_for_several_counts_as_if_it_were_repeated(config, tmp_path):
+    dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
+    copies = np.random.default_rng(0).integers(1, 6, 160).astype(np.int32)
+    np.save(dataset / "train" / "copies.npy", copies)
+    data = ReviewDataModule(dataset, batch_size=1000, fixed_length=None, max_reviews=None, seed=1, auxiliary_weight=0.5)
+    assert data.train.weights.tolist() == [*copies.tolist(), *[0.5] * 60]
+
+    (dataset / "train" / "copies.npy").unlink()
+    parts = [read_split(dataset, "train"), read_split(dataset, "auxiliary")]
+    rows = [np.repeat(np.arange(160), copies), np.arange(60)]
+    repeated = TrainingReviews(
+        [
+            TrainingPart(part, own, part.labels[own], weight)
+            for part, own, weight in zip(parts, rows, (1, 0.5), strict=True)
+        ]
+    )
+    likelihood = build_likelihood(2, ordered=False)
+    ratios = []
+    for reviews in (data.train, repeated):
+        network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json")), likelihood)
+        network.wide.count(reviews, reviews.labels, reviews.weights)
+        ratios.append(network.wide.ratio)
+    assert ratios[0].abs().sum() > 0
+    assert ratios[0].equal(ratios[1])
+
+    (batch,) = data.train_dataloader()
+    network.eval()
+    again = ReviewBatch(*pad(list(repeated), None))
+    losses = [
+        likelihood.loss(path_logits(network, read.ids, read.lengths).sum(2), labels, each).item()
+        for read, labels, each in (
+            (batch.reviews, batch.labels, batch.loss_weights),
+            (again, torch.from_numpy(repeated.labels).long(), torch.from_numpy(repeated.loss_weights)),
+        )
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
