@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config.schema import Config
+from pipeline.config.training import TrainingConfig
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_parquet
@@ -25,7 +25,7 @@ DIVIDED = ("train", "validation")
 """Splits whose reviews are divided into folds; the test split stays as it is."""
 OUT_OF_FOLD = "out_of_fold.parquet"
 
-Rows = Mapping[str, NDArray[np.int64]]
+RowsOfSplits = Mapping[str, NDArray[np.int64]]
 """Rows of splits, by name."""
 
 log = logging.getLogger(__name__)
@@ -35,26 +35,27 @@ log = logging.getLogger(__name__)
 class Fold:
     """Reviews to train on, and the fold that is held out to validate on."""
 
-    train: Rows
-    held_out: Rows
+    train: RowsOfSplits
+    held_out: RowsOfSplits
 
 
-def read_fold(dataset: Path, config: Config) -> Fold | None:
+def read_fold(dataset: Path, training: TrainingConfig) -> Fold | None:
     """Divide the reviews of a dataset folder into folds, and return the one that the configuration names, if any.
 
-    The same dataset, `split.seed` and `training.folds` give the same folds.
+    The same dataset and number of folds give the same folds; their seed is the `split.seed` of the dataset.
 
     Raises:
         PipelineError: a class has too few reviews, or too few groups of them, for every fold to hold one.
     """
-    folds = config.training.folds
+    folds = training.folds
     if folds is None:
         return None
     groups = np.concatenate([read_groups(dataset, name) for name in DIVIDED])
     splits = [read_split(dataset, name) for name in DIVIDED]
     labels = np.concatenate([split.labels for split in splits])
-    fold = assign_folds(groups, labels, folds, config.split.seed, read_dataset_info(dataset).corpus.classes)
-    parts = np.split(fold == config.training.fold - 1, [len(splits[0])])
+    info = read_dataset_info(dataset)
+    fold = assign_folds(groups, labels, folds, info.split["seed"], info.corpus.classes)
+    parts = np.split(fold == training.fold - 1, [len(splits[0])])
     return Fold(
         *(
             {name: np.flatnonzero(own == chosen) for name, own in zip(DIVIDED, parts, strict=True)}
