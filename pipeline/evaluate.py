@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities
 from pipeline.behaviour.failures import behaviour_examples, behaviour_metrics, behaviour_table, run_suite
-from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
@@ -29,7 +28,7 @@ from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, MORE_REVIEWS, check_metrics, checked_digests, needs_baseline
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
-from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_share
+from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_words, share_of_words
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import Part, calibrate_parts, parts_metrics
 from pipeline.evaluation.predictions import (
@@ -126,9 +125,12 @@ def main(config: Config, inputs: Inputs) -> None:
     if pairs:
         metrics["contrast"], tables["contrast"] = score_pairs(pairs, predictor)
     cases = [result.case.text for results in case_results.values() for result in results]
-    _warn_of_another_language("the behaviour tests", cases, "evaluation.behaviour=false")
-    originals = [pair.original for pair in pairs]
-    _warn_of_another_language("the contrast pairs", originals, "evaluation.contrast_pairs.path=null")
+    _warn_of_another_language(
+        {
+            "the behaviour tests": (cases, "evaluation.behaviour=false"),
+            "the contrast pairs": ([pair.original for pair in pairs], "evaluation.contrast_pairs.path=null"),
+        }
+    )
 
     findings = Findings(
         classes=predictor.classes,
@@ -178,13 +180,18 @@ def _tests_of_sentiment(config: EvaluationConfig) -> list[str]:
     return [name for name, asked in asked_for.items() if asked]
 
 
-def _warn_of_another_language(tests: str, texts: Sequence[str], remedy: str) -> None:
-    if texts and (share := frequent_share(texts, stream_texts(DATASET, "train"))) < LEAST_SHARE:
-        log.warning(
-            "%s seem to be in another language than the reviews: only %.0f %% of their words are frequent there; write "
-            "some of your own, or leave them out with %s",
-            *(tests, 100 * share, remedy),
-        )
+def _warn_of_another_language(tests: Mapping[str, tuple[Sequence[str], str]]) -> None:
+    """Warn of tests in another language than the reviews; `tests` has the texts of each, and an override without it."""
+    if not any(texts for texts, _ in tests.values()):
+        return
+    frequent = frequent_words(stream_texts(DATASET, "train"))
+    for name, (texts, remedy) in tests.items():
+        if texts and (share := share_of_words(texts, frequent)) < LEAST_SHARE:
+            log.warning(
+                "%s seem to be in another language than the reviews: only %.0f %% of their words are frequent there; "
+                "write some of your own, or leave them out with %s",
+                *(name, 100 * share, remedy),
+            )
 
 
 def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
@@ -260,10 +267,9 @@ def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
 
 
 def log_to_mlflow(findings: Findings, store: Store, run_id: str | None) -> None:
-    """Add the metrics that are defined, the pictures and the reports to the MLflow run."""
-    defined = {name: value for name, value in flatten(findings.metrics, "/").items() if value is not None}
+    """Add the metrics, the pictures and the reports to the MLflow run."""
     files = [REPORTS / "report.html", *(REPORTS / f"{name}.json" for name in JSON_REPORTS)]
-    log_evaluation(store, run_id, defined, findings.figures, [file for file in files if file.exists()])
+    log_evaluation(store, run_id, findings.metrics, findings.figures, [file for file in files if file.exists()])
 
 
 if __name__ == "__main__":

@@ -91,6 +91,11 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
     Raises:
         PipelineError: the file would compose to something else than the run's configuration.
     """
+    if config["training"].get("folds") is not None:
+        raise PipelineError(
+            f"run {run.run_id} cannot be promoted: it was trained on folds of the reviews, only to measure; give its "
+            "settings to `dvc exp run -S …`, without training.folds"
+        )
     wanted = _without_fingerprints(config)
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
     without_effect = ("experiment", *WITHOUT_EFFECT)

@@ -83,7 +83,7 @@ def train(
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
-    fold = read_fold(DATASET, config)
+    fold = read_fold(DATASET, config.training)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)

@@ -1,7 +1,7 @@
 """Share of the training reviews' frequent words in other texts: a small one shows another language."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 
 import regex
@@ -15,12 +15,16 @@ LEAST_SHARE = 0.25
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 
 
-def frequent_share(texts: Iterable[str], reviews: Iterable[str]) -> float:
-    """Return the share of the words of `texts`, each counted as often as it occurs, that are frequent in `reviews`.
+def frequent_words(reviews: Iterable[str]) -> set[str]:
+    """Return the `FREQUENT` most frequent words of the first `REVIEWS_COUNTED` reviews; no more are read."""
+    return {word for word, _ in Counter(_words(islice(reviews, REVIEWS_COUNTED))).most_common(FREQUENT)}
 
-    Of the reviews, only the first `REVIEWS_COUNTED` are read. Texts without words have share 0.
+
+def share_of_words(texts: Iterable[str], frequent: Collection[str]) -> float:
+    """Return the share of the words of `texts`, each counted as often as it occurs, that are among the frequent ones.
+
+    Texts without words have share 0.
     """
-    frequent = {word for word, _ in Counter(_words(islice(reviews, REVIEWS_COUNTED))).most_common(FREQUENT)}
     known = [word in frequent for word in _words(texts)]
     return sum(known) / max(1, len(known))
 

@@ -26,7 +26,6 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.config.comparison import flatten
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.config.params import load_params
 from pipeline.config.tracking import TrackingConfig
@@ -202,10 +201,11 @@ def _log_to_mlflow(
     from pipeline.tracking.judgement_record import JudgedFile, log_judgement  # here, as above
 
     store, model = place
-    metrics = {key: value for key, value in flatten(judged.metrics, "/").items() if value is not None}
     file = JudgedFile(*judged_file, rows=len(judged.scored.labels))
     tags = {"judged.model": arguments.model} | ({"judged.compared": arguments.compare} if arguments.compare else {})
-    log_judgement(store, file, model.run_id, model.model_id, metrics, tags, [output / PAGE, output / METRICS_FILE])
+    log_judgement(
+        store, file, model.run_id, model.model_id, judged.metrics, tags, [output / PAGE, output / METRICS_FILE]
+    )
 
 
 def _parse_options() -> argparse.Namespace:

@@ -58,6 +58,15 @@ def log_shared_groups(shared: int, dropped: Mapping[str, int]) -> None:
         log.warning("%s %s: %s are left out; test keeps its own", f"{shared:,}", problem, rows)
 
 
+def log_groups_for_classes(parts: Mapping[str, Drawn]) -> None:
+    """Say which parts got groups that do not fit into them, because they would have lacked a class."""
+    for split, part in parts.items():
+        if part.for_class:
+            problem = "groups taken beyond its share, for a class that it lacked"
+            sizes = f"{part.reviews:,} reviews, not {part.asked:,}"
+            log.warning("split.%s: %s: %d; it has %s", split, problem, part.for_class, sizes)
+
+
 def log_groups(number: int, parts: Mapping[str, Drawn]) -> None:
     """Say how many groups there are, and which parts they make larger or smaller than was asked for."""
     log.info("groups: %s, none in two splits", f"{number:,}")

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import Duplicates
 from pipeline.config.split import SplitConfig
-from pipeline.preprocessing.account import log_duplicates, log_groups, log_shared_groups, log_weighted
+from pipeline.preprocessing.account import (
+    log_duplicates,
+    log_groups,
+    log_groups_for_classes,
+    log_shared_groups,
+    log_weighted,
+)
 from pipeline.preprocessing.data_checks import label_conflict_share, overlap_share
 from pipeline.preprocessing.duplicates import (
     NO_LABEL,
@@ -73,6 +79,7 @@ def choose_reviews(
     report: dict[str, Any] = {"duplicates": found | {"classes_before": before, "classes_after": after}}
     require_all_classes(keys, keep, classes)
     parts = hold_out(keys, keep, split, classes)
+    log_groups_for_classes(parts)
     if grouped:
         report["groups"] = {
             "groups": len(np.unique(keys.group[keep & (keys.label != NO_LABEL)])),
@@ -80,6 +87,7 @@ def choose_reviews(
             "shared": shared,
             "dropped": for_groups,
             "too_large": {name: part.too_large for name, part in parts.items() if part.too_large},
+            "for_class": {name: part.for_class for name, part in parts.items() if part.for_class},
         }
         log_groups(report["groups"]["groups"], parts)
     arrays = _row_arrays(keys, keep, copies)

@@ -24,6 +24,8 @@ class Drawn(NamedTuple):
     reviews: int
     too_large: int
     """Number of groups that are larger than the whole part, and so are trained on."""
+    for_class: int
+    """Number of groups that were taken only because the part would lack a class without them."""
 
 
 def hold_out(
@@ -35,7 +37,7 @@ def hold_out(
 
     Groups are taken in the order of a seeded hash, those with the rarest class first: each that brings the part closer
     to its share of every class and fits into it. So a part is as large and as stratified as undivided groups allow, and
-    does not depend on the order of the rows.
+    does not depend on the order of the rows. If it would lack a class, the group with it that fits best is taken, too.
 
     Args:
         keys: of all reviews.
@@ -73,7 +75,7 @@ def _hold_out(
     totals = np.bincount(labels, minlength=len(classes))
     groups = _Groups(rank, labels if config.stratify else np.zeros_like(labels))
     parts = {}
-    for key, split in destinations.items():
+    for place, (key, split) in enumerate(destinations.items()):
         fraction = getattr(config, key)
         for total, name in zip(totals, classes, strict=True):
             if round(fraction * total) == 0:
@@ -82,14 +84,14 @@ def _hold_out(
                 problem = f"{fraction} of {total} {name} training reviews{once} is none"
                 raise PipelineError(f"split.{key}: {problem}; raise it, or add reviews")
         wanted = [round(fraction * total) for total in (totals if config.stratify else [len(rows)])]
-        members = groups.take(wanted)
+        members, for_class = groups.take(wanted, later=len(destinations) - place)
         for label, name in enumerate(classes):
             if not (labels[members] == label).any():
                 problem = f"the {split} split that was drawn holds no {name} review"
                 remedy = "use a corpus.group_column of smaller groups" if config.stratify else "set split.stratify=true"
                 raise PipelineError(f"split.{key}: {problem}; raise it, add reviews, or {remedy}")
         keys.split[rows[members]] = PRECEDENCE.index(split)
-        parts[split] = Drawn(sum(wanted), int(members.sum()), groups.larger_than(sum(wanted)))
+        parts[split] = Drawn(sum(wanted), int(members.sum()), groups.larger_than(sum(wanted)), for_class)
     left = np.bincount(labels[groups.free_rows()], minlength=len(classes))
     for number, total, name in zip(left, totals, classes, strict=True):
         if not number:
@@ -114,15 +116,21 @@ class _Groups:
         first = np.append(True, (number[1:] != number[:-1]) | (strata[1:] != strata[:-1]))[: len(rank)]
         self._with_stratum = {int(stratum): number[first & (strata == stratum)] for stratum in np.unique(strata)}
 
-    def take(self, wanted: Sequence[int]) -> NDArray[np.bool_]:
+    def take(self, wanted: Sequence[int], later: int) -> tuple[NDArray[np.bool_], int]:
         """Take groups until there are as many reviews of each stratum as `wanted`, or as nearly as groups allow.
 
         A part's distance is measured as a chi-square, so that a rare class counts as much as a frequent one. Stratum by
         stratum, the rarest first, a group that has it is taken if it fits and lessens the distance. At last the one
-        that lessens it most may make the part too large, if by less than is missing.
+        that lessens it most may make the part too large, if by less than is missing; and for a stratum that no group
+        brought, the one with it that makes the part too large by least.
+
+        Args:
+            wanted: number of reviews of each stratum.
+            later: number of parts still to come, training among them; a group for each stays free of every stratum that
+                is taken for want of another.
 
         Returns:
-            True for each review of them [reviews].
+            True for each review of them [reviews]; and the number of groups that were taken for such a stratum.
         """
         missing = list(wanted)
         taken = np.zeros(len(self._free), np.bool_)
@@ -137,7 +145,21 @@ class _Groups:
         best = max(closer, key=lambda group: self._gain(group, missing, wanted), default=None)
         if best is not None and self._gain(best, missing, wanted) > 0:
             self._move(best, missing, taken)
-        return np.repeat(taken, self._sizes)
+        for_stratum = 0
+        for stratum in sorted(self._with_stratum, key=wanted.__getitem__):
+            if missing[stratum] == wanted[stratum]:
+                spare = [group for group in self._with_stratum[stratum] if self._can_spare(group, later)]
+                if spare:
+                    too_many = {group: max(0, self._sizes[group] - sum(missing)) for group in spare}
+                    gains = {group: self._gain(group, missing, wanted) for group in spare}
+                    self._move(min(spare, key=lambda group: (too_many[group], -gains[group])), missing, taken)
+                    for_stratum += 1
+        return np.repeat(taken, self._sizes), for_stratum
+
+    def _can_spare(self, group: int, later: int) -> bool:
+        """True if a group is free, and as many others as there are later parts are for each of its strata."""
+        others = (self._free[self._with_stratum[stratum]].sum() - 1 for stratum in self._counts(group))
+        return bool(self._free[group]) and all(number >= later for number in others)
 
     def larger_than(self, size: int) -> int:
         """Count the groups that were not taken and have more than so many reviews."""

@@ -62,6 +62,8 @@ class GroupCounts(Record):
     dropped: dict[str, int]
     too_large: dict[str, int]
     """Number of groups that are larger than a drawn split, by split."""
+    for_class: dict[str, int]
+    """Number of groups that a drawn split has only for the class it would lack without them, by split."""
 
 
 class DataCheck(Record):

@@ -60,7 +60,7 @@ def require_folds(space: SearchSpace, config: Config) -> None:
             "only %d of %d folds are trained: the others' reviews get no answer; '%s=range(1,%d)' trains all",
             *(len(chosen), folds, FOLD_KEY, folds + 1),
         )
-    read_fold(DATASET, config)
+    read_fold(DATASET, config.training)
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class FoldAnswers:
     fold: int
     run_id: str
     answers: pa.Table
-    """As `pipeline.training.folds` describes the file."""
+    """Table of the file that `pipeline.training.folds` describes."""
     metrics: MetricValues
 
     @property

@@ -53,7 +53,7 @@ TRIAL_METRICS = {
 """Metrics of the tables, by column."""
 OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
-PREDICTIONS = "out_of_fold.csv"
+PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
 """File in the folder of a sweep over folds."""
 MOST_SLICES = 6
 """Panels for searched keys in the picture."""
@@ -92,7 +92,7 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     description = describe(name, config.corpus.name, trials)
     answered = read_answers(store, trials, config) if FOLD_KEY in session.searched else []
-    predictions = Path(session.folder) / PREDICTIONS
+    predictions = Path(session.folder) / PREDICTIONS_OF_FOLDS
     if answered:
         write_answers(predictions, answered, config.corpus.classes)
         table = format_folds(answered, config.training.folds or 0)
@@ -142,7 +142,9 @@ def _summarise_trials(
         by_fold = Path(folder) / "folds.csv"
         if answered:
             write_metrics(by_fold, answered)
-        files = [file for file in (table, picture, by_fold, Path(session.folder) / PREDICTIONS) if file.exists()]
+        files = [
+            file for file in (table, picture, by_fold, Path(session.folder) / PREDICTIONS_OF_FOLDS) if file.exists()
+        ]
         close_sweep(store, session.run_id, status, tags, description, files)
 
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Metric
 
@@ -11,7 +12,7 @@ from pipeline.evaluation.metrics import HEADLINE
 from pipeline.report.formatting import interval, number
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.errors import translate_mlflow_errors
-from pipeline.tracking.journal import METRICS_PER_CALL
+from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def log_evaluation(
     store: Store,
     run_id: str | None,
-    metrics: Mapping[str, float],
+    metrics: Mapping[str, Any],
     figures: Path | None,
     reports: Iterable[Path],
     curves: Mapping[str, Sequence[float]] | None = None,
@@ -36,7 +37,7 @@ def log_evaluation(
     Args:
         store: an open store.
         run_id: of the run.
-        metrics: single values.
+        metrics: single values, nested or flat; None for one that is undefined, which the run does not get.
         figures: a folder of pictures.
         reports: single files.
         curves: metrics with a value for each step, from step 0; a curve that the run already has is left as it is.
@@ -50,16 +51,13 @@ def log_evaluation(
         if run is None:
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
             return False
-        now = int(time.time() * 1000)
-        points = [
-            Metric(key, float(value), now, 0) for key, value in metrics.items() if run.data.metrics.get(key) != value
-        ]
+        now, values = int(time.time() * 1000), defined_metrics(metrics)
+        points = [Metric(key, value, now, 0) for key, value in values.items() if run.data.metrics.get(key) != value]
         for key, curve in (curves or {}).items():
             if key not in run.data.metrics:
                 points += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
-        for start in range(0, len(points), METRICS_PER_CALL):
-            store.client.log_batch(run.info.run_id, metrics=points[start : start + METRICS_PER_CALL])
-        description = with_figures(run.data.tags.get(NOTE_TAG, ""), metrics)
+        send_points(store, run.info.run_id, points)
+        description = with_figures(run.data.tags.get(NOTE_TAG, ""), values)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")

@@ -6,12 +6,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from pipeline.tracking.errors import translate_mlflow_errors
-from pipeline.tracking.journal import METRICS_PER_CALL
+from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 
@@ -37,7 +38,7 @@ def log_judgement(
     judged: JudgedFile,
     run_id: str | None,
     model_id: str | None,
-    metrics: Mapping[str, float],
+    metrics: Mapping[str, Any],
     tags: Mapping[str, str],
     files: Iterable[Path],
 ) -> str:
@@ -50,7 +51,7 @@ def log_judgement(
         judged: the file; it becomes a dataset, the input of the run.
         run_id: run that made the model; None, or one that the store no longer has, gives a run without a parent.
         model_id: logged model; None gives metrics of the run alone.
-        metrics: single values.
+        metrics: as for `defined_metrics`.
         tags: further tags of the run.
         files: reports to store.
 
@@ -75,9 +76,8 @@ def log_judgement(
             store.client.log_inputs(logged_to, [DatasetInput(dataset, [context])], models)
             now = int(time.time() * 1000)
             about = (model_id, dataset.name, dataset.digest, logged_to)
-            points = [Metric(key, float(value), now, 0, *about) for key, value in metrics.items()]
-            for start in range(0, len(points), METRICS_PER_CALL):
-                store.client.log_batch(logged_to, metrics=points[start : start + METRICS_PER_CALL])
+            points = [Metric(key, value, now, 0, *about) for key, value in defined_metrics(metrics).items()]
+            send_points(store, logged_to, points)
             for file in files:
                 store.client.log_artifact(logged_to, str(file), "reports")
             status = "FINISHED"

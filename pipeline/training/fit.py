@@ -79,7 +79,7 @@ def fit(
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
     Args:
-        config: its model, training and seed are used, and for folds the seed of the split.
+        config: its model, training and seed are used.
         dataset: folder written by `preprocess`.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
@@ -103,7 +103,7 @@ def fit(
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
-        fold=read_fold(dataset, config),
+        fold=read_fold(dataset, config.training),
         seed=config.seed,
     )
     likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.config.schema import Config
+from pipeline.config.training import TrainingConfig
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
@@ -29,7 +29,7 @@ OUT_OF_FOLD = "out_of_fold.parquet"
 RULE = b"decision_rule"
 """Key of the metadata."""
 
-Rows = Mapping[str, NDArray[np.int64]]
+RowsOfSplits = Mapping[str, NDArray[np.int64]]
 """Rows of splits, by name."""
 
 
@@ -37,26 +37,27 @@ Rows = Mapping[str, NDArray[np.int64]]
 class Fold:
     """Reviews to train on, and the fold that is held out to validate on."""
 
-    train: Rows
-    held_out: Rows
+    train: RowsOfSplits
+    held_out: RowsOfSplits
 
 
-def read_fold(dataset: Path, config: Config) -> Fold | None:
+def read_fold(dataset: Path, training: TrainingConfig) -> Fold | None:
     """Divide the reviews of a dataset folder into folds, and return the one that the configuration names, if any.
 
-    The same dataset, `split.seed` and `training.folds` give the same folds.
+    The same dataset and number of folds give the same folds; their seed is the `split.seed` of the dataset.
 
     Raises:
         PipelineError: a class has too few reviews, or too few groups of them, for every fold to hold one.
     """
-    folds = config.training.folds
+    folds = training.folds
     if folds is None:
         return None
     groups = np.concatenate([read_groups(dataset, name) for name in DIVIDED])
     splits = [read_split(dataset, name) for name in DIVIDED]
     labels = np.concatenate([split.labels for split in splits])
-    fold = assign_folds(groups, labels, folds, config.split.seed, read_dataset_info(dataset).corpus.classes)
-    parts = np.split(fold == config.training.fold - 1, [len(splits[0])])
+    info = read_dataset_info(dataset)
+    fold = assign_folds(groups, labels, folds, info.split["seed"], info.corpus.classes)
+    parts = np.split(fold == training.fold - 1, [len(splits[0])])
     return Fold(
         *(
             {name: np.flatnonzero(own == chosen) for name, own in zip(DIVIDED, parts, strict=True)}

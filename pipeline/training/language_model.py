@@ -14,7 +14,7 @@ from pipeline.config.pretraining import LanguageModelConfig
 from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
-from pipeline.text.dataset import EncodedSplit, present_splits, read_split
+from pipeline.text.dataset import present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.base_module import BaseModule
 from pipeline.training.callbacks import LearningCurve, LogMetrics
@@ -23,6 +23,7 @@ from pipeline.training.data_module import LengthBatches, sorted_batches
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
 from pipeline.training.trainer import run_trainer
+from pipeline.training.training_reviews import JoinedReviews
 
 
 def pretrain_language_model(
@@ -93,14 +94,14 @@ class _TextDataModule(pl.LightningDataModule):
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
-        self._train = [read_split(folder, name) for name in present_splits(folder, PRETRAINING_SPLITS)]
-        self._validation = [read_split(folder, "validation")]
-        lengths = np.concatenate([split.lengths for split in self._train])
-        rows = _predictable_rows(lengths)[: config.max_reviews]
-        self.order = LengthBatches(rows, lengths[rows], config.batch_size, config.seed, config.parts)
-        lengths = self._validation[0].lengths
-        rows = _predictable_rows(lengths)[: config.max_reviews]
-        self._validation_order = sorted_batches(rows, lengths[rows], config.batch_size)
+        self._train, self._validation = (
+            JoinedReviews([(split, np.arange(len(split))) for split in (read_split(folder, name) for name in names)])
+            for names in (present_splits(folder, PRETRAINING_SPLITS), ["validation"])
+        )
+        rows = _predictable_rows(self._train.lengths)[: config.max_reviews]
+        self.order = LengthBatches(rows, self._train.lengths[rows], config.batch_size, config.seed, config.parts)
+        rows = _predictable_rows(self._validation.lengths)[: config.max_reviews]
+        self._validation_order = sorted_batches(rows, self._validation.lengths[rows], config.batch_size)
 
     def train_dataloader(self) -> DataLoader[ReviewBatch]:
         return DataLoader(_TextBatches(self._train), batch_size=None, sampler=self.order)
@@ -115,17 +116,14 @@ def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 class _TextBatches(Dataset[ReviewBatch]):
-    """This process's share of each batch of reviews, whose rows count through several splits."""
+    """This process's share of each batch of reviews."""
 
-    def __init__(self, splits: list[EncodedSplit]) -> None:
-        self._splits = splits
-        self._predicted = np.concatenate([split.lengths for split in splits]) - 1
+    def __init__(self, reviews: JoinedReviews) -> None:
+        self._reviews = reviews
+        self._predicted = reviews.lengths - 1
         """Number of words of each review that are predicted: all but the first."""
-        self._starts = np.cumsum([0] + [len(split) for split in splits])
 
     def __getitem__(self, rows: list[int]) -> ReviewBatch:
         own, counted = share(rows)
         weight = world_size() * float(self._predicted[own[:counted]].sum() / self._predicted[rows].sum())
-        splits = np.searchsorted(self._starts, own, side="right") - 1
-        reviews = [self._splits[split][row - self._starts[split]] for split, row in zip(splits, own, strict=True)]
-        return ReviewBatch(*pad(reviews, None), weight)
+        return ReviewBatch(*pad([self._reviews[row] for row in own], None), weight)

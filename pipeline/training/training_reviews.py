@@ -40,14 +40,35 @@ class TrainingPart:
         return self.counts if self.class_weights is None else self.counts * self.class_weights[self.labels]
 
 
-class TrainingReviews:
+class JoinedReviews:
+    """Reviews of several splits, one split after the other."""
+
+    def __init__(self, splits: Sequence[tuple[EncodedSplit, NDArray[np.int64]]]) -> None:
+        """Join the rows [n] of each split."""
+        self._splits = splits
+        self._starts = np.cumsum([0, *(len(rows) for _, rows in splits)]).tolist()
+        self.lengths = np.concatenate([split.lengths[rows] for split, rows in splits])
+        """Number of tokens of each review [n]."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: int) -> NDArray[np.int32]:
+        """Return the token ids [n] of one review."""
+        number = bisect_right(self._starts, index) - 1
+        split, rows = self._splits[number]
+        return split[rows[index - self._starts[number]]]
+
+    def __iter__(self) -> Iterator[NDArray[np.int32]]:
+        return (self[row] for row in range(len(self)))
+
+
+class TrainingReviews(JoinedReviews):
     """Reviews of all parts, one part after the other, with the interface of an `EncodedSplit`."""
 
     def __init__(self, parts: Sequence[TrainingPart]) -> None:
-        self._parts = parts
-        self._starts = np.cumsum([0, *(len(part.rows) for part in parts)]).tolist()
+        super().__init__([(part.split, part.rows) for part in parts])
         self.labels = np.concatenate([part.labels for part in parts])
-        self.lengths = np.concatenate([part.split.lengths[part.rows] for part in parts])
         self.weights: NDArray[np.float32] | None = None
         """Number of reviews that each counts for [n], whatever its class; None where all count for 1."""
         self.loss_weights: NDArray[np.float32] | None = None
@@ -58,15 +79,3 @@ class TrainingReviews:
         if self.weights is not None or any(part.class_weights is not None for part in parts):
             copies = np.concatenate([part.copies for part in parts])
             self.loss_weights = np.concatenate([part.loss_weights for part in parts]) / copies.mean(dtype=np.float32)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> NDArray[np.int32]:
-        """Return the token ids [n] of one review."""
-        number = bisect_right(self._starts, index) - 1
-        part = self._parts[number]
-        return part.split[part.rows[index - self._starts[number]]]
-
-    def __iter__(self) -> Iterator[NDArray[np.int32]]:
-        return (self[row] for row in range(len(self)))

@@ -168,13 +168,39 @@ def test_a_group_larger_than_a_part_is_trained_on_and_counted():
     rows, groups = grouped([300, *[3] * 100])
     review_keys, parts = drawn(rows, groups)
     assert set(review_keys.split[:300]) == {PRECEDENCE.index("train")}
-    assert parts["test"] == (120, 120, 1)
+    assert parts["test"] == (120, 120, 1, 0)
     assert parts["validation"].too_large == 1
 
 
 def test_groups_too_few_to_divide_are_refused():
     rows, groups = grouped([90, 110])
     with pytest.raises(PipelineError, match=r"split.test: the test split that was drawn holds no .* smaller groups"):
+        drawn(rows, groups)
+
+
+@pytest.mark.parametrize("groups_of_a_class", [4, 6])
+def test_a_part_that_would_lack_a_class_gets_a_group_beyond_its_share(groups_of_a_class):
+    number = 2 * groups_of_a_class
+    rows, groups = grouped([50] * number, positive=lambda group, _: group % 2 == 0)
+    review_keys, parts = drawn(rows, groups)
+    assert all(len(np.unique(review_keys.split[review_keys.group == group])) == 1 for group in set(review_keys.group))
+    for part in ("test", "validation", "train"):
+        of_part = review_keys.label[review_keys.split == PRECEDENCE.index(part)]
+        assert set(of_part.tolist()) == {0, 1}, part
+    assert parts["validation"].reviews == 100
+    assert parts["validation"].asked == 10 * number // 2
+    assert parts["validation"].for_class > 0
+    assert parts["test"].reviews == 100
+
+
+def test_the_last_groups_of_a_class_are_left_to_the_parts_that_need_them():
+    rows, groups = grouped([50, 40, 20, *[50] * 4], positive=lambda group, _: group < 3)
+    review_keys, _ = drawn(rows, groups)
+    held_out = {name: review_keys.label[review_keys.split == PRECEDENCE.index(name)].sum() for name in PRECEDENCE[:3]}
+    assert sorted(held_out.values()) == [20, 40, 50]
+    assert held_out["validation"] < 50
+    rows, groups = grouped([50, 40, *[50] * 4], positive=lambda group, _: group < 2)
+    with pytest.raises(PipelineError, match=r"split\.test: the test split that was drawn holds no positive"):
         drawn(rows, groups)
 
 

@@ -64,7 +64,14 @@ DATA = {
         "classes_before": {"train": {"negative": 300, "positive": 500}},
         "classes_after": {"train": {"negative": 299, "positive": 498}},
     },
-    "groups": {"groups": 77, "ungrouped": 5, "shared": 2, "dropped": {"train": 9}, "too_large": {"test": 1}},
+    "groups": {
+        "groups": 77,
+        "ungrouped": 5,
+        "shared": 2,
+        "dropped": {"train": 9},
+        "too_large": {"test": 1},
+        "for_class": {},
+    },
     "checks": [
         {
             **{"name": "left_out", "metric": "measures.left_out_share", "value": 0.25},

@@ -85,6 +85,8 @@ def test_a_fold_is_for_trials_alone(cross_validated, tmp_path):
     )
     refused = project.run("python", "-m", "pipeline.train", check=False)
     assert "error: training.folds: only trials train on folds" in refused.stderr
+    refused = project.run("python", "-m", "pipeline.promote", "kfold", check=False)
+    assert "cannot be promoted: it was trained on folds of the reviews" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Folds of the training and validation reviews: what each holds, and what cannot be divided."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -61,8 +63,9 @@ def divided(compose, tmp_path_factory):
     folder = write_dataset(tmp_path_factory.mktemp("folds") / "dataset", compose(*TINY), train_rows=220)
     np.save(folder / "train" / "groups.npy", np.arange(220, dtype=np.int32))
     np.save(folder / "validation" / "groups.npy", np.arange(220, 288, dtype=np.int32))
-    record = folder / "dataset.json"
-    record.write_text(record.read_text().replace('"splits": {}', '"splits": {"train": 220, "validation": 68}'))
+    record = json.loads((folder / "dataset.json").read_text())
+    record |= {"split": {"seed": 1}, "splits": {"train": 220, "validation": 68}}
+    (folder / "dataset.json").write_text(json.dumps(record))
     return folder
 
 
@@ -70,18 +73,18 @@ def test_each_review_is_validated_on_once_and_trained_on_in_all_other_folds(comp
     every = {(name, row) for name in ("train", "validation") for row in range(len(read_split(divided, name)))}
     held_out = []
     for number in range(1, 5):
-        fold = read_fold(divided, compose(*TINY, "training.folds=4", f"training.fold={number}"))
+        fold = read_fold(divided, compose(*TINY, "training.folds=4", f"training.fold={number}").training)
         own = {(name, row) for name, rows in fold.held_out.items() for row in rows.tolist()}
         others = {(name, row) for name, rows in fold.train.items() for row in rows.tolist()}
         assert own | others == every
         assert not own & others
         held_out += own
     assert sorted(held_out) == sorted(every)
-    assert read_fold(divided, compose(*TINY)) is None
+    assert read_fold(divided, compose(*TINY).training) is None
 
 
 def test_batches_are_of_the_reviews_of_a_fold(compose, divided):
-    fold = read_fold(divided, compose(*TINY, "training.folds=4", "training.fold=2"))
+    fold = read_fold(divided, compose(*TINY, "training.folds=4", "training.fold=2").training)
     settings = {"batch_size": 16, "fixed_length": None, "seed": 1, "fold": fold}
     data = ReviewDataModule(divided, **settings, max_reviews=None)
     splits = {name: read_split(divided, name) for name in ("train", "validation")}
