@@ -146,8 +146,10 @@ def measure(cell: Cell, config: Config, dataset: Path) -> MeasuredCell:
         recipe=recipe(config),
         reviews=sum(len(splits[split]) for split in ("train", "validation")),
         tested=len(model.labels),
-        **_quality(model),
-        **{f"baseline_{name}": value for name, value in _quality(baseline).items()},
+        accuracy=_accuracy(model),
+        baseline_accuracy=_accuracy(baseline),
+        log_loss=_log_loss(model),
+        baseline_log_loss=_log_loss(baseline),
         epochs=trained.epochs,
         seconds=round(time.perf_counter() - started, 1),
     )
@@ -296,9 +298,12 @@ def _draw(random: np.random.Generator, rows: pa.Table, size: int, share: int) ->
     return rows.take(random.permutation(np.concatenate(chosen)))
 
 
-def _quality(scored: ScoredSplit) -> dict[str, float]:
-    losses = negative_log_likelihood(scored.labels, scored.probabilities.astype(np.float64))
-    return {"accuracy": float(np.mean(scored.predicted == scored.labels)), "log_loss": float(losses.mean())}
+def _accuracy(scored: ScoredSplit) -> float:
+    return float(np.mean(scored.predicted == scored.labels))
+
+
+def _log_loss(scored: ScoredSplit) -> float:
+    return float(negative_log_likelihood(scored.labels, scored.probabilities.astype(np.float64)).mean())
 
 
 def _chosen_cells() -> list[Cell]:

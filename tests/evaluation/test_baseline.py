@@ -21,7 +21,7 @@ def test_baseline_counts_a_weighted_review_as_often_as_if_it_were_repeated() -> 
         np.array([1] * 4 + [0] * 4),
         np.array([1, 5, 1, 2, 1, 1, 3, 1], np.int32),
     )
-    weighted = fit_baseline(texts, labels, texts, labels, LABELS, copies)
+    weighted = fit_baseline(texts, labels, texts, labels, LABELS, weights=copies)
     rows = np.repeat(np.arange(8), copies)
     repeated = fit_baseline([texts[row] for row in rows], labels[rows], texts, labels, LABELS)
     np.testing.assert_array_equal(weighted.ratios, repeated.ratios)

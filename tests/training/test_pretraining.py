@@ -45,7 +45,13 @@ def test_a_pretraining_stopped_in_its_second_method_goes_on_there(compose, datas
 
 
 def test_teachers_differ_by_their_seeds_and_a_finished_one_is_kept(compose, dataset, tmp_path):
-    config = compose(*TINY, "pretraining=none", "pseudo_labels=teacher", "pseudo_labels.seeds=[3,4]")
+    config = compose(
+        *TINY,
+        "pretraining=none",
+        "pseudo_labels=teacher",
+        "pseudo_labels.teacher.epochs=3",
+        "pseudo_labels.seeds=[3,4]",
+    )
     start = (config, dataset, resolve_hardware(config.trainer))
     unbroken = fit_teachers(*start, tmp_path / "unbroken", ignore_metrics)
     three, four = (weights(teacher)["deep.fc.weight"] for teacher in unbroken.values())
