@@ -78,7 +78,7 @@ def prepare(
         torch.nn.init.normal_(network.wide.ratio)
     info = {
         **of_classes(classes, ordered, temperature=1.5),
-        **settings.model_dump(include=set(model_folder.TRAINED_WITH)),
+        **settings.model_dump(include=model_folder.TRAINED_WITH),
     }
     folder = tmp_path / "artifacts" / "model"
     model_folder.save_model(folder, network, vocabulary, info | {"dataset": {"digest": "digest"}})
