@@ -52,6 +52,8 @@ def commands(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_overrides_in_the_documentation_compose(page, compose):
     for words in commands(page):
-        overrides = [word for before, word in pairwise(words) if before == "-S" and "," not in word.partition("[")[0]]
+        overrides = [
+            word for before, word in pairwise(words) if before == "-S" and "," not in re.split(r"[\[{]", word)[0]
+        ]
         own_file = ["corpus=files", "corpus.path=reviews.csv"]
         compose(*(own_file if any(word.startswith("corpus.") for word in overrides) else []), *overrides)

@@ -159,7 +159,7 @@ def test_models_of_other_reviews_are_not_compared(store: Store, tmp_path: Path) 
         corpus = {"name": "files", "content": content}
         write_json(described, {**json.loads(described.read_text()), "corpus": corpus})
         result = outcome(folder)
-    assert (result["alias"], result["accuracy"]) == ("challenger", None)
+    assert (result["alias"], result["value"]) == ("challenger", None)
     assert "was trained on other reviews" in str(result["reason"])
     assert aliases(store) == ("1", "2")
 

@@ -32,7 +32,7 @@ _SHORT.maxstring = _SHORT.maxother = 200
 """Shows a wrong value: YAML's aliases let a few lines stand for more than a terminal, or memory, holds."""
 
 
-KIND = re.compile(r"list\[.*\]|bool|int|float|str")
+KIND = re.compile(r"(list|dict|literal)\[.*\]|bool|int|float|str")
 """Parts of an error's location that pydantic adds where a value may have one of several types."""
 
 

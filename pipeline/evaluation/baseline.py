@@ -1,7 +1,7 @@
 """Baseline that the network is compared with: naive-Bayes-weighted logistic regression on n-grams."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, log2
 
 import numpy as np
@@ -96,7 +96,7 @@ def fit_baseline(
         )
     ratios = np.stack([_log_ratios(features, chosen, weights) for chosen in positive])
 
-    best: tuple[float, Baseline] | None = None
+    best: tuple[float, Baseline, NDArray[np.float64]] | None = None
     for c in INVERSE_REGULARISATION:
         slopes, biases = np.empty_like(ratios), np.empty(len(ratios), np.float32)
         for output, (ratio, chosen) in enumerate(zip(ratios, positive, strict=True)):
@@ -105,12 +105,14 @@ def fit_baseline(
             regression.fit(_scaled(features, ratio), chosen, sample_weight=weights)
             slopes[output], biases[output] = regression.coef_[0], regression.intercept_[0]
         outputs = _decisions(validation_features, ratios, slopes, biases)
-        calibration = calibrate(outputs, validation_labels, likelihood, objective, classes)
+        calibration = calibrate(outputs, validation_labels, likelihood)
         loss = log_loss(validation_labels, calibration.probabilities(outputs), labels=range(len(classes)))
         if best is None or loss < best[0]:
-            best = loss, Baseline(classes, ratios, slopes, biases, c, calibration)
+            best = loss, Baseline(classes, ratios, slopes, biases, c, calibration), outputs
     assert best is not None
-    return best[1]
+    _, fitted, outputs = best
+    decided = calibrate(outputs, validation_labels, likelihood, objective, classes, "the baseline")
+    return replace(fitted, calibration=decided)
 
 
 def _hashed_ngrams(texts: Iterable[str], size: int) -> csr_matrix:

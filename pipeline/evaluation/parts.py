@@ -45,7 +45,7 @@ def calibrate_parts(info: ModelInfo, validation: WithPaths, test: WithPaths) -> 
     parts = {}
     for number, name in enumerate(part_names(info.model)):
         outputs, labels = validation[1][:, :, number], validation[0].labels
-        calibration = calibrate(outputs, labels, info.likelihood, info.objective, info.classes)
+        calibration = calibrate(outputs, labels, info.likelihood, info.objective, info.classes, f"{name} alone")
         parts[name] = Part(
             *(_answers(scored, paths[:, :, number], calibration) for scored, paths in (validation, test))
         )

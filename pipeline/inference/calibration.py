@@ -12,7 +12,7 @@ from torch import Tensor
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.rule_fitting import choose_rule, require_finite
+from pipeline.inference.rule_fitting import WHOLE_MODEL, choose_rule, require_finite
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 
@@ -31,6 +31,7 @@ def calibrate(
     likelihood: Likelihood = LOGISTIC,
     objective: ObjectiveConfig = ACCURACY,
     classes: Sequence[str] = (),
+    of: str = WHOLE_MODEL,
 ) -> Calibration:
     """Fit temperatures and biases, which minimise the log loss, and choose the decision rule.
 
@@ -44,6 +45,7 @@ def calibrate(
         likelihood: that of the network.
         objective: what the labels are chosen for.
         classes: as in `choose_rule`.
+        of: as there.
 
     Returns:
         the calibration. Its temperatures are between 0.05 and 20, and above 1 for an overconfident model.
@@ -61,7 +63,7 @@ def calibrate(
     with np.errstate(divide="ignore"):
         temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
     scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), DecisionRule())
-    return replace(scale, rule=choose_rule(scale.probabilities(z), y, objective, classes))
+    return replace(scale, rule=choose_rule(scale.probabilities(z), y, objective, classes, of))
 
 
 def fit_weights(

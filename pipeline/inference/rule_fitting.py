@@ -24,6 +24,7 @@ MOST_CUTS = 1000
 """Most values of a weight that are tried: evenly many reviews lie between two of them."""
 ROUNDS = 10
 """Most times that each weight is fitted, the others being fixed."""
+WHOLE_MODEL = "the model"
 SMALLEST = 1e-12
 """Stands for a probability of 0 in a ratio."""
 
@@ -31,7 +32,11 @@ log = logging.getLogger(__name__)
 
 
 def choose_rule(
-    probabilities: NDArray[np.float32], labels: ArrayLike, objective: ObjectiveConfig, classes: Sequence[str]
+    probabilities: NDArray[np.float32],
+    labels: ArrayLike,
+    objective: ObjectiveConfig,
+    classes: Sequence[str],
+    of: str = WHOLE_MODEL,
 ) -> DecisionRule:
     """Choose the decision rule that serves an objective.
 
@@ -40,6 +45,7 @@ def choose_rule(
         labels: numbers of their classes [n].
         objective: what the labels are chosen for.
         classes: names of the classes, by number, which costs and a precision are stated by.
+        of: whose probabilities they are, for messages.
 
     Raises:
         PipelineError: there are no reviews, or a probability is not finite.
@@ -54,7 +60,7 @@ def choose_rule(
             # of two classes the expected costs are equal at this probability: Elkan (2001), equation 2
             return DecisionRule(_in_float32(costs[0, 1] / costs.sum())) if two else DecisionRule(costs=costs.tolist())
         case "precision":
-            return DecisionRule(_threshold_of_precision(probabilities[:, 1], y, objective, classes))
+            return DecisionRule(_threshold_of_precision(probabilities[:, 1], y, objective, classes, of))
     metric = macro_f1 if objective.metric == "macro_f1" else matthews_correlation
     weights = fit_class_weights(probabilities.astype(np.float64), y, metric)
     if two:
@@ -185,7 +191,11 @@ def _left_of(values: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np
 
 
 def _threshold_of_precision(
-    probabilities: NDArray[np.float32], labels: NDArray[np.generic], objective: ObjectiveConfig, classes: Sequence[str]
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.generic],
+    objective: ObjectiveConfig,
+    classes: Sequence[str],
+    of: str,
 ) -> float:
     """Choose the threshold of the highest recall of a class, among those whose precision reaches the target.
 
@@ -212,14 +222,14 @@ def _threshold_of_precision(
     recall = right[best] / max(of_each[number], 1)
     if reached.any():
         log.info(
-            "precision %g of %s on validation, at threshold %.4f: %s, recall %.3f",
-            *(target, name, cuts[best], found, recall),
+            "%s: precision %g of %s on validation, at threshold %.4f: %s, recall %.3f",
+            *(of, target, name, cuts[best], found, recall),
         )
     else:
         log.warning(
-            "precision %g of %s is not reached on validation; the threshold that comes nearest is used, %.4f: %s, "
+            "%s: precision %g of %s is not reached on validation; the threshold that comes nearest is used, %.4f: %s, "
             "recall %.3f; lower evaluation.objective.precision, or give more validation reviews",
-            *(target, name, cuts[best], found, recall),
+            *(of, target, name, cuts[best], found, recall),
         )
     return float(cuts[best])
 

@@ -67,7 +67,7 @@ def test_overhead_and_profile_measure_a_real_training(dataset):
 
 def test_a_training_too_short_to_be_timed_is_refused(dataset):
     with pytest.raises(PipelineError, match="too short to be timed"):
-        training.reviews_per_second(configuration("training.max_reviews=64", *SMALL), dataset)
+        training.reviews_per_second(configuration("training.max_reviews=64", "training.epochs=3", *SMALL), dataset)
 
 
 def test_a_multiplied_corpus_has_no_duplicates(tmp_path):
