@@ -17,7 +17,6 @@ More: docs/judge.md
 
 import argparse
 import logging
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import score_rows
 from pipeline.inference.predictor import Predictor
 from pipeline.judge.comparison import Judged, judge, note_on_seen, require_same_classes, seen_reviews
-from pipeline.judge.labelled_file import FileReading, LabelledRows, read_labelled_rows
+from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import FIGURES, METRICS_FILE, PAGE, default_output, require_replaceable, write_judgement
 from pipeline.registry.model_lookup import add_model_option, describe_model, find_source, load, short_name
@@ -46,6 +45,7 @@ from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.runtime.paths import DATASET
+from pipeline.tables.format_advice import advice_for_command
 from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, TABLE_ENDINGS, require_effect
 from pipeline.tables.unpacked import table_ending
@@ -90,7 +90,8 @@ def main(arguments: argparse.Namespace) -> bool:
         slices=arguments.slices,
         usual_slices=params.evaluation.slices,
     )
-    labelled = _read(source, model, reading)
+    with advice_for_command():
+        labelled = read_labelled_rows(source, model.info, reading)
     shown = {"slices": [LENGTH, UNKNOWN_WORDS, *labelled.slices], "objective": model.info.objective}
     config = params.evaluation.model_copy(update=shown)
     texts = labelled.rows["text"].to_pylist()
@@ -135,14 +136,6 @@ def main(arguments: argparse.Namespace) -> bool:
     if to_mlflow is not None:
         _log_to_mlflow(to_mlflow, arguments, judged, output, (source, judged_file))
     return bool(outcome.get("passed", True))
-
-
-def _read(source: Path, model: Predictor, reading: FileReading) -> LabelledRows:
-    try:
-        return read_labelled_rows(source, model.info, reading)
-    except PipelineError as error:  # the reader names the keys of the corpus beside the option
-        named = re.sub(r"'?corpus\.format\.[^(]*? \(predict: (--format [^)]+)\)", r"\1", str(error))
-        raise PipelineError(named) from None
 
 
 def _judge(
