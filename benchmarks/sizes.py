@@ -197,7 +197,7 @@ def paired_interval(differences: Sequence[float]) -> tuple[float, float, float]:
 
 def render(measured: Sequence[MeasuredCell]) -> str:
     """Return the table in Markdown: a row for each cell that two seeds have measured; the others are named below."""
-    missing = []
+    missing: dict[str, list[str]] = {}
     lines = [
         "| texts | number | positive | seeds | epochs | model | baseline | difference | difference of log loss |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -205,7 +205,7 @@ def render(measured: Sequence[MeasuredCell]) -> str:
     for kind, size, share in product(KINDS, SIZES, SHARES):
         cells = _of(measured, kind, size, share)
         if len(cells) < 2:
-            missing.append(f"{_number(size)} {kind} at {share} %")
+            missing.setdefault(f"{_number(size)} {kind}", []).append(f"{share} %")
             continue
         start = f"| {kind} | {_number(size, cells[0].reviews)} | {share} % | {len(cells)} "
         model, baseline = (
@@ -222,25 +222,28 @@ def render(measured: Sequence[MeasuredCell]) -> str:
             "{:+.3f} ({:+.3f} to {:+.3f})".format(*loss),
         )
         lines.append(f"{start}| {' | '.join(map(str, columns))} |")
-    not_measured = f"Not measured: {', '.join(missing)}." if missing else "All cells are measured."
-    return "\n".join([*lines, "", not_measured])
+    lacking = "; ".join(f"{texts} ({', '.join(shares)})" for texts, shares in missing.items())
+    return "\n".join([*lines, "", f"Not measured: {lacking or 'none'}."])
 
 
 def draw_kind(axes: Axes, kind: str, measured: Sequence[MeasuredCell]) -> None:
     """Draw the difference to the baseline over the number of texts, with its interval, for each class share."""
     axes.axhline(0, color=GUESS_COLOUR)
     for offset, (share, colour) in enumerate(zip(SHARES, SHARE_COLOURS, strict=True)):
-        points = [cells for size in SIZES if len(cells := _of(measured, kind, size, share)) > 1]
+        found = [(place, _of(measured, kind, size, share)) for place, size in enumerate(SIZES)]
+        points = [(place, cells) for place, cells in found if len(cells) > 1]
         if not points:
             continue
-        intervals = 100 * np.array([paired_interval([cell.difference for cell in cells]) for cells in points])
-        numbers = [cells[0].reviews * 1.04**offset for cells in points]
+        intervals = 100 * np.array([paired_interval([cell.difference for cell in cells]) for _, cells in points])
+        places = [place + (offset - 1) / 10 for place, _ in points]
         means, low, high = intervals.T
         bars = (means - low, high - means)
-        axes.errorbar(numbers, means, bars, fmt="o-", color=colour, capsize=3, label=f"{share} % positive")
-    axes.set_xscale("log")
+        axes.errorbar(places, means, bars, fmt="o-", color=colour, capsize=3, label=f"{share} % positive")
+    axes.set_xticks(range(len(SIZES)), [_number(size) for size in SIZES])
+    axes.set_xlim(-0.5, len(SIZES) - 0.5)
     axes.set(title=kind, xlabel=f"number of {kind}, a tenth of them for validation", ylabel="points above the baseline")
-    axes.legend()
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()
 
 
 def main(cells: Sequence[Cell], config: Config, results: Path = RESULTS, dataset: Path = DATASET) -> list[MeasuredCell]:

@@ -79,7 +79,7 @@ def test_the_table_shows_paired_differences_and_what_is_worse_by_more_than_chanc
     table = sizes.render([*(measured(seed, 0.8 + seed / 100) for seed in range(3)), *worse])
     assert "| reviews | 300 | 50 % | 3 | 20 | 0.8100 | 0.8000 | +0.0100 (-0.0148 to +0.0348) |" in table
     assert "| reviews | 300 | 80 % | 3 | 20 | 0.7010 | 0.8000 | -0.0990 (-0.1015 to -0.0965) worse |" in table
-    assert "Not measured: 300 reviews at 95 %, 1,000 reviews at 50 %" in table
+    assert "Not measured: 300 reviews (95 %); 1,000 reviews (50 %, 80 %, 95 %);" in table
 
 
 def test_the_simulated_checks_refuse_what_they_should_and_know_the_models():
