@@ -59,8 +59,8 @@ class ClassifierModule(BaseModule):
 
     Logs `train/accuracy` by step, and `val/loss`, `val/calibrated_loss` and `val/accuracy` by epoch. The latter two are
     computed with fitted weights and bias (`fit_weights`), as the model will be used, but for its temperature. The best
-    epoch is the one with the lowest calibrated loss, because more training makes a network overconfident before it makes
-    it worse.
+    epoch is the one with the lowest calibrated loss, because more training makes a network overconfident before it is
+    worse.
 
     Args:
         network: as in `BaseModule`, `config` and `seed` too.
