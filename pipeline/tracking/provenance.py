@@ -90,6 +90,12 @@ def git_dirty(workspace: Path = WORKSPACE) -> str:
     return UNKNOWN_ORIGIN if changes is None else str(bool(changes or added)).lower()
 
 
+def changed_results(workspace: Path = WORKSPACE) -> list[str]:
+    """Return the files that a run writes and that differ from the commit; none outside git."""
+    changed = _git_output(workspace, "diff", "--name-only", "--relative", "HEAD", "--", *WRITTEN_BY_DVC)
+    return (changed or "").splitlines()
+
+
 def data_md5(workspace: Path = WORKSPACE) -> str | None:
     """Return the md5 by which `data.dvc` pins the data, or None if it pins none yet."""
     try:
