@@ -41,7 +41,7 @@ def main(config: Config, inputs: Inputs) -> None:
         partial(pretrain, config.pretraining, DATASET, hardware),
         save,
         stage="pretrain",
-        name=f"pretrain-{run_name(config)}",
+        name=f"pretrain {run_name(config)}",
         tags=run_tags(config),
         config=config,
         values=config.model_dump(include={"pretraining"}),

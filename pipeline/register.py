@@ -148,7 +148,9 @@ def _stand_in(
     if earlier := finished_runs(store, {"source.run_id": unknown}):
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
-    with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
+    with training_run(
+        store, run_name(config), {**tags, "source.run_id": unknown, "mlflow.source.name": "pipeline.register"}
+    ) as run:
         run.log_params(flatten(read_model_info(MODEL / "config.json").model_dump()))
         run.log_metrics({key.replace(".", "/"): value for key, value in test_metrics.items()}, step=0)
     return run.run_id

@@ -10,7 +10,6 @@ from pipeline.runtime.paths import REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json
 from pipeline.tracking.provenance import changed_results
 
-REMEDY = "run `dvc repro`"
 NEXT = """next:
   make ui                the run in MLflow: curves, settings, the registered model
   make serve             the champion over HTTP
@@ -32,8 +31,8 @@ def main() -> None:
     Raises:
         PipelineError: the pipeline has not run to its end.
     """
-    metrics = read_json(REPORTS / "metrics.json", MetricsRecord, REMEDY)
-    registration = read_json(REPORTS / "registration.json", RegistrationRecord, REMEDY)
+    metrics = read_json(REPORTS / "metrics.json", MetricsRecord, "run `dvc repro`")
+    registration = read_json(REPORTS / "registration.json", RegistrationRecord, "run `dvc repro`")
     print(f"\n{accuracy_line(metrics)}\n{model_line(registration)}")
     if changed := changed_results(WORKSPACE):
         print(

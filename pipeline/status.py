@@ -16,7 +16,7 @@ from pipeline.config.comparison import flatten
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
-SHOWN = 4
+CHANGES_SHOWN = 4
 """Changes named of a stage; further ones are counted."""
 
 
@@ -32,12 +32,12 @@ def main() -> int:
         raise PipelineError(f"dvc status: {asked.stderr.strip().removeprefix('ERROR: ')}")
     stages = {stage: reasons for stage, reasons in json.loads(asked.stdout).items() if stage != "compose"}
     for stage, reasons in stages.items():
-        print(f"{stage}: {', '.join(describe(reasons))}")
+        print(f"{stage}: {', '.join(describe_changes(reasons))}")
     print("`dvc repro` would run these" if stages else "up to date: `dvc repro` would run nothing")
     return len(stages)
 
 
-def describe(reasons: Iterable[Mapping[str, Mapping[str, Any]] | str]) -> list[str]:
+def describe_changes(reasons: Iterable[Mapping[str, Mapping[str, Any]] | str]) -> list[str]:
     """Word what `dvc status --json` says of a stage, such as `params.yaml model.hidden_dim modified`.
 
     Args:
@@ -45,7 +45,10 @@ def describe(reasons: Iterable[Mapping[str, Mapping[str, Any]] | str]) -> list[s
     """
     kinds = [kind for reason in reasons if isinstance(reason, Mapping) for kind in reason.values()]
     changes = [f"{name} {state}" for kind in kinds for name, state in flatten(kind, " ").items()]
-    return [*changes[:SHOWN], *([f"{len(changes) - SHOWN} more"] if len(changes) > SHOWN else [])]
+    return [
+        *changes[:CHANGES_SHOWN],
+        *([f"{len(changes) - CHANGES_SHOWN} more"] if len(changes) > CHANGES_SHOWN else []),
+    ]
 
 
 if __name__ == "__main__":

@@ -10,14 +10,12 @@ from mlflow.entities import Metric
 
 from pipeline.evaluation.metrics import HEADLINE
 from pipeline.report.formatting import interval, number
-from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.description import NOTE_TAG, with_result
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
-
-TABLE_HEADING = "### On the test split"
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ def log_evaluation(
 
 
 def with_figures(description: str, metrics: Mapping[str, float]) -> str:
-    """Return a run's description with the table of test figures at its end, in place of an earlier table.
+    """Return a run's description that begins with the table of test figures, in place of an earlier result.
 
     Args:
         description: of a run.
@@ -79,8 +77,7 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
     )
     if not test:
         return description
-    above = description.partition(TABLE_HEADING)[0].rstrip()
-    return f"{above}\n\n{TABLE_HEADING}\n\n{figures_table(test, baseline)}".lstrip()
+    return with_result(description, figures_table(test, baseline))
 
 
 def figures_table(

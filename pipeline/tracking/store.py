@@ -1,10 +1,11 @@
 """MLflow store of runs and models: a server, a database, or a sqlite file in the project root."""
 
+import getpass
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,18 @@ class Store:
     def name(self) -> str:
         """URI without credentials, for messages."""
         return masked(self.uri)
+
+    def create_run(self, name: str, tags: Mapping[str, str], source: str = "pipeline.train") -> str:
+        """Create a run of the present user, and return its id.
+
+        Args:
+            name: for people.
+            tags: its tags; they take precedence over those of user and source.
+            source: module that makes it.
+        """
+        made_by = {"mlflow.user": _user(), "mlflow.source.name": source, "mlflow.source.type": "LOCAL"}
+        run = self.client.create_run(self.experiment_id, run_name=name, tags={**made_by, **tags})
+        return str(run.info.run_id)
 
     @property
     def has_own_artifacts(self) -> bool:
@@ -105,6 +118,13 @@ def environment_defaults(values: dict[str, str]) -> Iterator[None]:
     finally:
         for key in added:
             del os.environ[key]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # as in a container, whose user has no name
+        return "unknown"
 
 
 def _open_file(uri: str, config: TrackingConfig) -> Store:

@@ -31,10 +31,12 @@ def test_provenance_without_git_installed(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tags["git.commit"], tags["model"]) == ("unknown", "gru")
 
 
-def test_the_name_and_hash_of_a_run_follow_what_changes_its_result() -> None:
+def test_the_name_and_hash_of_a_run_follow_what_changes_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     default, gru = configuration(), configuration("model=gru", "model.hidden_dim=32")
-    assert run_name(default).startswith("lstm-128-movie_reviews-")
-    assert run_name(gru).startswith("gru-32-movie_reviews-")
+    assert run_name(default) == "lstm-128 lr=0.004 movie_reviews"
+    assert run_name(gru) == "gru-32 lr=0.004 movie_reviews"
+    monkeypatch.setenv("DVC_EXP_NAME", "wider")
+    assert run_name(gru) == "wider gru-32 lr=0.004 movie_reviews"
     assert config_hash(default) != config_hash(gru)
     assert config_hash(default) == config_hash(configuration("tracking.experiment=other"))
 
