@@ -20,7 +20,7 @@ from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
-from pipeline.tracking.description import experiment_tags
+from pipeline.tracking.description import VIEW_STATE, VIEW_TAG, experiment_tags
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.moved_project import follow_artifacts
 from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, tracking_uri
@@ -92,6 +92,17 @@ def connect(config: TrackingConfig) -> Store:
             return _open_file(uri, config)
         _probe_database(uri)
         return _open_store(uri, config, artifacts=project_root() / ARTIFACT_FOLDER)
+
+
+def show_overview(store: Store) -> None:
+    """Give the experiment the view of its runs that this version describes; it may be older, or made by MLflow itself.
+
+    Raises:
+        PipelineError: the store failed.
+    """
+    with translate_mlflow_errors(store.uri):
+        if store.client.get_experiment(store.experiment_id).tags.get(VIEW_TAG) != VIEW_STATE:
+            store.client.set_experiment_tag(store.experiment_id, VIEW_TAG, VIEW_STATE)
 
 
 @contextmanager
