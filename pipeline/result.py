@@ -1,10 +1,10 @@
 """Say what the last `dvc repro` reached, and what to do next: the end of `make repro`.
 
-Reads reports/metrics.json and reports/registration.json.
+Reads reports/details.json and reports/registration.json.
 """
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.evaluation.records import MetricsRecord
+from pipeline.evaluation.records import DetailsRecord
 from pipeline.report.formatting import number
 from pipeline.runtime.paths import REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json
@@ -31,9 +31,9 @@ def main() -> None:
     Raises:
         PipelineError: the pipeline has not run to its end.
     """
-    metrics = read_json(REPORTS / "metrics.json", MetricsRecord, "run `dvc repro`")
+    details = read_json(REPORTS / "details.json", DetailsRecord, "run `dvc repro`")
     registration = read_json(REPORTS / "registration.json", RegistrationRecord, "run `dvc repro`")
-    print(f"\n{accuracy_line(metrics)}\n{model_line(registration)}")
+    print(f"\n{accuracy_line(details)}\n{model_line(registration)}")
     if changed := changed_results(WORKSPACE):
         print(
             f"git: {', '.join(changed)} changed: results of other settings, or of another kind of processor;\n"
@@ -42,10 +42,10 @@ def main() -> None:
     print(f"\n{NEXT}")
 
 
-def accuracy_line(metrics: MetricsRecord) -> str:
+def accuracy_line(details: DetailsRecord) -> str:
     """Return the accuracy on the test split, beside the baseline's if there is one."""
-    baseline = f" (baseline: {number(metrics.baseline.accuracy)})" if metrics.baseline else ""
-    return f"accuracy on the test split: {number(metrics.test.accuracy)}{baseline}"
+    baseline = f" (baseline: {number(details.baseline.accuracy)})" if details.baseline else ""
+    return f"accuracy on the test split: {number(details.test.accuracy)}{baseline}"
 
 
 def model_line(registration: RegistrationRecord) -> str:

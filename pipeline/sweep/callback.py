@@ -93,7 +93,7 @@ def _open_session(composed: DictConfig) -> None:
     store = connect(config.tracking)
     named = [choice] if (choice := hydra_config.runtime.choices.get("sweep")) else []
     name = ": ".join([*named, ", ".join(short_keys(space.searched).values()) or "one trial"])[:250]
-    tags = {
+    origin = {
         "stage": "sweep",
         "sweep": choice or "command",
         "launcher": launcher,
@@ -106,7 +106,7 @@ def _open_session(composed: DictConfig) -> None:
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
-    run_id = open_sweep(store, key, name, tags, params, config.model_dump(mode="json"))
+    run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
     session = Session(
         key=key,
         run_id=run_id,

@@ -179,7 +179,7 @@ def test_another_objective_than_accuracy_stands_first_with_its_interval() -> Non
     first, *_ = format_report(values, slices(test), {}, {}, objective=objective).splitlines()
     expected = f"objective: macro_f1 {values['test']['macro_f1']:.4f} (95 % interval {bounds}), baseline "
     assert first == expected + f"{values['baseline']['macro_f1']:.4f}"
-    assert values["validation"]["macro_f1"] == values["test"]["macro_f1"]
+    assert values["val"]["macro_f1"] == values["test"]["macro_f1"]
     assert "objective" not in format_report(values, slices(test), {}, {})
 
 
