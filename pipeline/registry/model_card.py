@@ -87,7 +87,6 @@ def version_card(
         failures=_failures_table(failures[:MOST_FAILURES]),
         capabilities=len(capabilities),
         test_is_drawn="test" not in dataset.corpus.splits,
-        splits=dataset.splits,
         reviews=counts({split: rows for split in SPLITS if (rows := dataset.splits.get(split))}),
         left_out=counts(dataset.left_out) or "none",
         training=training,

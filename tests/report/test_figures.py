@@ -48,7 +48,7 @@ def files(path: Path) -> dict[str, bytes]:
 def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None:
     test, baseline = simulated(), simulated(seed=1)
     values = collect_metrics(test, simulated(seed=2), baseline, slices(test), EVALUATION)
-    assert list(values) == ["test", "baseline", "validation", "intervals", "slices", "worst_slice"]
+    assert list(values) == ["test", "baseline", "val", "intervals", "slices", "worst_slice"]
     correct = test.predicted == test.labels
     assert values["baseline"]["accuracy"] == np.mean(baseline.predicted == baseline.labels)
     assert values["test"]["accuracy"] == np.mean(correct)

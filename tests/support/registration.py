@@ -99,7 +99,7 @@ def workspace(
     ids = [f"review-{i}" for i in range(len(TEXTS))]
     rows = {"id": ids, "text": TEXTS, "label": pa.array(LABELS, pa.int8())}
     (artifacts / "dataset" / "validation").mkdir(parents=True)
-    describe_dataset(artifacts / "dataset", validation=len(ids), test=len(ids))
+    describe_dataset(artifacts / "dataset", validation=len(ids))
     pq.write_table(pa.table(rows), artifacts / "dataset" / "validation" / "rows.parquet")
     answers = Predictor.load(artifacts / "model").probabilities(TEXTS)[:, 1]
     predicted = (answers >= 0.5).astype(np.int8)
