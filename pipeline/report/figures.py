@@ -18,7 +18,7 @@ from pipeline.config.evaluation import LENGTH
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import rows_of_slice
-from pipeline.report.formatting import count, edge, percent, readable
+from pipeline.report.formatting import count, length_tick, percent, readable
 from pipeline.report.plot_tables import confusion_matrix, precision_recall_table, roc_table
 from pipeline.report.plots import Draw
 
@@ -234,7 +234,7 @@ def draw_accuracy_by_length(axes: Axes, table: Columns) -> None:
     accuracy, low, high = (np.asarray(table[key]) for key in ("accuracy", "low", "high"))
     positions = np.arange(len(accuracy))
     axes.errorbar(positions, accuracy, (accuracy - low, high - accuracy), fmt="o", color=MODEL_COLOUR, capsize=4)
-    names = [edge(name) for name in table["value"]]
+    names = [length_tick(name) for name in table["value"]]
     axes.set_xticks(positions, [f"{name}\nn={count(n)}" for name, n in zip(names, table["reviews"], strict=True)])
     axes.set_xlim(-0.5, len(positions) - 0.5)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
@@ -248,7 +248,7 @@ def draw_slices(axes: Axes, table: Columns, overall: float) -> None:
     positions = np.arange(len(accuracy))
     axes.axvline(overall, color=GUESS_COLOUR, linestyle=":")
     axes.errorbar(accuracy, positions, xerr=(accuracy - low, high - accuracy), fmt="o", color=MODEL_COLOUR, capsize=3)
-    names = [f"{edge(part[:40])}, n={count(n)}" for part, n in zip(table["part"], table["reviews"], strict=True)]
+    names = [f"{part[:40]}, n={count(n)}" for part, n in zip(table["part"], table["reviews"], strict=True)]
     # Values of the user's columns: a "$" in them starts no formula.
     axes.set_yticks(positions, names, fontsize=min(8, 200 / len(names)), parse_math=False)
     axes.invert_yaxis()

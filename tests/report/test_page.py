@@ -46,7 +46,13 @@ BEHAVIOUR = {
 RUNG = {
     **{"kind": "bag_of_words", "accuracy": 0.8, "farther_half": 0.5, "gradient": [0.5, 0.5]},
     "sentence": {place: {"flip_rate": 0.075, "log_odds_change": 0.1} for place in ("start", "end")},
-    "accuracy_by_length": {"length": ["up_to_50"], "accuracy": [0.8], "low": [0.7], "high": [0.9], "reviews": [9]},
+    "accuracy_by_length": {
+        "length": ["up to 50 words"],
+        "accuracy": [0.8],
+        "low": [0.7],
+        "high": [0.9],
+        "reviews": [9],
+    },
 }
 
 
