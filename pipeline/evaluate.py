@@ -50,7 +50,8 @@ from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figures import drawings, figure_sizes
-from pipeline.report.page import Findings, write_report
+from pipeline.report.findings import Findings
+from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures, write_panels
 from pipeline.report.terminal import format_report
@@ -259,7 +260,8 @@ def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
     figures = drawings(findings.tables, baseline, findings.learning_curve, findings.metrics, classes)
     write_figures(findings.figures, figures, figure_sizes(len(classes)))
     if findings.ladder:
-        write_panels(findings.figures / "memory_ladder.png", ladder_panels(findings.ladder))
+        for form in ("png", "svg"):
+            write_panels(findings.figures / f"memory_ladder.{form}", ladder_panels(findings.ladder))
     for name in ("behaviour", "metrics"):
         write_json(REPORTS / f"{name}.json", getattr(findings, name))
     write_report(REPORTS / "report.html", findings)

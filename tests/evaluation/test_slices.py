@@ -8,7 +8,7 @@ from mlflow.utils.validation import _validate_metric_name
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, column_parts, length_classes, rows_of_slice, slice_table, worst_part
 from pipeline.evaluation.summary import collect_metrics
-from pipeline.report.figures import draw_slices
+from pipeline.report.figure_slices import draw_slices
 from pipeline.report.terminal import format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
