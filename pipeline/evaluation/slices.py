@@ -26,7 +26,8 @@ UNKNOWN_SHARES = {
     0.02: "1 to 2 percent",
     0.05: "2 to 5 percent",
     0.1: "5 to 10 percent",
-    1.0: "over 10 percent",
+    0.2: "10 to 20 percent",
+    1.0: "over 20 percent",
 }
 """Name of each class of shares of unknown words, by its upper edge: the same for every corpus, so that they compare."""
 

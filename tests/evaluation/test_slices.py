@@ -112,7 +112,7 @@ def test_shares_of_unknown_words_are_divided_at_the_same_bounds_for_every_corpus
         0.01: "up to 1 percent",
         0.015: "1 to 2 percent",
         0.1: "5 to 10 percent",
-        1.0: "over 10 percent",
+        1.0: "over 20 percent",
     }
     table = slice_table(by_shop(["north"] * 5, [True] * 5), np.array(list(shares)), EVALUATION)
     unknown = rows_of_slice(table, "unknown_words")
