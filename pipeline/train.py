@@ -108,7 +108,14 @@ def train(
 
     return train_in_run(
         partial(
-            fit, config, DATASET, hardware, pretrained=pretrained, pseudo_labels=pseudo_labels, objective=objective
+            fit,
+            config,
+            DATASET,
+            hardware,
+            pretrained=pretrained,
+            pseudo_labels=pseudo_labels,
+            objective=objective,
+            fold=fold,
         ),
         save,
         stage="train",

@@ -131,7 +131,7 @@ def compare(
     """Compare a model's predictions for the validation reviews with the champion's, by the metric of an objective.
 
     Accuracies are compared by McNemar's test, anything else by a permutation test. For a target of precision the metric
-    is the recall, and 0 for a model that does not reach the precision.
+    is the recall; a model that misses the precision is worse than one that reaches it, by how far it misses.
 
     Args:
         predictions: number of the class that the model predicts for each validation review, by id.

@@ -28,7 +28,7 @@ from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_call
 from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import path_spreads, resolve_epochs
-from pipeline.training.folds import read_fold
+from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
@@ -75,6 +75,7 @@ def fit(
     pretrained: Mapping[str, Tensor] | None = None,
     pseudo_labels: PseudoLabels | None = None,
     objective: ObjectiveConfig = ACCURACY,
+    fold: Fold | None = None,
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
@@ -87,6 +88,7 @@ def fit(
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
+        fold: reviews to train and to validate on; None: those of the splits.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
@@ -103,7 +105,7 @@ def fit(
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
-        fold=read_fold(dataset, config.training),
+        fold=fold,
         seed=config.seed,
     )
     likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
