@@ -219,7 +219,4 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
 
 
 def _decision_tags(decision: Decision) -> dict[str, str]:
-    figures = vars(decision.comparison) if decision.comparison else {}
-    numbers = {key: f"{value:.6g}" if isinstance(value, float) else str(value) for key, value in figures.items()}
-    values = {"alias": decision.alias, "reason": decision.reason} | numbers
-    return {f"registration.{key}": value for key, value in values.items()}
+    return {"registration.alias": decision.alias, "registration.reason": decision.reason}

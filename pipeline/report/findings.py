@@ -42,7 +42,7 @@ class Findings:
     classes: Sequence[str]
     """Names of the classes, by number."""
     metrics: Mapping[str, Any]
-    """Content of `reports/metrics.json`."""
+    """Content of `reports/details.json`."""
     checks: Mapping[str, Any]
     """Outcome of the checks, as in `reports/verdict.json`; empty if none were asked for."""
     tables: Mapping[str, Columns]
@@ -57,8 +57,8 @@ class Findings:
     """Content of `reports/memory_ladder.json`, if it is of the same dataset."""
     data: DataRecord | None = None
     """Content of `reports/data.json`."""
-    training_tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags of the training, from `artifacts/run.json`."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """Code, data and configuration of the training, from `artifacts/run.json`."""
     auxiliary: str | None = None
     """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()

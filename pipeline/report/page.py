@@ -106,9 +106,9 @@ class PageContext:
     by_class: Sequence[TableRow]
     """Metrics of each class; empty for two."""
     parts: Mapping[str, Any]
-    """Content of `parts` in `reports/metrics.json`: first the recurrent part; empty for a network of one path."""
+    """Content of `parts` in `reports/details.json`: first the recurrent part; empty for a network of one path."""
     auxiliary: Mapping[str, Any] | None
-    """Content of `auxiliary` in `reports/metrics.json`, and their `name`."""
+    """Content of `auxiliary` in `reports/details.json`, and their `name`."""
     slices: Mapping[str, Sequence[TableRow]]
     length: str
     """Name of the slice by length."""
@@ -179,7 +179,7 @@ def page_context(findings: Findings) -> PageContext:
         learning_curve=as_rows(findings.learning_curve or {}),
         ladder=findings.ladder["models"] if findings.ladder else {},
         data=findings.data,
-        tags=findings.training_tags,
+        tags=findings.origin,
         pictures={picture.stem: themed_svg(picture) for picture in sorted(findings.figures.glob("*.svg"))},
     )
 
@@ -187,7 +187,7 @@ def page_context(findings: Findings) -> PageContext:
 def _title(findings: Findings) -> str:
     if findings.judgement is not None:
         return f"{findings.judgement.model} judged on {findings.judgement.file}"
-    model, corpus = (findings.training_tags.get(key) for key in ("model", "corpus"))
+    model, corpus = (findings.origin.get(key) for key in ("model", "corpus"))
     return f"Evaluation of {model} on {corpus}" if model and corpus else "Evaluation"
 
 

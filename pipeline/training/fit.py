@@ -54,6 +54,10 @@ class FitResult:
     """Epochs that were asked for, by the configuration or by `resolve_epochs`; early stopping makes them fewer."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
+    steps: int
+    """Optimizer steps of all epochs."""
+    accuracy: float
+    """Share of the validation reviews that get the right label from the model."""
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
@@ -64,6 +68,12 @@ class FitResult:
     def best(self) -> dict[str, float]:
         """Row of the learning curve with the lowest calibrated validation loss, whose weights are kept."""
         return min(self.curve, key=lambda row: row["val_calibrated_loss"])
+
+    @property
+    def val_metrics(self) -> dict[str, float]:
+        """Metrics of the kept weights on validation: the last point of each curve `val/…`."""
+        losses = {f"val/{name}": self.best[f"val_{name}"] for name in ("loss", "calibrated_loss")}
+        return {**losses, "val/accuracy": self.accuracy}
 
 
 def fit(
@@ -121,7 +131,7 @@ def fit(
     spreads = path_spreads(len(data.train)) if isinstance(network, WideAndDeep) else ()
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
-    run_trainer(
+    steps = run_trainer(
         ClassifierModule(network, config.training, config.seed, spreads),
         data,
         epochs=epochs,
@@ -144,9 +154,22 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
+    accuracy, value = (
+        objective_value(of, info.corpus.classes, data.validation.labels, predicted) for of in (ACCURACY, objective)
+    )
     network.cpu()
-    return FitResult(network, calibration, probabilities, epochs, curve.rows, value, seconds, curve.reviews / seconds)
+    return FitResult(
+        network=network,
+        calibration=calibration,
+        probabilities=probabilities,
+        epochs=epochs,
+        curve=curve.rows,
+        steps=steps,
+        accuracy=accuracy,
+        objective=value,
+        seconds=seconds,
+        reviews_per_second=curve.reviews / seconds,
+    )
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:
