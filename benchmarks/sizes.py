@@ -38,7 +38,7 @@ from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.preprocessing.encoding import encode_corpus
-from pipeline.report.figures import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
