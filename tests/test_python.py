@@ -1,5 +1,7 @@
 """The package as it is used from Python."""
 
+import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -101,3 +103,28 @@ def test_a_wrong_key_of_the_training_is_refused(trained):
     network, _, info = load_model(trained.root / "artifacts" / "model")
     with pytest.raises(PipelineError, match="training: 'learning_rate'"):
         SentimentModule.from_model(network, info, learning_rate=1e-3)
+
+
+def python_blocks(page):
+    """The indented blocks of a page, in one piece."""
+    return "\n".join(re.findall(r"^    (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def code_cells(notebook):
+    """The code of a notebook, in one piece; it was executed as it stands there."""
+    cells = [cell for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    return "\n".join("".join(cell["source"]) for cell in cells)
+
+
+@pytest.mark.parametrize("name", ["python.md", "tour.ipynb"])
+def test_the_code_of_the_page_and_of_the_notebook_runs(trained, tmp_path, monkeypatch, name):
+    page = WORKSPACE / "docs" / name
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "model").symlink_to(trained.root / "artifacts" / "model")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names: dict[str, object] = {}
+    exec(compile(python_blocks(page) if page.suffix == ".md" else code_cells(page), str(page), "exec"), names)
+    assert isinstance(names["module"], SentimentModule)
+    assert load("artifacts/mine")(["a delight"])[0].label in ("negative", "positive")
