@@ -1,9 +1,10 @@
 """Evaluate the trained model on the held-out test split, beside a linear baseline, and check its metrics.
 
 Reads artifacts/model/, artifacts/run.json, artifacts/dataset/, reports/data.json and reports/learning_curve.csv. Writes
-reports/metrics.json, reports/verdict.json (the checks), reports/behaviour.json (examples of failures),
-reports/speed.json, reports/plots/ (tables for `dvc plots`), reports/figures/ (pictures), reports/report.html (all of it
-on one page) and artifacts/predictions.parquet, and adds metrics, pictures and reports to the MLflow run.
+reports/details.json (every figure), reports/metrics.json (those that `dvc metrics` compares), reports/verdict.json (the
+checks), reports/behaviour.json (examples of failures), reports/speed.json, reports/plots/ (tables for `dvc plots`),
+reports/figures/ (pictures), reports/report.html (all of it on one page) and artifacts/predictions.parquet, and adds
+metrics, tables, pictures and reports to the MLflow run.
 """
 
 import logging
@@ -42,7 +43,13 @@ from pipeline.evaluation.predictions import (
 )
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
-from pipeline.evaluation.summary import auxiliary_metrics, collect_metrics, collect_speed
+from pipeline.evaluation.summary import (
+    auxiliary_metrics,
+    collect_metrics,
+    collect_speed,
+    headline_metrics,
+    metric_table,
+)
 from pipeline.inference.device import choose_device
 from pipeline.inference.model_folder import require_digest, require_trained_for
 from pipeline.inference.predictor import Predictor
@@ -67,7 +74,10 @@ READS = (
     *("artifacts/dataset/dataset.json", "artifacts/model", "artifacts/run.json"),
     *("reports/data.json", "reports/learning_curve.csv"),
 )
-JSON_REPORTS = ("metrics", "verdict", "behaviour", "speed", "data")
+JSON_REPORTS = ("metrics", "details", "verdict", "behaviour", "speed", "data")
+
+LOGGED_TABLES = ("slices", "classes", "behaviour", "contrast", "reliability")
+"""Tables of reports/plots/ that the MLflow run gets beside its metrics."""
 
 CLASSES_NAMED = 5
 """Most classes that a line of the log names."""
@@ -143,7 +153,7 @@ def main(config: Config, inputs: Inputs) -> None:
         learning_curve=learning_curve,
         ladder=ladder,
         data=data,
-        training_tags=run.tags,
+        origin=run.origin,
         auxiliary=dataset.corpus.auxiliary,
         inapplicable=inapplicable,
         objective=config.evaluation.objective,
@@ -260,16 +270,20 @@ def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
     write_figures(findings.figures, figures, figure_sizes(len(classes)))
     if findings.ladder:
         write_panels(findings.figures / "memory_ladder.png", ladder_panels(findings.ladder))
-    for name in ("behaviour", "metrics"):
-        write_json(REPORTS / f"{name}.json", getattr(findings, name))
+    headline = headline_metrics(findings.metrics, findings.objective)
+    for name, values in {"behaviour": findings.behaviour, "details": findings.metrics, "metrics": headline}.items():
+        write_json(REPORTS / f"{name}.json", values)
     write_report(REPORTS / "report.html", findings)
     write_json(REPORTS / "verdict.json", {**findings.checks, "judged": checked_digests(WORKSPACE)})
 
 
 def log_to_mlflow(findings: Findings, store: Store, run_id: str | None) -> None:
-    """Add the metrics, the pictures and the reports to the MLflow run."""
+    """Add the headline metrics, the tables, the pictures and the reports to the MLflow run."""
     files = [REPORTS / "report.html", *(REPORTS / f"{name}.json" for name in JSON_REPORTS)]
-    log_evaluation(store, run_id, findings.metrics, findings.figures, [file for file in files if file.exists()])
+    tables = {"metrics": metric_table(findings.metrics)}
+    tables |= {name: findings.tables[name] for name in LOGGED_TABLES if name in findings.tables}
+    reports = [file for file in files if file.exists()]
+    log_evaluation(store, run_id, findings.metrics, findings.figures, reports, tables=tables)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.description import NOTE_TAG, run_description
+from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -37,6 +38,7 @@ def train_in_run(
     tags: Mapping[str, str],
     config: Config,
     values: Mapping[str, Any],
+    params: Mapping[str, Any],
     dataset: DatasetRecord,
     hardware: Hardware,
     describe: Callable[[Run], None] = lambda _run: None,
@@ -53,9 +55,11 @@ def train_in_run(
         save: called with the open run and the result of `train`.
         stage: name of the stage.
         name: name of a new run.
-        tags: tags of the run: those of `run_tags`, and others.
+        tags: what the run was made from, as of `origin_of`, and more tags; `shown_tags` become tags of the run, and all
+            are in its artifact provenance.json.
         config: the whole configuration.
-        values: the part of the configuration that decides the result; logged as parameters.
+        values: the part of the configuration that decides the result.
+        params: parameters of the run.
         dataset: `dataset.json` of the data.
         hardware: from `resolve_hardware`.
         describe: logs more about the run before the training starts.
@@ -70,10 +74,12 @@ def train_in_run(
     if distributed.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)
         return train(checkpoints, log_metrics=ignore_metrics)
+    origin, tags = dict(tags), shown_tags(tags)
     tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
-    tags[NOTE_TAG] = run_description(config.corpus, tags, dataset.splits, dataset.left_out)
+    tags[NOTE_TAG] = run_description(config.corpus, {**origin, "stage": stage}, dataset.splits, dataset.left_out)
     with _open_run(config, name, tags, checkpoints) as run:
-        run.log_params(flatten({**values, "hardware": hardware.summary()}))
+        run.log_params({**params, **flatten({"hardware": hardware.summary()})})
+        run.log_dict(origin, PROVENANCE)
         describe(run)
         if hardware.processes > distributed.world_size():
             outcome = launch(partial(train, checkpoints), hardware, run.log_metrics)

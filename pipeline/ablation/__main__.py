@@ -50,7 +50,7 @@ AblationRow = dict[str, Any]
 
 A network of one part has no accuracies of parts."""
 METRIC_COLUMNS = {
-    "validation_accuracy": "best/val_accuracy",
+    "validation_accuracy": "val/accuracy",
     "network_accuracy": "parts/{cell}/accuracy",
     "ngrams_accuracy": "parts/ngrams/accuracy",
     "test_accuracy": "test/accuracy",

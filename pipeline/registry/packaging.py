@@ -57,6 +57,8 @@ class Candidate:
     tags: Mapping[str, str]
     description: str
     """Model card in Markdown, for people who open the version in the registry or its folder."""
+    front_matter: str = ""
+    """What stands before the card in the folder alone: MLflow would show it as a heading."""
 
 
 def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
@@ -83,7 +85,7 @@ def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
         pip_requirements=requirements(),
         mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),
     )
-    write_text(path / "artifacts" / folder.name / CARD_FILE, candidate.description)
+    write_text(path / "artifacts" / folder.name / CARD_FILE, candidate.front_matter + candidate.description)
     return path
 
 

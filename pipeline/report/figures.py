@@ -56,7 +56,7 @@ def drawings(
         tables: of the model, from `plot_tables`; `slices`; `behaviour`, if there are such tests; it may have no rows.
         baseline: the baseline's answers on the test split, or another model's.
         learning_curve: from `read_learning_curve`; None leaves it out.
-        metrics: content of `reports/metrics.json`.
+        metrics: content of `reports/details.json`.
         classes: names of the classes, by number.
         baseline_name: name of the baseline.
     """

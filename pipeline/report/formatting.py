@@ -1,6 +1,6 @@
 """Format numbers, intervals, names and outcomes for people: in the terminal, on the report's page, in Markdown."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 UNDEFINED = "undefined"
@@ -56,6 +56,12 @@ def readable(name: str) -> str:
 def edge(name: str) -> str:
     """Return the name of a class of numbers, such as `up_to_50`, with signs: `≤ 50`."""
     return name.replace("up_to_", "≤ ").replace("over_", "> ")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Format a table in Markdown; an em space ends each cell, as MLflow sets columns side by side without a gap."""
+    lines = [header, ["---"] * len(header), *([f"{cell}&emsp;" for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def outcome(passed: bool) -> str:

@@ -70,7 +70,7 @@ class Findings:
     classes: Sequence[str]
     """Names of the classes, by number."""
     metrics: Mapping[str, Any]
-    """Content of `reports/metrics.json`."""
+    """Content of `reports/details.json`."""
     checks: Mapping[str, Any]
     """Outcome of the checks, as in `reports/verdict.json`; empty if none were asked for."""
     tables: Mapping[str, Columns]
@@ -85,8 +85,8 @@ class Findings:
     """Content of `reports/memory_ladder.json`, if it is of the same dataset."""
     data: DataRecord | None = None
     """Content of `reports/data.json`."""
-    training_tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags of the training, from `artifacts/run.json`."""
+    origin: Mapping[str, str] = field(default_factory=dict)
+    """What the training was made from, of `artifacts/run.json`."""
     auxiliary: str | None = None
     """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()
@@ -161,9 +161,9 @@ class PageContext:
     by_class: Sequence[TableRow]
     """Metrics of each class; empty for two."""
     parts: Mapping[str, Any]
-    """Content of `parts` in `reports/metrics.json`: first the recurrent part; empty for a network of one path."""
+    """Content of `parts` in `reports/details.json`: first the recurrent part; empty for a network of one path."""
     auxiliary: Mapping[str, Any] | None
-    """Content of `auxiliary` in `reports/metrics.json`, and their `name`."""
+    """Content of `auxiliary` in `reports/details.json`, and their `name`."""
     slices: Mapping[str, Sequence[TableRow]]
     length: str
     """Name of the slice by length."""
@@ -234,7 +234,7 @@ def page_context(findings: Findings) -> PageContext:
         learning_curve=as_rows(findings.learning_curve or {}),
         ladder=findings.ladder["models"] if findings.ladder else {},
         data=findings.data,
-        tags=findings.training_tags,
+        tags=findings.origin,
         pictures={picture.stem: embedded_png(picture) for picture in sorted(findings.figures.glob("*.png"))},
     )
 
@@ -242,7 +242,7 @@ def page_context(findings: Findings) -> PageContext:
 def _title(findings: Findings) -> str:
     if findings.judgement is not None:
         return f"{findings.judgement.model} judged on {findings.judgement.file}"
-    model, corpus = (findings.training_tags.get(key) for key in ("model", "corpus"))
+    model, corpus = (findings.origin.get(key) for key in ("model", "corpus"))
     return f"Evaluation of {model} on {corpus}" if model and corpus else "Evaluation"
 
 

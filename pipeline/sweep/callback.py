@@ -93,7 +93,7 @@ def _open_session(composed: DictConfig) -> None:
     lock = _lock_sweep(key)
     store = connect(config.tracking)
     name = f"{kind}: {', '.join(short_keys(space.searched).values())}"[:250]
-    tags = {
+    origin = {
         "stage": "sweep",
         "sweep": kind,
         "launcher": launcher,
@@ -106,7 +106,7 @@ def _open_session(composed: DictConfig) -> None:
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
-    run_id = open_sweep(store, key, name, tags, params, config.model_dump(mode="json"))
+    run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
     session = Session(
         key=key,
         run_id=run_id,

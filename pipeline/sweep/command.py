@@ -23,7 +23,7 @@ from pipeline.sweep.prepared_dataset import choices_tag, log_dataset, trial_conf
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.tracking.provenance import CHOICES_TAG
+from pipeline.tracking.provenance import CHOICES
 from pipeline.training import distributed
 from pipeline.training.inputs import trained_on
 
@@ -74,5 +74,5 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
         config, taken = trial_config(composed, hydra_config)
         if distributed.rank() == 0:
             log_dataset(config, taken)
-        tags[CHOICES_TAG] = choices_tag(choices, taken)
+        tags[CHOICES] = choices_tag(choices, taken)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

@@ -22,7 +22,7 @@ from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session, present_session
 from pipeline.sweep.slurm import survive_requeue
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.tracking.provenance import CHOICES_TAG, config_hash
+from pipeline.tracking.provenance import CHOICES, config_hash
 from pipeline.tracking.store import Store, connect
 
 LONGEST_NAME = 100
@@ -34,7 +34,14 @@ class Train(Protocol):
     """Trains one model in one MLflow run."""
 
     def __call__(
-        self, config: Config, inputs: Inputs, *, tags: Mapping[str, str], name: str, threads: int | None
+        self,
+        config: Config,
+        inputs: Inputs,
+        *,
+        tags: Mapping[str, str],
+        searched: Mapping[str, str],
+        name: str,
+        threads: int | None,
     ) -> Mapping[str, float]:
         """Return the row of the learning curve with the lowest `val_calibrated_loss`."""
 
@@ -103,14 +110,15 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config, taken = trial_config(composed, hydra_config)
-            tags = tags | {CHOICES_TAG: choices_tag(hydra_config.runtime.choices, taken)}
+            tags = tags | {CHOICES: choices_tag(hydra_config.runtime.choices, taken)}
             inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)
                 return earlier.objective
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
-            return train(config, inputs, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
+            best = train(config, inputs, tags=tags, searched=trial.values, name=trial.name, threads=threads)
+            return best["val_calibrated_loss"]
         except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             trial.fail(store, reason, tags)

@@ -17,7 +17,7 @@ VIEW = "overview"
 VIEW_COLUMNS = (
     "metrics.`test/accuracy`",
     "metrics.`baseline/accuracy`",
-    "metrics.`best/val_accuracy`",
+    "metrics.`val/accuracy`",
     "tags.`stage`",
     "tags.`sweep`",
     "tags.`model`",
@@ -25,9 +25,10 @@ VIEW_COLUMNS = (
 )
 EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one run for each training.
 
-- `best/…` are the figures of the best epoch on validation. Once `evaluate` has run, `test/…` are the model's figures on
-  held-out reviews, `parts/…` those of each part of the network alone, and `baseline/…` those of NB-weighted logistic
-  regression on the same reviews.
+- `val/…` are curves by epoch; the last point, which the tables show, is the model that was kept. Once `evaluate` has
+  run, `test/…` are the model's figures on held-out reviews, `parts/…` those of each part of the network alone, and
+  `baseline/…` those of NB-weighted logistic regression on the same reviews. Intervals, slices and behaviour tests are
+  under Artifacts, in `tables/` and `reports/details.json`.
 - Filter with `tags.stage = 'train'`, `tags.sweep = 'grid'`, ``metrics.`test/accuracy` > 0.9``.
 - Compare: tick two runs, then *Compare*.
 - The model in use is the version `champion` in the model registry."""

@@ -56,16 +56,16 @@ class Run:
         for start in range(0, len(fresh), PARAMS_PER_CALL):
             self.outbox.add({"params": dict(fresh[start : start + PARAMS_PER_CALL])})
 
-    def log_dataset(self, name: str, source: str, digest: str, rows: Mapping[str, int]) -> None:
+    def log_dataset(self, name: str, facts: Mapping[str, str], digest: str, rows: Mapping[str, int]) -> None:
         """Record the dataset as an input of the run.
 
         Args:
             name: of the corpus.
-            source: its origin, for people.
+            facts: its source, licence and citation, for people.
             digest: identifies its content, at most 36 characters, such as DVC's md5.
             rows: number of reviews in each split.
         """
-        texts = {"source": json.dumps({"source": source}), "profile": json.dumps(dict(rows))}
+        texts = {"source": json.dumps(dict(facts)), "profile": json.dumps(dict(rows))}
         self.outbox.add({"dataset": {"name": name, "digest": digest, "source_type": "corpus", **texts}})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:

@@ -26,7 +26,7 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import path_spreads, resolve_epochs
-from pipeline.training.folds import read_fold
+from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
@@ -53,6 +53,10 @@ class FitResult:
     """Epochs that were asked for, by the configuration or by `resolve_epochs`; early stopping makes them fewer."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
+    steps: int
+    """Optimizer steps of all epochs."""
+    accuracy: float
+    """Share of the validation reviews that get the right label from the model."""
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
@@ -64,6 +68,12 @@ class FitResult:
         """Row of the learning curve with the lowest calibrated validation loss, whose weights are kept."""
         return min(self.curve, key=lambda row: row["val_calibrated_loss"])
 
+    @property
+    def val_metrics(self) -> dict[str, float]:
+        """Metrics of the kept weights on validation: the last point of each curve `val/…`."""
+        losses = {f"val/{name}": self.best[f"val_{name}"] for name in ("loss", "calibrated_loss")}
+        return {**losses, "val/accuracy": self.accuracy}
+
 
 def fit(
     config: Config,
@@ -74,6 +84,7 @@ def fit(
     pretrained: Mapping[str, Tensor] | None = None,
     pseudo_labels: PseudoLabels | None = None,
     objective: ObjectiveConfig = ACCURACY,
+    fold: Fold | None = None,
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
@@ -86,6 +97,7 @@ def fit(
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
+        fold: reviews to train and to validate on; None: those of the splits.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
@@ -102,7 +114,7 @@ def fit(
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
-        fold=read_fold(dataset, config.training),
+        fold=fold,
         seed=config.seed,
     )
     vocabulary = Vocabulary.load(dataset / "vocab.json")
@@ -127,7 +139,7 @@ def fit(
     epochs = resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
-    run_trainer(
+    steps = run_trainer(
         module,
         data,
         epochs=epochs,
@@ -150,9 +162,22 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
+    accuracy, value = (
+        objective_value(of, info.corpus.classes, data.validation.labels, predicted) for of in (ACCURACY, objective)
+    )
     network.cpu()
-    return FitResult(network, calibration, probabilities, epochs, curve.rows, value, seconds, curve.reviews / seconds)
+    return FitResult(
+        network=network,
+        calibration=calibration,
+        probabilities=probabilities,
+        epochs=epochs,
+        curve=curve.rows,
+        steps=steps,
+        accuracy=accuracy,
+        objective=value,
+        seconds=seconds,
+        reviews_per_second=curve.reviews / seconds,
+    )
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:

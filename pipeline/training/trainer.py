@@ -53,7 +53,7 @@ def run_trainer(
     checkpoints: Path,
     log_metrics: LogMetrics,
     callbacks: Sequence[Callback] = (),
-) -> None:
+) -> int:
     """Train a module; resume after the last finished epoch if `checkpoints` has one.
 
     Args:
@@ -66,6 +66,9 @@ def run_trainer(
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point; after a resume, those of the repeated epoch again.
         callbacks: additional callbacks.
+
+    Returns:
+        the number of optimizer steps, with those before a resume.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
@@ -97,6 +100,7 @@ def run_trainer(
         best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(best["state_dict"])
         distributed.gather(None)  # once all processes have read the file, rank 0 may remove it
+    return trainer.global_step
 
 
 def _process_settings(hardware: Hardware) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def files(path: Path) -> dict[str, bytes]:
 def test_report_shows_model_beside_baseline_and_full_precision_metrics() -> None:
     test, baseline = simulated(), simulated(seed=1)
     values = collect_metrics(test, simulated(seed=2), baseline, slices(test), EVALUATION)
-    assert list(values) == ["test", "baseline", "validation", "intervals", "slices", "worst_slice"]
+    assert list(values) == ["test", "baseline", "val", "intervals", "slices", "worst_slice"]
     correct = test.predicted == test.labels
     assert values["baseline"]["accuracy"] == np.mean(baseline.predicted == baseline.labels)
     assert values["test"]["accuracy"] == np.mean(correct)
@@ -179,7 +179,7 @@ def test_another_objective_than_accuracy_stands_first_with_its_interval() -> Non
     first, *_ = format_report(values, slices(test), {}, {}, objective=objective).splitlines()
     expected = f"objective: macro_f1 {values['test']['macro_f1']:.4f} (95 % interval {bounds}), baseline "
     assert first == expected + f"{values['baseline']['macro_f1']:.4f}"
-    assert values["validation"]["macro_f1"] == values["test"]["macro_f1"]
+    assert values["val"]["macro_f1"] == values["test"]["macro_f1"]
     assert "objective" not in format_report(values, slices(test), {}, {})
 
 

@@ -83,14 +83,14 @@ DATA = {
 
 
 LSTM = {
-    **{"accuracy": 0.81, "log_loss": 0.41, "validation_accuracy": 0.82, "validation_log_loss": 0.42},
+    **{"accuracy": 0.81, "log_loss": 0.41, "val_accuracy": 0.82, "val_log_loss": 0.42},
     "adds": {"accuracy": 0.02, "low": 0.005, "high": 0.035},
     "minus_ngrams": {"accuracy": -0.02, "low": -0.04, "high": 0.0},
 }
 PARTS = {
     "lstm": LSTM,
-    "ngrams": {"accuracy": 0.83, "log_loss": 0.43, "validation_accuracy": 0.84, "validation_log_loss": 0.44},
-    "joint": {"accuracy": 0.85, "log_loss": 0.45, "validation_accuracy": 0.86, "validation_log_loss": 0.46},
+    "ngrams": {"accuracy": 0.83, "log_loss": 0.43, "val_accuracy": 0.84, "val_log_loss": 0.44},
+    "joint": {"accuracy": 0.85, "log_loss": 0.45, "val_accuracy": 0.86, "val_log_loss": 0.46},
 }
 
 
@@ -123,7 +123,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
         learning_curve=CURVE,
         ladder={"models": {"bag_of_words": RUNG}},
         data=DataRecord.model_validate(DATA),
-        training_tags={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
+        origin={"git.commit": "abc123", "git.dirty": "false", "data.md5": "123.dir", "config.hash": "def"},
     )
 
 
@@ -215,7 +215,7 @@ def test_what_there_is_nothing_to_say_of_has_no_section(findings: Findings, tmp_
     every = set(read(tmp_path, findings).sections)
     assert optional < every
     metrics = {key: value for key, value in findings.metrics.items() if key not in ("contrast", "parts")}
-    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, ladder=None, data=None, training_tags={})
+    bare = replace(findings, metrics=metrics, mistakes=[], behaviour={}, ladder=None, data=None, origin={})
     assert set(read(tmp_path, bare).sections) == every - optional
 
 
