@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -27,7 +28,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.records import write_json
 
-CELLS = ("rnn", "gru", "lstm")
+RECURRENT_CELLS = ("rnn", "gru", "lstm")
 LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 DISTANCES = (1, 2, 4, 8, 16, 32, 64, 100)
 """Steps from the marked word to the end at which recall is measured."""
@@ -70,9 +71,9 @@ def measure_recall(task: RecallTask, steps: Sequence[int], seeds: int) -> dict[s
     torch.set_num_threads(1)  # with matrices this small, threads only wait for one another
     distances = [distance for distance in DISTANCES if distance <= task.farthest]
     cells: dict[str, Any] = {}
-    networks = len(CELLS) * (len(LEARNING_RATES) + seeds - 1)
+    networks = len(RECURRENT_CELLS) * (len(LEARNING_RATES) + seeds - 1)
     with logging_redirect_tqdm(), tqdm(total=networks * steps[-1], unit="step", disable=None) as bar:
-        for cell in CELLS:
+        for cell in RECURRENT_CELLS:
             tried = {lr: _recalled(cell, lr, 1, task, steps, distances, bar) for lr in LEARNING_RATES}
             lr = max(tried, key=lambda rate: tried[rate].validation[-1])
             others = [_recalled(cell, lr, seed, task, steps, distances, bar) for seed in range(2, seeds + 1)]
@@ -113,9 +114,14 @@ def recall_table(recall: Mapping[str, Any]) -> str:
         for cell, measured in recall["cells"].items():
             shares = np.array(measured["test"])[:, number]  # [seed, distance]
             columns = [shares[:, recall["distances"].index(distance)] for distance in shown]
-            texts = [f"{seeds.mean():.2f} ({seeds.min():.2f} to {seeds.max():.2f})" for seeds in columns]
+            texts = [_mean_and_range(seeds) for seeds in columns]
             lines.append(f"| {cell} | {steps} | {measured['weights']:,} | {measured['lr']:g} | {' | '.join(texts)} |")
     return "\n".join(lines)
+
+
+def _mean_and_range(values: NDArray[np.float64]) -> str:
+    mean, low, high = (f"{value:.2f}" for value in (values.mean(), values.min(), values.max()))
+    return mean if low == high else f"{mean} ({low} to {high})"
 
 
 def recall_panels(recall: Mapping[str, Any]) -> list[Callable[[Axes], None]]:
