@@ -32,7 +32,6 @@ HEADLINE_OF: Mapping[str, tuple[str, ...]] = {
     "contrast": (),
 }
 """Parts of an evaluation of which a run gets only these metrics, by part; the others are in its tables and reports."""
-
 log = logging.getLogger(__name__)
 
 
