@@ -162,9 +162,7 @@ def model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> di
 
 
 def _describe_result(trained: FitResult) -> str:
-    return (
-        f"**{trained.best['val_accuracy']:.4f} accuracy on the validation split**, after epoch {trained.best['epoch']}."
-    )
+    return f"**{trained.accuracy:.4f} accuracy on the validation split**, after epoch {trained.best['epoch']:.0f}."
 
 
 def _describe_run(config: Config, dataset: DatasetRecord, run: Run) -> None:

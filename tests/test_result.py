@@ -1,14 +1,14 @@
 """The lines at the end of `make repro`."""
 
-from pipeline.evaluation.records import MetricsRecord
+from pipeline.evaluation.records import DetailsRecord
 from pipeline.result import RegistrationRecord, accuracy_line, model_line
 from pipeline.tracking.provenance import changed_results
 
 
 def test_the_accuracy_stands_beside_the_baselines():
-    both = MetricsRecord.model_validate({"test": {"accuracy": 0.93374}, "baseline": {"accuracy": 0.92108}})
+    both = DetailsRecord.model_validate({"test": {"accuracy": 0.93374}, "baseline": {"accuracy": 0.92108}})
     assert accuracy_line(both) == "accuracy on the test split: 0.9337 (baseline: 0.9211)"
-    assert accuracy_line(MetricsRecord.model_validate({"test": {"accuracy": 0.5}})).endswith("split: 0.5000")
+    assert accuracy_line(DetailsRecord.model_validate({"test": {"accuracy": 0.5}})).endswith("split: 0.5000")
 
 
 def test_the_model_has_its_place_and_the_reason():

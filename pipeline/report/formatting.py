@@ -60,7 +60,8 @@ def length_tick(name: str) -> str:
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Format a table in Markdown; an em space ends each cell, as MLflow sets columns side by side without a gap."""
-    lines = [header, ["---"] * len(header), *([f"{cell}&emsp;" for cell in row] for row in rows)]
+    spaced = [[f"{cell}&emsp;" for cell in row] for row in (header, *rows)]
+    lines = [spaced[0], ["---"] * len(header), *spaced[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

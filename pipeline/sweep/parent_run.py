@@ -156,8 +156,7 @@ def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str)
     with translate_mlflow_errors(store.uri):
         attempts = find_trials(store, tags[PARENT_TAG])
         last = next((run for run in reversed(attempts) if run.tags.get(VALUES_TAG) == tags[VALUES_TAG]), None)
-        stopped = last.run_id if last is not None and last.status != "FINISHED" else None
-        run_id = stopped or store.create_run(name, shown_tags(tags))
+        run_id = store.create_run(name, shown_tags(tags)) if last is None or last.status == "FINISHED" else last.run_id
         end_trial(store, run_id, "FAILED", error)
 
 
