@@ -4,12 +4,12 @@ import json
 import re
 import shlex
 import subprocess
-import tomllib
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from pipeline import __version__
 from pipeline.runtime.paths import WORKSPACE
 
 PAGES = [WORKSPACE / "README.md", *sorted((WORKSPACE / "docs").glob("*.md"))]
@@ -45,11 +45,10 @@ def test_the_index_names_every_page():
 
 
 def test_the_changelog_and_the_citation_are_of_this_version():
-    version = tomllib.loads((WORKSPACE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    assert f"\nversion: {version}\n" in (WORKSPACE / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {__version__}\n" in (WORKSPACE / "CITATION.cff").read_text(encoding="utf-8")
     first = re.search(r"^## \[(\d.*)\]", (WORKSPACE / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert first is not None
-    assert first[1] == version
+    assert first[1] == __version__
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

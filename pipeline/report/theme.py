@@ -6,13 +6,14 @@ from pathlib import Path
 from pipeline.report.colours import DARK
 
 _STYLE = re.compile(r'style="[^"]*"')
-_COLOUR = re.compile("|".join(DARK))
+_COLOUR = re.compile(rf"([a-z-]+): ({'|'.join(DARK)})")
 _GROUP_NAMES = re.compile(r'<g id="[^"]*"')
 
 
 def themed_svg(path: Path) -> str:
     """Return a figure that matplotlib wrote as the SVG element of a page, in dark colours where the page is dark.
 
+    Browsers from before 2024, which do not know `light-dark`, show it in light ones.
     The names of its groups are left out: every figure has the same, and a page may have each but once.
     """
     element = path.read_text(encoding="utf-8").partition("<svg")[2]
@@ -20,5 +21,6 @@ def themed_svg(path: Path) -> str:
     return f'<svg aria-hidden="true"{recoloured}'
 
 
-def _light_or_dark(colour: re.Match[str]) -> str:
-    return f"light-dark({colour[0]}, {DARK[colour[0]]})"
+def _light_or_dark(declaration: re.Match[str]) -> str:
+    name, colour = declaration.groups()
+    return f"{name}: {colour}; {name}: light-dark({colour}, {DARK[colour]})"
