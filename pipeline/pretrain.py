@@ -42,7 +42,7 @@ def main(config: Config, inputs: Inputs) -> None:
         partial(pretrain, config.pretraining, DATASET, hardware),
         save,
         stage="pretrain",
-        name=f"pretrain-{run_name(config)}",
+        name=f"pretrain {run_name(config)}",
         tags=origin_of(config),
         config=config,
         values=(values := config.model_dump(include={"pretraining"})),

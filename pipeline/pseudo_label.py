@@ -65,7 +65,7 @@ def main(config: Config, inputs: Inputs) -> None:
         partial(fit_teachers, config, DATASET, hardware, pretrained=pretrained),
         save,
         stage="pseudo_label",
-        name=f"teacher-{run_name(config)}",
+        name=f"teacher {run_name(config)}",
         tags=origin_of(config),
         config=config,
         values=teacher_config(config),

@@ -147,7 +147,8 @@ def _stand_in(config: Config, store: Store, unknown: str, origin: Mapping[str, s
     if earlier := finished_runs(store, {"source.run_id": unknown}):
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
-    with training_run(store, run_name(config), {**shown_tags(origin), "source.run_id": unknown}) as run:
+    source = {"source.run_id": unknown, "mlflow.source.name": "pipeline.register"}
+    with training_run(store, run_name(config), {**shown_tags(origin), **source}) as run:
         run.log_params(hyperparameters(config))
         run.log_dict(origin, PROVENANCE)
         run.log_metrics(headline(defined_metrics(details)), step=0)

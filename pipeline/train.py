@@ -133,6 +133,7 @@ def train(
         dataset=dataset,
         hardware=hardware,
         describe=partial(_describe_run, config, dataset),
+        result=_describe_result,
     ).best
 
 
@@ -158,6 +159,10 @@ def model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> di
         },
         "dataset": dataset.model_dump(include={"digest", "split", "splits"}),
     }
+
+
+def _describe_result(trained: FitResult) -> str:
+    return f"**{trained.accuracy:.4f} accuracy on the validation split**, after epoch {trained.best['epoch']:.0f}."
 
 
 def _describe_run(config: Config, dataset: DatasetRecord, run: Run) -> None:

@@ -18,7 +18,7 @@ from pipeline.runtime.code_digest import Code
 from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import DatasetRecord
-from pipeline.tracking.description import NOTE_TAG, run_description
+from pipeline.tracking.description import NOTE_TAG, run_description, with_result
 from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import connect
@@ -42,6 +42,7 @@ def train_in_run(
     dataset: DatasetRecord,
     hardware: Hardware,
     describe: Callable[[Run], None] = lambda _run: None,
+    result: Callable[[Outcome], str] = lambda _outcome: "",
 ) -> Outcome:
     """Train within one MLflow run, and save the result; resume the run and the training if they were stopped.
 
@@ -63,6 +64,7 @@ def train_in_run(
         dataset: `dataset.json` of the data.
         hardware: from `resolve_hardware`.
         describe: logs more about the run before the training starts.
+        result: words what was reached, as Markdown; the description of the run then begins with it.
 
     Returns:
         the result of `train`.
@@ -75,7 +77,7 @@ def train_in_run(
         logging.getLogger().setLevel(logging.WARNING)
         return train(checkpoints, log_metrics=ignore_metrics)
     origin, tags = dict(tags), shown_tags(tags)
-    tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
+    tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}"}
     tags[NOTE_TAG] = run_description(config.corpus, {**origin, "stage": stage}, dataset.splits, dataset.left_out)
     with _open_run(config, name, tags, checkpoints) as run:
         run.log_params({**params, **flatten({"hardware": hardware.summary()})})
@@ -86,6 +88,8 @@ def train_in_run(
         else:
             outcome = train(checkpoints, log_metrics=run.log_metrics)
         save(run, outcome)
+        if reached := result(outcome):
+            run.set_tags({NOTE_TAG: with_result(tags[NOTE_TAG], reached)})
     return outcome
 
 

@@ -23,11 +23,18 @@ STAGES = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["stages"]
 READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "download": set(),
     "preprocess": {"seed"},  # the split's own seed
-    "pretrain": {"corpus", "model", "pseudo_labels", "seed", "tracking"},  # for the run's name and tags; not called
+    "pretrain": {
+        "corpus",
+        "model",
+        "pseudo_labels",
+        "seed",
+        "tracking",
+        "training",
+    },  # for the run's name and tags; not called
     "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
     "train": {"corpus", "tracking"},  # where the run goes; checked against the dataset, which depends on it
     "evaluate": {"tracking"},
-    "register": {"corpus", "model", "text"},  # for the description
+    "register": {"corpus", "model", "text", "training"},  # for the description and the name of a run
 }
 """Keys a stage may read though they change none of its outputs beyond what its dependencies do."""
 

@@ -168,7 +168,7 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
         queued: the model comes from a queued experiment.
     """
     if comparison is None:
-        outcome, as_good = "there is no champion yet", True
+        outcome, as_good = "there was no champion before", True
     else:
         as_good = comparison.as_good
         certainty = "within chance" if comparison.p_value >= alpha else "more than chance"

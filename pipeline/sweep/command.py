@@ -1,5 +1,6 @@
 """Trials, that is, trainings outside of DVC: `python -m pipeline.train` with Hydra overrides."""
 
+import argparse
 import os
 import shlex
 import sys
@@ -46,6 +47,8 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
             raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
+        if sys.version_info >= (3, 14):  # argparse refuses a help that is no text, as one of Hydra's
+            argparse.ArgumentParser._check_help = lambda _parser, _action: None
 
         @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
         def task(composed: DictConfig) -> float | None:

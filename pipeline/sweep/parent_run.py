@@ -89,7 +89,7 @@ def open_sweep(
             if ERROR_TAG in existing[0].data.tags:
                 store.client.delete_tag(run_id, ERROR_TAG)
         else:
-            run_id = store.client.create_run(store.experiment_id, run_name=name, tags={KEY_TAG: key}).info.run_id
+            run_id = store.create_run(name, {KEY_TAG: key})
             store.client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
             store.client.log_dict(run_id, dict(config), "config.yaml")
         store.client.log_dict(run_id, dict(origin), PROVENANCE)
@@ -156,10 +156,7 @@ def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str)
     with translate_mlflow_errors(store.uri):
         attempts = find_trials(store, tags[PARENT_TAG])
         last = next((run for run in reversed(attempts) if run.tags.get(VALUES_TAG) == tags[VALUES_TAG]), None)
-        if last is None or last.status == "FINISHED":
-            run_id = store.client.create_run(store.experiment_id, run_name=name, tags=shown_tags(tags)).info.run_id
-        else:
-            run_id = last.run_id
+        run_id = store.create_run(name, shown_tags(tags)) if last is None or last.status == "FINISHED" else last.run_id
         end_trial(store, run_id, "FAILED", error)
 
 

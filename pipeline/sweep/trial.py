@@ -52,7 +52,7 @@ class Trial:
 
     sweep: Session
     name: str
-    """Name for people, such as `hidden_dim=64 lr=0.001`."""
+    """Name for people, such as `#3 hidden_dim=64 lr=0.001`, with the number that Hydra gives it."""
     values: Mapping[str, str]
     """Searched values, by key of the configuration."""
 
@@ -66,7 +66,7 @@ class Trial:
         """
         session = present_session()
         values = searched_values(session.searched, overrides)
-        return cls(session, trial_name(values) or f"trial {number}", values)
+        return cls(session, f"#{number} {trial_name(values)}".strip(), values)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import HEADLINE, METRICS
 from pipeline.report.formatting import interval, markdown_table, number
 from pipeline.tables.csv_lines import csv_text
-from pipeline.tracking.description import NOTE_TAG
+from pipeline.tracking.description import NOTE_TAG, with_result
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
@@ -27,13 +27,11 @@ HEADLINE_OF: Mapping[str, tuple[str, ...]] = {
     "intervals": (),
     "slices": (),
     "behaviour": (),
-    "worst_slice": ("accuracy",),
-    "auxiliary": ("accuracy",),
-    "contrast": ("consistency",),
+    "worst_slice": (),
+    "auxiliary": (),
+    "contrast": (),
 }
 """Parts of an evaluation of which a run gets only these metrics, by part; the others are in its tables and reports."""
-TABLE_HEADING = "### On the test split"
-
 log = logging.getLogger(__name__)
 
 
@@ -105,7 +103,7 @@ def headline(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def with_figures(description: str, metrics: Mapping[str, float]) -> str:
-    """Return a run's description with the table of test figures at its end, in place of an earlier table.
+    """Return a run's description that begins with the table of test figures, in place of an earlier result.
 
     Args:
         description: of a run.
@@ -117,8 +115,7 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
     )
     if not test:
         return description
-    above = description.partition(TABLE_HEADING)[0].rstrip()
-    return f"{above}\n\n{TABLE_HEADING}\n\n{figures_table(test, baseline)}".lstrip()
+    return with_result(description, figures_table(test, baseline))
 
 
 def figures_table(

@@ -62,8 +62,8 @@ def log_judgement(
     with translate_mlflow_errors(store.uri):
         parent = {MLFLOW_PARENT_RUN_ID: str(run_id)} if find_run(store, run_id) else {}
         name = f"judge {judged.path.name}"
-        run = store.client.create_run(store.experiment_id, run_name=name, tags={"stage": "judge", **parent, **tags})
-        logged_to, status = run.info.run_id, "FAILED"
+        logged_to = store.create_run(name, {"stage": "judge", **parent, **tags}, source="pipeline.judge")
+        status = "FAILED"
         try:
             dataset = Dataset(
                 name=judged.path.name,
@@ -85,4 +85,4 @@ def log_judgement(
         finally:
             store.client.set_terminated(logged_to, status)
     log.info("MLflow run %s (%s) in %s", name, logged_to, store.name)
-    return str(logged_to)
+    return logged_to

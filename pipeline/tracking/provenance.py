@@ -66,10 +66,15 @@ def job_tags() -> dict[str, str]:
 
 
 def run_name(config: Config) -> str:
-    """Return a name such as `lstm-128-movie_reviews-3f9c2a`: network, size, corpus, hash of the configuration."""
+    """Return a name for people: what differs most stands first, since MLflow's lists cut a name after 18 characters.
+
+    It is the name of the DVC experiment, if there is one, then network, size and learning rate, and the corpus, such
+    as `lstm-128 lr=0.004 movie_reviews`.
+    """
     model = config.model
     size = model.embedding_dim if isinstance(model, BagOfWordsConfig) else model.hidden_dim
-    return f"{model_kind(config)}-{size}-{config.corpus.name}-{config_hash(config)[:6]}"
+    experiment = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
+    return " ".join([*experiment, f"{model_kind(config)}-{size}", f"lr={config.training.lr:g}", config.corpus.name])
 
 
 def model_kind(config: Config) -> str:
@@ -97,6 +102,12 @@ def git_dirty(workspace: Path = WORKSPACE) -> str:
     folders = ("pipeline", "conf", "behaviour_suite")
     added = _git_output(workspace, "ls-files", "--others", "--exclude-standard", "--", *folders)
     return UNKNOWN_ORIGIN if changes is None else str(bool(changes or added)).lower()
+
+
+def changed_results(workspace: Path = WORKSPACE) -> list[str]:
+    """Return the files that a run writes and that differ from the commit; none outside git."""
+    changed = _git_output(workspace, "diff", "--name-only", "--relative", "HEAD", "--", *WRITTEN_BY_DVC)
+    return (changed or "").splitlines()
 
 
 def data_md5(workspace: Path = WORKSPACE) -> str | None:

@@ -145,8 +145,8 @@ def training_run(
 
 
 def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:
-    run = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags))
-    return Run(run.info.run_id, Outbox(store, run.info.run_id))
+    run_id = store.create_run(name, tags)
+    return Run(run_id, Outbox(store, run_id))
 
 
 def _resume(store: Store, run_id: str | None) -> Run | None:

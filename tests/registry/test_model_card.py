@@ -168,7 +168,10 @@ def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
     store = connect(configuration().tracking)
     with training_run(store, "run", {}) as run:
         pass
-    write_json(tmp_path / "model" / "config.json", {})
+    chosen = configuration("model=bag_of_words").model_dump(mode="json", include={"text", "model"})
+    write_json(
+        tmp_path / "model" / "config.json", {"format": 3, "temperature": 1, "bias": 0, "threshold": 0.5, **chosen}
+    )
     for name, card in {"short": "A card.", "long": "x" * 6000}.items():
         register_version(store, name, "", Candidate(tmp_path / "model", run.run_id, {}, card, "---\n"))
         folder = download_model(store, name, "1", tmp_path / name)

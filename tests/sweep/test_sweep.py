@@ -82,9 +82,10 @@ def test_an_interrupted_sweep_is_killed_with_its_trial_and_resumes(interrupted, 
 def test_a_grid_is_one_run_with_a_child_for_each_trial(grid):
     project, printed = grid
     parent, trials = sweep_of(project)
-    assert (parent.info.status, parent.info.run_name) == ("FINISHED", "command: model, lr")
+    assert (parent.info.status, parent.info.run_name) == ("FINISHED", "model, lr")
     assert parent.data.params["search.model"] == "gru,rnn"
-    names = {f"model={kind} lr={lr}" for kind in ("gru", "rnn") for lr in ("0.001", "0.007")}
+    values = [f"model={kind} lr={lr}" for kind in ("gru", "rnn") for lr in ("0.001", "0.007")]
+    names = {f"#{number} {name}" for number, name in enumerate(values)}
     assert {trial.info.run_name for trial in trials} == names
     assert {trial.info.status for trial in trials} == {"FINISHED"}
     assert all(name in printed for name in names)
@@ -134,7 +135,7 @@ def test_the_best_trial_trains_to_the_same_metrics_under_dvc(grid):
     (parent,) = runs(project, "sweep")
     trial = next(run for run in runs(project, "train") if run.info.run_id == parent.data.tags["best.run_id"])
     written = experiment(project, "winner")
-    kind = trial.info.run_name.split()[0].removeprefix("model=")
+    kind = trial.info.run_name.split()[1].removeprefix("model=")
     assert {"override /model": kind} in written["defaults"]
     assert str(written["training"]["lr"]) == trial.data.params["training.lr"]
     hardware = {key: trial.data.params[f"hardware.{key}"] for key in ("precision", "threads")}

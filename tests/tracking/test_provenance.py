@@ -44,10 +44,12 @@ def test_the_tags_of_a_run_are_few_and_the_commit_is_under_mlflows_own_name() ->
     assert "mlflow.source.git.commit" not in shown_tags(origin | {"git.commit": "unknown"})
 
 
-def test_the_name_and_hash_of_a_run_follow_what_changes_its_result() -> None:
+def test_the_name_and_hash_of_a_run_follow_what_changes_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     default, gru = configuration(), configuration("model=gru", "model.hidden_dim=32")
-    assert run_name(default).startswith("lstm-128-movie_reviews-")
-    assert run_name(gru).startswith("gru-32-movie_reviews-")
+    assert run_name(default) == "lstm-128 lr=0.004 movie_reviews"
+    assert run_name(gru) == "gru-32 lr=0.004 movie_reviews"
+    monkeypatch.setenv("DVC_EXP_NAME", "wider")
+    assert run_name(gru) == "wider gru-32 lr=0.004 movie_reviews"
     assert config_hash(default) != config_hash(gru)
     assert config_hash(default) == config_hash(configuration("tracking.experiment=other"))
 
