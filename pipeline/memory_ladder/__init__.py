@@ -1,1 +1,1 @@
-"""The memory of networks: measurements, figure, and the callback of the sweep that compares them."""
+"""The memory of networks: the sweep that compares it on reviews, its picture, and a command that tests recall."""

@@ -157,7 +157,8 @@ def draw_recall(axes: Axes, recall: Mapping[str, Any], number: int) -> None:
 
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
-    steps_help = "training steps after which each network is measured (default: %(default)s)"
+    usual = " ".join(map(str, RECALL_STEPS))
+    steps_help = f"training steps after which each network is measured (default: {usual})"
     parser.add_argument("--steps", type=int, nargs="+", default=RECALL_STEPS, help=steps_help)
     parser.add_argument("--seeds", type=int, default=RECALL_SEEDS, help="networks of each cell (default: %(default)s)")
     arguments = parser.parse_args()

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
 from pipeline.memory_ladder.callback import format_ladder, measure_ladder
@@ -102,6 +103,18 @@ def test_a_picture_shows_the_models_there_are(project, tmp_path):
         )
     one, again, every = ((tmp_path / name).read_bytes() for name in ("one", "again", "all"))
     assert one == again != every
+
+
+def test_networks_of_several_seeds_share_a_line_of_the_legend_and_a_bar(project):
+    lstm = ladder_of(project)["models"]["lstm"]
+    models = {"rnn": lstm | {"kind": "rnn"}, "lstm": lstm, "lstm 2": lstm}
+    panels = ladder_panels({**ladder_of(project), "models": models})
+    drawn = [Figure().subplots() for _ in panels]
+    for draw, axes in zip(panels, drawn, strict=True):
+        draw(axes)
+    assert [len(axes.get_lines()) for axes in drawn[1:]] == [3, 2], "a curve of each; marks on the two bars of the LSTM"
+    assert [len(axes.get_legend().get_texts()) for axes in drawn] == [2, 2, 2]
+    assert len(drawn[2].patches) == 4, "two bars of each type"
 
 
 @pytest.mark.parametrize(
