@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import pytest
 from mlflow import MlflowClient
 
+from pipeline.config.tracking import TrackingConfig
+from pipeline.tracking.store import connect
+from pipeline.ui import page_of_runs
 from tests.conftest import Project
 from tests.integration.browser import browser, expect, playwright
 from tests.support.servers import MLflowServer
@@ -47,15 +50,16 @@ def runs(project: Project) -> dict[str, str]:
 
 
 def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: str, page: "playwright.Page") -> None:
-    page.goto(f"{ui}/#/experiments/1/runs?viewStateShareKey=overview")
-    for name in runs(project).keys() - {"hidden_dim=8", "hidden_dim=12"}:  # folded below their sweep
+    store = connect(TrackingConfig(uri=f"sqlite:///{project.root}/mlflow.db"))
+    page.goto(page_of_runs(store, ui))
+    for name in runs(project).keys() - {"#0 hidden_dim=8", "#1 hidden_dim=12"}:  # folded below their sweep
         expect(page.get_by_role("link", name=name).first).to_be_visible()
-    for column in ("test/accuracy", "baseline/accuracy", "val/accuracy"):
+    for column in ("test/accuracy", "baseline/accuracy", "val/accuracy", "corpus", "Duration"):
         expect(page.get_by_text(column, exact=True).first).to_be_visible()
 
 
 def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "playwright.Page") -> None:
-    name = next(name for name in runs(project) if "-16-" in name)
+    name = next(name for name in runs(project) if name.startswith("lstm-16"))
     page.goto(f"{ui}/#/experiments/1/runs/{runs(project)[name]}")
     expect(page.get_by_text("NB-weighted logistic regression").first).to_be_visible()
     expect(page.get_by_text("pipeline.train").first).to_be_visible()
@@ -64,7 +68,7 @@ def test_a_run_says_what_it_is_and_how_good(project: Project, ui: str, page: "pl
 
 
 def test_two_trials_compared_show_what_differs(project: Project, ui: str, page: "playwright.Page") -> None:
-    both = (runs(project)[f"hidden_dim={size}"] for size in (8, 12))
+    both = (runs(project)[name] for name in ("#0 hidden_dim=8", "#1 hidden_dim=12"))
     ids = ",".join(f'"{run_id}"' for run_id in both)
     page.goto(f'{ui}/#/compare-runs?runs=[{ids}]&experiments=["1"]')
     expect(page.get_by_text("model.hidden_dim").first).to_be_visible()
@@ -75,10 +79,10 @@ def test_two_trials_compared_show_what_differs(project: Project, ui: str, page: 
 def test_a_sweep_says_which_trial_was_best_and_shows_its_picture(
     project: Project, ui: str, page: "playwright.Page"
 ) -> None:
-    sweep = runs(project)["command: hidden_dim"]
+    sweep = runs(project)["hidden_dim"]
     page.goto(f"{ui}/#/experiments/1/runs/{sweep}")
     expect(page.get_by_text("2 trials, 0 failed").first).to_be_visible()
-    expect(page.get_by_text("Best: hidden_dim=").first).to_be_visible()
+    expect(page.get_by_text("Best: #").first).to_be_visible()
     page.goto(f"{ui}/#/experiments/1/runs/{sweep}/artifacts/sweep/sweep.png")
     picture = page.locator("img[alt*='sweep.png'], .image-outer-container img, canvas").first
     expect(picture).to_be_visible()
@@ -89,7 +93,7 @@ def test_the_champion_leads_to_its_run(project: Project, ui: str, page: "playwri
     expect(page.get_by_text("champion").first).to_be_visible()
     page.goto(f"{ui}/#/models/sentiment/versions/1")
     expect(page.get_by_text("NB-weighted logistic regression").first).to_be_visible()
-    name = next(name for name in runs(project) if "-16-" in name)
+    name = next(name for name in runs(project) if name.startswith("lstm-16"))
     page.get_by_role("link", name=name).first.click()
     expect(page.get_by_role("heading", name=name).first).to_be_visible()
     assert runs(project)[name] in page.url
