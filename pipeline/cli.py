@@ -24,7 +24,13 @@ class Parser(argparse.ArgumentParser):
     """Parser that shows the description as written, and reports a wrong argument in one line with exit code 2."""
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
-        super().__init__(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
+        module = getattr(sys.modules["__main__"], "__spec__", None)  # none of a script
+        super().__init__(
+            prog=module and f"python -m {module.name.removesuffix('.__main__')}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Exit with the message."""

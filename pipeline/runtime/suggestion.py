@@ -1,0 +1,13 @@
+"""Suggestions for a mistyped name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+LEAST_LIKENESS = 0.7
+"""Ratio of `difflib` from which on two names are taken for the same one."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `; did you mean …?` with the known name that is most like another one, or nothing if none is like it."""
+    alike = get_close_matches(name, known, n=1, cutoff=LEAST_LIKENESS)
+    return f"; did you mean {alike[0]}?" if alike else ""
