@@ -26,6 +26,7 @@ from pipeline.config.trainer import TrainerConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.runtime.credentials import refusal_of, secret_keys
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.suggestion import did_you_mean
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
@@ -161,9 +162,14 @@ def _describe(problem: Any) -> str:
         parts = [part for part in parts if not KIND.fullmatch(part)]
     key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see the files under conf/ for the keys there are"
+        from pipeline.config.reference import meant_key  # it imports this module
+
+        return f"{key}: unknown key, docs/configuration.md lists them{meant_key(key)}"
     if problem["type"] == "missing":
         return f"{key}: missing; set it (null where it does not apply)"
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}"
-    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}"
+    meant = ""
+    if problem["type"] == "literal_error":
+        meant = did_you_mean(str(problem["input"]), re.findall(r"'(.+?)'", problem["ctx"]["expected"]))
+    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}{meant}"

@@ -113,9 +113,11 @@ def two_files() -> bytes:
 
 
 CONFIGURATION = [
-    key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key; see the files under conf/"),
-    key("unknown section", "modle", {}, "modle: unknown key"),
+    key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key, .*; did you mean model.hidden_dim"),
+    key("unknown section", "modle", {}, "modle: unknown key, .*; did you mean model"),
     key("key with a line break", "mo\ndel", 1, "unknown key"),
+    key("key of another section", "trainer.lr", 1, "trainer.lr: unknown key, .*; did you mean training.lr"),
+    key("mistyped choice", "training.schedule", "cosin", "'linear' or 'cosine', got 'cosin'; did you mean cosine"),
     key("wrong type", "model.embedding_dim", "many", "model.embedding_dim: .*integer.*'many'"),
     key("mapping instead of a number", "seed", {"a": [1, {}]}, "seed: .*integer"),
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
