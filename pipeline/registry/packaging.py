@@ -3,6 +3,7 @@
 A version is `models from code` of MLflow's pyfunc flavour, so that loading it unpickles nothing.
 """
 
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 from pipeline.inference import pyfunc
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
+
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it announces each check of the example
 
 REQUIREMENTS = (
     "mlflow",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import TerminalHandler, tidy_exit
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
@@ -48,6 +48,8 @@ class Trial:
     """Name for people, such as `hidden_dim=64 lr=0.001`."""
     values: Mapping[str, str]
     """Searched values, by key of the configuration."""
+    number: int
+    """Its number in this call of the sweep, from 0."""
 
     @classmethod
     def of(cls, overrides: Iterable[str], number: int) -> "Trial":
@@ -59,7 +61,7 @@ class Trial:
         """
         session = present_session()
         values = searched_values(session.searched, overrides)
-        return cls(session, trial_name(values) or f"trial {number}", values)
+        return cls(session, trial_name(values) or f"trial {number}", values, number)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -72,7 +74,7 @@ class Trial:
         Raises:
             PipelineError: the store failed.
         """
-        log.error("trial %s failed: %s", self.name, reason)
+        log.error("trial %d: %s failed: %s", self.number, self.name, reason)
         record_failure(store, self.name, tags, reason)
 
 
@@ -95,6 +97,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         trial.sweep.end_trials()
+        _show_results_alone()
         folder = Path(hydra_config.runtime.output_dir)
         require_separate("hydra.sweep.subdir", folder)
         if folder.is_relative_to(project_root()):
@@ -106,16 +109,26 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
             tags = tags | {CHOICES_TAG: choices_tag(hydra_config.runtime.choices, taken)}
             inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
-                log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)
+                log.info("trial %d: %s finished before, in MLflow run %s", trial.number, trial.name, earlier.run_id)
                 return earlier.objective
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
-            return train(config, inputs, tags=tags, name=trial.name, threads=threads)["val_calibrated_loss"]
+            best = train(config, inputs, tags=tags, name=trial.name, threads=threads)
+            result = f"loss {best['val_calibrated_loss']:.4f}, accuracy {best['val_accuracy']:.4f}"
+            log.info("trial %d: %s: %s", trial.number, trial.name, result)
+            return best["val_calibrated_loss"]
         except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             trial.fail(store, reason, tags)
             log.debug("traceback of the failure", exc_info=True)
             return None
+
+
+def _show_results_alone() -> None:
+    """Show on a terminal only warnings and the line of each trial; the files in its folder have all lines."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, TerminalHandler) and handler.stream.isatty():
+            handler.addFilter(lambda record: record.name == __name__ or record.levelno >= logging.WARNING)
 
 
 def _find_finished(store: Store, session: Session, hash_: str) -> TrialRun | None:

@@ -163,5 +163,5 @@ def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, v
 
 def _in_words(calibration: Calibration) -> str:
     summary = {name: value for name, value in calibration.summary().items() if value is not None and name != "costs"}
-    numbers = {name: np.atleast_1d(value).round(3) for name, value in summary.items()}
-    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in numbers.items())
+    shown = {name: "/".join(f"{number:.2f}" for number in np.atleast_1d(value)) for name, value in summary.items()}
+    return ", ".join(f"{name} {numbers}" for name, numbers in shown.items()).replace("-", "\N{MINUS SIGN}")

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -21,7 +20,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from pipeline.runtime.atomic import replace
 from pipeline.training import distributed
-from pipeline.training.callbacks import ForwardingLogger, LearningCurve, LogMetrics
+from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.training.hardware import Hardware
 
 LOG_EVERY_STEPS = 10
@@ -78,10 +77,10 @@ def run_trainer(
         precision=hardware.precision,
         max_epochs=epochs,
         logger=ForwardingLogger(log_metrics),
-        callbacks=[curve, *callbacks, keep("best", monitor), keep("last"), _KeepTerminationHandler()],
+        callbacks=[EpochBar(), curve, *callbacks, keep("best", monitor), keep("last"), _KeepTerminationHandler()],
         log_every_n_steps=LOG_EVERY_STEPS,
         num_sanity_val_steps=0,
-        enable_progress_bar=sys.stdout.isatty(),
+        enable_progress_bar=False,  # `EpochBar` counts from 1, and leaves room for the log lines
         enable_model_summary=False,
         default_root_dir=checkpoints,
     )
