@@ -52,7 +52,7 @@ class TerminalHandler(logging.StreamHandler[TextIO]):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record, broken if the stream is a terminal."""
         line = super().format(record)
-        if not self.stream.isatty():
+        if not self.stream.isatty() or "\n" in line:
             return line
         width = shutil.get_terminal_size().columns
         return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

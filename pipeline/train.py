@@ -30,6 +30,7 @@ from typing import Any
 
 from pipeline.cli import Parser
 from pipeline.config.comparison import flatten
+from pipeline.config.debug import require_no_debug
 from pipeline.config.schema import Config
 from pipeline.config.training import require_no_fold
 from pipeline.inference.model_folder import TRAINED_WITH, save_model
@@ -47,10 +48,11 @@ from pipeline.training.folds import OUT_OF_FOLD, read_fold, write_out_of_fold
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, require_fitting_vectors
 from pipeline.training.inputs import TRAINED_ON
+from pipeline.training.loggers import require_loggers
 from pipeline.training.pseudo_labels import load_pseudo_labels
 from pipeline.training_run import train_in_run
 
-DECISIVE = {"seed", "model", "pretraining", "pseudo_labels", "training"}
+DECISIVE = {"seed", "model", "pretraining", "pseudo_labels", "training", "debug"}
 """Sections of the configuration that decide the result of a training on given data."""
 READING = {"text_column", "label_column", "labels", "ignore_labels", "format"}
 """Keys of `corpus`, which only the user's files have, that are stored with a model: other files are read alike."""
@@ -83,10 +85,14 @@ def train(
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
+    require_loggers(config.logger)
     fold = read_fold(DATASET, config.training)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
+    name = name or run_name(config)
+    if config.debug is not None:
+        name, tags = f"debug: {name}", {**(tags or {}), "debug": "true"}
     provenance, objective = run_tags(config), config.evaluation.objective
 
     def save(run: Run, trained: FitResult) -> None:
@@ -108,11 +114,18 @@ def train(
 
     return train_in_run(
         partial(
-            fit, config, DATASET, hardware, pretrained=pretrained, pseudo_labels=pseudo_labels, objective=objective
+            fit,
+            config,
+            DATASET,
+            hardware,
+            pretrained=pretrained,
+            pseudo_labels=pseudo_labels,
+            objective=objective,
+            name=name,
         ),
         save,
         stage="train",
-        name=name or run_name(config),
+        name=name,
         tags={**provenance, **(tags or {})},
         config=config,
         values=config.model_dump(include=DECISIVE),
@@ -125,6 +138,7 @@ def train(
 def main(config: Config, inputs: Inputs) -> None:
     """Train the model of the pipeline."""
     require_no_fold(config.training)
+    require_no_debug(config.debug)
     train(config, inputs, ARTIFACTS, REPORTS)
 
 

@@ -143,9 +143,9 @@ def test_a_log_line_stands_above_the_progress_bar_and_breaks_between_words(monke
     terminal = Terminal()
     with tqdm(total=2, file=terminal, ncols=30, bar_format="{n}/{total}", mininterval=0) as bar:
         bar.update()
-        record = logging.makeLogRecord({"msg": "calibrated on validation: temperature 1.00, bias −0.30"})
+        record = logging.makeLogRecord({"msg": "calibrated on validation: temperature 1.00, bias 0.30"})
         TerminalHandler(terminal).emit(record)
-        lines = "calibrated on validation: temperature\n  1.00, bias −0.30\n"
+        lines = "calibrated on validation: temperature\n  1.00, bias 0.30\n"
         assert re.search(rf"1/2\r +\r{lines}\r1/2", terminal.getvalue())
 
 

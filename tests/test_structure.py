@@ -25,7 +25,8 @@ READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "preprocess": {"seed"},  # the split's own seed
     "pretrain": {"corpus", "model", "pseudo_labels", "seed", "tracking"},  # for the run's name and tags; not called
     "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
-    "train": {"corpus", "tracking"},  # where the run goes; checked against the dataset, which depends on it
+    # checked against the dataset, which depends on it; refused; where the run and its points go
+    "train": {"corpus", "debug", "logger", "tracking"},
     "evaluate": {"tracking"},
     "register": {"corpus", "model", "text"},  # for the description
 }

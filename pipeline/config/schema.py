@@ -11,7 +11,9 @@ from typing import Any
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpus import Corpus, FilesCorpus
+from pipeline.config.debug import DebugConfig
 from pipeline.config.evaluation import SLICES, EvaluationConfig
+from pipeline.config.logger import LoggerConfig
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.config.objective import unknown_class
 from pipeline.config.pretraining import PretrainingConfig
@@ -58,6 +60,10 @@ class Config(Section):
     """Training on labelled reviews."""
     trainer: TrainerConfig
     """Hardware that a training runs on."""
+    debug: DebugConfig | None
+    """Search for a fault: a training that is cut short or changed; only for trials, never for the pipeline."""
+    logger: LoggerConfig
+    """Loggers beside MLflow, one or several: logger=csv, logger=[csv,tensorboard]."""
     evaluation: EvaluationConfig
     """Evaluation on held-out reviews."""
     registry: RegistryConfig

@@ -22,7 +22,7 @@ WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files that a run changes itself; they do not make its code dirty."""
 CHOICES_TAG = "hydra.choices"
 """Tag with the file of conf/ that each group of a trial was composed from, as JSON."""
-WITHOUT_EFFECT = ("tracking", "sweep")
+WITHOUT_EFFECT = ("tracking", "sweep", "logger")
 """Sections of the configuration that change no result."""
 
 log = logging.getLogger(__name__)

@@ -159,7 +159,9 @@ class LearningCurve(pl.Callback):
     ) -> None:
         """Add a batch to the mean of the epoch."""
         # added up on the device: to read the value of each batch would make the processor wait for the GPU
-        self._loss = self._loss + outputs["shown"].double() * batch.size
+        # an Apple GPU has no float64
+        shown = outputs["shown"].to(torch.float32 if pl_module.device.type == "mps" else torch.float64)
+        self._loss = self._loss + shown * batch.size
         self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

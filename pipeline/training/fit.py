@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.debug import NO_DEBUG
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.schema import Config
@@ -22,6 +23,7 @@ from pipeline.inference.scoring import Calibration, score_with_paths
 from pipeline.networks.build import Network, build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
+from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
@@ -31,6 +33,7 @@ from pipeline.training.few_reviews import path_spreads, resolve_epochs
 from pipeline.training.folds import read_fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
+from pipeline.training.loggers import build_loggers
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.trainer import run_trainer
 
@@ -75,6 +78,7 @@ def fit(
     pretrained: Mapping[str, Tensor] | None = None,
     pseudo_labels: PseudoLabels | None = None,
     objective: ObjectiveConfig = ACCURACY,
+    name: str = "training",
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
@@ -87,12 +91,15 @@ def fit(
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
+        name: name of the training for the loggers beside `log_metrics`.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
     """
     pl.seed_everything(config.seed, verbose=False)
-    info = read_dataset_info(dataset)
+    info, debug = read_dataset_info(dataset), config.debug or NO_DEBUG
+    if debug != NO_DEBUG:
+        log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
     data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
@@ -104,6 +111,7 @@ def fit(
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
         fold=read_fold(dataset, config.training),
+        overfit=debug.overfit_reviews,
         seed=config.seed,
     )
     likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
@@ -115,7 +123,7 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
-    epochs = resolve_epochs(config.training, len(data.train))
+    epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     spreads = path_spreads(len(data.train)) if isinstance(network, WideAndDeep) else ()
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
@@ -129,6 +137,9 @@ def fit(
         checkpoints=checkpoints,
         log_metrics=log_metrics,
         callbacks=optional_callbacks(config.training, MONITOR),
+        accumulate=config.training.accumulate_grad_batches,
+        loggers=list(build_loggers(config.logger, project_root() / "logs", name)),
+        debug=debug,
     )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()
