@@ -12,18 +12,20 @@ from pipeline import begin_command
 from pipeline.cli import Parser
 from pipeline.runtime.suggestion import did_you_mean
 
-PACKAGE = Path(__file__).parent
+PACKAGE_FOLDER = Path(__file__).parent
 STAGES = ("compose", "download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register")
 """In the order in which `dvc repro` runs them."""
-WIDTH = 80
-EPILOG = """sentiment COMMAND is the same as python -m pipeline.COMMAND; with --help it says
+LIST_WIDTH = 80
+ABOUT_COMMANDS = """sentiment COMMAND is the same as python -m pipeline.COMMAND; with --help it says
 more. Completion for bash, zsh and fish: sentiment completion --help"""
 
 
 @cache
 def command_files() -> dict[str, Path]:
     """Return the file of each command by its name: the stages in their order, then the other commands."""
-    files = (path for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("*/__main__.py")) if path != Path(__file__))
+    files = (
+        path for path in (*PACKAGE_FOLDER.glob("*.py"), *PACKAGE_FOLDER.glob("*/__main__.py")) if path != Path(__file__)
+    )
     runnable = (path for path in files if '__name__ == "__main__"' in path.read_text(encoding="utf-8"))
     found = {path.parent.name if path.stem == "__main__" else path.stem: path for path in runnable}
     return {name: found[name] for name in (*STAGES, *sorted(found.keys() - STAGES))}
@@ -34,7 +36,7 @@ def list_commands() -> str:
     files = command_files()
     width = max(map(len, files)) + 4
     lines = {
-        name: f"  {name:{width - 2}}{shorten(_purpose(path), WIDTH - width, placeholder=' …')}"
+        name: f"  {name:{width - 2}}{shorten(_purpose(path), LIST_WIDTH - width, placeholder=' …')}"
         for name, path in files.items()
     }
     stages = [lines[name] for name in STAGES]
@@ -50,7 +52,7 @@ def _purpose(path: Path) -> str:
 def main() -> None:
     """Run the command that the first argument names, with the other arguments; without any, list the commands."""
     begin_command()
-    parser = Parser(__doc__, f"{list_commands()}\n\n{EPILOG}")
+    parser = Parser(__doc__, f"{list_commands()}\n\n{ABOUT_COMMANDS}")
     parser.prog = parser.usage = "sentiment COMMAND …"
     if not sys.argv[1:] or sys.argv[1] in ("-h", "--help", "help"):
         parser.print_help()

@@ -11,7 +11,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.__main__ import PACKAGE, command_files
+from pipeline.__main__ import PACKAGE_FOLDER, command_files
 from pipeline.cli import Parser, tidy_exit
 
 SCRIPTS = {
@@ -81,7 +81,7 @@ def _options(file: Path) -> Iterator[str]:
     }
     yield from _options_in(tree)
     for name, module in adders.items():
-        source = PACKAGE.parent.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        source = PACKAGE_FOLDER.parent.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 yield from _options_in(node)

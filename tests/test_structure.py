@@ -24,7 +24,8 @@ READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "download": set(),
     "preprocess": {"seed"},  # the split's own seed
     "pretrain": {"corpus", "model", "pseudo_labels", "seed", "tracking"},  # for the run's name and tags; not called
-    "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
+    # the teacher's own instead; the run's name and tags; refused; where points go
+    "pseudo_label": {"corpus", "debug", "logger", "seed", "tracking", "training"},
     # checked against the dataset, which depends on it; refused; where the run and its points go
     "train": {"corpus", "debug", "logger", "tracking"},
     "evaluate": {"tracking"},

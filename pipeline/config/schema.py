@@ -5,6 +5,7 @@ before it does any work: an unknown key, a wrong type or a value out of range st
 """
 
 import re
+from importlib import import_module
 from reprlib import Repr
 from typing import Any
 
@@ -168,9 +169,9 @@ def _describe(problem: Any) -> str:
         parts = [part for part in parts if not KIND.fullmatch(part)]
     key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
-        from pipeline.config.reference import meant_key  # it imports this module
-
-        return f"{key}: unknown key, docs/configuration.md lists them{meant_key(key)}"
+        # no import statement: registered models hold this module, and not that one, of which they have no need
+        meant = import_module("pipeline.config.reference").meant_key(key)
+        return f"{key}: unknown key, docs/configuration.md lists them{meant}"
     if problem["type"] == "missing":
         return f"{key}: missing; set it (null where it does not apply)"
     if problem["type"] == "value_error":

@@ -11,7 +11,7 @@ from pipeline.config.logger import LoggerConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.training import distributed
 
-PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+LOGGER_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 """Packages any of which a logger needs, by its key."""
 
 
@@ -21,7 +21,7 @@ def require_loggers(config: LoggerConfig) -> None:
     Raises:
         PipelineError: one is not.
     """
-    for name, packages in PACKAGES.items():
+    for name, packages in LOGGER_PACKAGES.items():
         if getattr(config, name) and not any(map(importlib.util.find_spec, packages)):
             raise PipelineError(f"logger={name}: the package {packages[0]} is missing; pip install {packages[0]}")
 
