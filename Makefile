@@ -1,31 +1,29 @@
 PYTHON ?= python3
 PORT ?= 5000
 KILLS ?= 100
-VENV := .venv
-INSTALLED := $(VENV)/installed
+# Before the next line, which would find the Python of an environment that may have to be made anew.
+FIND_PYTHON := PATH='$(PATH)'
 
 # Stage commands and mlflow's scorers say `python`: it must be the environment's.
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro test integration torture bench ablation lint ui serve
+.PHONY: help setup repro status test integration torture bench ablation lint ui serve
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
-setup: $(INSTALLED) ## Create .venv and install the project with its pinned dependencies
-	@$(VENV)/bin/pip --version >/dev/null 2>&1 || { echo "error: $(VENV) was made for another folder;" \
-		"remove it (rm -r $(VENV)), then give the command again" >&2; exit 1; }
+setup: ## Create .venv and install the project with its pinned dependencies (PYTHON=python3)
+	@$(FIND_PYTHON) $(PYTHON) -I pipeline/install.py $(if $(filter file,$(origin PYTHON)),,--exactly)
 	@python -m pipeline.site_cache
-
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	python -m pip install --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch $@
 
 repro: setup ## Train, evaluate and register a model on the default corpus
 	@find .dvc/tmp -name rwlock -empty -delete 2>/dev/null || true # DVC was killed while it wrote it, and cannot read it
 	dvc repro
+	@python -m pipeline.result
+
+status: setup ## Say what `make repro` would run; exit code 0 if nothing
+	@python -m pipeline.status
 
 test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal

@@ -12,7 +12,8 @@ from pipeline.config.schema import Config
 from pipeline.runtime.paths import DATASET, PRETRAINED
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info, require_prepared_for, require_whole
-from pipeline.tracking.provenance import run_name, run_tags
+from pipeline.tracking.hyperparameters import set_values
+from pipeline.tracking.provenance import origin_of, run_name
 from pipeline.tracking.run import Run
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import save_pretrained
@@ -41,10 +42,11 @@ def main(config: Config, inputs: Inputs) -> None:
         partial(pretrain, config.pretraining, DATASET, hardware),
         save,
         stage="pretrain",
-        name=f"pretrain-{run_name(config)}",
-        tags=run_tags(config),
+        name=f"pretrain {run_name(config)}",
+        tags=origin_of(config),
         config=config,
-        values=config.model_dump(include={"pretraining"}),
+        values=(values := config.model_dump(include={"pretraining"})),
+        params=set_values(values),
         dataset=dataset,
         hardware=hardware,
     )

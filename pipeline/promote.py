@@ -26,8 +26,8 @@ from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE
 from pipeline.sweep.parent_run import OBJECTIVE, find_sweeps, find_trials, latest_trials, ranked
-from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config
-from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT
+from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config, with_provenance
+from pipeline.tracking.provenance import CHOICES, WITHOUT_EFFECT
 from pipeline.tracking.store import Store, connect
 
 
@@ -67,7 +67,7 @@ def find_winner(store: Store, run: str) -> FinishedRun:
         PipelineError: there is none, or several sweeps match.
     """
     if training := find_finished(store, run):
-        return training
+        return with_provenance(store, training)
     sweeps = find_sweeps(store, run)
     if not sweeps:
         raise PipelineError(f"{run}: {store.name} has no finished run with this id, and no sweep of this name")
@@ -77,7 +77,7 @@ def find_winner(store: Store, run: str) -> FinishedRun:
     winner = find_finished(store, best[0].run_id) if best else None
     if winner is None:
         raise PipelineError(f"{run}: no trial of this sweep has finished; run the sweep again")
-    return winner
+    return with_provenance(store, winner)
 
 
 def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
     without_effect = ("debug", "experiment", *WITHOUT_EFFECT)
     defaults = {group: choice for group, choice in default_choices(CONF).items() if group not in without_effect}
-    choices = json.loads(run.tags.get(CHOICES_TAG, "{}"))
+    choices = json.loads(run.tags.get(CHOICES, "{}"))
     if not choices.keys() >= defaults.keys():
         choices = _guess_choices(wanted, defaults) | choices
     chosen = {group: choices[group] for group in defaults if choices.get(group, defaults[group]) != defaults[group]}
@@ -190,7 +190,7 @@ def _experiment_yaml(body: Mapping[str, Any], comment: str = "") -> str:
 
 
 def _provenance_comment(run: FinishedRun) -> str:
-    loss, accuracy = (run.metrics.get(key, float("nan")) for key in (OBJECTIVE, "best/val_accuracy"))
+    loss, accuracy = (run.metrics.get(key, float("nan")) for key in (OBJECTIVE, "val/accuracy"))
     metrics = f"calibrated validation loss {loss:.4f}, accuracy {accuracy:.4f}"
     return f"# Promoted from MLflow run {run.run_id} ({run.name}): {metrics}.\n"
 

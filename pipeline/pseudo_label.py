@@ -19,7 +19,8 @@ from pipeline.networks.build import fixed_length
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info, read_split, require_prepared_for, require_whole
-from pipeline.tracking.provenance import run_name, run_tags
+from pipeline.tracking.hyperparameters import hyperparameters
+from pipeline.tracking.provenance import origin_of, run_name
 from pipeline.tracking.run import Run
 from pipeline.training.fit import FitResult
 from pipeline.training.hardware import Hardware, resolve_hardware
@@ -64,10 +65,11 @@ def main(config: Config, inputs: Inputs) -> None:
         partial(fit_teachers, config, DATASET, hardware, pretrained=pretrained),
         save,
         stage="pseudo_label",
-        name=f"teacher-{run_name(config)}",
-        tags=run_tags(config),
+        name=f"teacher {run_name(config)}",
+        tags=origin_of(config),
         config=config,
         values=teacher_config(config),
+        params=hyperparameters(config),
         dataset=dataset,
         hardware=hardware,
     )

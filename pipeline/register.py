@@ -1,6 +1,6 @@
 """Register the model with MLflow if it passed its checks, as champion if it is as good as the present champion.
 
-Reads reports/verdict.json, reports/metrics.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
+Reads reports/verdict.json, reports/details.json, artifacts/model/, artifacts/run.json, artifacts/predictions.parquet
 and artifacts/dataset/. Writes reports/registration.json, the decision and its reason, in this store; and
 artifacts/registered.json, for DVC: the model it was about, the same in every store. A model that is already registered
 is not registered again. A queued experiment makes its model `challenger` at most.
@@ -10,14 +10,13 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeline.config.comparison import flatten
 from pipeline.config.schema import Config
 from pipeline.evaluation.checks import CHECKED, require_checked
 from pipeline.evaluation.predictions import read_predictions
-from pipeline.evaluation.records import ChecksRecord, MetricsRecord
+from pipeline.evaluation.records import ChecksRecord, DetailsRecord
 from pipeline.inference.model_folder import read_model_info, require_digest, require_trained_for
 from pipeline.registry.champion import Contender, appoint, registration_lock
-from pipeline.registry.model_card import model_card, version_card
+from pipeline.registry.model_card import front_matter, model_card, version_card
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import (
     find_version,
@@ -33,13 +32,18 @@ from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info
 from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.evaluation_record import headline
 from pipeline.tracking.finished_runs import finished_runs
-from pipeline.tracking.provenance import run_name, run_tags
+from pipeline.tracking.hyperparameters import hyperparameters
+from pipeline.tracking.metric_points import defined_metrics
+from pipeline.tracking.provenance import PROVENANCE, origin_of, run_name, shown_tags
 from pipeline.tracking.query import find_run
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
 
+VERSION_TAGS = ("corpus", "model", "git.commit", "dvc.experiment")
+"""Keys of a training's origin that are tags of its version."""
 RUN_DVC_REPRO = "run `dvc repro`"
 
 log = logging.getLogger(__name__)
@@ -125,32 +129,29 @@ def _register_passed(config: Config, store: Store, digest: str, queued: bool) ->
 
 def _candidate(config: Config, store: Store) -> Candidate:
     """Return the model with the run that made it; a store that does not have that run gets one in its place."""
-    metrics = read_json(REPORTS / "metrics.json", MetricsRecord, RUN_DVC_REPRO).model_dump(exclude_unset=True)
-    of_all = {key: value for key, value in metrics["test"].items() if key != "classes"}  # there may be 100 classes
-    test_metrics = {key: value for key, value in flatten({"test": of_all}).items() if value is not None}
+    details = read_json(REPORTS / "details.json", DetailsRecord, RUN_DVC_REPRO).model_dump(exclude_unset=True)
     training = read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
-    run = find_run(store, training.run_id)
-    recorded = run.data.tags if run else training.tags
-    tags = {key: recorded.get(key, value) for key, value in run_tags(config).items()}
-    run_id = run.info.run_id if run else _stand_in(config, store, training.run_id, tags, test_metrics)
-    tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
-    tags |= {key: f"{value:.6g}" for key, value in test_metrics.items()}
-    dataset = read_dataset_info(DATASET)
-    drawn = "test" not in dataset.corpus.splits
-    card = version_card(config, metrics, tags, test_is_drawn=drawn, left_out=dataset.left_out)
-    return Candidate(MODEL, run_id, tags, card)
+    run, origin = find_run(store, training.run_id), training.origin or origin_of(config)
+    run_id = run.info.run_id if run else _stand_in(config, store, training.run_id, origin, details)
+    tags = {key: origin[key] for key in VERSION_TAGS if key in origin}
+    for part, key in (("test", "accuracy"), ("baseline", "accuracy")):
+        if part in details:
+            tags[f"{part}.{key}"] = f"{details[part][key]:.6g}"
+    dataset, info = read_dataset_info(DATASET), read_model_info(MODEL / "config.json")
+    card = version_card(config, details, training.model_copy(update={"origin": origin}), dataset, info)
+    return Candidate(MODEL, run_id, tags, card, front_matter(config, details))
 
 
-def _stand_in(
-    config: Config, store: Store, unknown: str, tags: Mapping[str, str], test_metrics: Mapping[str, float]
-) -> str:
+def _stand_in(config: Config, store: Store, unknown: str, origin: Mapping[str, str], details: Mapping[str, Any]) -> str:
     """Return the id of the run that stands in for one which the store does not have; create it if it is missing."""
     if earlier := finished_runs(store, {"source.run_id": unknown}):
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
-    with training_run(store, run_name(config), {**tags, "source.run_id": unknown}) as run:
-        run.log_params(flatten(read_model_info(MODEL / "config.json").model_dump()))
-        run.log_metrics({key.replace(".", "/"): value for key, value in test_metrics.items()}, step=0)
+    source = {"source.run_id": unknown, "mlflow.source.name": "pipeline.register"}
+    with training_run(store, run_name(config), {**shown_tags(origin), **source}) as run:
+        run.log_params(hyperparameters(config))
+        run.log_dict(origin, PROVENANCE)
+        run.log_metrics(headline(defined_metrics(details)), step=0)
     return run.run_id
 
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli import Parser
-from pipeline.config.comparison import flatten
 from pipeline.config.debug import require_no_debug
+from pipeline.config.objective import ACCURACY
 from pipeline.config.schema import Config
 from pipeline.config.training import require_no_fold
 from pipeline.inference.model_folder import TRAINED_WITH, save_model
@@ -40,7 +40,8 @@ from pipeline.runtime.paths import ARTIFACTS, DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.runtime.records import write_json
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import DatasetRecord, read_dataset_info, read_vocabulary, require_prepared_for, require_whole
-from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, run_name, run_tags
+from pipeline.tracking.hyperparameters import hyperparameters
+from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, origin_of, run_name
 from pipeline.tracking.run import Run
 from pipeline.training.callbacks import learning_curve_csv
 from pipeline.training.fit import FitResult, fit
@@ -64,6 +65,7 @@ def train(
     artifacts: Path,
     reports: Path,
     tags: Mapping[str, str] | None = None,
+    searched: Mapping[str, str] | None = None,
     name: str | None = None,
     threads: int | None = None,
 ) -> dict[str, float]:
@@ -74,7 +76,8 @@ def train(
         inputs: the files that the training reads.
         artifacts: folder that gets `model/` and `run.json`, and the answers for the held-out reviews of a fold.
         reports: folder that gets `learning_curve.csv`.
-        tags: additional tags of the MLflow run.
+        tags: additional tags and provenance of the MLflow run.
+        searched: values that a sweep varies, by key; they are parameters of the run beside `hyperparameters`.
         name: name of the MLflow run; None makes one from the configuration.
         threads: torch threads; None takes the configured number.
 
@@ -93,7 +96,7 @@ def train(
     name = name or run_name(config)
     if config.debug is not None:
         name, tags = f"debug: {name}", {**(tags or {}), "debug": "true"}
-    provenance, objective = run_tags(config), config.evaluation.objective
+    origin, objective = origin_of(config), config.evaluation.objective
 
     def save(run: Run, trained: FitResult) -> None:
         inputs.require_unchanged()
@@ -102,15 +105,18 @@ def train(
         write_text(reports / "learning_curve.csv", learning_curve_csv(trained.curve))
         speed = {"train_seconds": trained.seconds, "reviews_per_second": trained.reviews_per_second}
         record = {"run_id": run.run_id, **speed, "epochs": len(trained.curve), **hardware.summary()}
-        write_json(artifacts / "run.json", {**record, "model": folder_digest(model), "tags": provenance})
-        run.log_params({"resolved.training.epochs": trained.epochs})
+        write_json(artifacts / "run.json", {**record, "model": folder_digest(model), "origin": origin})
+        run.log_params({"training.epochs": trained.epochs})
         run.log_artifact(reports / "learning_curve.csv", "reports")
         run.log_artifacts(model, "model")
         if fold is not None:
             write_out_of_fold(artifacts / OUT_OF_FOLD, DATASET, fold, trained.calibration.rule, trained.probabilities)
             run.log_artifact(artifacts / OUT_OF_FOLD)
-        best = {**trained.best, "val_objective": trained.objective}
-        run.log_metrics(flatten({"best": best, "speed": speed}, "/"), step=0)
+        run.log_metrics({f"speed/{name}": value for name, value in speed.items()}, step=0)
+        run.log_metrics({"train/best_epoch": trained.best["epoch"]}, step=0)
+        if objective != ACCURACY:
+            run.log_metrics({"val/objective": trained.objective}, step=0)
+        run.log_metrics(trained.val_metrics, trained.steps)
 
     return train_in_run(
         partial(
@@ -121,17 +127,20 @@ def train(
             pretrained=pretrained,
             pseudo_labels=pseudo_labels,
             objective=objective,
+            fold=fold,
             name=name,
         ),
         save,
         stage="train",
         name=name,
-        tags={**provenance, **(tags or {})},
+        tags={**origin, **(tags or {})},
+        params={**(searched or {}), **hyperparameters(config)},
         config=config,
         values=config.model_dump(include=DECISIVE),
         dataset=dataset,
         hardware=hardware,
         describe=partial(_describe_run, config, dataset),
+        result=_describe_result,
     ).best
 
 
@@ -160,13 +169,17 @@ def model_info(config: Config, dataset: DatasetRecord, trained: FitResult) -> di
     }
 
 
+def _describe_result(trained: FitResult) -> str:
+    return f"**{trained.accuracy:.4f} accuracy on the validation split**, after epoch {trained.best['epoch']:.0f}."
+
+
 def _describe_run(config: Config, dataset: DatasetRecord, run: Run) -> None:
     values = config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
-    run.log_params(flatten({section: value for section, value in values.items() if section not in DECISIVE}))
     run.log_dict(values, "config.yaml")
     run.log_dict(environment(), "environment.json")
     corpus = dataset.corpus
-    run.log_dataset(corpus.name, corpus.source, data_md5() or dataset.digest[:36], dataset.splits)
+    facts = corpus.model_dump(include={"source", "licence", "citation"})
+    run.log_dataset(corpus.name, facts, data_md5() or dataset.digest[:36], dataset.splits)
 
 
 if __name__ == "__main__":

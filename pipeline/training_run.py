@@ -18,7 +18,8 @@ from pipeline.runtime.code_digest import Code
 from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import DatasetRecord
-from pipeline.tracking.description import NOTE_TAG, run_description
+from pipeline.tracking.description import NOTE_TAG, run_description, with_result
+from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.run import Run, training_run
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
@@ -37,9 +38,11 @@ def train_in_run(
     tags: Mapping[str, str],
     config: Config,
     values: Mapping[str, Any],
+    params: Mapping[str, Any],
     dataset: DatasetRecord,
     hardware: Hardware,
     describe: Callable[[Run], None] = lambda _run: None,
+    result: Callable[[Outcome], str] = lambda _outcome: "",
 ) -> Outcome:
     """Train within one MLflow run, and save the result; resume the run and the training if they were stopped.
 
@@ -53,12 +56,15 @@ def train_in_run(
         save: called with the open run and the result of `train`.
         stage: name of the stage.
         name: name of a new run.
-        tags: tags of the run: those of `run_tags`, and others.
+        tags: what the run was made from, as of `origin_of`, and more tags; `shown_tags` become tags of the run, and all
+            are in its artifact provenance.json.
         config: the whole configuration.
-        values: the part of the configuration that decides the result; logged as parameters.
+        values: the part of the configuration that decides the result.
+        params: parameters of the run.
         dataset: `dataset.json` of the data.
         hardware: from `resolve_hardware`.
         describe: logs more about the run before the training starts.
+        result: words what was reached, as Markdown; the description of the run then begins with it.
 
     Returns:
         the result of `train`.
@@ -70,16 +76,20 @@ def train_in_run(
     if distributed.rank() > 0:
         logging.getLogger().setLevel(logging.WARNING)
         return train(checkpoints, log_metrics=ignore_metrics)
-    tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}", "mlflow.source.type": "LOCAL"}
-    tags[NOTE_TAG] = run_description(config.corpus, tags, dataset.splits, dataset.left_out)
+    origin, tags = dict(tags), shown_tags(tags)
+    tags = {**tags, "stage": stage, "mlflow.source.name": f"pipeline.{stage}"}
+    tags[NOTE_TAG] = run_description(config.corpus, {**origin, "stage": stage}, dataset.splits, dataset.left_out)
     with _open_run(config, name, tags, checkpoints) as run:
-        run.log_params(flatten({**values, "hardware": hardware.summary()}))
+        run.log_params({**params, **flatten({"hardware": hardware.summary()})})
+        run.log_dict(origin, PROVENANCE)
         describe(run)
         if hardware.processes > distributed.world_size():
             outcome = launch(partial(train, checkpoints), hardware, run.log_metrics)
         else:
             outcome = train(checkpoints, log_metrics=run.log_metrics)
         save(run, outcome)
+        if reached := result(outcome):
+            run.set_tags({NOTE_TAG: with_result(tags[NOTE_TAG], reached)})
     return outcome
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,7 @@ README = PAGES[0].read_text(encoding="utf-8")
 
 
 def test_the_readme_quotes_the_committed_metrics():
-    show = ["git", "show", "HEAD:reports/metrics.json"]  # a run on another machine may differ in the last digits
+    show = ["git", "show", "HEAD:reports/details.json"]  # a run on another machine may differ in the last digits
     metrics = json.loads(subprocess.run(show, cwd=WORKSPACE, capture_output=True, text=True, check=True).stdout)
     for name, key in {
         "accuracy": "accuracy",
@@ -35,6 +36,20 @@ def test_the_readme_names_every_choice():
             group, name = group.split("/")[0], f"{group.split('/')[1]}/…"
         row = next(line for line in README.splitlines() if f"`{group}`" in line and line.startswith("|"))
         assert f"`{name}`" in row, path
+
+
+def test_the_index_names_every_page():
+    index = (WORKSPACE / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert f"]({page.name})" in index or page.name == "README.md", page
+
+
+def test_the_changelog_and_the_citation_are_of_this_version():
+    version = tomllib.loads((WORKSPACE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (WORKSPACE / "CITATION.cff").read_text(encoding="utf-8")
+    first = re.search(r"^## \[(\d.*)\]", (WORKSPACE / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == version
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

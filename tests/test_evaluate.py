@@ -18,7 +18,8 @@ from pipeline import evaluate
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation.predictions import read_texts
-from pipeline.evaluation.records import MetricsRecord
+from pipeline.evaluation.records import DetailsRecord
+from pipeline.evaluation.scored_splits import read_training_texts
 from pipeline.inference import model_folder
 from pipeline.inference.calibration import calibrate
 from pipeline.networks.build import build_network
@@ -93,14 +94,14 @@ def prepare(
 
 def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     artifacts, reports = workspace / "artifacts", workspace / "reports"
-    steady = [reports / name for name in ("metrics.json", "verdict.json", "behaviour.json", "report.html")]
+    steady = [reports / name for name in ("details.json", "verdict.json", "behaviour.json", "report.html")]
     steady.append(artifacts / "predictions.parquet")
     evaluate.main(config(), Inputs({}))
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
     evaluate.main(config(), Inputs({}))
     assert first == ([path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures"))
 
-    values = json.loads((reports / "metrics.json").read_text())
+    values = json.loads((reports / "details.json").read_text())
     predictions = pq.read_table(artifacts / "predictions.parquet").to_pylist()
     assert [(row["split"], row["id"], row["stars"]) for row in predictions[24:26]] == [
         ("test", "test-0", 0),
@@ -122,7 +123,7 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
 def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset, reports = workspace / "artifacts" / "dataset", workspace / "reports"
     evaluate.main(config(), Inputs({}))
-    alone = json.loads((reports / "metrics.json").read_text())
+    alone = json.loads((reports / "details.json").read_text())
     assert "auxiliary" not in alone
     assert "Auxiliary texts" not in (reports / "report.html").read_text()
 
@@ -133,7 +134,7 @@ def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: py
     record["corpus"]["config"] = {"auxiliary": {"name": "postcards"}}
     (dataset / "dataset.json").write_text(json.dumps(record))
     evaluate.main(config(), Inputs({}))
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = json.loads((reports / "details.json").read_text())
     held_out = metrics["auxiliary"]
     assert held_out["reviews"] == 24
     assert held_out["accuracy"] == metrics["test"]["accuracy"], "the same texts"
@@ -153,14 +154,14 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     record = json.loads((dataset / "dataset.json").read_text())
     record["splits"] |= {"auxiliary": 72}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    texts, labels, weights = evaluate.read_training_texts(dataset)
+    texts, labels, weights = read_training_texts(dataset)
     assert len(texts) == len(labels) == 96
     assert weights is None
     np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
-    assert evaluate.read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
+    assert read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
     (dataset / "train" / "copies.npy").unlink()
     evaluate.main(config(), Inputs({}))
-    metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
+    metrics = json.loads((workspace / "reports" / "details.json").read_text())
     assert metrics["baseline"]["accuracy"] < 1
 
 
@@ -181,7 +182,7 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
     ]
     check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
     evaluate.main(configuration(*without_baseline, check), Inputs({}))
-    metrics = json.loads((reports / "metrics.json").read_text())
+    metrics = json.loads((reports / "details.json").read_text())
     assert metrics["behaviour"]["negation"]["cases"] == 120
     assert metrics["contrast"]["pairs"] == 60
     assert set(json.loads((reports / "behaviour.json").read_text())) == set(metrics["behaviour"])
@@ -192,7 +193,7 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
 
     left_out = ("evaluation.behaviour=false", "evaluation.contrast_pairs.path=null")
     evaluate.main(configuration(*without_baseline, *left_out), Inputs({}))
-    assert {"behaviour", "contrast"}.isdisjoint(json.loads((reports / "metrics.json").read_text()))
+    assert {"behaviour", "contrast"}.isdisjoint(json.loads((reports / "details.json").read_text()))
     assert json.loads((reports / "behaviour.json").read_text()) == {}
     assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
     assert not (reports / "figures" / "behaviour.png").exists()
@@ -212,7 +213,7 @@ def test_tests_in_another_language_than_the_reviews_are_named(
         evaluate.main(settings, Inputs({}))
         warnings = [message for message in caplog.messages if "another language" in message]
         assert [message.partition(" seem")[0] for message in warnings] == named
-    assert json.loads((workspace / "reports" / "metrics.json").read_text())["contrast"]["pairs"] == 60
+    assert json.loads((workspace / "reports" / "details.json").read_text())["contrast"]["pairs"] == 60
 
 
 THREE = ("negative", "neutral", "positive")
@@ -229,7 +230,7 @@ def test_any_classes_are_evaluated_by_their_names(
     workspace = prepare(tmp_path, monkeypatch, classes, ordered)
     reports = workspace / "reports"
     evaluate.main(config(), Inputs({}))
-    values = json.loads((reports / "metrics.json").read_text())
+    values = json.loads((reports / "details.json").read_text())
     predictions = pq.read_table(workspace / "artifacts" / "predictions.parquet")
     rows = [row for row in predictions.to_pylist() if row["split"] == "test"]
     assert values["test"]["accuracy"] == np.mean([row["predicted"] == row["label"] for row in rows])
@@ -273,7 +274,7 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
     )
     with caplog.at_level(logging.INFO):
         evaluate.main(configuration(*overrides), Inputs({}))
-    metrics = json.loads((workspace / "reports" / "metrics.json").read_text())
+    metrics = json.loads((workspace / "reports" / "details.json").read_text())
     page = (workspace / "reports" / "report.html").read_text(encoding="utf-8")
     said = "left out: the behaviour tests and the contrast pairs, which need negative and positive; the classes are"
     if classes == THREE:
@@ -324,12 +325,12 @@ def test_each_part_of_a_network_of_two_is_evaluated_alone(
     workspace = prepare(tmp_path, monkeypatch, classes, ordered, JOINED)
     reports = workspace / "reports"
     evaluate.main(config(*JOINED, *QUICK), Inputs({}))
-    metrics = read_json(reports / "metrics.json", MetricsRecord, "").model_dump(exclude_unset=True)
+    metrics = read_json(reports / "details.json", DetailsRecord, "").model_dump(exclude_unset=True)
     parts = metrics["parts"]
     assert list(parts) == ["gru", "ngrams", "joint"]
     for key in ("accuracy", "log_loss"):
         assert parts["joint"][key] == metrics["test"][key]
-        assert parts["joint"][f"validation_{key}"] == metrics["validation"][key]
+        assert parts["joint"][f"val_{key}"] == metrics["val"][key]
     likelihood = build_likelihood(len(classes), ordered)
     for path, name in enumerate(("gru", "ngrams")):
         figures = figures_alone(workspace, path, likelihood)
@@ -360,6 +361,6 @@ def test_a_network_without_ngrams_has_no_parts(
     model = (*JOINED[:4], "model.wide=null")
     workspace = prepare(tmp_path, monkeypatch, model=model)
     evaluate.main(config(*model, *QUICK), Inputs({}))
-    assert "parts" not in json.loads((workspace / "reports" / "metrics.json").read_text())
+    assert "parts" not in json.loads((workspace / "reports" / "details.json").read_text())
     assert "parts alone" not in capsys.readouterr().out
     assert "Parts of the model" not in (workspace / "reports" / "report.html").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.config.composition import compose_config
 from pipeline.promote import difference, experiment
 from pipeline.tracking.finished_runs import FinishedRun
-from pipeline.tracking.provenance import CHOICES_TAG, WITHOUT_EFFECT
+from pipeline.tracking.provenance import CHOICES, WITHOUT_EFFECT
 
 HARDWARE = {"hardware.threads": "3", "hardware.precision": "32-true"}
 ON_THIS_HARDWARE = {"precision": "32-true", "threads": 3}
@@ -21,7 +21,7 @@ def promote(overrides: list[str], **tags: str) -> dict[str, Any]:
 
 def test_recorded_choices_are_taken() -> None:
     choices = {"model": "gru", "text/vectors": "none", "training": "default", "tracking": "server", "experiment": None}
-    body = promote(["model=gru", "training.lr=0.5"], **{CHOICES_TAG: json.dumps(choices)})
+    body = promote(["model=gru", "training.lr=0.5"], **{CHOICES: json.dumps(choices)})
     assert body == {
         "defaults": [{"override /model": "gru"}],
         "training": {"lr": 0.5},

@@ -27,7 +27,7 @@ def second(first, tmp_path_factory) -> tuple[Project, subprocess.CompletedProces
 def test_a_second_clone_runs_nothing_but_compose_and_register(first, second):
     project, repro = second
     assert stages_run(repro.stdout) == ["compose", "register"]
-    assert report(project, "metrics") == report(first, "metrics")
+    assert report(project, "details") == report(first, "details")
     answers = [one.run("python", "-m", "pipeline.predict", "This film is pure joy.").stdout for one in (first, project)]
     assert answers[0] == answers[1] != ""
 
@@ -45,12 +45,12 @@ def test_a_run_of_its_own_store_tells_where_the_model_comes_from(first, second):
     champion = store(project).get_model_version_by_alias("sentiment", "champion")
     run = store(project).get_run(champion.run_id)
     assert run.data.tags["source.run_id"] == trained.info.run_id
-    assert run.data.metrics["test/accuracy"] == report(first, "metrics")["test"]["accuracy"]
+    assert run.data.metrics["test/accuracy"] == report(first, "details")["test"]["accuracy"]
     head = project.run("git", "rev-parse", "HEAD").stdout.strip()
-    made_from = {name: trained.data.tags[name] for name in ("git.commit", "git.dirty", "data.md5", "config.hash")}
-    assert made_from["git.commit"] != head
+    made_from = {name: trained.data.tags[name] for name in ("mlflow.source.git.commit", "git.dirty", "config.hash")}
+    assert made_from["mlflow.source.git.commit"] != head
     assert made_from.items() <= run.data.tags.items()
-    assert made_from.items() <= champion.tags.items()
+    assert champion.tags["git.commit"] == made_from["mlflow.source.git.commit"]
 
 
 def test_clones_that_share_a_store_share_its_runs_and_versions(first, tmp_path):

@@ -191,7 +191,7 @@ def test_a_model_of_another_run_or_dataset_is_not_judged(
     assert re.search(message, line), line
 
 
-@pytest.mark.parametrize("name", ["reports/metrics.json", "artifacts/predictions.parquet"])
+@pytest.mark.parametrize("name", ["reports/details.json", "artifacts/predictions.parquet"])
 def test_a_verdict_on_something_else_registers_nothing(
     own: SmallProject,
     capfd: pytest.CaptureFixture[str],

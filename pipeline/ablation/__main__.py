@@ -26,7 +26,7 @@ from pipeline.evaluation.parts import calibrate_parts
 from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
-from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
@@ -50,7 +50,7 @@ AblationRow = dict[str, Any]
 
 A network of one part has no accuracies of parts."""
 METRIC_COLUMNS = {
-    "validation_accuracy": "best/val_accuracy",
+    "validation_accuracy": "val/accuracy",
     "network_accuracy": "parts/{cell}/accuracy",
     "ngrams_accuracy": "parts/ngrams/accuracy",
     "test_accuracy": "test/accuracy",

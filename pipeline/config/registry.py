@@ -8,10 +8,10 @@ from pipeline.config.section import Section
 
 
 class CheckConfig(Section):
-    """One condition of registration: a value of `reports/metrics.json` within bounds."""
+    """One condition of registration: a value of `reports/details.json` within bounds."""
 
     metric: str
-    """Key of reports/metrics.json, such as test.accuracy or intervals.test.accuracy.low."""
+    """Key of reports/details.json, such as test.accuracy or intervals.test.accuracy.low."""
     min: float | None = None
     """Least value."""
     max: float | None = None

@@ -15,6 +15,7 @@ from sklearn.preprocessing import normalize
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.inference.calibration import calibrate
 from pipeline.inference.decision_rule import DecisionRule
+from pipeline.inference.rule_fitting import choose_rule
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.runtime.errors import PipelineError
@@ -96,7 +97,7 @@ def fit_baseline(
         )
     ratios = np.stack([_log_ratios(features, chosen, weights) for chosen in positive])
 
-    best: tuple[float, Baseline, NDArray[np.float64]] | None = None
+    best: tuple[float, Baseline, NDArray[np.float32]] | None = None
     for c in INVERSE_REGULARISATION:
         slopes, biases = np.empty_like(ratios), np.empty(len(ratios), np.float32)
         for output, (ratio, chosen) in enumerate(zip(ratios, positive, strict=True)):
@@ -106,13 +107,14 @@ def fit_baseline(
             slopes[output], biases[output] = regression.coef_[0], regression.intercept_[0]
         outputs = _decisions(validation_features, ratios, slopes, biases)
         calibration = calibrate(outputs, validation_labels, likelihood)
-        loss = log_loss(validation_labels, calibration.probabilities(outputs), labels=range(len(classes)))
+        probabilities = calibration.probabilities(outputs)
+        loss = log_loss(validation_labels, probabilities, labels=range(len(classes)))
         if best is None or loss < best[0]:
-            best = loss, Baseline(classes, ratios, slopes, biases, c, calibration), outputs
+            best = loss, Baseline(classes, ratios, slopes, biases, c, calibration), probabilities
     assert best is not None
-    _, fitted, outputs = best
-    decided = calibrate(outputs, validation_labels, likelihood, objective, classes, "the baseline")
-    return replace(fitted, calibration=decided)
+    _, fitted, probabilities = best
+    rule = choose_rule(probabilities, validation_labels, objective, classes, "the baseline")
+    return replace(fitted, calibration=replace(fitted.calibration, rule=rule))
 
 
 def _hashed_ngrams(texts: Iterable[str], size: int) -> csr_matrix:

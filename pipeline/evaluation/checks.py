@@ -15,7 +15,7 @@ MORE_REVIEWS = "train on more reviews"
 CHECKED = {
     "model": "artifacts/model",
     "predictions": "artifacts/predictions.parquet",
-    "metrics": "reports/metrics.json",
+    "details": "reports/details.json",
 }
 """Paths, relative to the checkout, of what the checks are about."""
 
@@ -38,7 +38,7 @@ def check_metrics(
     """Compare metrics with bounds.
 
     Args:
-        metrics: the nested dictionary of `reports/metrics.json` or `reports/data.json`.
+        metrics: the nested dictionary of `reports/details.json` or `reports/data.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
         key: what names the metric of the check {}, for messages.
         more_reviews: advice on how to train on more reviews, for the remedies; None: name none.

@@ -191,7 +191,7 @@ METRICS = {
         "share of the mistakes of always answering the most frequent label that the model avoids; below 0, it adds",
     ),
 }
-"""By key in `reports/metrics.json`, in its order."""
+"""By key in `reports/details.json`, in its order."""
 OBJECTIVES = {"precision": "target_recall"}
 """Metrics whose key is not the name of their objective, by that name."""
 HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}

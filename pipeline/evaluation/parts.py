@@ -58,10 +58,10 @@ def parts_metrics(parts: Mapping[str, Part], test: ScoredSplit, metrics: Mapping
     Args:
         parts: the recurrent part and the n-grams, in this order.
         test: answers of the whole network.
-        metrics: its metrics under `test` and `validation`.
+        metrics: its metrics under `test` and `val`.
 
     Returns:
-        By name of the part, and for `joint`, the whole: values on test, and under `validation_…` on validation. The
+        By name of the part, and for `joint`, the whole: values on test, and under `val_…` on validation. The
         recurrent part also has the differences `adds` (joint minus n-grams) and `minus_ngrams` (each alone) on test,
         each as `accuracy`, `low` and `high`.
     """
@@ -71,7 +71,7 @@ def parts_metrics(parts: Mapping[str, Part], test: ScoredSplit, metrics: Mapping
     intervals = mean_intervals(gains)
     values = {name: _by_split(_values(part.test), _values(part.validation)) for name, part in parts.items()}
     values[deep] |= {name: {"accuracy": float(gain.mean()), **intervals[name]} for name, gain in gains.items()}
-    return {**values, "joint": _by_split(metrics["test"], metrics["validation"])}
+    return {**values, "joint": _by_split(metrics["test"], metrics["val"])}
 
 
 def _answers(scored: ScoredSplit, outputs: NDArray[np.float32], calibration: Calibration) -> ScoredSplit:
@@ -89,4 +89,4 @@ def _values(scored: ScoredSplit) -> MetricValues:
 
 
 def _by_split(test: MetricValues, validation: MetricValues) -> MetricValues:
-    return {**{key: test[key] for key in KEYS}, **{f"validation_{key}": validation[key] for key in KEYS}}
+    return {**{key: test[key] for key in KEYS}, **{f"val_{key}": validation[key] for key in KEYS}}

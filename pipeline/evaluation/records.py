@@ -51,6 +51,8 @@ class AuxiliaryMetrics(Record):
 class WorstPart(Record):
     """Part of the test split with the lowest accuracy."""
 
+    part: str
+    """Slice and value, such as `length: over 800 words`."""
     accuracy: float
     reviews: int
 
@@ -68,8 +70,8 @@ class CapabilityMetrics(Record):
     failure_rate: float
 
 
-class MetricsRecord(Record):
-    """Content of `reports/metrics.json`."""
+class DetailsRecord(Record):
+    """Content of `reports/details.json`."""
 
     test: SplitMetrics
     baseline: SplitMetrics | None = None

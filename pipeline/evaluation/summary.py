@@ -1,4 +1,4 @@
-"""Assemble `reports/metrics.json` and `reports/speed.json`."""
+"""Assemble `reports/details.json`, `reports/metrics.json` and `reports/speed.json`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.evaluation import EvaluationConfig
+from pipeline.config.objective import ObjectiveConfig
 from pipeline.evaluation.bootstrap import bootstrap_intervals
 from pipeline.evaluation.classification import classification_metrics
-from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.columns import Columns, as_columns
 from pipeline.evaluation.label_metrics import label_metrics
 from pipeline.evaluation.metrics import METRICS, MetricValues, objective_key
 from pipeline.evaluation.multiclass import multiclass_metrics
@@ -25,7 +26,7 @@ def collect_metrics(
     config: EvaluationConfig,
     baseline_name: str = "baseline",
 ) -> dict[str, Any]:
-    """Compute what `reports/metrics.json` holds of the splits, in full precision.
+    """Compute what `reports/details.json` holds of the splits, in full precision.
 
     Args:
         test: the model's answers on the held-out split.
@@ -38,16 +39,49 @@ def collect_metrics(
     """
     worst = worst_part(slices)
     systems = {"test": (test, test.split)} | ({} if baseline is None else {"baseline": (baseline, baseline_name)})
-    on_validation = {} if validation is None else split_metrics(validation, "validation", config)
+    on_validation = {} if validation is None else split_metrics(validation, validation.split, config)
     shown = {key for key, metric in METRICS.items() if metric.brief} | {objective_key(config.objective.metric)}
     brief = {key: on_validation[key] for key in METRICS if key in shown and key in on_validation}
     return {
         **{part: split_metrics(scored, name, config) for part, (scored, name) in systems.items()},
-        **({} if validation is None else {"validation": brief}),
+        **({} if validation is None else {"val": brief}),
         "intervals": bootstrap_intervals(test, baseline, objective=config.objective),
         "slices": accuracies(slices),
-        **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("accuracy", "reviews")}}),
+        **({} if worst is None else {"worst_slice": {key: worst[key] for key in ("part", "accuracy", "reviews")}}),
     }
+
+
+def headline_metrics(details: Mapping[str, Any], objective: ObjectiveConfig) -> dict[str, Any]:
+    """Select what `reports/metrics.json` holds: of the details the few that `dvc metrics` and `dvc exp` compare.
+
+    Args:
+        details: from `collect_metrics`.
+        objective: its metric is among them.
+    """
+    first = ("accuracy", objective_key(objective.metric))
+    keys = {
+        "test": (*first, "roc_auc", "log_loss", "ece"),
+        "baseline": first,
+        "val": first,
+    }
+    return {part: {key: details[part][key] for key in own} for part, own in keys.items() if part in details}
+
+
+def metric_table(details: Mapping[str, Any]) -> Columns:
+    """Return the metrics on the test split with their 95 % intervals, beside the baseline's, as a table for people."""
+    intervals, baseline = details["intervals"], details.get("baseline", {})
+    rows = []
+    for key, metric in METRICS.items():
+        if key not in details["test"]:
+            continue
+        row = {"metric": metric.name, "test": details["test"][key]}
+        own = {f"test_{side}": intervals["test"].get(key, {}).get(side) for side in ("low", "high")}
+        row |= own | ({"baseline": baseline[key]} if baseline else {})
+        if baseline:
+            of_both = intervals["difference"].get(key, {})
+            row |= {f"difference_{side}": of_both.get(side) for side in ("low", "high")}
+        rows.append(row)
+    return as_columns(rows)
 
 
 def auxiliary_metrics(scored: ScoredSplit, baseline: ScoredSplit | None, config: EvaluationConfig) -> MetricValues:

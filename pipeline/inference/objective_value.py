@@ -23,7 +23,7 @@ def objective_value(
 
     Returns:
         accuracy, macro F1, Matthews correlation (0 where all reviews are of one class) or mean cost. For a target of
-        precision: the recall where the precision is reached, else 0.
+        precision: the recall where the precision is reached; else, as a negative number, how far it is missed.
     """
     y, answers, k = labels.astype(np.int64), predicted.astype(np.int64), len(classes)
     match objective.metric:
@@ -34,9 +34,10 @@ def objective_value(
         case "precision":
             assert objective.precision is not None
             number = objective.target_number(classes)
-            right = float(np.sum((y == number) & (answers == number)))
-            reached = right >= objective.precision * np.sum(answers == number)
-            return right / max(float(np.sum(y == number)), 1) if reached else 0.0
+            right, labelled = float(np.sum((y == number) & (answers == number))), int(np.sum(answers == number))
+            if right < objective.precision * labelled:
+                return right / labelled - objective.precision
+            return right / max(float(np.sum(y == number)), 1)
     counts = (np.bincount(values, minlength=k).astype(np.float64) for values in (y[y == answers], answers, y))
     metric = macro_f1 if objective.metric == "macro_f1" else matthews_correlation
     return float(np.nan_to_num(metric(*counts)))

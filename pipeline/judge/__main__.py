@@ -35,10 +35,10 @@ from pipeline.inference.predictor import Predictor
 from pipeline.judge.comparison import Judged, judge, note_on_seen, require_same_classes, seen_reviews
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
-from pipeline.judge.output import FIGURES, METRICS_FILE, PAGE, default_output, require_replaceable, write_judgement
+from pipeline.judge.output import DETAILS, FIGURES, PAGE, default_output, require_replaceable, write_judgement
 from pipeline.registry.model_lookup import add_model_option, describe_model, find_source, load, short_name
+from pipeline.report.findings import Findings, Judgement
 from pipeline.report.formatting import interval, number, p_value
-from pipeline.report.page import Findings, Judgement
 from pipeline.report.terminal import format_report
 from pipeline.runtime.atomic import follow_link, replace
 from pipeline.runtime.checksum import file_digest
@@ -196,9 +196,7 @@ def _log_to_mlflow(
     store, model = place
     file = JudgedFile(*judged_file, rows=len(judged.scored.labels))
     tags = {"judged.model": arguments.model} | ({"judged.compared": arguments.compare} if arguments.compare else {})
-    log_judgement(
-        store, file, model.run_id, model.model_id, judged.metrics, tags, [output / PAGE, output / METRICS_FILE]
-    )
+    log_judgement(store, file, model.run_id, model.model_id, judged.metrics, tags, [output / PAGE, output / DETAILS])
 
 
 def _parse_options() -> argparse.Namespace:
@@ -243,7 +241,7 @@ def _parse_options() -> argparse.Namespace:
         default=[],
         dest="checks",
         metavar="CHECK",
-        help="condition on a value of metrics.json, in quotes: 'test.accuracy>=0.9'; again for each further one",
+        help="condition on a value of details.json, in quotes: 'test.accuracy>=0.9'; again for each further one",
     )
     add_format_option(parser)
     parser.add_argument("--log", action="store_true", help="log it to MLflow, as an evaluation of the model")

@@ -35,7 +35,7 @@ class Judged:
     compared: ScoredSplit | None
     """Answers of the other model."""
     metrics: dict[str, Any]
-    """Form of `reports/metrics.json`, in which `test` is the file and `baseline` the other model; and `paired`."""
+    """Form of `reports/details.json`, in which `test` is the file and `baseline` the other model; and `paired`."""
     tables: dict[str, Columns]
     paired: McNemar | None
 

@@ -11,21 +11,22 @@ import pyarrow.parquet as pq
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.judge.comparison import Judged
 from pipeline.report.figures import drawings, figure_sizes
-from pipeline.report.page import Findings, write_report
+from pipeline.report.findings import Findings
+from pipeline.report.page import write_report
 from pipeline.report.plots import write_figures
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from pipeline.tables.csv_lines import csv_text
 
-RECORD, METRICS_FILE, PAGE, FIGURES, PREDICTIONS = (
+RECORD, DETAILS, PAGE, FIGURES, PREDICTIONS = (
     "judgement.json",
-    "metrics.json",
+    "details.json",
     "report.html",
     "figures",
     "predictions",
 )
-WRITTEN = {RECORD, METRICS_FILE, PAGE, FIGURES, f"{PREDICTIONS}.csv", f"{PREDICTIONS}.parquet"}
+WRITTEN = {RECORD, DETAILS, PAGE, FIGURES, f"{PREDICTIONS}.csv", f"{PREDICTIONS}.parquet"}
 CLASH = "judged_"
 """Prefix of the added columns where the file has columns of their names."""
 
@@ -69,7 +70,7 @@ def write_judgement(
     figures = drawings(judged.tables, judged.compared, None, judged.metrics, findings.classes, "compared")
     write_figures(findings.figures, figures, figure_sizes(len(findings.classes)))
     write_report(folder / PAGE, findings)
-    write_json(folder / METRICS_FILE, judged.metrics)
+    write_json(folder / DETAILS, judged.metrics)
     table = predictions_table(judged.scored, judged.compared, originals)
     if parquet:
         pq.write_table(table, folder / f"{PREDICTIONS}.parquet")

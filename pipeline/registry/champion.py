@@ -131,7 +131,7 @@ def compare(
     """Compare a model's predictions for the validation reviews with the champion's, by the metric of an objective.
 
     Accuracies are compared by McNemar's test, anything else by a permutation test. For a target of precision the metric
-    is the recall, and 0 for a model that does not reach the precision.
+    is the recall; a model that misses the precision is worse than one that reaches it, by how far it misses.
 
     Args:
         predictions: number of the class that the model predicts for each validation review, by id.
@@ -168,7 +168,7 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
         queued: the model comes from a queued experiment.
     """
     if comparison is None:
-        outcome, as_good = "there is no champion yet", True
+        outcome, as_good = "there was no champion before", True
     else:
         as_good = comparison.as_good
         certainty = "within chance" if comparison.p_value >= alpha else "more than chance"
@@ -219,7 +219,4 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
 
 
 def _decision_tags(decision: Decision) -> dict[str, str]:
-    figures = vars(decision.comparison) if decision.comparison else {}
-    numbers = {key: f"{value:.6g}" if isinstance(value, float) else str(value) for key, value in figures.items()}
-    values = {"alias": decision.alias, "reason": decision.reason} | numbers
-    return {f"registration.{key}": value for key, value in values.items()}
+    return {"registration.alias": decision.alias, "registration.reason": decision.reason}

@@ -5,7 +5,7 @@ A version is `models from code` of MLflow's pyfunc flavour, so that loading it u
 
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -15,6 +15,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, ParamSchema, ParamSpec, Schema
 
 from pipeline.inference import pyfunc
+from pipeline.inference.model_folder import read_model_info
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
 
@@ -33,12 +34,8 @@ REQUIREMENTS = (
     "torchtext",
 )
 """Packages that the registered model imports; it requires the versions it was made with."""
-SIGNATURE = ModelSignature(
-    # Without a schema of the inputs, MLflow passes them on as they are. With one, it would drop all columns of a table
-    # but the first, or those that the schema does not name, before the model can find or refuse them.
-    outputs=Schema([ColSpec("string", "label"), ColSpec("double", "probability")]),
-    params=ParamSchema([ParamSpec(pyfunc.OUTPUT, "string", default=None)]),
-)
+ANSWERS = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
+PARAMS = ParamSchema([ParamSpec(pyfunc.OUTPUT, "string", default=None)])
 MODEL_CONFIG = {pyfunc.OUTPUT: pyfunc.TABLE}
 """Configuration that a caller of `mlflow.pyfunc.load_model` may change."""
 CARD_FILE = "README.md"
@@ -60,6 +57,8 @@ class Candidate:
     tags: Mapping[str, str]
     description: str
     """Model card in Markdown, for people who open the version in the registry or its folder."""
+    front_matter: str = ""
+    """What stands before the card in the folder alone: MLflow would show it as a heading."""
 
 
 def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
@@ -74,20 +73,35 @@ def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
         The folder, in `scratch`.
     """
     path, folder = scratch / "model", scratch / "copy" / "model"
+    columns = read_model_info(candidate.folder / "config.json").text_columns[0]
     shutil.copytree(candidate.folder, folder)  # MLflow rejects links, which DVC may have made of the files
     mlflow.pyfunc.save_model(
         path,
         python_model=pyfunc.__file__,
         artifacts={"model": str(folder)},
         code_paths=[str(_copy_served_code(scratch / "code"))],
-        signature=SIGNATURE,
+        signature=signature(columns),
         model_config=MODEL_CONFIG,
-        input_example=INPUT_EXAMPLE,
+        input_example=dict.fromkeys(columns, INPUT_EXAMPLE),
         pip_requirements=requirements(),
         mlflow_model=Model(model_uuid=model_id, model_id=model_id, run_id=candidate.run_id),
     )
-    write_text(path / "artifacts" / folder.name / CARD_FILE, candidate.description)
+    write_text(path / "artifacts" / folder.name / CARD_FILE, candidate.front_matter + candidate.description)
     return path
+
+
+def signature(text_columns: Sequence[str]) -> ModelSignature:
+    """Return what the registered model takes and gives, for people and tools to read.
+
+    MLflow would refuse a list of texts, which has no names, and drop the columns that the signature does not name
+    before the model can find or refuse them. It leaves inputs alone where the signature stands for a type hint.
+
+    Args:
+        text_columns: columns of the texts in a table.
+    """
+    described = ModelSignature(Schema([ColSpec("string", name) for name in text_columns]), ANSWERS, PARAMS)
+    described._is_signature_from_type_hint = True
+    return described
 
 
 def requirements() -> list[str]:

@@ -37,7 +37,7 @@ def plot_tables(test: ScoredSplit, config: EvaluationConfig) -> dict[str, Column
     """
     confidence, right = test.probabilities[np.arange(len(test.labels)), test.predicted], test.predicted == test.labels
     common = {
-        "roc": roc_table(test),
+        "roc": _with_diagonal(roc_table(test), "fpr", "chance"),
         "precision_recall": precision_recall_table(test),
         "confusion": {
             "actual": np.array(test.classes)[test.labels],
@@ -52,16 +52,25 @@ def plot_tables(test: ScoredSplit, config: EvaluationConfig) -> dict[str, Column
         of_label = {name: test.labels == label for label, name in enumerate(names)}
         return {
             **common,
-            "reliability": reliability(test.labels, probabilities, config.ece_bins),
+            "reliability": _reliability(test.labels, probabilities, config),
             "score_histogram": _histogram(probabilities, of_label),
         }
     return {
         **common,
-        "reliability": reliability(right, confidence, config.ece_bins),
+        "reliability": _reliability(right, confidence, config),
         "classes": class_table(test),
         "roc_by_class": _curves_by_class(test, _roc, "fpr", "tpr"),
         "precision_recall_by_class": _curves_by_class(test, _precision_recall, "recall", "precision"),
     }
+
+
+def _reliability(right: NDArray[Any], probabilities: NDArray[Any], config: EvaluationConfig) -> Columns:
+    return _with_diagonal(reliability(right, probabilities, config.ece_bins), "probability", "perfect")
+
+
+def _with_diagonal(table: Columns, x: str, name: str) -> Columns:
+    """Add the diagonal to a curve, which `dvc plots` draws as a line of this name."""
+    return {**table, name: table[x]}
 
 
 def roc_table(scored: ScoredSplit) -> Columns:

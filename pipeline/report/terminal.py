@@ -27,7 +27,7 @@ def format_report(
     """Format what an evaluation found: metrics of the model beside the baseline, and a line for each further result.
 
     Args:
-        metrics: the content of `reports/metrics.json`.
+        metrics: the content of `reports/details.json`.
         slices: from `slice_table`.
         checks: from `check_metrics`; empty if none were asked for.
         left_out: number of rows of the corpus in no split, by reason.

@@ -29,7 +29,13 @@ from pipeline.config.tracking import TrackingConfig
 from pipeline.reproduce.clone import store_uri, succeeds, temporary_clone
 from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
 from pipeline.reproduce.data import bring_data, bring_files
-from pipeline.reproduce.record import WEIGHTS, changed_environment, find_training, weights_digest
+from pipeline.reproduce.record import (
+    WEIGHTS,
+    changed_environment,
+    find_training,
+    recorded_metrics,
+    weights_digest,
+)
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
@@ -81,9 +87,9 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
         bring_data(WORKSPACE, clone, run.tags["data.md5"])
         for stage in stages_to_repeat(run, clone):
             repeat_stage(stage, clone, commit)
-        repetition = repeated_run(tracking, store, clone)
+        now = repeated_metrics(tracking, store, clone)
         weights_now = file_digest(clone / "artifacts" / WEIGHTS, "sha256")
-    pairs = pair_metrics(run.metrics, repetition.metrics, tolerance)
+    pairs = pair_metrics(recorded_metrics(store, run), now, tolerance)
     reproduced, conclusion = conclude(pairs, tolerance, None if weights is None else weights == weights_now)
     print(f"{format_pairs(pairs)}\n\nweights of the run: {weights or 'not kept'}\nweights now:        {weights_now}\n")
     print(conclusion)
@@ -168,8 +174,8 @@ def repeat_stage(stage: str, clone: Path, commit: str) -> None:
         raise PipelineError(f"stage {stage} failed at commit {commit[:12]}; see its output above")
 
 
-def repeated_run(tracking: TrackingConfig, store: Store, clone: Path) -> FinishedRun:
-    """Return the new run from the clone's own store.
+def repeated_metrics(tracking: TrackingConfig, store: Store, clone: Path) -> dict[str, float]:
+    """Return the metrics of the new run from the clone's own store.
 
     Raises:
         PipelineError: there is none, or it has not finished.
@@ -180,7 +186,7 @@ def repeated_run(tracking: TrackingConfig, store: Store, clone: Path) -> Finishe
     run = find_finished(store_of_clone, run_id)
     if run is None:
         raise PipelineError(f"the new run {run_id} has not finished; see its output above")
-    return run
+    return recorded_metrics(store_of_clone, run)
 
 
 def _tolerance(text: str) -> float:

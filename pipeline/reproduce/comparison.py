@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 VARYING = ("speed/", "system/", "memory/")
 """Metrics that differ in every run, and those that a sweep adds to its trials later (`sweep=memory_ladder`)."""
-WHOLE_SPLITS = ("auxiliary/", "baseline/", "best/val_", "parts/", "test/", "validation/")
+WHOLE_SPLITS = ("auxiliary/", "baseline/", "parts/", "test/", "val/")
 """Metrics that hardly change when numbers are added in another order; those of a batch or a slice change more."""
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from pipeline.evaluation.records import DetailsRecord
 from pipeline.registry.versions import find_alias, run_of_version
 from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json
 from pipeline.sweep.parent_run import OBJECTIVE
 from pipeline.tracking.errors import translate_mlflow_errors
-from pipeline.tracking.finished_runs import FinishedRun, download_folder, find_finished
+from pipeline.tracking.finished_runs import FinishedRun, download_folder, find_finished, with_provenance
+from pipeline.tracking.metric_points import defined_metrics
 from pipeline.tracking.provenance import UNKNOWN_ORIGIN, environment
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
@@ -21,6 +23,8 @@ REQUIRED_PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
 """With the configuration, these tags and parameters are what a training depends on."""
 NUMERICAL_PACKAGES = ("pytorch-lightning", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torchtext")
 """Packages whose versions may change a result."""
+DETAILS = "reports/details.json"
+"""Path of the figures of the evaluation among the artifacts of a run."""
 WEIGHTS = "model/model.safetensors"
 """Path of the weights among the artifacts of a run, and in artifacts/."""
 
@@ -55,6 +59,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
     run = find_finished(store, run_id)
     if run is None:
         raise PipelineError(f"run {run_id} is {status}; only a FINISHED run has metrics to reproduce")
+    run = with_provenance(store, run)
     missing = [key for key in REQUIRED_TAGS if run.tags.get(key, UNKNOWN_ORIGIN) == UNKNOWN_ORIGIN]
     missing += [key for key in REQUIRED_PARAMS if key not in run.params]
     missing += [] if OBJECTIVE in run.metrics else ["metrics"]
@@ -74,6 +79,22 @@ def _run_of_model_uri(store: Store, name: str) -> str:
         if (run_id := run_of_version(store, model, version)) is None:
             raise PipelineError(f"{name}: {store.name} has no such version; `make ui` shows all versions")
         return run_id
+
+
+def recorded_metrics(store: Store, run: FinishedRun) -> dict[str, float]:
+    """Return all metrics of a run: those that MLflow charts, and every figure of its `reports/details.json`.
+
+    Raises:
+        PipelineError: the details are damaged, or the store failed.
+    """
+    with translate_mlflow_errors(store.uri, OSError):
+        reports = {file.path for file in store.client.list_artifacts(run.run_id, Path(DETAILS).parent.as_posix())}
+    if DETAILS not in reports:  # it was not evaluated, or by a version that logged every figure as a metric
+        return dict(run.metrics)
+    with TemporaryDirectory() as folder:
+        path = download_folder(store, run.run_id, DETAILS, Path(folder))
+        details = read_json(path, DetailsRecord, "the run cannot be compared").model_dump(exclude_unset=True)
+    return {**run.metrics, **defined_metrics(details)}
 
 
 def weights_digest(store: Store, run_id: str) -> str | None:

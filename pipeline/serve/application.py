@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
 from pipeline.inference.pyfunc import SentimentModel
-from pipeline.registry.packaging import SIGNATURE
+from pipeline.registry.packaging import ANSWERS, PARAMS
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_body, check_size, check_type
 from pipeline.tracking.store import environment_defaults
@@ -41,8 +41,10 @@ def application(folder: Path, limits: Limits) -> "LimitedApplication":
     """
     model = SentimentModel()
     model.load_context(PythonModelContext({"model": str(folder)}, None))
+    # without a schema of the inputs, MLflow passes every form of a table on as it is
+    described = Model(signature=ModelSignature(outputs=ANSWERS, params=PARAMS))
     with environment_defaults(SCORING_TIMEOUT):
-        scoring: AsgiApp = scoring_server.init(PyFuncModel(Model(signature=SIGNATURE), model))
+        scoring: AsgiApp = scoring_server.init(PyFuncModel(described, model))
     return LimitedApplication(scoring, limits, model.predictor.close, model.predictor.info.text_columns)
 
 

@@ -89,13 +89,13 @@ def _open_session(composed: DictConfig) -> None:
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
-    kind = str(hydra_config.runtime.choices.get("sweep") or "command")
     lock = _lock_sweep(key)
     store = connect(config.tracking)
-    name = f"{kind}: {', '.join(short_keys(space.searched).values())}"[:250]
-    tags = {
+    named = [choice] if (choice := hydra_config.runtime.choices.get("sweep")) else []
+    name = ": ".join([*named, ", ".join(short_keys(space.searched).values()) or "one trial"])[:250]
+    origin = {
         "stage": "sweep",
-        "sweep": kind,
+        "sweep": choice or "command",
         "launcher": launcher,
         "git.commit": git_commit(),
         "git.dirty": git_dirty(),
@@ -106,7 +106,7 @@ def _open_session(composed: DictConfig) -> None:
     params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
-    run_id = open_sweep(store, key, name, tags, params, config.model_dump(mode="json"))
+    run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
     session = Session(
         key=key,
         run_id=run_id,
@@ -132,6 +132,11 @@ def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConf
     Raises:
         PipelineError: the sweep has no trial or too many, or a setting is out of range.
     """
+    if not space.searched and _class_name(launcher) == "BasicLauncher":  # others send a single trial elsewhere
+        raise PipelineError(
+            "-m: nothing varies; give a key several values, as in model.hidden_dim=64,128, or choose a sweep, as in "
+            "sweep=grid; without -m it is a single trial"
+        )
     if (sweeper.n_trials if "n_trials" in sweeper else space.combinations(MOST_TRIALS)) < 1:
         raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
     for key, (smallest, largest) in RANGES.items():

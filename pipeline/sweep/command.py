@@ -1,5 +1,6 @@
 """Trials, that is, trainings outside of DVC: `python -m pipeline.train` with Hydra overrides."""
 
+import argparse
 import os
 import shlex
 import sys
@@ -23,7 +24,7 @@ from pipeline.sweep.prepared_dataset import choices_tag, log_dataset, trial_conf
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.tracking.provenance import CHOICES_TAG
+from pipeline.tracking.provenance import CHOICES
 from pipeline.training import distributed
 from pipeline.training.inputs import trained_on
 
@@ -46,6 +47,8 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
             raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
+        if sys.version_info >= (3, 14):  # argparse refuses a help that is no text, as one of Hydra's
+            argparse.ArgumentParser._check_help = lambda _parser, _action: None
 
         @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
         def task(composed: DictConfig) -> float | None:
@@ -74,5 +77,5 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
         config, taken = trial_config(composed, hydra_config)
         if distributed.rank() == 0:
             log_dataset(config, taken)
-        tags[CHOICES_TAG] = choices_tag(choices, taken)
+        tags[CHOICES] = choices_tag(choices, taken)
         return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]

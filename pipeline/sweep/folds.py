@@ -11,10 +11,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.schema import Config
-from pipeline.evaluation.metrics import HEADLINE, MetricValues
+from pipeline.evaluation.metrics import HEADLINE, METRICS, MetricValues
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.summary import split_metrics
-from pipeline.report.formatting import number
+from pipeline.report.formatting import markdown_table, number
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
@@ -155,11 +155,11 @@ def by_setting(answered: Sequence[FoldAnswers]) -> dict[str, list[FoldAnswers]]:
 
 
 def parent_metrics(answered: Sequence[FoldAnswers]) -> dict[str, float]:
-    """Return the metrics of the parent run: those over the folds of the best setting."""
+    """Return the metrics of the parent run: the brief ones over the folds of the best setting."""
     best = next(iter(by_setting(answered).values()))
     metrics: dict[str, float] = {"kfold/folds": len(best)}
     for key, value in mean_and_deviation(best).items():
-        if value is not None:
+        if value is not None and (METRICS[key].brief or METRICS[key].objective):
             mean, deviation = value
             metrics |= {f"kfold/{key}_mean": mean} | ({} if deviation is None else {f"kfold/{key}_sd": deviation})
     return metrics
@@ -173,10 +173,24 @@ def format_folds(answered: Sequence[FoldAnswers], folds: int) -> str:
         of_all = f"{folds} folds" if len(own) == folds else f"{len(own)} of {folds} folds"
         lines.append(f"{setting}: " * bool(setting) + f"mean ± standard deviation of {of_all}")
         for key, value in mean_and_deviation(own).items():
-            mean, deviation = value or (None, None)
-            spread = "" if deviation is None else f" ± {number(deviation)}"
-            lines.append(f"  {HEADLINE[key].name:{width}}  {number(mean)}{spread}")
+            lines.append(f"  {HEADLINE[key].name:{width}}  {_mean_with_spread(value)}")
     return "\n".join(lines)
+
+
+def folds_table(answered: Sequence[FoldAnswers], folds: int) -> str:
+    """Format mean and standard deviation of each setting as a table in Markdown, the best setting first."""
+    settings = by_setting(answered)
+    summaries = [mean_and_deviation(own) for own in settings.values()]
+    header = [f"{setting}: " * bool(setting) + f"{len(own)} of {folds} folds" for setting, own in settings.items()]
+    keys = dict.fromkeys(key for summary in summaries for key in summary)
+    rows = [[HEADLINE[key].name, *(_mean_with_spread(summary.get(key)) for summary in summaries)] for key in keys]
+    return markdown_table(["mean ± standard deviation", *header], rows)
+
+
+def _mean_with_spread(value: tuple[float, float | None] | None) -> str:
+    """Format a value of `mean_and_deviation`, such as `0.9010 ± 0.0040`."""
+    mean, deviation = value or (None, None)
+    return number(mean) + ("" if deviation is None else f" ± {number(deviation)}")
 
 
 def write_answers(path: Path, answered: Sequence[FoldAnswers], classes: Sequence[str]) -> None:

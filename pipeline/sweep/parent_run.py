@@ -14,6 +14,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from pipeline.runtime.credentials import masked
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store
@@ -21,8 +22,10 @@ from pipeline.tracking.store import Store
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID
 """Tag of a trial with the id of its parent run."""
-OBJECTIVE = "best/val_calibrated_loss"
-"""Metric that sweeps minimise."""
+OBJECTIVE = "val/calibrated_loss"
+"""Metric that sweeps minimise; its last point is that of the epoch that was kept."""
+DATA_TAG = "data.md5"
+"""Tag of a parent run: what is measured on the same data is read back by it."""
 BEST_SO_FAR = "sweep/best_so_far"
 
 
@@ -58,7 +61,7 @@ def open_sweep(
     store: Store,
     key: str,
     name: str,
-    tags: Mapping[str, str],
+    origin: Mapping[str, str],
     params: Mapping[str, str],
     config: Mapping[str, Any],
 ) -> str:
@@ -68,7 +71,7 @@ def open_sweep(
         store: where the run is.
         key: identifies the sweep, see `sweep_key`.
         name: name of a new run.
-        tags: set in either case.
+        origin: what the sweep is made from, its kind and launcher; set in either case.
         params: parameters of a new run.
         config: resolved configuration without the searched values; a new run keeps it as `config.yaml`.
 
@@ -86,10 +89,12 @@ def open_sweep(
             if ERROR_TAG in existing[0].data.tags:
                 store.client.delete_tag(run_id, ERROR_TAG)
         else:
-            run_id = store.client.create_run(store.experiment_id, run_name=name, tags={KEY_TAG: key}).info.run_id
+            run_id = store.create_run(name, {KEY_TAG: key})
             store.client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
             store.client.log_dict(run_id, dict(config), "config.yaml")
-        store.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in {**tags, KEY_TAG: key}.items()])
+        store.client.log_dict(run_id, dict(origin), PROVENANCE)
+        tags = {**shown_tags(origin), DATA_TAG: origin[DATA_TAG], KEY_TAG: key}
+        store.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
         return run_id
 
 
@@ -151,10 +156,7 @@ def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str)
     with translate_mlflow_errors(store.uri):
         attempts = find_trials(store, tags[PARENT_TAG])
         last = next((run for run in reversed(attempts) if run.tags.get(VALUES_TAG) == tags[VALUES_TAG]), None)
-        if last is None or last.status == "FINISHED":
-            run_id = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags)).info.run_id
-        else:
-            run_id = last.run_id
+        run_id = store.create_run(name, shown_tags(tags)) if last is None or last.status == "FINISHED" else last.run_id
         end_trial(store, run_id, "FAILED", error)
 
 

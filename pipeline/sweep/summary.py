@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.config.schema import Config
-from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.folds import (
     FOLD_KEY,
     FoldAnswers,
+    folds_table,
     format_folds,
     parent_metrics,
     read_answers,
@@ -45,12 +46,19 @@ from pipeline.tracking.store import Store, connect
 
 TRIAL_METRICS = {
     "val_calibrated_loss": OBJECTIVE,
-    "val_accuracy": "best/val_accuracy",
-    "val_objective": "best/val_objective",
-    "epoch": "best/epoch",
+    "val_accuracy": "val/accuracy",
+    "val_objective": "val/objective",
+    "epoch": "train/best_epoch",
     "train_seconds": "speed/train_seconds",
 }
-"""Metrics of the tables, by column."""
+"""Metrics of the tables, by column; `val_objective` only if the labels are chosen for another metric than accuracy."""
+HEADINGS = {
+    "val_calibrated_loss": "loss",
+    "val_accuracy": "accuracy",
+    "val_objective": "objective",
+    "train_seconds": "seconds",
+}
+"""Columns of the table in the terminal."""
 OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
 PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
@@ -90,13 +98,14 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     every = find_trials(store, session.run_id)
     trials = latest_trials(every)
     failed = [trial for trial in trials if trial.status != "FINISHED"]
-    description = describe(name, config.corpus.name, trials)
-    answered = read_answers(store, trials, config) if FOLD_KEY in session.searched else []
+    folds = FOLD_KEY in session.searched
+    description = describe(name, config.corpus.name, trials, folds=folds)
+    answered = read_answers(store, trials, config) if folds else []
     predictions = Path(session.folder) / PREDICTIONS_OF_FOLDS
     if answered:
         write_answers(predictions, answered, config.corpus.classes)
         table = format_folds(answered, config.training.folds or 0)
-        description += f"\n\n```\n{table}\n```"
+        description += f"\n{folds_table(answered, config.training.folds or 0)}"
     _summarise_trials(store, session, description, "FAILED" if failed else status, trials, answered)
     _keep_best(store, session, every, trials, config.sweep.keep)
     print(format_table(trials))
@@ -129,10 +138,11 @@ def _summarise_trials(
     tags = {}
     if finished:
         best = finished[0]
-        metrics |= {key: value for key, value in best.metrics.items() if key.startswith("best/")}
-        tags = {"best.run_id": best.run_id, "best.name": best.name}
-    if answered:
-        metrics |= parent_metrics(answered)
+        if answered:
+            metrics |= parent_metrics(answered)
+        else:
+            metrics |= {key: value for key, value in best.metrics.items() if key in TRIAL_METRICS.values()}
+            tags = {"best.run_id": best.run_id, "best.name": best.name}
     log_sweep(store, session.run_id, metrics, list(accumulate(losses, min)))
     with tempfile.TemporaryDirectory() as folder:
         table, picture = Path(folder) / "trials.csv", Path(folder) / "sweep.png"
@@ -170,31 +180,38 @@ def _keep_best(
 
 def write_table(path: Path, trials: Sequence[TrialRun], searched: Sequence[str]) -> None:
     """Write a CSV file with one row for each trial."""
-    rows = []
+    rows, metrics = [], _metrics_of(trials)
     for trial in trials:
-        numbers = [trial.metrics.get(metric, "") for metric in TRIAL_METRICS.values()]
+        numbers = [trial.metrics.get(metric, "") for metric in metrics.values()]
         values = [trial.values.get(key, "") for key in searched]
         rows.append([trial.name, trial.status, *values, *numbers, trial.run_id, trial.error])
-    write_text(path, csv_text(["trial", "status", *searched, *TRIAL_METRICS, "run_id", "error"], rows))
+    write_text(path, csv_text(["trial", "status", *searched, *metrics, "run_id", "error"], rows))
 
 
 def format_table(trials: Sequence[TrialRun]) -> str:
     """Format the trials for a terminal: the finished ones, best first, then the others."""
     width = max([len("trial"), *(len(trial.name) for trial in trials)])
-    lines = [f"{'trial':{width}}  {'loss':>8}  {'accuracy':>8}  {'objective':>9}  {'seconds':>8}"]
+    columns = {name: key for key, name in HEADINGS.items() if key in _metrics_of(trials)}
+    lines = [f"{'trial':{width}}" + "".join(f"  {name:>9}" for name in columns)]
     for trial in ranked(trials):
-        values = (trial.metrics.get(metric, float("nan")) for metric in TRIAL_METRICS.values())
-        loss, accuracy, objective, _, seconds = values
-        lines.append(f"{trial.name:{width}}  {loss:8.4f}  {accuracy:8.4f}  {objective:9.4f}  {seconds:8.1f}")
+        values = (trial.metrics.get(TRIAL_METRICS[key], float("nan")) for key in columns.values())
+        cells = (f"  {value:9.{1 if name == 'seconds' else 4}f}" for name, value in zip(columns, values, strict=True))
+        lines.append(f"{trial.name:{width}}" + "".join(cells))
     lines += [f"{trial.name:{width}}  {trial.status.lower()}" for trial in trials if trial.objective is None]
     return "\n".join(lines)
 
 
-def describe(name: str, corpus: str, trials: Sequence[TrialRun]) -> str:
-    """Describe the sweep and its best trial in Markdown, for the page of the parent run."""
+def _metrics_of(trials: Sequence[TrialRun]) -> dict[str, str]:
+    """Return the metrics of the tables that trials have, by column."""
+    lacking = {"val_objective"} if not any("val/objective" in trial.metrics for trial in trials) else set()
+    return {column: metric for column, metric in TRIAL_METRICS.items() if column not in lacking}
+
+
+def describe(name: str, corpus: str, trials: Sequence[TrialRun], *, folds: bool = False) -> str:
+    """Describe a sweep in Markdown, for the page of the parent run: its best trial, unless the trials are `folds`."""
     finished = ranked(trials)
     lines = [f"**{name}** on `{corpus}`: {len(trials)} trials, {len(trials) - len(finished)} failed.", ""]
-    if finished:
+    if finished and not folds:
         loss, accuracy = (finished[0].metrics[TRIAL_METRICS[key]] for key in ("val_calibrated_loss", "val_accuracy"))
         lines += [f"Best: **{finished[0].name}**, {OBJECTIVE_LABEL} {loss:.4f}, accuracy {accuracy:.4f}.", ""]
     lines += [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]

@@ -22,7 +22,7 @@ from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session, present_session
 from pipeline.sweep.slurm import survive_requeue
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.tracking.provenance import CHOICES_TAG, config_hash
+from pipeline.tracking.provenance import CHOICES, config_hash
 from pipeline.tracking.store import Store, connect
 
 LONGEST_NAME = 100
@@ -34,7 +34,14 @@ class Train(Protocol):
     """Trains one model in one MLflow run."""
 
     def __call__(
-        self, config: Config, inputs: Inputs, *, tags: Mapping[str, str], name: str, threads: int | None
+        self,
+        config: Config,
+        inputs: Inputs,
+        *,
+        tags: Mapping[str, str],
+        searched: Mapping[str, str],
+        name: str,
+        threads: int | None,
     ) -> Mapping[str, float]:
         """Return the row of the learning curve with the lowest `val_calibrated_loss`."""
 
@@ -45,11 +52,9 @@ class Trial:
 
     sweep: Session
     name: str
-    """Name for people, such as `hidden_dim=64 lr=0.001`."""
+    """Name for people, such as `#3 hidden_dim=64 lr=0.001`, with the number that Hydra gives it."""
     values: Mapping[str, str]
     """Searched values, by key of the configuration."""
-    number: int
-    """Its number in this call of the sweep, from 0."""
 
     @classmethod
     def of(cls, overrides: Iterable[str], number: int) -> "Trial":
@@ -61,7 +66,7 @@ class Trial:
         """
         session = present_session()
         values = searched_values(session.searched, overrides)
-        return cls(session, trial_name(values) or f"trial {number}", values, number)
+        return cls(session, f"#{number} {trial_name(values)}".strip(), values)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -74,7 +79,7 @@ class Trial:
         Raises:
             PipelineError: the store failed.
         """
-        log.error("trial %d: %s failed: %s", self.number, self.name, reason)
+        log.error("trial %s failed: %s", self.name, reason)
         record_failure(store, self.name, tags, reason)
 
 
@@ -106,16 +111,16 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
             config, taken = trial_config(composed, hydra_config)
-            tags = tags | {CHOICES_TAG: choices_tag(hydra_config.runtime.choices, taken)}
+            tags = tags | {CHOICES: choices_tag(hydra_config.runtime.choices, taken)}
             inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
-                log.info("trial %d: %s finished before, in MLflow run %s", trial.number, trial.name, earlier.run_id)
+                log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)
                 return earlier.objective
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
-            best = train(config, inputs, tags=tags, name=trial.name, threads=threads)
+            best = train(config, inputs, tags=tags, searched=trial.values, name=trial.name, threads=threads)
             result = f"loss {best['val_calibrated_loss']:.4f}, accuracy {best['val_accuracy']:.4f}"
-            log.info("trial %d: %s: %s", trial.number, trial.name, result)
+            log.info("trial %s: %s", trial.name, result)
             return best["val_calibrated_loss"]
         except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"

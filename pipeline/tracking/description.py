@@ -1,6 +1,7 @@
 """Descriptions of experiments and runs in the MLflow UI, and the columns that it shows first.
 
-The test figures at the end of a run's description are added by `evaluation_record`.
+A run's description begins with its result: of the training on the validation split, and once it is evaluated on the
+test split, which `evaluation_record` adds.
 """
 
 import json
@@ -17,20 +18,28 @@ VIEW = "overview"
 VIEW_COLUMNS = (
     "metrics.`test/accuracy`",
     "metrics.`baseline/accuracy`",
-    "metrics.`best/val_accuracy`",
+    "metrics.`val/accuracy`",
+    "tags.`corpus`",
+    "tags.`model`",
+    "attributes.`Duration`",
+    "tags.`mlflow.user`",
     "tags.`stage`",
     "tags.`sweep`",
-    "tags.`model`",
-    "tags.`corpus`",
 )
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+VIEW_STATE = json.dumps({"selectedColumns": VIEW_COLUMNS})
+"""State of the page that MLflow restores from the experiment's tag `VIEW_TAG`."""
 EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one run for each training.
 
-- `best/…` are the figures of the best epoch on validation. Once `evaluate` has run, `test/…` are the model's figures on
-  held-out reviews, `parts/…` those of each part of the network alone, and `baseline/…` those of NB-weighted logistic
-  regression on the same reviews.
+- `val/…` are curves by epoch; the last point, which the tables show, is the model that was kept. Once `evaluate` has
+  run, `test/…` are the model's figures on held-out reviews, `parts/…` those of each part of the network alone, and
+  `baseline/…` those of NB-weighted logistic regression on the same reviews. Intervals, slices and behaviour tests are
+  under Artifacts, in `tables/` and `reports/details.json`.
 - Filter with `tags.stage = 'train'`, `tags.sweep = 'grid'`, ``metrics.`test/accuracy` > 0.9``.
 - Compare: tick two runs, then *Compare*.
 - The model in use is the version `champion` in the model registry."""
+RESULT, MADE = "### Result", "### How it was made"
+"""Headings of a run's description."""
 ACTIVITY = {"pretrain": "Pre-training for", "pseudo_label": "Training of a teacher,", "train": "Training of"}
 """Beginning of the description of a run, by the stage that opened it."""
 
@@ -40,7 +49,7 @@ def experiment_tags() -> dict[str, str]:
     return {
         NOTE_TAG: EXPERIMENT,
         "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": VIEW_COLUMNS}),
+        VIEW_TAG: VIEW_STATE,
     }
 
 
@@ -58,6 +67,8 @@ def run_description(
     sizes = counts({split: rows for split in SPLITS if (rows := splits.get(split))})
     return "\n".join(
         [
+            MADE,
+            "",
             f"{ACTIVITY[tags['stage']]} `{tags['model']}` on **{corpus.name}**: {corpus.source}.",
             "",
             f"- made by: {_command(tags)}; every choice is under Parameters",
@@ -66,6 +77,18 @@ def run_description(
             f"- rows left out: {counts(left_out) or 'none'}",
         ]
     )
+
+
+def with_result(description: str, result: str) -> str:
+    """Return a run's description with its result before how it was made, in place of an earlier result.
+
+    Args:
+        description: of a run; what a person wrote above these parts stays.
+        result: Markdown.
+    """
+    before, _, made = description.partition(MADE)
+    parts = [before.partition(RESULT)[0].strip(), f"{RESULT}\n\n{result}", f"{MADE}{made}" if made else ""]
+    return "\n\n".join(filter(None, parts))
 
 
 def code_version(tags: Mapping[str, str]) -> str:

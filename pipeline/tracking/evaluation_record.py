@@ -1,6 +1,7 @@
 """Results of an evaluation, added to the run of the training: metrics, files, and a table in the run's description."""
 
 import logging
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -8,17 +9,29 @@ from typing import Any
 
 from mlflow.entities import Metric
 
-from pipeline.evaluation.metrics import HEADLINE
-from pipeline.report.formatting import interval, number
-from pipeline.tracking.description import NOTE_TAG
+from pipeline.evaluation.columns import Columns
+from pipeline.evaluation.metrics import HEADLINE, METRICS
+from pipeline.report.formatting import interval, markdown_table, number
+from pipeline.tables.csv_lines import csv_text
+from pipeline.tracking.description import NOTE_TAG, with_result
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
 
-TABLE_HEADING = "### On the test split"
-
+HEADLINE_OF: Mapping[str, tuple[str, ...]] = {
+    "test": tuple(HEADLINE),
+    "baseline": tuple(key for key, metric in METRICS.items() if metric.brief),
+    "val": (),
+    "intervals": (),
+    "slices": (),
+    "behaviour": (),
+    "worst_slice": (),
+    "auxiliary": (),
+    "contrast": (),
+}
+"""Parts of an evaluation of which a run gets only these metrics, by part; the others are in its tables and reports."""
 log = logging.getLogger(__name__)
 
 
@@ -29,18 +42,20 @@ def log_evaluation(
     figures: Path | None,
     reports: Iterable[Path],
     curves: Mapping[str, Sequence[float]] | None = None,
+    tables: Mapping[str, Columns] | None = None,
 ) -> bool:
-    """Add metrics, figures and reports to a run, and a table to its description; the status of the run stays.
+    """Add headline metrics, tables, figures and reports to a run, and a table to its description; its status stays.
 
     Whatever the training could not send goes first. A second call adds nothing.
 
     Args:
         store: an open store.
         run_id: of the run.
-        metrics: single values, nested or flat; None for one that is undefined, which the run does not get.
+        metrics: single values, nested or flat, of which the run gets `headline`; None for one that is undefined.
         figures: a folder of pictures.
         reports: single files.
         curves: metrics with a value for each step, from step 0; a curve that the run already has is left as it is.
+        tables: become CSV files, which MLflow shows as tables.
 
     Returns:
         False if the store does not know the run: it was deleted, or made on another machine.
@@ -52,22 +67,43 @@ def log_evaluation(
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
             return False
         now, values = int(time.time() * 1000), defined_metrics(metrics)
-        points = [Metric(key, value, now, 0) for key, value in values.items() if run.data.metrics.get(key) != value]
+        logged = run.data.metrics
+        points = [Metric(key, value, now, 0) for key, value in headline(values).items() if logged.get(key) != value]
         for key, curve in (curves or {}).items():
-            if key not in run.data.metrics:
+            if key not in logged:
                 points += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
         send_points(store, run.info.run_id, points)
         description = with_figures(run.data.tags.get(NOTE_TAG, ""), values)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
+        for name, table in (tables or {}).items():
+            text = csv_text(list(table), zip(*table.values(), strict=True))
+            store.client.log_text(run.info.run_id, text, f"tables/{name}.csv")
         for report in reports:
             store.client.log_artifact(run.info.run_id, str(report), "reports")
         return True
 
 
+def headline(values: Mapping[str, float]) -> dict[str, float]:
+    """Select the metrics that a run gets of an evaluation.
+
+    `val/…` is not among them: the training has logged these. Of the parts of the network it is the accuracy alone.
+
+    Args:
+        values: by name, such as `test/accuracy`.
+    """
+    kept = {}
+    for name, value in values.items():
+        part, _, key = name.partition("/")
+        of_part = re.fullmatch(r"parts/(?!joint/)[^/]+/accuracy", name)
+        if of_part if part == "parts" else key in HEADLINE_OF.get(part, (key,)):
+            kept[name] = value
+    return kept
+
+
 def with_figures(description: str, metrics: Mapping[str, float]) -> str:
-    """Return a run's description with the table of test figures at its end, in place of an earlier table.
+    """Return a run's description that begins with the table of test figures, in place of an earlier result.
 
     Args:
         description: of a run.
@@ -79,8 +115,7 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
     )
     if not test:
         return description
-    above = description.partition(TABLE_HEADING)[0].rstrip()
-    return f"{above}\n\n{TABLE_HEADING}\n\n{figures_table(test, baseline)}".lstrip()
+    return with_result(description, figures_table(test, baseline))
 
 
 def figures_table(
@@ -95,10 +130,10 @@ def figures_table(
         baseline: figures of the baseline; may be empty.
         intervals: `low` and `high` of some of the model's figures.
     """
-    lines = ["| test split | this model | NB-weighted logistic regression |", "|---|---|---|"]
+    rows = []
     for key, metric in HEADLINE.items():
         if key in test:
             bounds = interval((intervals or {}).get(key))
             value = f"{number(test[key])} ({bounds})" if bounds else number(test[key])
-            lines.append(f"| {metric.name} | {value} | {number(baseline[key]) if key in baseline else ''} |")
-    return "\n".join(lines)
+            rows.append([metric.name, value, number(baseline[key]) if key in baseline else ""])
+    return markdown_table(["test split", "this model", "NB-weighted logistic regression"], rows)

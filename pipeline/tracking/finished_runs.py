@@ -1,7 +1,7 @@
 """Finished runs, read back from the store: tags, parameters, metrics, configuration and artifacts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,10 +10,18 @@ import yaml
 from mlflow.entities import Run as StoredRun
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.records import Record, read_json
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.provenance import PROVENANCE
 from pipeline.tracking.query import equals, find_run, search_runs
 from pipeline.tracking.store import Store
+
+
+class ProvenanceRecord(Record):
+    """`provenance.json` of a run: each value is a text."""
+
+    __pydantic_extra__: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,21 @@ def find_finished(store: Store, run_id: str) -> FinishedRun | None:
     if run is None or run.info.status != "FINISHED" or run.data.tags.get("stage") != "train":
         return None
     return _as_finished(run)
+
+
+def with_provenance(store: Store, run: FinishedRun) -> FinishedRun:
+    """Return the run with what it was made from among its tags; one that kept no record of it as it is.
+
+    Raises:
+        PipelineError: the record is damaged, or the store failed.
+    """
+    with translate_mlflow_errors(store.uri, OSError):
+        if not any(file.path == PROVENANCE for file in store.client.list_artifacts(run.run_id)):
+            return run
+    with TemporaryDirectory() as folder:
+        path = download_folder(store, run.run_id, PROVENANCE, Path(folder))
+        origin = read_json(path, ProvenanceRecord, f"use another run than {run.run_id}").model_dump()
+    return replace(run, tags={**origin, **run.tags})
 
 
 def read_config(store: Store, run_id: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, M
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
 
 from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.evaluation_record import headline
 from pipeline.tracking.metric_points import defined_metrics, send_points
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
@@ -51,7 +52,7 @@ def log_judgement(
         judged: the file; it becomes a dataset, the input of the run.
         run_id: run that made the model; None, or one that the store no longer has, gives a run without a parent.
         model_id: logged model; None gives metrics of the run alone.
-        metrics: as for `defined_metrics`.
+        metrics: as for `defined_metrics`; the run gets `headline` of them.
         tags: further tags of the run.
         files: reports to store.
 
@@ -61,8 +62,8 @@ def log_judgement(
     with translate_mlflow_errors(store.uri):
         parent = {MLFLOW_PARENT_RUN_ID: str(run_id)} if find_run(store, run_id) else {}
         name = f"judge {judged.path.name}"
-        run = store.client.create_run(store.experiment_id, run_name=name, tags={"stage": "judge", **parent, **tags})
-        logged_to, status = run.info.run_id, "FAILED"
+        logged_to = store.create_run(name, {"stage": "judge", **parent, **tags}, source="pipeline.judge")
+        status = "FAILED"
         try:
             dataset = Dataset(
                 name=judged.path.name,
@@ -76,7 +77,7 @@ def log_judgement(
             store.client.log_inputs(logged_to, [DatasetInput(dataset, [context])], models)
             now = int(time.time() * 1000)
             about = (model_id, dataset.name, dataset.digest, logged_to)
-            points = [Metric(key, value, now, 0, *about) for key, value in defined_metrics(metrics).items()]
+            points = [Metric(key, value, now, 0, *about) for key, value in headline(defined_metrics(metrics)).items()]
             send_points(store, logged_to, points)
             for file in files:
                 store.client.log_artifact(logged_to, str(file), "reports")
@@ -84,4 +85,4 @@ def log_judgement(
         finally:
             store.client.set_terminated(logged_to, status)
     log.info("MLflow run %s (%s) in %s", name, logged_to, store.name)
-    return str(logged_to)
+    return logged_to

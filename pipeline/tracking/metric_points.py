@@ -11,8 +11,8 @@ from pipeline.tracking.store import Store
 
 
 def defined_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return nested metrics under names such as `test/accuracy`, without those that are None, that is, undefined."""
-    return {key: float(value) for key, value in flatten(metrics, "/").items() if value is not None}
+    """Return nested metrics under names such as `test/accuracy`, without texts and those that are None (undefined)."""
+    return {key: float(value) for key, value in flatten(metrics, "/").items() if not isinstance(value, str | None)}
 
 
 def send_points(store: Store, run_id: str, points: Sequence[Metric]) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -20,19 +21,22 @@ UNKNOWN_ORIGIN = "unknown"
 """Value of a tag whose origin cannot be told, such as the commit outside git."""
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files that a run changes itself; they do not make its code dirty."""
-CHOICES_TAG = "hydra.choices"
-"""Tag with the file of conf/ that each group of a trial was composed from, as JSON."""
+CHOICES = "hydra.choices"
+"""Key of the provenance with the file of conf/ that each group of a trial was composed from, as JSON."""
+PROVENANCE = "provenance.json"
+"""Artifact of a run with what it was made from: hashes, the command, the choices of groups."""
+NO_TAGS = ("git.commit", "data.md5", "code.sha256", "command", CHOICES)
+"""Keys of the provenance that are no tags; the commit is under MLflow's own name."""
 WITHOUT_EFFECT = ("tracking", "sweep", "logger")
 """Sections of the configuration that change no result."""
 
 log = logging.getLogger(__name__)
 
 
-def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
-    """Return the tags of a training run, which identify it and from which it can be reproduced."""
-    commit = git_commit(workspace)
-    tags = {
-        "git.commit": commit,
+def origin_of(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
+    """Return what a training is made from: by this it is identified, and can be reproduced."""
+    origin = {
+        "git.commit": git_commit(workspace),
         "git.dirty": git_dirty(workspace),
         "data.md5": data_md5(workspace) or UNKNOWN_ORIGIN,
         "config.hash": config_hash(config),
@@ -41,11 +45,16 @@ def run_tags(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
         "model": model_kind(config),
         **job_tags(),
     }
-    if commit != UNKNOWN_ORIGIN:
-        tags["mlflow.source.git.commit"] = commit
     if experiment := os.environ.get("DVC_EXP_NAME"):
-        tags["dvc.experiment"] = experiment
-    return tags
+        origin["dvc.experiment"] = experiment
+    return origin
+
+
+def shown_tags(origin: Mapping[str, str]) -> dict[str, str]:
+    """Return the tags of a run, by which one filters: all of its provenance but what no one types into a filter."""
+    tags = {key: value for key, value in origin.items() if key not in NO_TAGS}
+    commit = origin.get("git.commit", UNKNOWN_ORIGIN)
+    return tags | ({} if commit == UNKNOWN_ORIGIN else {"mlflow.source.git.commit": commit})
 
 
 def job_tags() -> dict[str, str]:
@@ -57,10 +66,15 @@ def job_tags() -> dict[str, str]:
 
 
 def run_name(config: Config) -> str:
-    """Return a name such as `lstm-128-movie_reviews-3f9c2a`: network, size, corpus, hash of the configuration."""
+    """Return a name for people: what differs most stands first, since MLflow's lists cut a name after 18 characters.
+
+    It is the name of the DVC experiment, if there is one, then network, size and learning rate, and the corpus, such
+    as `lstm-128 lr=0.004 movie_reviews`.
+    """
     model = config.model
     size = model.embedding_dim if isinstance(model, BagOfWordsConfig) else model.hidden_dim
-    return f"{model_kind(config)}-{size}-{config.corpus.name}-{config_hash(config)[:6]}"
+    experiment = [name] if (name := os.environ.get("DVC_EXP_NAME")) else []
+    return " ".join([*experiment, f"{model_kind(config)}-{size}", f"lr={config.training.lr:g}", config.corpus.name])
 
 
 def model_kind(config: Config) -> str:
@@ -88,6 +102,12 @@ def git_dirty(workspace: Path = WORKSPACE) -> str:
     folders = ("pipeline", "conf", "behaviour_suite")
     added = _git_output(workspace, "ls-files", "--others", "--exclude-standard", "--", *folders)
     return UNKNOWN_ORIGIN if changes is None else str(bool(changes or added)).lower()
+
+
+def changed_results(workspace: Path = WORKSPACE) -> list[str]:
+    """Return the files that a run writes and that differ from the commit; none outside git."""
+    changed = _git_output(workspace, "diff", "--name-only", "--relative", "HEAD", "--", *WRITTEN_BY_DVC)
+    return (changed or "").splitlines()
 
 
 def data_md5(workspace: Path = WORKSPACE) -> str | None:

@@ -56,16 +56,16 @@ class Run:
         for start in range(0, len(fresh), PARAMS_PER_CALL):
             self.outbox.add({"params": dict(fresh[start : start + PARAMS_PER_CALL])})
 
-    def log_dataset(self, name: str, source: str, digest: str, rows: Mapping[str, int]) -> None:
+    def log_dataset(self, name: str, facts: Mapping[str, str], digest: str, rows: Mapping[str, int]) -> None:
         """Record the dataset as an input of the run.
 
         Args:
             name: of the corpus.
-            source: its origin, for people.
+            facts: its source, licence and citation, for people.
             digest: identifies its content, at most 36 characters, such as DVC's md5.
             rows: number of reviews in each split.
         """
-        texts = {"source": json.dumps({"source": source}), "profile": json.dumps(dict(rows))}
+        texts = {"source": json.dumps(dict(facts)), "profile": json.dumps(dict(rows))}
         self.outbox.add({"dataset": {"name": name, "digest": digest, "source_type": "corpus", **texts}})
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
@@ -145,8 +145,8 @@ def training_run(
 
 
 def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:
-    run = store.client.create_run(store.experiment_id, run_name=name, tags=dict(tags))
-    return Run(run.info.run_id, Outbox(store, run.info.run_id))
+    run_id = store.create_run(name, tags)
+    return Run(run_id, Outbox(store, run_id))
 
 
 def _resume(store: Store, run_id: str | None) -> Run | None:

@@ -1,10 +1,11 @@
 """MLflow store of runs and models: a server, a database, or a sqlite file in the project root."""
 
+import getpass
 import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
-from pipeline.tracking.description import experiment_tags
+from pipeline.tracking.description import VIEW_STATE, VIEW_TAG, experiment_tags
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.moved_project import follow_artifacts
 from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, tracking_uri
@@ -51,6 +52,18 @@ class Store:
         """URI without credentials, for messages."""
         return masked(self.uri)
 
+    def create_run(self, name: str, tags: Mapping[str, str], source: str = "pipeline.train") -> str:
+        """Create a run of the present user, and return its id.
+
+        Args:
+            name: for people.
+            tags: its tags; they take precedence over those of user and source.
+            source: module that makes it.
+        """
+        made_by = {"mlflow.user": _user(), "mlflow.source.name": source, "mlflow.source.type": "LOCAL"}
+        run = self.client.create_run(self.experiment_id, run_name=name, tags={**made_by, **tags})
+        return str(run.info.run_id)
+
     @property
     def has_own_artifacts(self) -> bool:
         """True for a sqlite file, whose artifacts lie beside it and nowhere else."""
@@ -81,6 +94,17 @@ def connect(config: TrackingConfig) -> Store:
         return _open_store(uri, config, artifacts=project_root() / ARTIFACT_FOLDER)
 
 
+def show_overview(store: Store) -> None:
+    """Give the experiment the view of its runs that this version describes; it may be older, or made by MLflow itself.
+
+    Raises:
+        PipelineError: the store failed.
+    """
+    with translate_mlflow_errors(store.uri):
+        if store.client.get_experiment(store.experiment_id).tags.get(VIEW_TAG) != VIEW_STATE:
+            store.client.set_experiment_tag(store.experiment_id, VIEW_TAG, VIEW_STATE)
+
+
 @contextmanager
 def default_tracking_uri(store: Store) -> Iterator[None]:
     """Make the store MLflow's default in the block: MLflow resolves model addresses there, whatever it is told."""
@@ -105,6 +129,13 @@ def environment_defaults(values: dict[str, str]) -> Iterator[None]:
     finally:
         for key in added:
             del os.environ[key]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # as in a container, whose user has no name
+        return "unknown"
 
 
 def _open_file(uri: str, config: TrackingConfig) -> Store:

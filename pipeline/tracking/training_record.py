@@ -1,4 +1,4 @@
-"""Training record, `artifacts/run.json`: the MLflow run of a training, its tags and its speed."""
+"""Training record, `artifacts/run.json`: the MLflow run of a training, what it was made from, and its speed."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ from pydantic import Field, field_validator
 
 from pipeline.runtime.records import Record, read_json
 
-ORIGIN = ("git.commit", "git.dirty", "data.md5", "config.hash")
-"""Tags from which a training can be reproduced."""
+REQUIRED = ("git.commit", "git.dirty", "data.md5", "config.hash")
+"""Keys of the origin from which a training can be reproduced."""
 
 
 class TrainingRecord(Record):
@@ -22,15 +22,15 @@ class TrainingRecord(Record):
     device: str
     precision: str
     threads: int
-    tags: dict[str, str] = Field(default_factory=dict)
-    """Tags of the MLflow run."""
+    origin: dict[str, str] = Field(default_factory=dict)
+    """What it was made from, as of `pipeline.tracking.provenance.origin_of`."""
 
-    @field_validator("tags")
+    @field_validator("origin")
     @classmethod
-    def _require_origin(cls, tags: dict[str, str]) -> dict[str, str]:
-        if tags and (missing := [key for key in ORIGIN if key not in tags]):
-            raise ValueError(f"'tags' has no {missing[0]!r}")
-        return tags
+    def _is_enough(cls, origin: dict[str, str]) -> dict[str, str]:
+        if origin and (missing := [key for key in REQUIRED if key not in origin]):
+            raise ValueError(f"'origin' has no {missing[0]!r}")
+        return origin
 
 
 def read_training_record(path: Path, remedy: str) -> TrainingRecord:

@@ -20,21 +20,20 @@ from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.objective_value import objective_value
 from pipeline.inference.scoring import Calibration, score_with_paths
-from pipeline.networks.build import Network, build_network, deep_part, fixed_length
-from pipeline.networks.likelihood import build_likelihood
+from pipeline.networks.build import Network, deep_part, fixed_length, part_names
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
-from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import path_spreads, resolve_epochs
-from pipeline.training.folds import read_fold
+from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.loggers import build_loggers
 from pipeline.training.pseudo_labels import PseudoLabels
+from pipeline.training.sentiment_module import SentimentModule
 from pipeline.training.trainer import run_trainer
 
 log = logging.getLogger(__name__)
@@ -57,6 +56,10 @@ class FitResult:
     """Epochs that were asked for, by the configuration or by `resolve_epochs`; early stopping makes them fewer."""
     curve: list[dict[str, float]]
     """A row for each epoch: epoch, train_loss, val_loss, val_calibrated_loss, val_accuracy."""
+    steps: int
+    """Optimizer steps of all epochs."""
+    accuracy: float
+    """Share of the validation reviews that get the right label from the model."""
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
@@ -68,6 +71,12 @@ class FitResult:
         """Row of the learning curve with the lowest calibrated validation loss, whose weights are kept."""
         return min(self.curve, key=lambda row: row["val_calibrated_loss"])
 
+    @property
+    def val_metrics(self) -> dict[str, float]:
+        """Metrics of the kept weights on validation: the last point of each curve `val/…`."""
+        losses = {f"val/{name}": self.best[f"val_{name}"] for name in ("loss", "calibrated_loss")}
+        return {**losses, "val/accuracy": self.accuracy}
+
 
 def fit(
     config: Config,
@@ -78,6 +87,7 @@ def fit(
     pretrained: Mapping[str, Tensor] | None = None,
     pseudo_labels: PseudoLabels | None = None,
     objective: ObjectiveConfig = ACCURACY,
+    fold: Fold | None = None,
     name: str = "training",
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
@@ -91,6 +101,7 @@ def fit(
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
+        fold: reviews to train and to validate on; None: those of the splits.
         name: name of the training for the loggers beside `log_metrics`.
 
     Raises:
@@ -110,13 +121,23 @@ def fit(
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
-        fold=read_fold(dataset, config.training),
+        fold=fold,
         overfit=debug.overfit_reviews,
         seed=config.seed,
     )
-    likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
-    network = build_network(config.model, len(vocabulary), likelihood, config.pretraining)
+    spreads = path_spreads(len(data.train)) if part_names(config.model) else ()
+    module = SentimentModule(
+        config.model,
+        len(vocabulary),
+        config.training,
+        config.seed,
+        classes=info.corpus.classes,
+        ordered=info.corpus.ordered,
+        pretraining=config.pretraining,
+        spreads=spreads,
+    )
+    network, likelihood = module.network, module.likelihood
     start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
         start_from_pretrained(network, pretrained, config.pretraining)
@@ -124,11 +145,10 @@ def fit(
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
-    spreads = path_spreads(len(data.train)) if isinstance(network, WideAndDeep) else ()
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
-    run_trainer(
-        ClassifierModule(network, config.training, config.seed, spreads),
+    steps = run_trainer(
+        module,
         data,
         epochs=epochs,
         monitor=MONITOR,
@@ -153,9 +173,22 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    value = objective_value(objective, info.corpus.classes, data.validation.labels, predicted)
+    accuracy, value = (
+        objective_value(of, info.corpus.classes, data.validation.labels, predicted) for of in (ACCURACY, objective)
+    )
     network.cpu()
-    return FitResult(network, calibration, probabilities, epochs, curve.rows, value, seconds, curve.reviews / seconds)
+    return FitResult(
+        network=network,
+        calibration=calibration,
+        probabilities=probabilities,
+        epochs=epochs,
+        curve=curve.rows,
+        steps=steps,
+        accuracy=accuracy,
+        objective=value,
+        seconds=seconds,
+        reviews_per_second=curve.reviews / seconds,
+    )
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:

@@ -57,7 +57,7 @@ def run_trainer(
     accumulate: int = 1,
     loggers: Sequence[Logger] = (),
     debug: DebugConfig = NO_DEBUG,
-) -> None:
+) -> int:
     """Train a module; resume after the last finished epoch if `checkpoints` has one.
 
     Args:
@@ -73,6 +73,9 @@ def run_trainer(
         accumulate: batches in one step of the optimizer.
         loggers: loggers beside `log_metrics`.
         debug: its limit of batches and its profiler are used.
+
+    Returns:
+        the number of optimizer steps, with those before a resume.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
@@ -111,6 +114,7 @@ def run_trainer(
         best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(best["state_dict"])
         distributed.gather(None)  # once all processes have read the file, rank 0 may remove it
+    return trainer.global_step
 
 
 def _parameters(module: pl.LightningModule) -> str:

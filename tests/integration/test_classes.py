@@ -44,7 +44,7 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_a_model_of_several_classes_is_trained_checked_and_registered(project: tuple[Project, list[str]]) -> None:
     made, classes = project
-    metrics = json.loads((made.root / "reports" / "metrics.json").read_text())
+    metrics = json.loads((made.root / "reports" / "details.json").read_text())
     assert list(metrics["test"]["classes"]) == classes
     assert metrics["test"]["accuracy"] > 0.8
     ordered = (made.root / "own.jsonl.gz").exists()

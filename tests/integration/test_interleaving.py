@@ -253,9 +253,9 @@ def test_a_trial_whose_dataset_changed_is_refused(project: Project) -> None:
     assert "dataset.json was changed by another command while this one used it" in printed
     _, trials = sweep_of(project)
     assert sorted((trial.info.run_name, trial.info.status) for trial in trials) == [
-        ("seed=1", "FINISHED"),
-        ("seed=2", "FAILED"),
-        ("seed=3", "FAILED"),
+        ("#0 seed=1", "FINISHED"),
+        ("#1 seed=2", "FAILED"),
+        ("#2 seed=3", "FAILED"),
     ]
 
 

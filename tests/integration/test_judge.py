@@ -42,7 +42,7 @@ def test_mlflow_evaluate_gives_the_same_figures(
     texts = [f"{WORDS[number]} film {'so ' * row}" for row, number in enumerate(told)]
     pd.DataFrame({"text": texts, "label": np.array(classes)[labels]}).to_csv(project.root / "in.csv", index=False)
     assert project.run("judge", "--model", "m", "--input", "in.csv", "--output", "out") == 0
-    ours = json.loads((project.root / "out" / "metrics.json").read_text())["test"]
+    ours = json.loads((project.root / "out" / "details.json").read_text())["test"]
 
     answers = pd.read_csv(project.root / "out" / "predictions.csv")
     features = answers[[f"probability_{name}" for name in classes]].astype(np.float64)

@@ -33,7 +33,7 @@ def test_a_second_clone_over_ssh_runs_nothing_but_compose_and_register(trained, 
     assert list((remote / "files" / "md5").iterdir())
     second = clone(first, tmp_path / "second", mine)
     assert stages_run(second.run("dvc", "repro").stdout) == ["compose", "register"]
-    assert report(second, "metrics") == report(first, "metrics")
+    assert report(second, "details") == report(first, "details")
     assert store(second).get_model_version_by_alias("sentiment", "champion")
     assert str(server.key) not in second.run("git", "grep", "--fixed-strings", "", "--", ".dvc").stdout
 

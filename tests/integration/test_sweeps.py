@@ -43,13 +43,13 @@ def test_trials_at_once_share_the_cores_and_a_failed_one_does_not_stop_the_other
     cores = {"OMP_NUM_THREADS": str(available_cores())}
     ended = project.run(*SWEEP, *at_once, "training.max_reviews=1,32", check=False, **cores)
     assert ended.returncode == 1
-    assert "error: 1 of 2 trials failed: max_reviews=1 (training.max_reviews: " in ended.stderr
+    assert "error: 1 of 2 trials failed: #0 max_reviews=1 (training.max_reviews: " in ended.stderr
     assert "Traceback" not in ended.stderr
     parent, trials = sweep_of(project)
     assert parent.info.status == "FAILED"
-    assert "max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
+    assert "#0 max_reviews=1 failed" in parent.data.tags["mlflow.note.content"]
     statuses = {trial.info.run_name: trial.info.status for trial in trials}
-    assert statuses == {"max_reviews=1": "FAILED", "max_reviews=32": "FINISHED"}
+    assert statuses == {"#0 max_reviews=1": "FAILED", "#1 max_reviews=32": "FINISHED"}
     share = str(max(1, available_cores() // 2))
     (params,) = [trial.data.params for trial in trials if trial.info.status == "FINISHED"]
     assert (params["hardware.threads"], params["trainer.threads"]) == (share, "None")

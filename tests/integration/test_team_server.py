@@ -85,7 +85,7 @@ def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monk
     written = {json.loads((tmp_path / name / "run.json").read_text())["run_id"]: tmp_path / name for name in trials}
     assert {run.info.run_id for run in runs} == set(written)
     for run_id, folder in written.items():
-        assert [point.step for point in store.client.get_metric_history(run_id, "best/epoch")] == [0]
+        assert [point.step for point in store.client.get_metric_history(run_id, "train/best_epoch")] == [0]
         assert len(store.client.get_metric_history(run_id, "val/loss")) == 2
         fetched = store.client.download_artifacts(run_id, "model/model.safetensors", str(tmp_path))
         assert Path(fetched).read_bytes() == (folder / "model" / "model.safetensors").read_bytes()

@@ -50,7 +50,7 @@ def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: st
     page.goto(f"{ui}/#/experiments/1/runs?viewStateShareKey=overview")
     for name in runs(project).keys() - {"hidden_dim=8", "hidden_dim=12"}:  # folded below their sweep
         expect(page.get_by_role("link", name=name).first).to_be_visible()
-    for column in ("test/accuracy", "baseline/accuracy", "best/val_accuracy"):
+    for column in ("test/accuracy", "baseline/accuracy", "val/accuracy"):
         expect(page.get_by_text(column, exact=True).first).to_be_visible()
 
 

@@ -71,7 +71,7 @@ def test_the_test_split_gets_the_figures_of_evaluate(
     assert trained.run("judge", *MODEL, "--input", str(of_split(trained, "test")), "--output", "out") == 0
     found, evaluated = (
         results(trained.root / "out"),
-        json.loads((trained.root / "reports" / "metrics.json").read_text()),
+        json.loads((trained.root / "reports" / "details.json").read_text()),
     )
     for part in ("test", "slices", "worst_slice"):
         assert found["metrics"].get(part) == evaluated.get(part)
@@ -286,7 +286,7 @@ def test_a_logged_judgement_belongs_to_the_version(trained: SmallProject) -> Non
     assert (on_model["test/accuracy"].value, on_model["test/accuracy"].dataset_name) == (accuracy, "test.csv")
     assert {file.path for file in store.client.list_artifacts(run.info.run_id, "reports")} == {
         "reports/report.html",
-        "reports/metrics.json",
+        "reports/details.json",
     }
     assert trained.run("judge", "--model", version.run_id, "--input", source.name, "--log", "--output", "of_run") == 0
     assert results(trained.root / "of_run")["metrics"]["test"]["accuracy"] == accuracy

@@ -2,17 +2,25 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from mlflow import MlflowClient
 
-from pipeline.registry.model_card import model_card, version_card
+from pipeline.config.schema import Config
+from pipeline.inference.model_folder import ModelInfo
+from pipeline.networks.likelihood import build_likelihood
+from pipeline.registry.model_card import front_matter, model_card, version_card
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import download_model, register_version
 from pipeline.runtime.records import write_json
+from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
-from tests.conftest import configuration
+from pipeline.tracking.training_record import TrainingRecord
+from tests.conftest import configuration, corpus_record
+from tests.support.registration import TRAINING
 
 METRICS = {
     "test": {"accuracy": 0.9, "ece": 0.02},
@@ -23,47 +31,64 @@ METRICS = {
         **{f"easy_{i}": {"failure_rate": i / 1000, "cases": 100} for i in range(10)},
     },
     "contrast": {"consistency": 0.5, "pairs": 40},
-    "worst_slice": {"accuracy": 0.7, "reviews": 60},
+    "worst_slice": {"part": "length: over_800", "accuracy": 0.7, "reviews": 60},
 }
-TAGS = {"git.commit": "abc123", "git.dirty": "false", "data.md5": "456.dir"}
+ORIGIN = {"git.commit": "abc123", "git.dirty": "false", "data.md5": "456.dir", "config.hash": "789"}
 LEFT_OUT = {"ignored_labels": 1200, "duplicates": 3}
 OWN = ("corpus=files", "corpus.path=tickets.csv", "corpus.source=support tickets")
 
 
+def card_of(config: Config, details: Mapping[str, Any] = METRICS, **origin: str) -> str:
+    classes = config.corpus.classes
+    splits = {"train": 180, "validation": 20, "test": 40}
+    record = {"digest": "d", "corpus": {**corpus_record(list(classes)), "left_out": LEFT_OUT}, "split": {}, "text": {}}
+    training = TrainingRecord(**TRAINING, run_id="r", model="m", origin=ORIGIN | origin)
+    dataset = DatasetRecord(**record, vocabulary=10, splits=splits)
+    meaning = build_likelihood(len(classes), config.corpus.in_order)
+    calibration = {
+        "temperature": [1.0] * meaning.columns,
+        "bias": [0.0] * meaning.outputs,
+        "ordered": config.corpus.in_order,
+    }
+    calibration["threshold"] = 0.4816 if len(classes) == 2 else None
+    chosen = config.model_dump(include={"text": True, "model": True, "evaluation": {"objective"}})
+    info = ModelInfo.model_validate({"format": 3, "classes": classes, **calibration, **chosen})
+    return version_card(config, details, training, dataset, info)
+
+
 def test_a_card_says_what_the_model_is_for_how_good_and_where_it_fails() -> None:
-    card = version_card(configuration(), METRICS, TAGS, test_is_drawn=True, left_out=LEFT_OUT)
-    for title in ("Intended use", "Limits", "Behaviour", "Data", "Reproduce it"):
+    card = card_of(configuration())
+    for title in ("Use it", "Intended use", "Architecture", "Training", "Limits", "Reproduce it"):
         assert f"### {title}\n" in card
-    assert "| accuracy | 0.9000 (0.8900 to 0.9100) | 0.8800 |" in card
-    assert "| negation at end | 25.0% |" in card
+    assert "| accuracy&emsp; | 0.9000 (0.8900 to 0.9100)&emsp; | 0.8800&emsp; |" in card
+    assert "| negation at end&emsp; | 25.0%&emsp; |" in card
     assert "easy 0" not in card  # the worst alone
     assert "both right in 50.0%" in card
     assert "MIT (the package); the reviews belong to their authors" in card
     assert "Maas" in card
     assert "rows left out: 1,200 ignored labels, 3 duplicates" in card
     assert "`abc123`" in card
+    assert "Worst slice: length: over_800, accuracy 0.7000 on 60 test reviews." in card
+    assert "reviews: 180 train, 20 validation, 40 test" in card
+    assert "2 epochs in 0:00:02 on cpu, 32-true, 1 threads" in card
+    assert "labels are chosen for: accuracy; positive from probability 0.4816 on" in card
     assert len(card) < 5000
 
 
 def test_a_card_names_the_auxiliary_texts_and_how_good_it_is_on_them() -> None:
     held_out = {"reviews": 1705, "accuracy": 0.8, "accuracy_low": 0.78, "accuracy_high": 0.82}
-    card = version_card(configuration(), METRICS | {"auxiliary": held_out}, TAGS, test_is_drawn=True, left_out={})
-    assert (
-        "On 1,705 held-out texts of rotten_tomatoes its accuracy is 0.8000 (95 % interval\n0.7800 to 0.8200)." in card
-    )
+    card = card_of(configuration(), METRICS | {"auxiliary": held_out})
+    assert "On 1,705 held-out texts of rotten_tomatoes its accuracy is 0.8000 (95 % interval 0.7800 to 0.8200)." in card
     assert "Pang, Lee (2005)" in card
     without = configuration("corpus/auxiliary=none")
-    assert "uxiliary" not in version_card(without, METRICS, TAGS, test_is_drawn=True, left_out={})
+    assert "uxiliary" not in card_of(without)
 
 
 def test_a_card_claims_no_more_than_was_measured() -> None:
-    card = version_card(
-        configuration(), {"test": {"accuracy": 0.9}}, TAGS | {"git.dirty": "true"}, test_is_drawn=True, left_out={}
-    )
-    assert "| accuracy | 0.9000 |  |" in card
-    assert "### Behaviour" not in card
+    card = card_of(configuration(), {"test": {"accuracy": 0.9}}, **{"git.dirty": "true"})
+    assert "| accuracy&emsp; | 0.9000&emsp; | &emsp; |" in card
+    assert "behaviour" not in card
     assert "interval" not in card
-    assert "rows left out: none" in card
     assert "with changes that were not committed" in card
 
 
@@ -73,29 +98,29 @@ def test_a_card_says_which_parts_the_network_joins_and_how_good_each_is_alone() 
         "ngrams": {"accuracy": 0.83, "log_loss": 0.43},
         "joint": {"accuracy": 0.9, "log_loss": 0.3},
     }
-    joined = version_card(configuration("model=gru"), METRICS | {"parts": parts}, TAGS, test_is_drawn=True, left_out={})
-    assert joined.startswith(
-        "### `gru` and n-grams trained on movie_reviews\n\nA recurrent network (`gru`) and n-grams"
+    joined = card_of(configuration("model=gru"), METRICS | {"parts": parts})
+    assert joined.startswith("### BiGRU and n-grams trained on movie_reviews\n")
+    assert (
+        "- BiGRU: word vectors of 200 numbers, 1 layer of 128 units in each direction, pooled by max and mean" in joined
     )
-    assert "| recurrent network | 0.8100 | 0.4100 |\n| n-grams | 0.8300 | 0.4300 |\n| joined | 0.9000 |" in joined
-    assert "adds 0.0700 to the accuracy of the n-grams (95 % interval\n0.0500 to 0.0900)" in joined
-    alone = version_card(configuration("model.wide=null"), METRICS, TAGS, test_is_drawn=True, left_out={})
-    assert alone.startswith("### `lstm` trained on movie_reviews\n\n| test split |")
+    assert "- n-grams: log-odds of up to 3 words each" in joined
+    assert "| BiGRU&emsp; | 0.8100&emsp; | 0.4100&emsp; |\n| n-grams&emsp; | 0.8300&emsp; |" in joined
+    assert "adds 0.0700 to the accuracy of the n-grams (95 % interval 0.0500 to 0.0900)" in joined
+    alone = card_of(configuration("model.wide=null"))
+    assert alone.startswith("### BiLSTM trained on movie_reviews\n")
     assert "n-grams" not in alone
 
 
 @pytest.mark.parametrize("tokenizer", ["basic_english", "unicode_words", "characters", "sentencepiece"])
 def test_a_card_says_into_what_texts_are_split(tokenizer: str) -> None:
     config = configuration(f"text.tokenizer={tokenizer}")
-    card = version_card(config, METRICS, TAGS, test_is_drawn=True, left_out={})
+    card = card_of(config)
     assert f"(`{tokenizer}`)" in card
     assert ("as English does" in card) == (tokenizer == "basic_english")
 
 
 def test_a_card_of_other_texts_says_nothing_of_films() -> None:
-    card = version_card(
-        configuration(*OWN, "text.max_tokens=null"), METRICS, TAGS, test_is_drawn=True, left_out=LEFT_OUT
-    )
+    card = card_of(configuration(*OWN, "text.max_tokens=null"))
     assert "support tickets" in card
     assert "film" not in card.lower()
     assert "longer than" not in card
@@ -104,7 +129,7 @@ def test_a_card_of_other_texts_says_nothing_of_films() -> None:
 def card(labels: str, *overrides: str, classes: Mapping[str, Mapping[str, float]] | None = None) -> str:
     settings = configuration(*OWN, f"corpus.labels={labels}", *overrides)
     metrics = {**METRICS, "test": {"accuracy": 0.9, "macro_f1": 0.8, **({"classes": classes} if classes else {})}}
-    return version_card(settings, metrics, TAGS, test_is_drawn=True, left_out=LEFT_OUT)
+    return card_of(settings, metrics)
 
 
 def test_a_card_says_which_classes_there_are() -> None:
@@ -115,10 +140,19 @@ def test_a_card_says_which_classes_there_are() -> None:
     assert "texts of 3 classes" in several
     assert "The classes are C+, neutral, good (in this order)." in several
     assert "lowest F1 on the test reviews: C+ 0.3000, neutral 0.9000." in several
-    assert "| macro F1 | 0.8000 |" in several
+    assert "| macro F1&emsp; | 0.8000&emsp; |" in several
     for text in (two, several):
         assert "neutral or mixed" not in text
         assert "positive" not in text
+
+
+def test_the_front_matter_is_what_model_hubs_read() -> None:
+    values = yaml.safe_load(front_matter(configuration(), METRICS).strip().strip("-"))
+    assert (values["language"], values["datasets"]) == ("en", ["movie_reviews", "rotten_tomatoes"])
+    assert {"lstm", "n-grams", "sentiment-analysis"} <= set(values["tags"])
+    (result,) = values["model-index"][0]["results"]
+    assert {"type": "accuracy", "value": 0.9} in result["metrics"]
+    assert "language" not in yaml.safe_load(front_matter(configuration(*OWN), METRICS).strip().strip("-"))
 
 
 def test_the_registered_model_says_what_it_returns() -> None:
@@ -134,11 +168,14 @@ def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
     store = connect(configuration().tracking)
     with training_run(store, "run", {}) as run:
         pass
-    write_json(tmp_path / "model" / "config.json", {})
+    chosen = configuration("model=bag_of_words").model_dump(mode="json", include={"text", "model"})
+    write_json(
+        tmp_path / "model" / "config.json", {"format": 3, "temperature": 1, "bias": 0, "threshold": 0.5, **chosen}
+    )
     for name, card in {"short": "A card.", "long": "x" * 6000}.items():
-        register_version(store, name, "", Candidate(tmp_path / "model", run.run_id, {}, card))
+        register_version(store, name, "", Candidate(tmp_path / "model", run.run_id, {}, card, "---\n"))
         folder = download_model(store, name, "1", tmp_path / name)
-        assert (folder / "README.md").read_text() == card
+        assert (folder / "README.md").read_text() == f"---\n{card}"
         assert (folder / "config.json").exists()
     client = MlflowClient(store.uri)
     assert client.get_model_version("short", "1").description == "A card."

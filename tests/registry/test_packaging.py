@@ -5,6 +5,7 @@ import sys
 import mlflow
 import pandas as pd
 import pytest
+from mlflow.exceptions import MlflowException
 
 from pipeline.registry.packaging import Candidate, package_model
 from tests.support.models import THREE, WORDS, word_model
@@ -23,5 +24,12 @@ def test_mlflow_evaluates_a_model_of_several_classes(compose, tmp_path, monkeypa
             str(package), table, targets="stars", model_type="classifier", model_config={"output": "label"}
         )
     assert evaluated.metrics["accuracy_score"] == pytest.approx(1 - 1 / len(table))
-    answers = mlflow.pyfunc.load_model(str(package)).predict(table, params={"output": "probabilities"})
-    assert list(answers.columns) == list(THREE)
+    loaded = mlflow.pyfunc.load_model(str(package))
+    assert list(loaded.predict(table, params={"output": "probabilities"}).columns) == list(THREE)
+    signature = loaded.metadata.signature
+    assert signature.inputs.to_dict() == [{"type": "string", "name": "text", "required": True}]
+    assert signature.outputs.input_names() == ["label", "probability"]
+    # the names bind nobody: MLflow leaves lists and tables to the model, which reads or refuses them
+    assert list(loaded.predict(WORDS[:3])["label"]) == list(loaded.predict({"text": WORDS[:3]})["label"])
+    with pytest.raises(MlflowException, match="none of them named 'text'"):
+        loaded.predict(pd.DataFrame({"title": ["good"], "body": ["bad"]}))

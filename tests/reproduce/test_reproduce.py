@@ -200,7 +200,7 @@ def test_all_stages_between_data_and_metrics_are_repeated():
     run = run_at(WORKSPACE)
     trained = ["preprocess", "pretrain", "pseudo_label", "train"]
     assert stages_to_repeat(run, WORKSPACE) == [*trained, "evaluate"]
-    not_evaluated = FinishedRun(run.run_id, run.tags, run.params, {"best/epoch": 1.0})
+    not_evaluated = FinishedRun(run.run_id, run.tags, run.params, {"train/best_epoch": 1.0})
     assert stages_to_repeat(not_evaluated, WORKSPACE) == trained
 
 
@@ -234,12 +234,12 @@ def test_with_a_tolerance_only_metrics_of_whole_splits_count():
     run = {
         "test/a": 1.0,
         "parts/lstm/accuracy": 1.0,
-        "best/val_loss": 1.0,
-        "best/epoch": 2.0,
+        "val/loss": 1.0,
+        "train/best_epoch": 2.0,
         "train/grad_norm": 3.0,
         "worst_slice/reviews": 9.0,
     }
-    assert [pair.name for pair in pair_metrics(run, {}, 0.1)] == ["best/val_loss", "parts/lstm/accuracy", "test/a"]
+    assert [pair.name for pair in pair_metrics(run, {}, 0.1)] == ["parts/lstm/accuracy", "test/a", "val/loss"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_the_page_lists_every_case_and_what_is_said():
             "error: conf/: pretraining.language_model.hidden_dim is taken from model.hidden_dim, which the chosen ",
         ),
         (["pipeline.train", "-m", "seed=range(1,0)"], "error: -m: there is nothing to train; give at least one value"),
+        (["pipeline.train", "-m", "training.epochs=2"], "error: -m: nothing varies; give a key several values, as in "),
         (["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.n_trials=0"], "error: -m: there is nothing to train;"),
         (
             ["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.seed=-1"],

@@ -111,7 +111,7 @@ def test_what_a_killed_registration_had_logged_goes(
 def test_a_registration_killed_at_any_moment_is_made_whole_by_the_next(trained: Project, tmp_path: Path) -> None:
     project = Project(tmp_path / "project")
     trained.copy_to(project.root)
-    metrics, model = (content(project.root / name) for name in ("reports/metrics.json", "artifacts/model"))
+    metrics, model = (content(project.root / name) for name in ("reports/details.json", "artifacts/model"))
     for name in ("mlflow.db", "mlartifacts", "artifacts/registered.json"):  # so that DVC has it registered again
         path = project.root / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -122,7 +122,7 @@ def test_a_registration_killed_at_any_moment_is_made_whole_by_the_next(trained: 
             run.wait(moment.uniform(1, 5))
             run.kill()
     project.run("dvc", "repro")
-    assert [content(project.root / name) for name in ("reports/metrics.json", "artifacts/model")] == [metrics, model]
+    assert [content(project.root / name) for name in ("reports/details.json", "artifacts/model")] == [metrics, model]
     assert [*leftovers(project.root), *registry_faults(project.root)] == []
 
 

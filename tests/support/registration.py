@@ -33,7 +33,7 @@ TEXTS = [f"a {word} film, number {number}" for number in NUMBERS for word in ("g
 LABELS = [1, 0] * len(NUMBERS)
 TRAINING = {"train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
 TRAINING |= {"device": "cpu", "precision": "32-true", "threads": 1}
-METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "validation": {"accuracy": 0.9}}
+METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "val": {"accuracy": 0.9}}
 CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")
 
 
@@ -109,7 +109,7 @@ def workspace(
     write_json(artifacts / "run.json", TRAINING | {"run_id": run_id or "unknown", "model": "its digest"})
     check = {"name": "accuracy", "metric": "test.accuracy", "value": 0.9, "min": 0.8 if passed else 0.95, "max": None}
     check["remedy"] = None if passed else "train on more reviews"
-    write_json(reports / "metrics.json", METRICS)
+    write_json(reports / "details.json", METRICS)
     write_json(reports / "verdict.json", {"passed": passed, "checks": [{**check, "passed": passed}], "judged": {}})
     return folder
 

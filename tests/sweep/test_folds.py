@@ -72,7 +72,7 @@ def test_the_same_command_trains_only_the_folds_that_have_not_finished(cross_val
     project = cross_validated[0].copy_to(tmp_path / "project")
     path, rows = predictions(project)
     path.unlink()
-    trial = next(run for run in runs(project, "train") if run.info.run_name == "fold=2")
+    trial = next(run for run in runs(project, "train") if run.info.run_name == "#1 fold=2")
     MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}").delete_run(trial.info.run_id)
     printed = project.run(*KFOLD).stderr
     assert printed.count(TRAINED) == 1

@@ -88,7 +88,7 @@ def test_a_trial_whose_job_died_fails_in_the_run_it_opened_or_a_new_one(
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     store = connect(TRACKING)
-    sweep = open_sweep(store, "key", "sweep", {}, {}, {})
+    sweep = open_sweep(store, "key", "sweep", {"data.md5": "d"}, {}, {})
     monkeypatch.setenv("SENTIMENT_SWEEP", "")
     Session("key", sweep, ["seed"], 1, folder="", inputs={}, code="", process=1).hand_over()
     opened, other = (

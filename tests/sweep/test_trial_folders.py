@@ -52,13 +52,13 @@ def test_a_tag_with_a_folder_of_the_sweep_is_accepted(root: Path, tmp_path: Path
 
 def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
-    sweep = open_sweep(store, "key", "sweep", {"stage": "sweep"}, {}, {})
+    sweep = open_sweep(store, "key", "sweep", {"stage": "sweep", "data.md5": "d"}, {}, {})
     tags = {"mine": "trials/mine", "victim": "../victim", "other": "trials/of another run", "best": "trials/best"}
     for number, (name, tag) in enumerate(tags.items()):
         labels = {**child_tags(sweep, {"seed": name}), FOLDER_TAG: tag}
         run = store.client.create_run(store.experiment_id, run_name=name, tags=labels).info
         store.client.log_metric(run.run_id, OBJECTIVE, 9.0 - number)
-        store.client.log_metric(run.run_id, "best/val_accuracy", 0.5)
+        store.client.log_metric(run.run_id, "val/accuracy", 0.5)
         store.client.set_terminated(run.run_id, "FINISHED")
         (root / tag / "model").mkdir(parents=True)
         recorded = {"run_id": "0" * 32 if name == "other" else run.run_id, "model": "its digest"}

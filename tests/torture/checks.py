@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlparse
 OUTPUTS = (
     *("downloads", "artifacts/dataset", "artifacts/pretrained", "artifacts/pseudo_labels", "artifacts/model"),
     *("artifacts/predictions.parquet", "artifacts/registered.json"),
-    *("reports/data.json", "reports/learning_curve.csv", "reports/metrics.json", "reports/verdict.json"),
+    *("reports/data.json", "reports/learning_curve.csv", "reports/details.json", "reports/verdict.json"),
     *("reports/behaviour.json", "reports/plots", "reports/figures"),
 )
 """Outputs that are the same in every run, and complete as soon as they exist."""

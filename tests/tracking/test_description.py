@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.tracking.description import NOTE_TAG, run_description
+from pipeline.tracking.description import NOTE_TAG, run_description, with_result
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration
 from tests.tracking.conftest import tracking
@@ -34,3 +34,11 @@ def test_a_run_says_what_it_trains_and_how_it_is_made_again(more: dict[str, str]
     assert "18,000 train, 2,000 test" in description
     assert "rows left out: 1,200 ignored labels" in description
     assert f"made by: {made_by}" in description
+
+
+def test_a_description_begins_with_the_last_result() -> None:
+    made = "### How it was made\n\nBy hand."
+    trained = with_result(made, "0.9 on validation")
+    assert trained == f"### Result\n\n0.9 on validation\n\n{made}"
+    assert with_result(trained, "0.8 on test") == f"### Result\n\n0.8 on test\n\n{made}"
+    assert with_result(f"Mine.\n\n{trained}", "0.8") == f"Mine.\n\n### Result\n\n0.8\n\n{made}"

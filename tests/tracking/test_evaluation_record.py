@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from mlflow.artifacts import load_text
 
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.evaluation_record import figures_table, log_evaluation
 from pipeline.tracking.run import training_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, default_tracking_uri
 from tests.tracking.conftest import points, read
 
 
@@ -21,7 +22,7 @@ def test_an_evaluation_joins_the_ended_run_once(store: Store, tmp_path: Path) ->
     before = read(store, run).info
     for _ in range(2):
         assert log_evaluation(store, run.run_id, {"test/accuracy": 0.9}, figures, [report])
-    assert read(store, run).data.tags[NOTE_TAG].count("| accuracy | 0.9000 |") == 1
+    assert read(store, run).data.tags[NOTE_TAG].count("| accuracy&emsp; | 0.9000&emsp; |") == 1
     assert points(store, run.run_id, "test/accuracy") == [(0, 0.9)]
     after = read(store, run).info
     assert (after.status, after.end_time) == ("FINISHED", before.end_time)
@@ -39,12 +40,32 @@ def test_what_a_person_wrote_of_a_run_stays_above_its_figures(store: Store) -> N
     log_evaluation(store, run.run_id, {"test/accuracy": 0.9, "baseline/accuracy": 0.7}, None, [])
     description = read(store, run).data.tags[NOTE_TAG]
     assert description.startswith("Mine.")
-    assert "| accuracy | 0.9000 | 0.7000 |" in description
+    assert "| accuracy&emsp; | 0.9000&emsp; | 0.7000&emsp; |" in description
     assert "0.8000" not in description
 
 
+def test_a_run_gets_the_headline_of_an_evaluation_and_its_tables(store: Store) -> None:
+    with training_run(store, "run", {}) as run:
+        pass
+    details = {
+        "test": {"accuracy": 0.9, "mcc": 0.8, "classes": {"good": {"f1": 0.9}}},
+        "baseline": {"accuracy": 0.8, "f1": 0.8},
+        "val": {"accuracy": 0.85},
+        "intervals": {"test": {"accuracy": {"low": 0.8, "high": 1.0}}},
+        "worst_slice": {"part": "length: over_800", "accuracy": 0.7, "reviews": 50},
+        "parts": {"lstm": {"accuracy": 0.8, "adds": {"accuracy": 0.1}}, "joint": {"accuracy": 0.9}},
+        "behaviour": {"negation": {"failure_rate": 0.5}},
+    }
+    for _ in range(2):
+        log_evaluation(store, run.run_id, details, None, [], tables={"slices": {"part": ["a"], "accuracy": [0.5]}})
+    assert set(read(store, run).data.metrics) == {"test/accuracy", "baseline/accuracy", "parts/lstm/accuracy"}
+    with default_tracking_uri(store):
+        table = load_text(f"{read(store, run).info.artifact_uri}/tables/slices.csv")
+    assert table.split() == ["part,accuracy", "a,0.5"]
+
+
 def test_figures_without_intervals_stay_as_they_were() -> None:
-    assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy | 0.9000 |  |")
+    assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy&emsp; | 0.9000&emsp; | &emsp; |")
 
 
 def test_a_curve_is_logged_once(store: Store) -> None:

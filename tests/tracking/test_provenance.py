@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.provenance import config_hash, data_md5, git_commit, git_dirty, run_name, run_tags
+from pipeline.tracking.provenance import config_hash, data_md5, git_commit, git_dirty, origin_of, run_name, shown_tags
 from tests.conftest import configuration
 
 
@@ -27,14 +27,29 @@ def test_provenance_of_a_checkout(tmp_path: Path) -> None:
 
 def test_provenance_without_git_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    tags = run_tags(configuration("model=gru"), tmp_path)
-    assert (tags["git.commit"], tags["model"]) == ("unknown", "gru")
+    origin = origin_of(configuration("model=gru"), tmp_path)
+    assert (origin["git.commit"], origin["model"]) == ("unknown", "gru")
 
 
-def test_the_name_and_hash_of_a_run_follow_what_changes_its_result() -> None:
+def test_the_tags_of_a_run_are_few_and_the_commit_is_under_mlflows_own_name() -> None:
+    origin = origin_of(configuration()) | {"git.commit": "abc", "command": "python -m pipeline.train"}
+    tags = shown_tags(origin)
+    assert tags["mlflow.source.git.commit"] == "abc"
+    assert sorted(key for key in tags if not key.startswith("mlflow.")) == [
+        "config.hash",
+        "corpus",
+        "git.dirty",
+        "model",
+    ]
+    assert "mlflow.source.git.commit" not in shown_tags(origin | {"git.commit": "unknown"})
+
+
+def test_the_name_and_hash_of_a_run_follow_what_changes_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     default, gru = configuration(), configuration("model=gru", "model.hidden_dim=32")
-    assert run_name(default).startswith("lstm-128-movie_reviews-")
-    assert run_name(gru).startswith("gru-32-movie_reviews-")
+    assert run_name(default) == "lstm-128 lr=0.004 movie_reviews"
+    assert run_name(gru) == "gru-32 lr=0.004 movie_reviews"
+    monkeypatch.setenv("DVC_EXP_NAME", "wider")
+    assert run_name(gru) == "wider gru-32 lr=0.004 movie_reviews"
     assert config_hash(default) != config_hash(gru)
     assert config_hash(default) == config_hash(configuration("tracking.experiment=other"))
 

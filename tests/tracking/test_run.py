@@ -73,7 +73,7 @@ def test_a_run_holds_its_dataset_parameters_and_files(store: Store, tmp_path: Pa
     (tmp_path / "figure.png").write_bytes(b"png")
     with training_run(store, "run", {}) as run:
         for _ in range(2):  # as after a resume
-            run.log_dataset("mine", "my own files", digest, {"train": 8, "test": 2})
+            run.log_dataset("mine", {"source": "my own files"}, digest, {"train": 8, "test": 2})
         run.log_params({f"key{i}": i for i in range(150)})
         run.log_artifact(tmp_path / "figure.png", "figures")
         run.log_dict({"python": "3"}, "environment.json")

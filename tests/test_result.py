@@ -1,0 +1,28 @@
+"""The lines at the end of `make repro`."""
+
+from pipeline.evaluation.records import DetailsRecord
+from pipeline.result import RegistrationRecord, accuracy_line, model_line
+from pipeline.tracking.provenance import changed_results
+
+
+def test_the_accuracy_stands_beside_the_baselines():
+    both = DetailsRecord.model_validate({"test": {"accuracy": 0.93374}, "baseline": {"accuracy": 0.92108}})
+    assert accuracy_line(both) == "accuracy on the test split: 0.9337 (baseline: 0.9211)"
+    assert accuracy_line(DetailsRecord.model_validate({"test": {"accuracy": 0.5}})).endswith("split: 0.5000")
+
+
+def test_the_model_has_its_place_and_the_reason():
+    champion = RegistrationRecord(model="sentiment", version="3", alias="champion", reason="there was none before")
+    assert model_line(champion) == "model sentiment: version 3 is champion: there was none before"
+    failed = RegistrationRecord(model="sentiment", version=None, alias=None, reason="check calibrated failed")
+    assert model_line(failed) == "model sentiment: not registered: check calibrated failed"
+
+
+def test_changed_results_are_named(trained, tmp_path):
+    project = trained.copy_to(tmp_path / "project")
+    assert changed_results(project.root) == []
+    metrics = project.root / "reports" / "metrics.json"
+    metrics.write_text(metrics.read_text() + "\n")
+    assert changed_results(project.root) == ["reports/metrics.json"]
+    shown = project.run("python", "-m", "pipeline.result").stdout
+    assert "git: reports/metrics.json changed" in shown and "accuracy on the test split: 1.0000" in shown
