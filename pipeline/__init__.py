@@ -103,10 +103,14 @@ def _resend(dropped: "sys.UnraisableHookArgs") -> None:
         Timer(RESEND_SECONDS, os.kill, (os.getpid(), number)).start()
 
 
-# While `python -m pipeline.…` looks for its module: what that imports takes seconds. Then the command sets its own.
-if sys.argv[:1] == ["-m"]:
+def begin_command() -> None:
+    """Prepare the process of a command; the signals are handled as long as it looks for its module, for seconds."""
     handle_signals()
     # Who makes errors of warnings has code of his own in mind: here those of libraries would end each command.
     warnings.filters = [entry for entry in warnings.filters if entry[0] != "error"]
     sys.warnoptions.clear()
     os.environ.pop("PYTHONWARNINGS", None)  # processes that this one starts
+
+
+if sys.argv[:1] == ["-m"]:  # while `python -m pipeline.…` looks for its module
+    begin_command()

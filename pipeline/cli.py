@@ -3,13 +3,17 @@
 import argparse
 import logging
 import os
+import shutil
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
+
+from tqdm import tqdm
 
 from pipeline import end, handle_signals
 from pipeline.runtime.credentials import masked
@@ -24,11 +28,34 @@ class Parser(argparse.ArgumentParser):
     """Parser that shows the description as written, and reports a wrong argument in one line with exit code 2."""
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
-        super().__init__(description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter)
+        module = getattr(sys.modules["__main__"], "__spec__", None)  # none of a script
+        super().__init__(
+            prog=module and f"python -m {module.name.removesuffix('.__main__')}",
+            description=description,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Exit with the message."""
         self.exit(2, f"error: {message}; --help lists the arguments\n")
+
+
+class TerminalHandler(logging.StreamHandler[TextIO]):
+    """Handler that writes to a terminal above its progress bars, and breaks long lines between words."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record while the bars are cleared."""
+        with tqdm.external_write_mode(self.stream):
+            super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, broken if the stream is a terminal."""
+        line = super().format(record)
+        if not self.stream.isatty() or "\n" in line:
+            return line
+        width = shutil.get_terminal_size().columns
+        return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 @contextmanager
@@ -45,7 +72,7 @@ def tidy_exit(failure: int = 1) -> Iterator[None]:
         if isinstance(stream, TextIOWrapper):  # it may be another stream, as in a test
             # a character that the terminal does not support must not end the command
             stream.reconfigure(errors="replace")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[TerminalHandler(sys.stderr)])
     logging.raiseExceptions = False  # no traceback for a log file on a full disk: other writes will end the command
     handle_signals(interrupt=signal.default_int_handler)  # libraries tidy up after `KeyboardInterrupt`
     try:

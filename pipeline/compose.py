@@ -19,6 +19,7 @@ import yaml
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.comparison import flatten
 from pipeline.config.composition import compose_config
+from pipeline.config.debug import require_no_debug
 from pipeline.config.model import require_embedding_dim
 from pipeline.config.params import read_params
 from pipeline.config.reference import configuration_help
@@ -70,6 +71,7 @@ def _add_fingerprints(values: Any) -> None:
     """
     config = validate(values)
     require_no_fold(config.training)
+    require_no_debug(config.debug)
     values["corpus"]["fingerprint"] = corpus_fingerprint(config.corpus)
     if (vectors := config.text.vectors) is not None:
         require_embedding_dim(config.model, vector_dimension(vectors))

@@ -96,9 +96,13 @@ def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[s
             f"run {run.run_id} cannot be promoted: it was trained on folds of the reviews, only to measure; give its "
             "settings to `dvc exp run -S …`, without training.folds"
         )
+    if config.get("debug") is not None:
+        raise PipelineError(
+            f"run {run.run_id} cannot be promoted: it was a debugged training, whose figures mean nothing"
+        )
     wanted = _without_fingerprints(config)
     wanted["trainer"] |= {"threads": int(run.params["hardware.threads"]), "precision": run.params["hardware.precision"]}
-    without_effect = ("experiment", *WITHOUT_EFFECT)
+    without_effect = ("debug", "experiment", *WITHOUT_EFFECT)
     defaults = {group: choice for group, choice in default_choices(CONF).items() if group not in without_effect}
     choices = json.loads(run.tags.get(CHOICES, "{}"))
     if not choices.keys() >= defaults.keys():

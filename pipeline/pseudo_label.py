@@ -79,7 +79,7 @@ def _probabilities(teacher: FitResult, hardware: Hardware, length: int | None) -
     """Return a teacher's probabilities [n, classes] for the unlabelled reviews."""
     network = teacher.network.to(hardware.device)
     reviews = read_split(DATASET, "unlabelled")
-    starts = tqdm(range(0, len(reviews), SORTED_TOGETHER), desc="label", disable=None)
+    starts = tqdm(range(0, len(reviews), SORTED_TOGETHER), desc="label", disable=None, leave=False)
     chunks = (range(start, min(start + SORTED_TOGETHER, len(reviews))) for start in starts)
     logits = np.concatenate([score(network, [reviews[row] for row in rows], length) for rows in chunks])
     network.cpu()

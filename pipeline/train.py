@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cli import Parser
+from pipeline.config.debug import require_no_debug
 from pipeline.config.objective import ACCURACY
 from pipeline.config.schema import Config
 from pipeline.config.training import require_no_fold
@@ -48,10 +49,11 @@ from pipeline.training.folds import OUT_OF_FOLD, read_fold, write_out_of_fold
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, require_fitting_vectors
 from pipeline.training.inputs import TRAINED_ON
+from pipeline.training.loggers import require_loggers
 from pipeline.training.pseudo_labels import load_pseudo_labels
 from pipeline.training_run import train_in_run
 
-DECISIVE = {"seed", "model", "pretraining", "pseudo_labels", "training"}
+DECISIVE = {"seed", "model", "pretraining", "pseudo_labels", "training", "debug"}
 """Sections of the configuration that decide the result of a training on given data."""
 READING = {"text_column", "label_column", "labels", "ignore_labels", "format"}
 """Keys of `corpus`, which only the user's files have, that are stored with a model: other files are read alike."""
@@ -86,10 +88,14 @@ def train(
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)
+    require_loggers(config.logger)
     fold = read_fold(DATASET, config.training)
     hardware = resolve_hardware(config.trainer.model_copy(update={"threads": threads or config.trainer.threads}))
     pretrained = load_pretrained(PRETRAINED, config.pretraining, dataset.digest)
     pseudo_labels = load_pseudo_labels(PSEUDO_LABELS, config, dataset)
+    name = name or run_name(config)
+    if config.debug is not None:
+        name, tags = f"debug: {name}", {**(tags or {}), "debug": "true"}
     origin, objective = origin_of(config), config.evaluation.objective
 
     def save(run: Run, trained: FitResult) -> None:
@@ -122,10 +128,11 @@ def train(
             pseudo_labels=pseudo_labels,
             objective=objective,
             fold=fold,
+            name=name,
         ),
         save,
         stage="train",
-        name=name or run_name(config),
+        name=name,
         tags={**origin, **(tags or {})},
         params={**(searched or {}), **hyperparameters(config)},
         config=config,
@@ -140,6 +147,7 @@ def train(
 def main(config: Config, inputs: Inputs) -> None:
     """Train the model of the pipeline."""
     require_no_fold(config.training)
+    require_no_debug(config.debug)
     train(config, inputs, ARTIFACTS, REPORTS)
 
 

@@ -1,8 +1,10 @@
 """Commands end in one line for an error, and with the exit code of their signal."""
 
 import fcntl
+import io
 import logging
 import os
+import re
 import runpy
 import signal
 import socket
@@ -13,8 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
-from pipeline.cli import log_to, tidy_exit
+from pipeline.cli import TerminalHandler, log_to, tidy_exit
 from pipeline.runtime.errors import FULL, PipelineError
 from pipeline.runtime.paths import WORKSPACE
 
@@ -128,6 +131,22 @@ def test_a_signal_during_the_write_of_a_log_line_is_heeded():
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
     assert "terminated" in errors
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_log_line_stands_above_the_progress_bar_and_breaks_between_words(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    with tqdm(total=2, file=terminal, ncols=30, bar_format="{n}/{total}", mininterval=0) as bar:
+        bar.update()
+        record = logging.makeLogRecord({"msg": "calibrated on validation: temperature 1.00, bias 0.30"})
+        TerminalHandler(terminal).emit(record)
+        lines = "calibrated on validation: temperature\n  1.00, bias 0.30\n"
+        assert re.search(rf"1/2\r +\r{lines}\r1/2", terminal.getvalue())
 
 
 def test_a_log_file_ends_with_the_error(tmp_path):

@@ -23,16 +23,12 @@ STAGES = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["stages"]
 READ_WITHOUT_EFFECT: dict[str, set[str]] = {
     "download": set(),
     "preprocess": {"seed"},  # the split's own seed
-    "pretrain": {
-        "corpus",
-        "model",
-        "pseudo_labels",
-        "seed",
-        "tracking",
-        "training",
-    },  # for the run's name and tags; not called
-    "pseudo_label": {"corpus", "seed", "tracking", "training"},  # the teacher's own instead; the run's name and tags
-    "train": {"corpus", "tracking"},  # where the run goes; checked against the dataset, which depends on it
+    # for the run's name and tags; not called
+    "pretrain": {"corpus", "model", "pseudo_labels", "seed", "tracking", "training"},
+    # the teacher's own instead; the run's name and tags; refused; where points go
+    "pseudo_label": {"corpus", "debug", "logger", "seed", "tracking", "training"},
+    # checked against the dataset, which depends on it; refused; where the run and its points go
+    "train": {"corpus", "debug", "logger", "tracking"},
     "evaluate": {"tracking"},
     "register": {
         "pretraining",

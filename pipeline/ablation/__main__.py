@@ -63,7 +63,7 @@ def main(config: Config) -> None:
     """Score the trials on the test split, and write the table and the picture."""
     store = connect(config.tracking)
     runs = trials_of_last_sweep(store, data_md5() or UNKNOWN_ORIGIN)
-    scored = [_score_on_test(store, run, config.evaluation) for run in tqdm(runs, desc="test", disable=None)]
+    scored = [_score_on_test(store, run, config.evaluation) for run in tqdm(runs, "test", leave=False, disable=None)]
     rows = collect(scored)
     machines = training_machines(scored)
     write_json(paths.REPORTS / "ablation.json", {"rows": rows, "machine": machines})

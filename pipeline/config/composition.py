@@ -1,5 +1,6 @@
 """Composition of conf/ with Hydra, whose errors become one line."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,15 @@ def translate_hydra_errors(*further: type[Exception]) -> Iterator[None]:
             f"together, or set {error.full_key}"
         ) from None
     except caught as error:
-        raise PipelineError(f"conf/: {masked(' '.join(str(error).split()))}") from None
+        raise PipelineError(f"conf/: {masked(_in_our_words(' '.join(str(error).split())))}") from None
+
+
+def _in_our_words(error: str) -> str:
+    """Reword what Hydra says of a mistyped name: it advises `+`, which the schema refuses, and lists its paths."""
+    from pipeline.config.reference import problem_of_override  # slow: the schema in JSON
+
+    unknown = re.search(r"Could not override '(.+?)'|Could not find '(.+)/(.+?)' Available options in", error)
+    return (unknown and problem_of_override(unknown[1] or unknown[2], unknown[3] or "")) or error
 
 
 def compose_config(overrides: list[str], conf: Path = CONF) -> dict[str, Any]:

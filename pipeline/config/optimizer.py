@@ -11,7 +11,9 @@ class OptimizerConfig(Section):
     """Optimizer, learning-rate schedule and data of a training."""
 
     batch_size: Size
-    """Reviews in one step of the optimizer."""
+    """Reviews in one batch."""
+    accumulate_grad_batches: int = Field(ge=1, le=10_000)
+    """Batches in one step of the optimizer, for large steps on a small GPU: their gradients are averaged."""
     lr: Rate
     """Peak learning rate of AdamW."""
     beta2: float = Field(ge=0, lt=1)

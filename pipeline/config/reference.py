@@ -5,9 +5,10 @@ A key's meaning is its docstring in the schema, a choice's the comment at the to
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 
 from pipeline.config.schema import Config
 from pipeline.runtime.paths import CONF
+from pipeline.runtime.suggestion import did_you_mean
 
 GROUPS_ACROSS_SECTIONS = {
     "experiment": "Recipe that overrides several groups.",
@@ -65,6 +67,39 @@ def all_keys() -> dict[str, Key]:
         for name, node in schema["properties"].items()
         for key in _walk(name, node, schema["$defs"], only_with="")
     }
+
+
+def meant_key(name: str, besides: Iterable[str] = ()) -> str:
+    """Return `did_you_mean` for an unknown key: one of the same name in another section, else the most similar one.
+
+    Args:
+        name: the key, with the sections it was looked for in.
+        besides: names of groups that may be meant, too.
+    """
+    same = [key for key in all_keys() if key.rpartition(".")[2] == name.rpartition(".")[2]]
+    return did_you_mean(name, same, 0) if same else did_you_mean(name, [*all_keys(), *besides])
+
+
+def problem_of_override(name: str, value: str, conf: Path = CONF) -> str | None:
+    """Say what is wrong with the names in an override such as `model=gru` or `training.lr=1e-3`; None if nothing is.
+
+    Args:
+        name: group or key.
+        value: choice or value; only the former is looked at.
+        conf: folder of the groups.
+    """
+    if name in groups(conf):
+        there = [choice.name for choice in choices(name, conf)]
+        if re.fullmatch(r"[\w/]+", value) and value not in (*there, "null"):
+            return f"{name}={value}: there is no such choice, but {', '.join(there)}{did_you_mean(value, there)}"
+        return None
+    ancestors = list(accumulate(name.split("."), "{}.{}".format))
+    named_by_users = any(
+        f"{key}.NAME" in all_keys() or (key in all_keys() and "mapping" in all_keys()[key].allowed) for key in ancestors
+    )
+    if name in all_keys() or named_by_users or ancestors[0] == "hydra":
+        return None
+    return f"{name}: unknown key or group, docs/configuration.md lists them{meant_key(name, groups(conf))}"
 
 
 def keys_of(group: str) -> list[Key]:

@@ -5,13 +5,16 @@ before it does any work: an unknown key, a wrong type or a value out of range st
 """
 
 import re
+from importlib import import_module
 from reprlib import Repr
 from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from pipeline.config.corpus import Corpus, FilesCorpus
+from pipeline.config.debug import DebugConfig
 from pipeline.config.evaluation import SLICES, EvaluationConfig
+from pipeline.config.logger import LoggerConfig
 from pipeline.config.model import BagOfWordsConfig, Model, SentimentRNNConfig
 from pipeline.config.objective import unknown_class
 from pipeline.config.pretraining import PretrainingConfig
@@ -26,6 +29,7 @@ from pipeline.config.trainer import TrainerConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.runtime.credentials import refusal_of, secret_keys
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.suggestion import did_you_mean
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = 200
@@ -57,6 +61,10 @@ class Config(Section):
     """Training on labelled reviews."""
     trainer: TrainerConfig
     """Hardware that a training runs on."""
+    debug: DebugConfig | None
+    """Search for a fault: a training that is cut short or changed; only for trials, never for the pipeline."""
+    logger: LoggerConfig
+    """Loggers beside MLflow, one or several: logger=csv, logger=[csv,tensorboard]."""
     evaluation: EvaluationConfig
     """Evaluation on held-out reviews."""
     registry: RegistryConfig
@@ -161,9 +169,14 @@ def _describe(problem: Any) -> str:
         parts = [part for part in parts if not KIND.fullmatch(part)]
     key = ".".join(parts) or "config"
     if problem["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see the files under conf/ for the keys there are"
+        # no import statement: registered models hold this module, and not that one, of which they have no need
+        meant = import_module("pipeline.config.reference").meant_key(key)
+        return f"{key}: unknown key, docs/configuration.md lists them{meant}"
     if problem["type"] == "missing":
         return f"{key}: missing; set it (null where it does not apply)"
     if problem["type"] == "value_error":
         return f"{key}: {problem['ctx']['error']}"
-    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}"
+    meant = ""
+    if problem["type"] == "literal_error":
+        meant = did_you_mean(str(problem["input"]), re.findall(r"'(.+?)'", problem["ctx"]["expected"]))
+    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}{meant}"

@@ -45,7 +45,7 @@ class CanonicalWriter:
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = self._bytes = 0
-        self._progress = tqdm(desc="reviews", unit="", disable=None)
+        self._progress = tqdm(desc="reviews", unit="", disable=None, leave=False)
 
     def add(self, split: str, rows: pa.RecordBatch) -> None:
         """Append rows to a split, with the columns of `LABELLED_SCHEMA` and kept ones, or of `UNLABELLED_SCHEMA`.

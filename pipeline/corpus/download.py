@@ -173,7 +173,7 @@ def _receive(response: requests.Response, part: Path, size: int) -> None:
     total = None if remaining is None else size + remaining
     with (
         part.open("ab") as file,
-        tqdm(desc="download", total=total, initial=size, unit="B", unit_scale=True, disable=None) as progress,
+        tqdm(None, "download", total, leave=False, initial=size, unit="B", unit_scale=True, disable=None) as progress,
     ):
         # write bytes as they come, so that neither a server that stops sending nor a kill loses any
         while data := response.raw.read1(RECEIVED_BYTES, decode_content=False):

@@ -121,7 +121,9 @@ def score_rows(name: str, rows: pa.Table, classifier: Classifier, *, ordered: bo
 
 
 def _with_progress(table: pa.Table, split: str) -> Iterable[str]:
-    texts: Iterable[str] = tqdm(table["text"].to_pylist(), desc=f"scoring {split}", unit=" reviews", disable=None)
+    texts: Iterable[str] = tqdm(
+        table["text"].to_pylist(), desc=f"scoring {split}", unit=" reviews", disable=None, leave=False
+    )
     return texts
 
 

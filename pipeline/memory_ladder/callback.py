@@ -120,7 +120,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
         "sentences": [{"positive": positive, "negative": negative} for positive, negative in pairs],
         "models": {
             name: _measure(trial / "model", reviews, pairs, config)
-            for name, trial in tqdm(trials.items(), disable=None)
+            for name, trial in tqdm(trials.items(), desc="memory", disable=None, leave=False)
         },
     }
 

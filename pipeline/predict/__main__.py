@@ -1,6 +1,7 @@
 """Predict the class of reviews.
 
-Reads texts from the arguments, or without any (or with -) from standard input, one per line. Prints for each its label,
+Reads texts from the arguments, or without any (or with -) from standard input, one per line; typed at a terminal, each
+line is answered at once, and ctrl-D ends. Prints for each its label,
 a calibrated probability, and the text. Of two classes the probability is that of the second, such as positive; of more
 it is that of the label. With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, .xlsx, or .txt with one text
 per line; also with .gz, .zst or .zip) and writes the same rows in the same format, those of .xlsx as CSV, with the
@@ -19,6 +20,8 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from tqdm import tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.predictor import Prediction
+from pipeline.inference.predictor import Prediction, Predictor
 from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, format_keys, write_lines
 from pipeline.predict.answering import file_format as ending_of
@@ -83,6 +86,9 @@ def main(
     )
     file_format = as_in_training(source, file_format, predictor.info.corpus.format)
     predictor.rule = predictor.rule if threshold is None else DecisionRule(threshold)
+    if source is None and texts in ([], ["-"]) and output is None and sys.stdin.isatty() and sys.stdout.isatty():
+        answer_typed(predictor)
+        return
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
     answered_rows, blank, form = 0, 0, None
@@ -106,6 +112,24 @@ def main(
     if source is not None and form:
         without = f", {blank:,} of them without a text" if blank else ""
         print(f"{source.name}: {form}, {answered_rows:,} rows{without}", file=sys.stderr)
+
+
+def answer_typed(predictor: Predictor) -> None:
+    """Ask for reviews at the terminal and answer each, until the user ends the input."""
+    with suppress(ImportError):
+        import readline  # noqa: F401  # the cursor keys then work in `input`; not every Python has it
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    print("Type a review and press enter; ctrl-D ends.", file=sys.stderr)
+    while True:
+        try:
+            text = input("review> ")
+        except EOFError:
+            print()
+            return
+        if text.strip():
+            (prediction,) = predictor([text])
+            print(f"{prediction.label} {prediction.probability:.4f}")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def scan(data: Path, mapping: OrderedMap) -> ReviewKeys:
         split=np.empty(total, np.int8),
     )
     start = 0
-    with tqdm(total=total, desc="scan", unit=" reviews", disable=None) as progress:
+    with tqdm(total=total, desc="scan", unit=" reviews", disable=None, leave=False) as progress:
         for near, group, exact, label, split in mapping(_scan_group, row_groups(data)):
             rows = slice(start, start + len(near))
             keys.near[rows], keys.group[rows], keys.exact[rows] = near, group, exact

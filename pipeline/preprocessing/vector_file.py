@@ -51,7 +51,7 @@ def find_in_file(path: Path, words: Set[str]) -> tuple[dict[str, int], NDArray[n
     """
     rows: dict[str, int] = {}
     vectors = [np.empty((0, file_dimension(path)), np.float32)]
-    for entry in tqdm(_entries(path), desc=path.name, unit=" vectors", disable=None):
+    for entry in tqdm(_entries(path), desc=path.name, unit=" vectors", disable=None, leave=False):
         if entry.word not in words:
             continue
         if entry.word in rows:

@@ -3,6 +3,7 @@
 A version is `models from code` of MLflow's pyfunc flavour, so that loading it unpickles nothing.
 """
 
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from pipeline.inference import pyfunc
 from pipeline.inference.model_folder import read_model_info
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
+
+logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # it announces each check of the example
 
 REQUIREMENTS = (
     "mlflow",

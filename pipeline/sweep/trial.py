@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import TerminalHandler, tidy_exit
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
@@ -102,6 +102,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         hydra_config = HydraConfig.get()
         trial = Trial.of(hydra_config.overrides.task, hydra_config.job.num)
         trial.sweep.end_trials()
+        _show_results_alone()
         folder = Path(hydra_config.runtime.output_dir)
         require_separate("hydra.sweep.subdir", folder)
         if folder.is_relative_to(project_root()):
@@ -118,12 +119,21 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
             best = train(config, inputs, tags=tags, searched=trial.values, name=trial.name, threads=threads)
+            result = f"loss {best['val_calibrated_loss']:.4f}, accuracy {best['val_accuracy']:.4f}"
+            log.info("trial %s: %s", trial.name, result)
             return best["val_calibrated_loss"]
         except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
             trial.fail(store, reason, tags)
             log.debug("traceback of the failure", exc_info=True)
             return None
+
+
+def _show_results_alone() -> None:
+    """Show on a terminal only warnings and the line of each trial; the files in its folder have all lines."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, TerminalHandler) and handler.stream.isatty():
+            handler.addFilter(lambda record: record.name == __name__ or record.levelno >= logging.WARNING)
 
 
 def _find_finished(store: Store, session: Session, hash_: str) -> TrialRun | None:

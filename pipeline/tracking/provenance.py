@@ -27,7 +27,7 @@ PROVENANCE = "provenance.json"
 """Artifact of a run with what it was made from: hashes, the command, the choices of groups."""
 NOT_TAGGED = ("git.commit", "data.md5", "code.sha256", "command", CHOICES)
 """Keys of the provenance that are no tags; the commit is under MLflow's own name."""
-WITHOUT_EFFECT = ("tracking", "sweep")
+WITHOUT_EFFECT = ("tracking", "sweep", "logger")
 """Sections of the configuration that change no result."""
 
 log = logging.getLogger(__name__)

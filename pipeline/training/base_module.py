@@ -38,11 +38,14 @@ class BaseModule(pl.LightningModule):
         """Return the loss to minimise, and the part of it that the learning curve compares with `val/loss`."""
         raise NotImplementedError
 
-    def training_step(self, batch: Any, _index: int) -> dict[str, Tensor]:
+    def training_step(self, batch: Any, index: int) -> dict[str, Tensor]:
         """Return the loss of a batch and, as `shown`, the value for the learning curve."""
         # seeded by step, so that a resumed training drops the same units as an uninterrupted one; and by rank, so that
         # each process drops others
-        state = np.random.SeedSequence([self.seed, self.global_step, distributed.rank()]).generate_state(1)
+        entropy = [self.seed, self.global_step, distributed.rank()]
+        if part := index % self.trainer.accumulate_grad_batches:  # a further batch of the same step
+            entropy.append(part)
+        state = np.random.SeedSequence(entropy).generate_state(1)
         torch.manual_seed(int(state[0]))
         loss, shown = self.losses(batch)
         self.log_mean("train/loss", shown, batch, prog_bar=True)

@@ -1,16 +1,19 @@
 """Lightning callbacks of a training: learning curve, early stopping, moving average of the weights; and its logger."""
 
 import logging
+import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
 from pytorch_lightning.loggers import Logger
 from torch import Tensor
+from tqdm import tqdm
 
 from pipeline.config.training import TrainingConfig
 from pipeline.tables.csv_lines import csv_text
@@ -18,6 +21,9 @@ from pipeline.training.distributed import gather
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
 """Receives values by name, and their step."""
+
+MOST_COLUMNS = 80
+"""Width of a progress bar."""
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +87,48 @@ class ForwardingLogger(Logger):
         self._log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step or 0)
 
 
+class EpochBar(pl.Callback):
+    """Progress bar of the present epoch, if standard error is a terminal; it goes when the epoch ends."""
+
+    def __init__(self) -> None:
+        self._bar: tqdm[NoReturn] | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        if trainer.is_global_zero and sys.stderr.isatty():
+            self._bar = tqdm(
+                desc=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
+                total=int(trainer.num_training_batches),
+                unit="batch",
+                ncols=min(MOST_COLUMNS, shutil.get_terminal_size().columns),
+                leave=False,
+            )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on; show the loss as last logged: to read each batch's would make the processor wait for the GPU."""
+        if self._bar is not None:
+            if "train/loss" in trainer.logged_metrics:
+                self._bar.set_postfix_str(f"loss {trainer.logged_metrics['train/loss']:.4f}", refresh=False)
+            self._bar.update()
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say what it waits for."""
+        if self._bar is not None:
+            self._bar.set_postfix_str("validating")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Remove the bar."""
+        self.on_train_epoch_end(trainer, pl_module)
+
+
 class LearningCurve(pl.Callback):
     """Learning curve: keeps one row for each epoch, also across a resume, and prints it.
 
@@ -111,7 +159,9 @@ class LearningCurve(pl.Callback):
     ) -> None:
         """Add a batch to the mean of the epoch."""
         # added up on the device: to read the value of each batch would make the processor wait for the GPU
-        self._loss = self._loss + outputs["shown"].double() * batch.size
+        # an Apple GPU has no float64
+        shown = outputs["shown"].to(torch.float32 if pl_module.device.type == "mps" else torch.float64)
+        self._loss = self._loss + shown * batch.size
         self._reviews += batch.size
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -124,12 +174,14 @@ class LearningCurve(pl.Callback):
         }
         self.rows.append(row)
         self.reviews += reviews
+        # short enough for a terminal: of two losses the one that chooses the epoch
+        shown = [name for name in self._validation if name != "loss" or "calibrated_loss" not in self._validation]
         log.info(
-            "epoch %d/%d: train loss %.4f, validation %s (%.0f s)",
+            "epoch %d/%d: train loss %.4f, val %s, %.0f s",
             row["epoch"],
             trainer.max_epochs,
             row["train_loss"],
-            ", ".join(f"{name.replace('_', ' ')} {row[f'val_{name}']:.4f}" for name in self._validation),
+            ", ".join(f"{name.replace('_', ' ')} {row[f'val_{name}']:.4f}" for name in shown),
             time.perf_counter() - self._started,
         )
 

@@ -44,6 +44,7 @@ class ReviewDataModule(pl.LightningDataModule):
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         fold: reviews to train and validate on; None: those of the splits.
+        overfit: number of training reviews to train and validate on alone; None: all reviews.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ReviewDataModule(pl.LightningDataModule):
         unlabelled: bool = False,
         pseudo_labels: PseudoLabels | None = None,
         fold: Fold | None = None,
+        overfit: int | None = None,
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
@@ -69,6 +71,9 @@ class ReviewDataModule(pl.LightningDataModule):
                 [_labelled_part(read_split(folder, name), rows) for name, rows in part.items()]
                 for part in (fold.train, fold.held_out)
             )
+        if overfit is not None:
+            train = validation = first_of_each_label(train, overfit)
+            auxiliary_weight, pseudo_labels = 0.0, None
         self.validation = TrainingReviews(validation)
         train = first_of_each_label(train, max_reviews)
         of_classes = weights_of_classes(class_weights, train, classes)

@@ -22,12 +22,12 @@ def resolve_epochs(config: TrainingConfig, reviews: int) -> int:
     These are `FEWEST_EPOCHS`, and of few reviews as many as make `LEAST_STEPS`, but at most `MOST_EPOCHS`.
 
     Args:
-        config: its number of epochs and batch size are used.
+        config: its number of epochs, batch size and accumulation are used.
         reviews: number of reviews to train on, auxiliary and pseudo-labelled ones among them.
     """
     if config.epochs is not None:
         return config.epochs
-    steps = math.ceil(reviews / config.batch_size)
+    steps = math.ceil(math.ceil(reviews / config.batch_size) / config.accumulate_grad_batches)
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(LEAST_STEPS / steps)))
     log.info(
         "training.epochs is null: %d epochs of %s steps, for %s training reviews", epochs, f"{steps:,}", f"{reviews:,}"

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.config.debug import NO_DEBUG
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.schema import Config
@@ -21,6 +22,7 @@ from pipeline.inference.objective_value import objective_value
 from pipeline.inference.scoring import Calibration, score_with_paths
 from pipeline.networks.build import Network, deep_part, fixed_length, part_names
 from pipeline.networks.wide_and_deep import WideAndDeep
+from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
@@ -29,6 +31,7 @@ from pipeline.training.few_reviews import path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
+from pipeline.training.loggers import build_loggers
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.sentiment_module import SentimentModule
 from pipeline.training.trainer import run_trainer
@@ -85,6 +88,7 @@ def fit(
     pseudo_labels: PseudoLabels | None = None,
     objective: ObjectiveConfig = ACCURACY,
     fold: Fold | None = None,
+    name: str = "training",
 ) -> FitResult:
     """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
 
@@ -98,12 +102,15 @@ def fit(
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
         fold: reviews to train and to validate on; None: those of the splits.
+        name: name of the training for the loggers beside `log_metrics`.
 
     Raises:
         KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
     """
     pl.seed_everything(config.seed, verbose=False)
-    info = read_dataset_info(dataset)
+    info, debug = read_dataset_info(dataset), config.debug or NO_DEBUG
+    if debug != NO_DEBUG:
+        log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
     data = ReviewDataModule(
         dataset,
         batch_size=config.training.batch_size,
@@ -115,6 +122,7 @@ def fit(
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
         fold=fold,
+        overfit=debug.overfit_reviews,
         seed=config.seed,
     )
     vocabulary = Vocabulary.load(dataset / "vocab.json")
@@ -136,7 +144,7 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
-    epochs = resolve_epochs(config.training, len(data.train))
+    epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
     steps = run_trainer(
@@ -149,6 +157,9 @@ def fit(
         checkpoints=checkpoints,
         log_metrics=log_metrics,
         callbacks=optional_callbacks(config.training, MONITOR),
+        accumulate=config.training.accumulate_grad_batches,
+        loggers=list(build_loggers(config.logger, project_root() / "logs", name)),
+        debug=debug,
     )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()
@@ -196,5 +207,5 @@ def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, v
 
 def _in_words(calibration: Calibration) -> str:
     summary = {name: value for name, value in calibration.summary().items() if value is not None and name != "costs"}
-    numbers = {name: np.atleast_1d(value).round(3) for name, value in summary.items()}
-    return "; ".join(f"{name} {', '.join(map(str, values))}" for name, values in numbers.items())
+    shown = {name: "/".join(f"{number:.2f}" for number in np.atleast_1d(value)) for name, value in summary.items()}
+    return ", ".join(f"{name} {numbers}" for name, numbers in shown.items()).replace("-", "\N{MINUS SIGN}")

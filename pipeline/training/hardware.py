@@ -16,8 +16,8 @@ from pipeline.training import distributed
 class Hardware:
     """Device, precision, threads and processes that a training runs with."""
 
-    accelerator: Literal["cpu", "gpu"]
-    precision: Literal["32-true", "bf16-mixed"]
+    accelerator: Literal["cpu", "gpu", "mps"]
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
     threads: int
     """Torch threads of each process."""
     processes: int
@@ -25,11 +25,11 @@ class Hardware:
     @property
     def device(self) -> torch.device:
         """Device that this process computes on outside of Lightning's `Trainer`."""
-        return torch.device("cuda" if self.accelerator == "gpu" else "cpu")
+        return torch.device("cuda" if self.accelerator == "gpu" else self.accelerator)
 
     def summary(self) -> dict[str, str | int]:
-        """Return the device (`cpu` or the name of the GPU), precision, threads and processes."""
-        device = torch.cuda.get_device_name() if self.accelerator == "gpu" else "cpu"
+        """Return the device (`cpu`, `mps` or the name of the GPU), precision, threads and processes."""
+        device = torch.cuda.get_device_name() if self.accelerator == "gpu" else self.accelerator
         return {
             "device": device,
             "precision": self.precision,
@@ -44,8 +44,8 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
     A process that will start the processes of the training keeps its own number of threads.
 
     Raises:
-        PipelineError: the configuration asks for a GPU, or for one in each process, and there are not enough; or for
-            another number of processes than torchrun or srun started.
+        PipelineError: the configuration asks for a GPU, or for one in each process, and there are not enough; for
+            another number of processes than torchrun or srun started; or for 16-mixed without a GPU.
     """
     distributed.adopt_slurm()
     if distributed.world_size() not in (1, config.processes):
@@ -55,7 +55,8 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
         )
     starts_others = config.processes > distributed.world_size()
     set_up_process(None if starts_others else config.threads)
-    gpu = choose_device(config.accelerator).type == "cuda"
+    device = choose_device(config.accelerator)
+    gpu = device.type == "cuda"
     local_processes = config.processes if starts_others else distributed.local_world_size()
     if gpu and local_processes > torch.cuda.device_count():
         raise PipelineError(
@@ -63,13 +64,21 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
             "each process needs one: set fewer, or trainer.accelerator=cpu"
         )
     precision = config.precision
+    if precision == "16-mixed" and not gpu:
+        raise PipelineError(
+            f"trainer.precision: 16-mixed needs an NVIDIA or AMD GPU, and this training runs on {device.type}; use "
+            "trainer.precision=auto"
+        )
+    if device.type == "mps" and config.processes > 1:
+        raise PipelineError("trainer.processes: an Apple GPU is used by one process; use trainer.processes=1")
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else _cpu_computes_bf16()
+        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else _computes_bf16(device)
         precision = "bf16-mixed" if native else "32-true"
     threads = torch.get_num_threads()
     if starts_others:
         threads = config.threads or max(1, threads // config.processes)
-    return Hardware("gpu" if gpu else "cpu", precision, threads, config.processes)
+    accelerator: Literal["cpu", "gpu", "mps"] = "gpu" if gpu else "mps" if device.type == "mps" else "cpu"
+    return Hardware(accelerator, precision, threads, config.processes)
 
 
 def set_up_process(threads: int | None) -> None:
@@ -80,7 +89,7 @@ def set_up_process(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _cpu_computes_bf16() -> bool:
+def _computes_bf16(device: torch.device) -> bool:
     # torch before 2.13 does not tell; fp32 is right everywhere
     capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return capabilities.get("avx512_bf16", False)
+    return device.type == "cpu" and capabilities.get("avx512_bf16", False)

@@ -58,6 +58,7 @@ def pretrain_language_model(
         hardware=hardware,
         curve=curve,
         checkpoints=checkpoints,
+        accumulate=config.accumulate_grad_batches,
         log_metrics=log_metrics,
     )
     weights = network.reader.state_dict()

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
@@ -17,11 +16,13 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
+from pipeline.config.debug import NO_DEBUG, DebugConfig
 from pipeline.runtime.atomic import replace
 from pipeline.training import distributed
-from pipeline.training.callbacks import ForwardingLogger, LearningCurve, LogMetrics
+from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics
 from pipeline.training.hardware import Hardware
 
 LOG_EVERY_STEPS = 10
@@ -53,6 +54,9 @@ def run_trainer(
     checkpoints: Path,
     log_metrics: LogMetrics,
     callbacks: Sequence[Callback] = (),
+    accumulate: int = 1,
+    loggers: Sequence[Logger] = (),
+    debug: DebugConfig = NO_DEBUG,
 ) -> int:
     """Train a module; resume after the last finished epoch if `checkpoints` has one.
 
@@ -66,6 +70,9 @@ def run_trainer(
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point; after a resume, those of the repeated epoch again.
         callbacks: additional callbacks.
+        accumulate: batches in one step of the optimizer.
+        loggers: loggers beside `log_metrics`.
+        debug: its limit of batches and its profiler are used.
 
     Returns:
         the number of optimizer steps, with those before a resume.
@@ -80,14 +87,19 @@ def run_trainer(
         accelerator=hardware.accelerator,
         precision=hardware.precision,
         max_epochs=epochs,
-        logger=ForwardingLogger(log_metrics),
-        callbacks=[curve, *callbacks, keep("best", monitor), keep("last"), _KeepTerminationHandler()],
+        accumulate_grad_batches=accumulate,
+        limit_train_batches=debug.limit_batches,
+        limit_val_batches=debug.limit_batches,
+        profiler=debug.profiler,
+        logger=[ForwardingLogger(log_metrics), *loggers],
+        callbacks=[EpochBar(), curve, *callbacks, keep("best", monitor), keep("last"), _KeepTerminationHandler()],
         log_every_n_steps=LOG_EVERY_STEPS,
         num_sanity_val_steps=0,
-        enable_progress_bar=sys.stdout.isatty(),
-        enable_model_summary=False,
+        enable_progress_bar=False,  # `EpochBar` counts from 1, and leaves room for the log lines
+        enable_model_summary=False,  # `_parameters` says it in one line
         default_root_dir=checkpoints,
     )
+    log.info("%s", _parameters(module))
     with distributed.process_group():
         resume_from = distributed.decided_by_rank_0(partial(_last_checkpoint, checkpoints))
         try:
@@ -97,10 +109,24 @@ def run_trainer(
             if trainer.interrupted and stop.code == 1:
                 raise KeyboardInterrupt from None
             raise
+        if debug.profiler is not None:
+            log.info("%s", trainer.profiler.summary())  # type: ignore[attr-defined]  # not of every profiler
         best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
         module.load_state_dict(best["state_dict"])
         distributed.gather(None)  # once all processes have read the file, rank 0 may remove it
     return trainer.global_step
+
+
+def _parameters(module: pl.LightningModule) -> str:
+    """Return the number of parameters that are trained, and of each part of the network that has any."""
+    trained = {name: weight.numel() for name, weight in module.named_parameters() if weight.requires_grad}
+    parts: dict[str, int] = {}
+    for name, numbers in trained.items():
+        # network.embedding.weight is of the part embedding, network.deep.lstm.weight_ih_l0 of deep.lstm
+        part = ".".join(name.split(".")[1:-1]) or name.rpartition(".")[2]
+        parts[part] = parts.get(part, 0) + numbers
+    shown = ", ".join(f"{part} {numbers:,}" for part, numbers in parts.items())
+    return f"training {sum(trained.values()):,} parameters: {shown}"
 
 
 def _process_settings(hardware: Hardware) -> dict[str, Any]:

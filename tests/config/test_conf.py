@@ -1,11 +1,16 @@
 """Every configuration a user can choose."""
 
+import re
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from dvc.exceptions import DvcException
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
-from pipeline.config.reference import configuration_help
+from hydra_plugins.known_names import KnownNames
+from pipeline.config.reference import configuration_help, problem_of_override
 from pipeline.config.schema import Config, validate
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
@@ -88,6 +93,38 @@ def test_what_sentencepiece_cannot_do_is_refused(override, message, compose):
 def test_an_override_conf_does_not_know_is_refused(override, compose):
     with pytest.raises(PipelineError, match=r"^conf/: "):
         compose(override)
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("model.hiden_dim=3", "model.hiden_dim: unknown key or group, .*; did you mean model.hidden_dim"),
+        ("lr=3", "lr: unknown key or group, .*; did you mean training.lr"),
+        ("modl=gru", "modl: unknown key or group, .*; did you mean model"),
+        ("model=gruu", "model=gruu: there is no such choice, .*; did you mean gru"),
+        ("model=transformer", "model=transformer: there is no such choice, [^;]*$"),
+        ("model=gru,rnn", None),
+        ("experiment=null", None),
+        ("training.lr=1e-3", None),
+        ("corpus.labels.good=[1]", None),
+        ("registry.checks.mine.min=0.5", None),
+        ("hydra.sweeper.n_trials=3", None),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_one_that_was_meant(override, problem):
+    found = problem_of_override(*override.split("=", 1))
+    assert re.match(problem, found) if problem else found is None
+
+
+@pytest.mark.parametrize("given", [["-S", "model.hiden_dim=3"], ["--set-param=params.yaml:model.hiden_dim=3"]])
+def test_dvc_exp_run_says_so_too(given, monkeypatch):
+    search_path = ConfigSearchPathImpl()
+    search_path.append("main", f"file://{CONF}")
+    monkeypatch.setattr(sys, "argv", ["dvc", "exp", "run", *given])
+    KnownNames().manipulate_search_path(search_path)  # other commands that compose say it themselves
+    monkeypatch.setitem(sys.modules, "dvc.utils.hydra", sys)
+    with pytest.raises(DvcException, match=r"did you mean model\.hidden_dim"):
+        KnownNames().manipulate_search_path(search_path)
 
 
 COMMANDS = sorted(

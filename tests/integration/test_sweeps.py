@@ -29,11 +29,11 @@ def wait_for(line: str, sweep: subprocess.Popen[bytes], log: str) -> None:
 
 def test_a_sweep_trains_nothing_again_unless_told_to(project):
     grid = (*SWEEP, "model.hidden_dim=4,6")
-    assert project.run(*grid).stdout.count(TRAINED) == 2
-    assert TRAINED not in project.run(*grid).stdout
+    assert project.run(*grid).stderr.count(TRAINED) == 2
+    assert TRAINED not in project.run(*grid).stderr
     parent, trials = sweep_of(project)
     assert (parent.info.status, len(trials)) == ("FINISHED", 2)
-    assert project.run(*grid, "sweep.rerun=true").stdout.count(TRAINED) == 2
+    assert project.run(*grid, "sweep.rerun=true").stderr.count(TRAINED) == 2
     parent, trials = sweep_of(project)
     assert (parent.info.status, len(trials), parent.data.metrics["sweep/trials"]) == ("FINISHED", 4, 2)
 
@@ -58,7 +58,10 @@ def test_trials_at_once_share_the_cores_and_a_failed_one_does_not_stop_the_other
 def test_the_trials_of_a_killed_sweep_end_with_it(project, tmp_path):
     at_once = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "training.epochs=500")
     command = (*SWEEP, *at_once, "training.max_reviews=32,64")
-    with (tmp_path / "log").open("w") as log, subprocess.Popen(command, cwd=project.root, stdout=log) as sweep:
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, cwd=project.root, stdout=log, stderr=log) as sweep,
+    ):
         deadline = time.monotonic() + 300
         while (tmp_path / "log").read_text().count("MLflow run max_reviews=") < 2:
             assert sweep.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()

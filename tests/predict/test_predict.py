@@ -461,6 +461,23 @@ def test_a_terminal_shows_the_rate(model, tmp_path):
     assert "5000 texts" in shown and "texts/s" in shown
 
 
+def test_what_is_typed_at_a_terminal_is_answered_line_by_line(model):
+    ours, terminal = pty.openpty()
+    with subprocess.Popen(
+        [*PREDICT, "--model", str(model)], stdin=terminal, stdout=terminal, stderr=terminal
+    ) as typing:
+        os.close(terminal)
+        os.write(ours, b"a good film\n")
+        shown = ""
+        while shown.count("review> ") < 2:
+            shown += os.read(ours, 10_000).decode()
+        os.write(ours, b"\x04")  # ctrl-D
+        assert typing.wait(60) == 0
+    os.close(ours)
+    ((prediction,),) = [load(model)(["a good film"])]
+    assert f"{prediction.label} {prediction.probability:.4f}\r\n" in shown
+
+
 MEASURED = """import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"""

@@ -60,7 +60,8 @@ def test_the_page_lists_every_case_and_what_is_said():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pipeline.train", "model.hiden_dim=3"], "error: conf/: Could not override 'model.hiden_dim'"),
+        (["pipeline.train", "model.hiden_dim=3"], "error: conf/: model.hiden_dim: unknown key .*; did you mean"),
+        (["pipeline.train", "model=gruu"], "error: conf/: model=gruu: there is no such choice, .*; did you mean gru"),
         (
             ["pipeline.train", "model=bag_of_words", "pretraining=language_model"],
             "error: conf/: pretraining.language_model.hidden_dim is taken from model.hidden_dim, which the chosen ",

@@ -112,10 +112,13 @@ def two_files() -> bytes:
     return buffer.getvalue()
 
 
+FAST = {"limit_batches": 2, "epochs": 1, "overfit_reviews": None, "profiler": None}
 CONFIGURATION = [
-    key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key; see the files under conf/"),
-    key("unknown section", "modle", {}, "modle: unknown key"),
+    key("unknown key", "model.hiden_dim", 3, "model.hiden_dim: unknown key, .*; did you mean model.hidden_dim"),
+    key("unknown section", "modle", {}, "modle: unknown key, .*; did you mean model"),
     key("key with a line break", "mo\ndel", 1, "unknown key"),
+    key("key of another section", "trainer.lr", 1, "trainer.lr: unknown key, .*; did you mean training.lr"),
+    key("mistyped choice", "training.schedule", "cosin", "'linear' or 'cosine', got 'cosin'; did you mean cosine"),
     key("wrong type", "model.embedding_dim", "many", "model.embedding_dim: .*integer.*'many'"),
     key("mapping instead of a number", "seed", {"a": [1, {}]}, "seed: .*integer"),
     key("out of range", "model.embedding_dim", 0, "model.embedding_dim: .*greater than or equal to 1, got 0"),
@@ -192,6 +195,10 @@ CONFIGURATION = [
     key("broken URL", "corpus.url", "https://[h/x", "corpus.url: Invalid", corpus="aclimdb"),
     key("password for the store", "tracking.uri", "http://ann:secret@h", "set MLFLOW_TRACKING_USERNAME"),
     key("password as a URL parameter", "tracking.uri", "postgresql://h/d?password=secret", "holds a password"),
+    key("Apple GPU not present", "trainer.accelerator", "mps", "mps asked for, but torch sees no Apple GPU"),
+    key("16-mixed without a GPU", "trainer.precision", "16-mixed", "16-mixed needs an NVIDIA or AMD GPU, and this"),
+    key("debugging in a stage", "debug", FAST, "debug: a stage of DVC is not cut short, .* pipeline.train debug=fast"),
+    key("logger without its package", "logger.wandb", "mine", "logger=wandb: the package wandb is missing; pip inst"),
     key("GPU not present", "trainer.accelerator", "gpu", "gpu asked for, but torch sees none; use trainer=cpu"),
     key("dataset of another text", "text.max_tokens", 7, "text.max_tokens: 7 is asked for, .* `dvc repro preprocess`"),
     key("dataset of another split", "split.seed", 9, "split.seed: 9 is asked for, but .* was made with 1;"),

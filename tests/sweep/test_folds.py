@@ -74,7 +74,7 @@ def test_the_same_command_trains_only_the_folds_that_have_not_finished(cross_val
     path.unlink()
     trial = next(run for run in runs(project, "train") if run.info.run_name == "#1 fold=2")
     MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}").delete_run(trial.info.run_id)
-    printed = project.run(*KFOLD).stdout
+    printed = project.run(*KFOLD).stderr
     assert printed.count(TRAINED) == 1
     assert predictions(project)[1] == rows
 

@@ -63,7 +63,8 @@ def interrupted(trained, tmp_path_factory):
 def grid(interrupted):
     """The project after the same command ran again, and the output of that command."""
     project = interrupted[0]
-    return project, project.run(*GRID).stdout
+    completed = project.run(*GRID)
+    return project, completed.stderr + completed.stdout
 
 
 def test_a_second_process_of_the_same_sweep_is_refused(interrupted):

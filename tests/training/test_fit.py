@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 import shutil
 
 import numpy as np
@@ -91,6 +92,36 @@ def test_points_are_logged_once_each_with_rate_gradient_and_validation(unbroken)
 def test_training_stops_early_when_validation_no_longer_improves(compose, dataset, tmp_path):
     config = compose(*TINY, "training.epochs=30", "training.patience=1", "training.lr=1.0", "training.ema_decay=null")
     assert len(train(config, dataset, tmp_path).curve) < 30
+
+
+def test_accumulated_batches_make_one_step(compose, dataset, tmp_path):
+    steps = []
+    config = compose(*TINY, "training.epochs=1", "training.accumulate_grad_batches=4")
+    train(config, dataset, tmp_path, lambda metrics, step: steps.append(step) if "val/loss" in metrics else None)
+    assert 0 < max(steps) <= 4  # of 14 batches
+
+
+def test_a_debugged_training_is_short_or_learns_few_reviews_by_heart(compose, dataset, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    short = train(compose(*TINY, "debug=profile", "debug.limit_batches=2"), dataset, tmp_path / "short")
+    assert len(short.curve) == 1
+    assert "its figures mean nothing" in caplog.text
+    assert "run_training_batch" in caplog.text  # the profiler's table
+    by_heart = train(compose(*TINY, "debug=overfit", "debug.epochs=2"), dataset, tmp_path / "overfit")
+    assert len(by_heart.probabilities) == 32  # validated on, too
+
+
+def test_a_training_begins_with_its_parameters_and_feeds_the_loggers_beside_mlflow(
+    compose, dataset, tmp_path, caplog, monkeypatch
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    trained = train(compose(*TINY, "training.epochs=1", "logger=csv"), dataset, tmp_path / "checkpoints", name="mine")
+    (line,) = (line for line in caplog.messages if line.startswith("training "))
+    total, *parts = (int(number.replace(",", "")) for number in re.findall(r" ([\d,]*\d)", line))
+    assert total == sum(parts) == sum(weight.numel() for weight in trained.network.parameters() if weight.requires_grad)
+    (points,) = (tmp_path / "logs" / "csv" / "mine").glob("*/metrics.csv")
+    assert "val/calibrated_loss" in points.read_text().splitlines()[0]
 
 
 def test_max_reviews_takes_half_of_each_label(compose, dataset, tmp_path):
