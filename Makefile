@@ -8,7 +8,7 @@ FIND_PYTHON := PATH='$(PATH)'
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup repro status test integration torture bench ablation lint ui serve
+.PHONY: help setup repro status compare test integration torture bench ablation lint ui serve
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
@@ -24,6 +24,11 @@ repro: setup ## Train, evaluate and register a model on the default corpus
 
 status: setup ## Say what `make repro` would run; exit code 0 if nothing
 	@python -m pipeline.status
+
+# columns that no one compares: when, digests of code, and dependencies
+compare: HIDDEN = Created|download|preprocess|pretrain|pseudo_label|train|evaluate|register|data|downloads|behaviour_suite|.*/.*
+compare: setup ## Compare the experiments of DVC: the numbers and the settings that differ
+	@dvc exp show --only-changed --drop '^($(HIDDEN))$$' --no-pager
 
 test: setup lint ## Check style and types, and run the tests
 	python -m pytest --numprocesses auto --dist worksteal

@@ -38,7 +38,7 @@ from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.preprocessing.encoding import encode_corpus
-from pipeline.report.figures import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
@@ -184,7 +184,10 @@ def write_dataset(folder: Path, splits: Mapping[str, pa.Table], config: Config, 
 
 def recipe(config: Config) -> str:
     """Return a hash of the configuration that decides a result; a new key that is null does not change it."""
-    values = json.dumps(config.model_dump(mode="json", include=DECISIVE, exclude_none=True), sort_keys=True)
+    no_fold = {"training": {"fold"}}  # a cell is trained on all of its reviews
+    values = json.dumps(
+        config.model_dump(mode="json", include=DECISIVE, exclude=no_fold, exclude_none=True), sort_keys=True
+    )
     return hashlib.sha256(values.encode()).hexdigest()[:12]
 
 

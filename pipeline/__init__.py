@@ -1,4 +1,8 @@
-"""A sentiment-training pipeline: DVC stages, Hydra configs, a Lightning SentimentRNN, MLflow tracking and registry."""
+"""A sentiment-training pipeline: DVC stages, Hydra configs, a Lightning SentimentRNN, MLflow tracking and registry.
+
+From Python: `from pipeline import load_model, SentimentModule, …`, as docs/python.md shows. Each of these names is
+imported when it is first used, so that `import pipeline`, which every command begins with, loads no library.
+"""
 
 import os
 import signal
@@ -6,14 +10,64 @@ import sys
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from threading import Timer
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pipeline.explain.explainer import Explainer
+    from pipeline.inference.model_folder import load_model, save_model
+    from pipeline.inference.predictor import Predictor
+    from pipeline.networks.sentiment_rnn import SentimentRNN
+    from pipeline.predict import load
+    from pipeline.runtime.errors import PipelineError
+    from pipeline.training.review_loader import review_loader
+    from pipeline.training.sentiment_module import SentimentModule
+
+__version__ = "1.0.0"
+__all__ = [
+    "Explainer",
+    "PipelineError",
+    "Predictor",
+    "SentimentModule",
+    "SentimentRNN",
+    "__version__",
+    "load",
+    "load_model",
+    "review_loader",
+    "save_model",
+]
+MODULES_OF_NAMES = {
+    "Explainer": "pipeline.explain.explainer",
+    "PipelineError": "pipeline.runtime.errors",
+    "Predictor": "pipeline.inference.predictor",
+    "SentimentModule": "pipeline.training.sentiment_module",
+    "SentimentRNN": "pipeline.networks.sentiment_rnn",
+    "load": "pipeline.predict",
+    "load_model": "pipeline.inference.model_folder",
+    "review_loader": "pipeline.training.review_loader",
+    "save_model": "pipeline.inference.model_folder",
+}
+"""Module of each name that is imported when it is first used."""
 
 STDERR = 2
 RESEND_SECONDS = 0.1
 _LINES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 _told: set[int] = set()
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `MODULES_OF_NAMES` when it is first used (PEP 562)."""
+    if name not in MODULES_OF_NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(MODULES_OF_NAMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the names that are not imported yet, too, for completion."""
+    return sorted({*globals(), *__all__})
 
 
 def end(number: int, _frame: FrameType | None = None) -> NoReturn:

@@ -9,10 +9,6 @@ metrics, tables, pictures and reports to the MLflow run.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,23 +20,19 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.labels import LABELS
 from pipeline.config.registry import CheckConfig
 from pipeline.config.schema import Config
-from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
-from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.checks import CHECKED, MORE_REVIEWS, check_metrics, checked_digests, needs_baseline
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_words, share_of_words
 from pipeline.evaluation.mistakes import confident_mistakes
-from pipeline.evaluation.parts import Part, calibrate_parts, parts_metrics
+from pipeline.evaluation.parts import parts_metrics
 from pipeline.evaluation.predictions import (
-    Classifier,
     ScoredSplit,
     read_texts,
-    score_split,
-    score_split_and_paths,
     stream_texts,
     write_predictions,
 )
+from pipeline.evaluation.scored_splits import ScoredSplits, score_splits
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import (
@@ -57,7 +49,8 @@ from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figures import drawings, figure_sizes
-from pipeline.report.page import Findings, write_report
+from pipeline.report.findings import Findings
+from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
 from pipeline.report.plots import write_figures, write_panels
 from pipeline.report.terminal import format_report
@@ -65,7 +58,7 @@ from pipeline.runtime.errors import listed
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import CorpusRecord, present_splits, read_dataset_info, read_split
+from pipeline.text.dataset import CorpusRecord, read_dataset_info, read_split
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
@@ -83,26 +76,6 @@ CLASSES_NAMED = 5
 """Most classes that a line of the log names."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ScoredSplits:
-    """Answers of model and baseline, and the speed of both."""
-
-    validation: ScoredSplit
-    test: ScoredSplit
-    parts: Mapping[str, Part]
-    """Answers of each part of the model alone; empty for a network of one path."""
-    baseline: ScoredSplit | None
-    """The baseline's answers on the test split; None where it is turned off."""
-    auxiliary: ScoredSplit | None
-    """The model's answers on held-out auxiliary texts; None where there are none."""
-    auxiliary_baseline: ScoredSplit | None
-    """The baseline's answers on them."""
-    reviews_per_second: float
-    """Speed of the model."""
-    baseline_seconds: float | None
-    """Time to train the baseline and have it answer."""
 
 
 def main(config: Config, inputs: Inputs) -> None:
@@ -126,7 +99,7 @@ def main(config: Config, inputs: Inputs) -> None:
 
     checks = _applicable_checks(config)
 
-    scored = score_splits(predictor, with_baseline=config.evaluation.baseline)
+    scored = score_splits(DATASET, predictor, with_baseline=config.evaluation.baseline)
     metrics, tables = compute_metrics(scored, read_split(DATASET, "test").unknown_share, config.evaluation)
     case_results = run_suite(predictor, capabilities)
     tables["behaviour"] = behaviour_table(capabilities, case_results)
@@ -204,51 +177,6 @@ def _warn_of_another_language(tests: Mapping[str, tuple[Sequence[str], str]]) ->
             )
 
 
-def score_splits(predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
-    """Have the model and its parts score validation and test, and a baseline trained on the same reviews score test."""
-    start = perf_counter()
-    scored = {split: score_split_and_paths(DATASET, split, predictor) for split in ("validation", "test")}
-    seconds = perf_counter() - start
-    parts = calibrate_parts(predictor.info, **scored)
-    validation, test = (split for split, _ in scored.values())
-    reviews_per_second = (len(validation.labels) + len(test.labels)) / seconds
-    auxiliary = _score_auxiliary(predictor)
-    if not with_baseline:
-        return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
-    log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
-    start = perf_counter()
-    texts, labels, weights = read_training_texts(DATASET)
-    validation_texts = read_texts(DATASET, "validation")
-    fitted = fit_baseline(
-        texts, labels, *validation_texts, predictor.classes, predictor.info.objective, weights=weights
-    )
-    log.info("baseline: C=%g has the lowest log loss on validation", fitted.inverse_regularisation)
-    baseline = score_split(DATASET, "test", fitted)
-    seconds = perf_counter() - start
-    return ScoredSplits(
-        validation, test, parts, baseline, auxiliary, _score_auxiliary(fitted), reviews_per_second, seconds
-    )
-
-
-def _score_auxiliary(classifier: Classifier) -> ScoredSplit | None:
-    return score_split(DATASET, AUXILIARY_TEST, classifier) if (DATASET / AUXILIARY_TEST).exists() else None
-
-
-def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8], NDArray[np.int32] | None]:
-    """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts.
-
-    Also returns the number of reviews that each stands for [n]; None where each stands for itself.
-    """
-    names = present_splits(dataset, TRAINING_SPLITS)
-    texts, labels = zip(*(read_texts(dataset, name) for name in names), strict=True)
-    copies = [read_split(dataset, name).copies for name in names]
-    weights = None
-    if any(own is not None for own in copies):
-        ones = (np.ones(len(own), np.int32) for own in labels)
-        weights = np.concatenate([one if own is None else own for own, one in zip(copies, ones, strict=True)])
-    return list(chain.from_iterable(texts)), np.concatenate(labels), weights
-
-
 def compute_metrics(
     scored: ScoredSplits, unknown_words: NDArray[np.float64], config: EvaluationConfig
 ) -> tuple[dict[str, Any], dict[str, Columns]]:
@@ -269,7 +197,8 @@ def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
     figures = drawings(findings.tables, baseline, findings.learning_curve, findings.metrics, classes)
     write_figures(findings.figures, figures, figure_sizes(len(classes)))
     if findings.ladder:
-        write_panels(findings.figures / "memory_ladder.png", ladder_panels(findings.ladder))
+        for form in ("png", "svg"):
+            write_panels(findings.figures / f"memory_ladder.{form}", ladder_panels(findings.ladder))
     headline = headline_metrics(findings.metrics, findings.objective)
     for name, values in {"behaviour": findings.behaviour, "details": findings.metrics, "metrics": headline}.items():
         write_json(REPORTS / f"{name}.json", values)

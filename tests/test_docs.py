@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def test_the_readme_names_every_choice():
             group, name = group.split("/")[0], f"{group.split('/')[1]}/…"
         row = next(line for line in README.splitlines() if f"`{group}`" in line and line.startswith("|"))
         assert f"`{name}`" in row, path
+
+
+def test_the_index_names_every_page():
+    index = (WORKSPACE / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in PAGES[1:]:
+        assert f"]({page.name})" in index or page.name == "README.md", page
+
+
+def test_the_changelog_and_the_citation_are_of_this_version():
+    version = tomllib.loads((WORKSPACE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"\nversion: {version}\n" in (WORKSPACE / "CITATION.cff").read_text(encoding="utf-8")
+    first = re.search(r"^## \[(\d.*)\]", (WORKSPACE / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first is not None
+    assert first[1] == version
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -19,6 +19,7 @@ from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation.predictions import read_texts
 from pipeline.evaluation.records import DetailsRecord
+from pipeline.evaluation.scored_splits import read_training_texts
 from pipeline.inference import model_folder
 from pipeline.inference.calibration import calibrate
 from pipeline.networks.build import build_network
@@ -153,11 +154,11 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     record = json.loads((dataset / "dataset.json").read_text())
     record["splits"] |= {"auxiliary": 72}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    texts, labels, weights = evaluate.read_training_texts(dataset)
+    texts, labels, weights = read_training_texts(dataset)
     assert len(texts) == len(labels) == 96
     assert weights is None
     np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
-    assert evaluate.read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
+    assert read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
     (dataset / "train" / "copies.npy").unlink()
     evaluate.main(config(), Inputs({}))
     metrics = json.loads((workspace / "reports" / "details.json").read_text())

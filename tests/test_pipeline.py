@@ -26,7 +26,7 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     assert {path.name for path in (artifacts / "model").iterdir()} == {"model.safetensors", "vocab.json", "config.json"}
     data, metrics = report(trained, "data"), report(trained, "details")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
-    of_splits = {"test", "validation", "baseline", "intervals", "parts"}
+    of_splits = {"test", "val", "baseline", "intervals", "parts"}
     assert set(metrics) == of_splits | {"slices", "worst_slice", "behaviour", "contrast"}
     assert metrics["contrast"]["pairs"] == 60
     assert 0 <= metrics["test"]["accuracy"] <= 1

@@ -26,7 +26,7 @@ from pipeline.evaluation.parts import calibrate_parts
 from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
-from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.formatting import readable
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths

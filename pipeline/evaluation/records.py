@@ -52,7 +52,7 @@ class WorstPart(Record):
     """Part of the test split with the lowest accuracy."""
 
     part: str
-    """Slice and value, such as `length: over_800`."""
+    """Slice and value, such as `length: over 800 words`."""
     accuracy: float
     reviews: int
 

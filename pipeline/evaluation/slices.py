@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,17 @@ MAX_PARTS = 10
 """Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
 ENOUGH_REVIEWS = 50
 """Reviews a part needs to be named the worst: with fewer, an accuracy says little."""
+
+UNKNOWN_SHARES = {
+    0.0: "none",
+    0.01: "up to 1 percent",
+    0.02: "1 to 2 percent",
+    0.05: "2 to 5 percent",
+    0.1: "5 to 10 percent",
+    0.2: "10 to 20 percent",
+    1.0: "over 20 percent",
+}
+"""Name of each class of shares of unknown words, by its upper edge: the same for every corpus, so that they compare."""
 
 Parts = list[tuple[str, NDArray[np.bool_]]]
 """The values of a slice, and the members `[n]` of each."""
@@ -80,12 +92,11 @@ def length_classes(words: ArrayLike, edges: Sequence[int]) -> Parts:
         edges: rising upper edges, each inside its class; a last class takes what is longer.
 
     Returns:
-        Name (`up_to_50`, …, `over_800`) and members `[n]` of each class that is not empty.
+        Name (`up to 50 words`, `51 to 100 words`, `over 800 words`) and members `[n]` of each class that is not empty.
     """
-    index = np.searchsorted(np.asarray(edges), np.asarray(words), side="left")
-    names = [f"up_to_{edge}" for edge in edges] + [f"over_{edges[-1]}"]
-    classes = [(name, index == i) for i, name in enumerate(names)]
-    return [(name, members) for name, members in classes if members.any()]
+    between = (f"{low + 1} to {high} words" for low, high in pairwise(edges))
+    names = [f"up to {edges[0]} words", *between, f"over {edges[-1]} words"]
+    return _divided(np.asarray(words), edges, names)
 
 
 def column_parts(column: pa.ChunkedArray) -> Parts:
@@ -108,7 +119,7 @@ def _parts(name: str, test: ScoredSplit, unknown_words: NDArray[np.float64], con
     if name == LENGTH:
         return length_classes(test.words, config.length_edges)
     if name == UNKNOWN_WORDS:
-        return _quartiles(unknown_words)
+        return _divided(unknown_words, list(UNKNOWN_SHARES), list(UNKNOWN_SHARES.values()))
     return column_parts(test.rows[name])
 
 
@@ -128,6 +139,12 @@ def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
 def _quartiles(numbers: NDArray[np.float64]) -> Parts:
     """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none."""
     edges = np.unique([float(f"{edge:.4g}") for edge in np.nanquantile(numbers, [0.25, 0.5, 0.75])])
+    between = (f"{low:g} to {high:g}" for low, high in pairwise(edges))
+    names = [f"up to {edges[0]:g}", *between, f"over {edges[-1]:g}"]
+    return _divided(numbers, edges.tolist(), names)
+
+
+def _divided(numbers: NDArray[Any], edges: Sequence[float], names: Sequence[str]) -> Parts:
+    """Divide numbers by rising edges, each inside the part below it; NaN is in no part, and no part is empty."""
     index = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
-    names = [f"up_to_{edge:g}" for edge in edges] + [f"over_{edges[-1]:g}"]
     return [(name, index == i) for i, name in enumerate(names) if (index == i).any()]

@@ -98,7 +98,7 @@ class Explainer:
     @classmethod
     def load(cls, folder: Path | str) -> "Explainer":
         """Read a model folder, such as `artifacts/model`. Raises `PipelineError` if it is not one."""
-        return cls(*load_model(Path(folder)))
+        return cls(*load_model(folder))
 
     def explain(self, text: str, name: str | None = None) -> Explanation:
         """Explain the prediction for one review.

@@ -1,7 +1,7 @@
 """The LSTM cell written out step by step, with a value for every gate.
 
 A cell carries a long-term and a short-term memory from word to word. At every word four gates act on them, named here
-as in a well-known introduction for beginners:
+as in the introduction "How LSTM's work" (Isabella Grandic, 2019; docs/article.md):
 
 - the **learn gate** combines the short-term memory and the event (the word), and ignores a part of the result:
   `learned = tanh(W_n [short_term, event] + b_n) * ignore`, with the ignore factor

@@ -231,7 +231,7 @@ def require_digest(folder: Path, digest: str) -> None:
         raise PipelineError(f"{folder} was not written by the run in run.json beside it; {RETRAIN}")
 
 
-def save_model(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
+def save_model(folder: Path | str, network: nn.Module, vocabulary: Vocabulary, info: dict[str, Any]) -> None:
     """Write a model folder, whole or not at all; the same weights and info give the same bytes.
 
     Args:
@@ -241,19 +241,20 @@ def save_model(folder: Path, network: nn.Module, vocabulary: Vocabulary, info: d
         info: the fields of `ModelInfo` except `format`, and any others.
     """
     values = ModelInfo.model_validate({"format": FORMAT_VERSION, **info}).model_dump()
-    with replace(folder) as temporary:
+    with replace(Path(folder)) as temporary:
         temporary.mkdir(parents=True)
         write_weights(temporary / "model.safetensors", network.state_dict())
         vocabulary.save(temporary / "vocab.json")
         write_json(temporary / "config.json", values)
 
 
-def load_model(folder: Path) -> tuple[Network, Vocabulary, ModelInfo]:
-    """Read a model folder; the network is in evaluation mode.
+def load_model(folder: Path | str) -> tuple[Network, Vocabulary, ModelInfo]:
+    """Read a model folder, such as `artifacts/model`; the network is in evaluation mode, on the CPU.
 
     Raises:
         PipelineError: the folder is missing, incomplete, damaged or of another format, or its parts do not fit.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise PipelineError(f"model folder {folder} does not exist; train one with `dvc repro`")
     info = read_model_info(folder / "config.json")

@@ -80,7 +80,7 @@ class Predictor:
         Raises:
             PipelineError: as `load_model`.
         """
-        return cls(*load_model(Path(folder)), batch_size, device)
+        return cls(*load_model(folder), batch_size, device)
 
     def close(self) -> None:
         """Stop predicting; a thread that still waits gets a `concurrent.futures.CancelledError`."""
@@ -97,7 +97,7 @@ class Predictor:
             PipelineError: `texts` is a text, a mapping, a set or a table, whose items are not the texts, or holds none
                 at all; or an item is not a text.
         """
-        _require_sequence(texts, "texts", "model([text])", "model(table['text'])")
+        require_sequence(texts, "texts", "model([text])", "model(table['text'])")
         return [prediction for _, prediction in self.stream((None, text) for text in texts)]
 
     def probabilities(self, texts: Iterable[str | None]) -> NDArray[np.float32]:
@@ -127,7 +127,7 @@ class Predictor:
         Raises:
             PipelineError: `rows` does not yield such pairs.
         """
-        _require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
+        require_sequence(rows, "rows", "model.stream([(id, text)])", "model.stream(zip(table['id'], table['text']))")
         for chunk in _chunks(rows):
             probabilities, _ = self._score([text for _, text in chunk])
             predictions = to_predictions(probabilities, self.classes, self.rule)
@@ -174,8 +174,18 @@ def text_or_empty(value: object, place: str) -> str:
     raise PipelineError(f"{place} is {shown:.100}, not a text; give a text in quotes, or None for none")
 
 
-def _require_sequence(given: object, name: str, for_one: str, for_table: str) -> None:
-    """Refuse what can be iterated over without yielding the texts, or yields them in no order."""
+def require_sequence(given: object, name: str, for_one: str, for_table: str) -> None:
+    """Refuse what can be iterated over without yielding the texts, or yields them in no order.
+
+    Args:
+        given: what should be texts.
+        name: names it in an error.
+        for_one: the right call for a single text, which the error shows.
+        for_table: the right call for a column of a table.
+
+    Raises:
+        PipelineError: it is a text, a mapping, a set or a table, or holds nothing at all.
+    """
     if isinstance(given, str | bytes):
         raise PipelineError(f"{name}: a single text, whose items are its characters; give a list: {for_one}")
     if isinstance(given, Mapping) or hasattr(given, "columns"):  # the tables of pandas, polars and pyarrow

@@ -37,8 +37,8 @@ from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import DETAILS, FIGURES, PAGE, default_output, require_replaceable, write_judgement
 from pipeline.registry.model_lookup import add_model_option, describe_model, find_source, load, short_name
+from pipeline.report.findings import Findings, Judgement
 from pipeline.report.formatting import interval, number, p_value
-from pipeline.report.page import Findings, Judgement
 from pipeline.report.terminal import format_report
 from pipeline.runtime.atomic import follow_link, replace
 from pipeline.runtime.checksum import file_digest

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.judge.comparison import Judged
 from pipeline.report.figures import drawings, figure_sizes
-from pipeline.report.page import Findings, write_report
+from pipeline.report.findings import Findings
+from pipeline.report.page import write_report
 from pipeline.report.plots import write_figures
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from pipeline.report.formatting import count, edge, readable
+from pipeline.report.formatting import count, length_tick, readable
 
 COLOURS = {"bag_of_words": "#999999", "rnn": "#D55E00", "gru": "#E69F00", "lstm": "#0072B2"}
 SMALLEST_SHARE = 1e-6
@@ -43,7 +43,7 @@ def draw_accuracy(axes: Axes, ladder: Ladder) -> None:
         errors = (accuracy - low, high - accuracy)
         colour = COLOURS[model["kind"]]
         axes.errorbar(positions, accuracy, errors, fmt="o-", lw=0.8, capsize=2, color=colour, label=readable(name))
-    ticks = [f"{edge(name)}\nn={count(n)}" for name, n in zip(table["length"], table["reviews"], strict=True)]
+    ticks = [f"{length_tick(name)}\nn={count(n)}" for name, n in zip(table["length"], table["reviews"], strict=True)]
     axes.set_xticks(range(len(ticks)), ticks)
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axes.set(title="Accuracy by length", xlabel="words in the review", ylabel="accuracy, 95 % interval")

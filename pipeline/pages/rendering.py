@@ -35,8 +35,3 @@ def write_page(path: Path, template: str, filters: Filters | None = None, **valu
     script = script_path.read_text(encoding="utf-8") if script_path.exists() else ""
     digest = b64encode(sha256(script.encode()).digest()).decode()
     write_text(path, environment.get_template(template).render(script=script, script_digest=digest, **values))
-
-
-def embedded_png(path: Path) -> str:
-    """Return a picture as the `src` of an image."""
-    return f"data:image/png;base64,{b64encode(path.read_bytes()).decode()}"

@@ -77,6 +77,7 @@ def version_card(
         ordered=config.corpus.in_order,
         corpus=config.corpus,
         text=config.text,
+        column=" and ".join(info.text_columns[0]),
         test=details["test"],
         baseline=details.get("baseline"),
         intervals=intervals,

@@ -31,8 +31,8 @@ REQUIREMENTS = (
     "torchtext",
 )
 """Packages that the registered model imports; it requires the versions it was made with."""
-ANSWERS = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
-PARAMS = ParamSchema([ParamSpec(pyfunc.OUTPUT, "string", default=None)])
+OUTPUT_SCHEMA = Schema([ColSpec("string", "label"), ColSpec("double", "probability")])
+PARAM_SCHEMA = ParamSchema([ParamSpec(pyfunc.OUTPUT, "string", default=None)])
 MODEL_CONFIG = {pyfunc.OUTPUT: pyfunc.TABLE}
 """Configuration that a caller of `mlflow.pyfunc.load_model` may change."""
 CARD_FILE = "README.md"
@@ -55,7 +55,7 @@ class Candidate:
     description: str
     """Model card in Markdown, for people who open the version in the registry or its folder."""
     front_matter: str = ""
-    """What stands before the card in the folder alone: MLflow would show it as a heading."""
+    """Lines before the card, in the folder alone: MLflow would show it as a heading."""
 
 
 def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
@@ -96,7 +96,7 @@ def signature(text_columns: Sequence[str]) -> ModelSignature:
     Args:
         text_columns: columns of the texts in a table.
     """
-    described = ModelSignature(Schema([ColSpec("string", name) for name in text_columns]), ANSWERS, PARAMS)
+    described = ModelSignature(Schema([ColSpec("string", name) for name in text_columns]), OUTPUT_SCHEMA, PARAM_SCHEMA)
     described._is_signature_from_type_hint = True
     return described
 

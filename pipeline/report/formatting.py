@@ -53,14 +53,15 @@ def readable(name: str) -> str:
     return name.replace("_", " ")
 
 
-def edge(name: str) -> str:
-    """Return the name of a class of numbers, such as `up_to_50`, with signs: `≤ 50`."""
-    return name.replace("up_to_", "≤ ").replace("over_", "> ")
+def length_tick(name: str) -> str:
+    """Return the name of a length class, such as `51 to 100 words`, in brief for an axis of words: `51-100`."""
+    return name.removesuffix(" words").replace("up to ", "≤ ").replace("over ", "> ").replace(" to ", "-")
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Format a table in Markdown; an em space ends each cell, as MLflow sets columns side by side without a gap."""
-    lines = [header, ["---"] * len(header), *([f"{cell}&emsp;" for cell in row] for row in rows)]
+    spaced = [[f"{cell}&emsp;" for cell in row] for row in (header, *rows)]
+    lines = [spaced[0], ["---"] * len(header), *spaced[1:]]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

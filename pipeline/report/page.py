@@ -5,22 +5,24 @@ from run to run: equal models on equal data give the same bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
-from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.columns import Columns, as_rows
-from pipeline.evaluation.mcnemar import McNemar
 from pipeline.evaluation.metrics import HEADLINE, METRICS, objective_key
 from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
 from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
-from pipeline.pages.rendering import embedded_png, write_page
+from pipeline.pages.rendering import write_page
 from pipeline.report import formatting
+from pipeline.report.class_names import names_in_figures
 from pipeline.report.data_record import DataRecord
-from pipeline.report.figures import CLASS_LINES, FEW_CLASSES, names_in_figures
+from pipeline.report.figure_confusion import FEW_CLASSES
+from pipeline.report.figure_curves import CLASS_LINES
+from pipeline.report.findings import Findings, Judgement
 from pipeline.report.plot_tables import confusion_matrix
+from pipeline.report.theme import themed_svg
 
 FILTERS = {
     function.__name__: function
@@ -38,63 +40,6 @@ FILTERS = {
 }
 
 TableRow = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """A labelled file that a model was judged on, and the model that it was compared with."""
-
-    model: str
-    """The model as the user names it."""
-    about: str
-    """The same for people: version and aliases, corpus, classes."""
-    file: str
-    """Name of the file."""
-    digest: str
-    """SHA-256 of the file."""
-    rows: Mapping[str, int]
-    """Rows of the file by what became of them: `judged`, and those left out by reason."""
-    known: str
-    """Note on reviews that the model was trained on."""
-    compared: str | None = None
-    """The other model as the user names it; None if there is none."""
-    compared_about: str | None = None
-    paired: McNemar | None = None
-    """Test of the two models on the same reviews: reviews that only one of them got right."""
-
-
-@dataclass(frozen=True)
-class Findings:
-    """The results of an evaluation, and what it is about."""
-
-    classes: Sequence[str]
-    """Names of the classes, by number."""
-    metrics: Mapping[str, Any]
-    """Content of `reports/details.json`."""
-    checks: Mapping[str, Any]
-    """Outcome of the checks, as in `reports/verdict.json`; empty if none were asked for."""
-    tables: Mapping[str, Columns]
-    """Content of `reports/plots/`, by file name."""
-    figures: Path
-    """`reports/figures/`, already drawn."""
-    mistakes: Sequence[Mistake]
-    behaviour: Mapping[str, Any] = field(default_factory=dict)
-    """Content of `reports/behaviour.json`."""
-    learning_curve: Columns | None = None
-    ladder: Mapping[str, Any] | None = None
-    """Content of `reports/memory_ladder.json`, if it is of the same dataset."""
-    data: DataRecord | None = None
-    """Content of `reports/data.json`."""
-    origin: Mapping[str, str] = field(default_factory=dict)
-    """What the training was made from, of `artifacts/run.json`."""
-    auxiliary: str | None = None
-    """Name of the auxiliary texts; None where there are none."""
-    inapplicable: Sequence[str] = ()
-    """Tests that were asked for and left out, because they are of other classes."""
-    objective: ObjectiveConfig = ACCURACY
-    """Metric that the labels are chosen for."""
-    judgement: Judgement | None = None
-    """The file, if the reviews are not those of the test split; the baseline is then the other model."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +128,7 @@ class PageContext:
     data: DataRecord | None
     tags: Mapping[str, str]
     pictures: Mapping[str, str]
-    """Each figure as the `src` of an image, by name."""
+    """Each figure as an SVG element, by name."""
 
 
 def write_report(path: Path, findings: Findings) -> None:
@@ -235,7 +180,7 @@ def page_context(findings: Findings) -> PageContext:
         ladder=findings.ladder["models"] if findings.ladder else {},
         data=findings.data,
         tags=findings.origin,
-        pictures={picture.stem: embedded_png(picture) for picture in sorted(findings.figures.glob("*.png"))},
+        pictures={picture.stem: themed_svg(picture) for picture in sorted(findings.figures.glob("*.svg"))},
     )
 
 

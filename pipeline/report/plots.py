@@ -1,4 +1,4 @@
-"""The style of all plots, and writing them as PNG files. Equal input gives equal bytes."""
+"""The style of all plots, and writing them as PNG and SVG files. Equal input gives equal bytes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +9,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.report.colours import GRID_COLOUR, TEXT_COLOUR
 from pipeline.runtime.atomic import replace
 
 Draw = Callable[[Axes], None]
@@ -24,8 +25,12 @@ STYLE: list[Any] = [
         "axes.titleweight": "bold",
         "axes.titlesize": 11,
         "axes.axisbelow": True,
-        "grid.color": "#e6e6e6",
+        **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), TEXT_COLOUR),
+        "axes.edgecolor": TEXT_COLOUR,
+        "grid.color": GRID_COLOUR,
         "savefig.dpi": 150,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "report",
         "legend.fontsize": 8,
         "legend.frameon": False,
         "xtick.labelsize": 8,
@@ -41,7 +46,7 @@ SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram
 def write_figures(
     folder: Path, drawings: Mapping[str, Draw], sizes: Mapping[str, tuple[float, float]] | None = None
 ) -> None:
-    """Replace `folder` by a PNG file for each drawing, and `summary.png` with those of `SUMMARY` if all are there.
+    """Replace `folder` by a PNG and an SVG file of each drawing, and `summary.png` with those of `SUMMARY`, if there.
 
     Args:
         folder: the folder.
@@ -53,25 +58,27 @@ def write_figures(
         for name, draw in drawings.items():
             figure = Figure(figsize=(sizes or {}).get(name, USUAL_SIZE), layout="constrained")
             draw(figure.subplots())
-            _save(figure, temporary / f"{name}.png")
+            for suffix in ("png", "svg"):
+                _save(figure, temporary / f"{name}.{suffix}", suffix)
         if set(SUMMARY) <= set(drawings):
             summary = Figure(figsize=(12, 7.2), layout="constrained")
             for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
                 drawings[name](axes)
-            _save(summary, temporary / "summary.png")
+            _save(summary, temporary / "summary.png", "png")
 
 
 def write_panels(path: Path, panels: Sequence[Draw], columns: int | None = None) -> None:
-    """Write one PNG file with the drawings in rows of `columns`; None puts all side by side."""
+    """Write one PNG or SVG file with the drawings in rows of `columns`; None puts all side by side."""
     columns = min(columns or len(panels), len(panels))
     rows = math.ceil(len(panels) / columns)
     with replace(path) as temporary, matplotlib.style.context(STYLE):
         figure = Figure(figsize=(5 * columns, 4.2 * rows), layout="constrained")
         for position, draw in enumerate(panels, start=1):
             draw(figure.add_subplot(rows, columns, position))
-        _save(figure, temporary)
+        _save(figure, temporary, path.suffix.removeprefix("."))
 
 
-def _save(figure: Figure, path: Path) -> None:
-    # matplotlib would write its version into the file.
-    figure.savefig(path, format="png", metadata={"Software": None})
+def _save(figure: Figure, path: Path, form: str) -> None:
+    # matplotlib would write its version and the date into the file.
+    metadata = {"png": ["Software"], "svg": ["Creator", "Date", "Format", "Type"]}[form]
+    figure.savefig(path, format=form, metadata=dict.fromkeys(metadata), transparent=form == "svg")

@@ -23,7 +23,7 @@ REQUIRED_PARAMS = ("hardware.device", "hardware.precision", "hardware.threads")
 """With the configuration, these tags and parameters are what a training depends on."""
 NUMERICAL_PACKAGES = ("pytorch-lightning", "numpy", "pyarrow", "scikit-learn", "scipy", "torch", "torchtext")
 """Packages whose versions may change a result."""
-DETAILS = "reports/details.json"
+EVALUATION = "reports/details.json"
 """Path of the figures of the evaluation among the artifacts of a run."""
 WEIGHTS = "model/model.safetensors"
 """Path of the weights among the artifacts of a run, and in artifacts/."""
@@ -88,11 +88,11 @@ def recorded_metrics(store: Store, run: FinishedRun) -> dict[str, float]:
         PipelineError: the details are damaged, or the store failed.
     """
     with translate_mlflow_errors(store.uri, OSError):
-        reports = {file.path for file in store.client.list_artifacts(run.run_id, Path(DETAILS).parent.as_posix())}
-    if DETAILS not in reports:  # it was not evaluated, or by a version that logged every figure as a metric
+        reports = {file.path for file in store.client.list_artifacts(run.run_id, Path(EVALUATION).parent.as_posix())}
+    if EVALUATION not in reports:  # it was not evaluated, or by a version that logged every figure as a metric
         return dict(run.metrics)
     with TemporaryDirectory() as folder:
-        path = download_folder(store, run.run_id, DETAILS, Path(folder))
+        path = download_folder(store, run.run_id, EVALUATION, Path(folder))
         details = read_json(path, DetailsRecord, "the run cannot be compared").model_dump(exclude_unset=True)
     return {**run.metrics, **defined_metrics(details)}
 

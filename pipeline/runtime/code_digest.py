@@ -4,7 +4,8 @@ A digest covers the syntax trees of a module's import closure: the module, all t
 functions too, and the packages that hold these. DVC compares it to decide which stages run again.
 
 A module that is only named in a string, such as one for a child process, does not count: import it where it can change
-a result. tests/runtime/test_code_digest.py compares the closures with what the stages import when they run.
+a result. Imports under `if TYPE_CHECKING:` run nothing and do not count either. tests/runtime/test_code_digest.py
+compares the closures with what the stages import when they run.
 """
 
 import ast
@@ -118,11 +119,16 @@ def _has_no_effect(node: object, parent: ast.AST) -> bool:
 
 
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parents = package.split(".")[: 1 - node.level or None] if node.level else []
-            source = ".".join([*parents, *filter(None, [node.module])])
-            yield source
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+    for node in ast.iter_child_nodes(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                parents = package.split(".")[: 1 - level or None] if level else []
+                source = ".".join([*parents, *filter(None, [module])])
+                yield source
+                yield from (f"{source}.{alias.name}" for alias in names)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=orelse):
+                yield from (name for other in orelse for name in _imports(ast.Module([other], []), package))
+            case _:
+                yield from _imports(node, package)

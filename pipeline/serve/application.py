@@ -13,7 +13,7 @@ from mlflow.pyfunc import PyFuncModel, scoring_server
 from mlflow.pyfunc.model import PythonModelContext
 
 from pipeline.inference.pyfunc import SentimentModel
-from pipeline.registry.packaging import ANSWERS, PARAMS
+from pipeline.registry.packaging import OUTPUT_SCHEMA, PARAM_SCHEMA
 from pipeline.serve.limits import Limits
 from pipeline.serve.requests import Refusal, check_body, check_size, check_type
 from pipeline.tracking.store import environment_defaults
@@ -42,7 +42,7 @@ def application(folder: Path, limits: Limits) -> "LimitedApplication":
     model = SentimentModel()
     model.load_context(PythonModelContext({"model": str(folder)}, None))
     # without a schema of the inputs, MLflow passes every form of a table on as it is
-    described = Model(signature=ModelSignature(outputs=ANSWERS, params=PARAMS))
+    described = Model(signature=ModelSignature(outputs=OUTPUT_SCHEMA, params=PARAM_SCHEMA))
     with environment_defaults(SCORING_TIMEOUT):
         scoring: AsgiApp = scoring_server.init(PyFuncModel(described, model))
     return LimitedApplication(scoring, limits, model.predictor.close, model.predictor.info.text_columns)

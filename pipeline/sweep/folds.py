@@ -14,7 +14,7 @@ from pipeline.config.schema import Config
 from pipeline.evaluation.metrics import HEADLINE, METRICS, MetricValues
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.summary import split_metrics
-from pipeline.report.formatting import number
+from pipeline.report.formatting import markdown_table, number
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
@@ -181,14 +181,10 @@ def folds_table(answered: Sequence[FoldAnswers], folds: int) -> str:
     """Format mean and standard deviation of each setting as a table in Markdown, the best setting first."""
     settings = by_setting(answered)
     summaries = [mean_and_deviation(own) for own in settings.values()]
-    names = [
-        f"{setting or 'mean ± standard deviation'}: {len(own)} of {folds} folds" for setting, own in settings.items()
-    ]
-    lines = ["| over the folds | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
-    for key in dict.fromkeys(key for summary in summaries for key in summary):
-        cells = [_mean_with_spread(summary.get(key)) for summary in summaries]
-        lines.append(f"| {HEADLINE[key].name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    header = [f"{setting}: " * bool(setting) + f"{len(own)} of {folds} folds" for setting, own in settings.items()]
+    keys = dict.fromkeys(key for summary in summaries for key in summary)
+    rows = [[HEADLINE[key].name, *(_mean_with_spread(summary.get(key)) for summary in summaries)] for key in keys]
+    return markdown_table(["mean ± standard deviation", *header], rows)
 
 
 def _mean_with_spread(value: tuple[float, float | None] | None) -> str:

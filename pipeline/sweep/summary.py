@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pipeline.config.schema import Config
-from pipeline.report.figures import GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
@@ -195,7 +195,8 @@ def format_table(trials: Sequence[TrialRun]) -> str:
     lines = [f"{'trial':{width}}" + "".join(f"  {name:>9}" for name in columns)]
     for trial in ranked(trials):
         values = (trial.metrics.get(TRIAL_METRICS[key], float("nan")) for key in columns.values())
-        lines.append(f"{trial.name:{width}}" + "".join(f"  {value:9.4f}" for value in values))
+        cells = (f"  {value:9.{1 if name == 'seconds' else 4}f}" for name, value in zip(columns, values, strict=True))
+        lines.append(f"{trial.name:{width}}" + "".join(cells))
     lines += [f"{trial.name:{width}}  {trial.status.lower()}" for trial in trials if trial.objective is None]
     return "\n".join(lines)
 

@@ -27,9 +27,9 @@ HEADLINE_OF: Mapping[str, tuple[str, ...]] = {
     "intervals": (),
     "slices": (),
     "behaviour": (),
-    "worst_slice": ("accuracy",),
-    "auxiliary": ("accuracy",),
-    "contrast": ("consistency",),
+    "worst_slice": (),
+    "auxiliary": (),
+    "contrast": (),
 }
 """Parts of an evaluation of which a run gets only these metrics, by part; the others are in its tables and reports."""
 log = logging.getLogger(__name__)

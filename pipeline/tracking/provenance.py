@@ -25,7 +25,7 @@ CHOICES = "hydra.choices"
 """Key of the provenance with the file of conf/ that each group of a trial was composed from, as JSON."""
 PROVENANCE = "provenance.json"
 """Artifact of a run with what it was made from: hashes, the command, the choices of groups."""
-NO_TAGS = ("git.commit", "data.md5", "code.sha256", "command", CHOICES)
+NOT_TAGGED = ("git.commit", "data.md5", "code.sha256", "command", CHOICES)
 """Keys of the provenance that are no tags; the commit is under MLflow's own name."""
 WITHOUT_EFFECT = ("tracking", "sweep")
 """Sections of the configuration that change no result."""
@@ -52,7 +52,7 @@ def origin_of(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
 
 def shown_tags(origin: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a run, by which one filters: all of its provenance but what no one types into a filter."""
-    tags = {key: value for key, value in origin.items() if key not in NO_TAGS}
+    tags = {key: value for key, value in origin.items() if key not in NOT_TAGGED}
     commit = origin.get("git.commit", UNKNOWN_ORIGIN)
     return tags | ({} if commit == UNKNOWN_ORIGIN else {"mlflow.source.git.commit": commit})
 

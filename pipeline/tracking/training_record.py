@@ -23,7 +23,7 @@ class TrainingRecord(Record):
     precision: str
     threads: int
     origin: dict[str, str] = Field(default_factory=dict)
-    """What it was made from, as of `pipeline.tracking.provenance.origin_of`."""
+    """Hashes and names of what it was made from, as of `pipeline.tracking.provenance.origin_of`."""
 
     @field_validator("origin")
     @classmethod

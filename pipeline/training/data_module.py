@@ -15,11 +15,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
-from pipeline.training.classifier_module import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import share, world_size
 from pipeline.training.folds import Fold
 from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.pseudo_labels import PseudoLabels
+from pipeline.training.sentiment_module import LabelledBatch, ReviewBatch
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 
 POOL_BATCHES = 50

@@ -19,19 +19,18 @@ from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import calibrate, fit_weights
 from pipeline.inference.objective_value import objective_value
 from pipeline.inference.scoring import Calibration, score_with_paths
-from pipeline.networks.build import Network, build_network, deep_part, fixed_length
-from pipeline.networks.likelihood import build_likelihood
+from pipeline.networks.build import Network, deep_part, fixed_length, part_names
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
-from pipeline.training.classifier_module import ClassifierModule
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.pseudo_labels import PseudoLabels
+from pipeline.training.sentiment_module import SentimentModule
 from pipeline.training.trainer import run_trainer
 
 log = logging.getLogger(__name__)
@@ -118,9 +117,19 @@ def fit(
         fold=fold,
         seed=config.seed,
     )
-    likelihood = build_likelihood(len(info.corpus.classes), info.corpus.ordered)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
-    network = build_network(config.model, len(vocabulary), likelihood, config.pretraining)
+    spreads = path_spreads(len(data.train)) if part_names(config.model) else ()
+    module = SentimentModule(
+        config.model,
+        len(vocabulary),
+        config.training,
+        config.seed,
+        classes=info.corpus.classes,
+        ordered=info.corpus.ordered,
+        pretraining=config.pretraining,
+        spreads=spreads,
+    )
+    network, likelihood = module.network, module.likelihood
     start_from_vectors(deep_part(network).embedding, dataset)
     if pretrained is not None:
         start_from_pretrained(network, pretrained, config.pretraining)
@@ -128,11 +137,10 @@ def fit(
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
     epochs = resolve_epochs(config.training, len(data.train))
-    spreads = path_spreads(len(data.train)) if isinstance(network, WideAndDeep) else ()
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
     steps = run_trainer(
-        ClassifierModule(network, config.training, config.seed, spreads),
+        module,
         data,
         epochs=epochs,
         monitor=MONITOR,

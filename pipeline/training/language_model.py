@@ -18,10 +18,10 @@ from pipeline.text.dataset import present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.base_module import BaseModule
 from pipeline.training.callbacks import LearningCurve, LogMetrics
-from pipeline.training.classifier_module import ReviewBatch
 from pipeline.training.data_module import LengthBatches, sorted_batches
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
+from pipeline.training.sentiment_module import ReviewBatch
 from pipeline.training.trainer import run_trainer
 from pipeline.training.training_reviews import JoinedReviews
 

@@ -2,14 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from matplotlib.figure import Figure
 from mlflow.utils.validation import _validate_metric_name
 
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, column_parts, length_classes, rows_of_slice, slice_table, worst_part
 from pipeline.evaluation.summary import collect_metrics
-from pipeline.report.figures import draw_slices
+from pipeline.report.figure_slices import draw_slices
 from pipeline.report.terminal import format_report
 from pipeline.text.dataset import read_split
 from tests.conftest import configuration
@@ -61,19 +60,19 @@ def test_no_part_of_a_small_test_split_is_called_the_worst() -> None:
 def test_length_classes_include_their_upper_edge_and_leave_out_empty_ones() -> None:
     classes = {name: members.tolist() for name, members in length_classes([3, 50, 51, 900], [50, 100, 200])}
     assert classes == {
-        "up_to_50": [True, True, False, False],
-        "up_to_100": [False, False, True, False],
-        "over_200": [False, False, False, True],
+        "up to 50 words": [True, True, False, False],
+        "51 to 100 words": [False, False, True, False],
+        "over 200 words": [False, False, False, True],
     }
 
 
 def test_few_values_are_parts_many_numbers_quartiles_many_texts_the_most_frequent() -> None:
     assert names([1, 2, 2, None]) == {"2": 2, "1": 1, "missing": 1}
     assert names([f"{year}" for year in range(1990, 2010)]) == {
-        "up_to_1995": 6,
-        "up_to_2000": 5,
-        "up_to_2004": 4,
-        "over_2004": 5,
+        "up to 1995": 6,
+        "1995 to 2000": 5,
+        "2000 to 2004": 4,
+        "over 2004": 5,
     }
     towns = [f"town {number}" for number in range(20)] + ["town 0", ""]
     parts = names(towns)
@@ -107,10 +106,17 @@ def test_unknown_words_are_counted_in_the_encoded_reviews(tmp_path: Path) -> Non
     assert read_split(tmp_path, "test").unknown_share.tolist() == [0.5] * 4 + [1] * 4
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_equal_shares_make_one_part(share: float) -> None:
-    table = slice_table(by_shop(["north"] * 20, [True] * 20), np.full(20, share), EVALUATION)
-    assert rows_of_slice(table, "unknown_words")["value"] == [f"up_to_{share:g}"]
+def test_shares_of_unknown_words_are_divided_at_the_same_bounds_for_every_corpus() -> None:
+    shares = {
+        0.0: "none",
+        0.01: "up to 1 percent",
+        0.015: "1 to 2 percent",
+        0.1: "5 to 10 percent",
+        1.0: "over 20 percent",
+    }
+    table = slice_table(by_shop(["north"] * 5, [True] * 5), np.array(list(shares)), EVALUATION)
+    unknown = rows_of_slice(table, "unknown_words")
+    assert dict(zip(unknown["value"], unknown["reviews"], strict=True)) == dict.fromkeys(shares.values(), 1)
 
 
 def test_values_of_the_users_are_drawn_as_they_are(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_the_report_opens_offline_and_a_review_takes_nothing_over(
     assert page.title().startswith("Evaluation of lstm on files")
     assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
     assert messages == []
-    assert page.evaluate("[...document.images].every(image => image.naturalWidth > 0)")
+    line = page.locator("#ranking svg").first.locator("path[style*='#0072b2']").first
+    expect(line).to_have_css("stroke", {"light": "rgb(0, 114, 178)", "dark": "rgb(90, 169, 230)"}[scheme])
     assert page.evaluate("document.documentElement.scrollWidth") == width  # tables scroll, the page does not
     for link in page.get_by_role("navigation").get_by_role("link").all():
         link.click()
@@ -73,8 +74,8 @@ def test_mlflow_shows_the_report(project: Project, browser: "playwright.Browser"
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.goto(f"{server.uri}/#/experiments/1/runs/{run.info.run_id}/artifacts/reports/report.html")
         frame = page.frame_locator("iframe[srcdoc], iframe[src^='blob:'], iframe[title*='html']").first
-        expect(frame.get_by_role("heading", name="How good the model is")).to_be_visible(timeout=WAIT_MS)
+        expect(frame.get_by_role("heading", name="Metrics", exact=True)).to_be_visible(timeout=WAIT_MS)
         expect(frame.get_by_role("cell", name="accuracy", exact=True).first).to_be_visible()
-        loaded = "image => image.naturalWidth > 0 && getComputedStyle(document.body).margin === '0px'"
-        assert frame.locator("img").first.evaluate(loaded)
+        styled = "figure => figure.clientWidth > 0 && getComputedStyle(document.body).margin === '0px'"
+        assert frame.locator("figure svg").first.evaluate(styled)
         page.close()

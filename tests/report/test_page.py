@@ -20,7 +20,8 @@ from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figures import drawings
-from pipeline.report.page import Findings, write_report
+from pipeline.report.findings import Findings
+from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables
 from pipeline.report.plots import write_figures
 from tests.conftest import configuration
@@ -46,7 +47,13 @@ BEHAVIOUR = {
 RUNG = {
     **{"kind": "bag_of_words", "accuracy": 0.8, "farther_half": 0.5, "gradient": [0.5, 0.5]},
     "sentence": {place: {"flip_rate": 0.075, "log_odds_change": 0.1} for place in ("start", "end")},
-    "accuracy_by_length": {"length": ["up_to_50"], "accuracy": [0.8], "low": [0.7], "high": [0.9], "reviews": [9]},
+    "accuracy_by_length": {
+        "length": ["up to 50 words"],
+        "accuracy": [0.8],
+        "low": [0.7],
+        "high": [0.9],
+        "reviews": [9],
+    },
 }
 
 
@@ -111,7 +118,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     metrics["parts"] = PARTS
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
     write_figures(folder, drawings(plots, baseline, CURVE, metrics, LABELS))
-    shutil.copy(folder / "roc.png", folder / "memory_ladder.png")
+    shutil.copy(folder / "roc.svg", folder / "memory_ladder.svg")
     return Findings(
         classes=LABELS,
         metrics=metrics,
@@ -173,8 +180,16 @@ def page(folder: Path, findings: Findings) -> str:
 def test_the_page_is_the_same_every_time_and_fetches_nothing(findings: Findings, tmp_path: Path) -> None:
     first = page(tmp_path, findings)
     assert first == page(tmp_path, findings)
-    assert 'src="data:image/png;base64,' in first
-    assert 'src="http' not in first
+    assert first.count("<svg") == len(list(findings.figures.glob("*.svg")))
+    assert "<img" not in first
+    assert 'href="http' not in first
+
+
+def test_figures_are_dark_on_a_dark_page_and_names_in_them_are_only_shown(findings: Findings, tmp_path: Path) -> None:
+    shown = page(tmp_path, of_classes(findings, tmp_path, ("<b>ham</b>", "spam")))
+    assert "stroke: light-dark(#0072b2, #5aa9e6)" in shown
+    assert "&lt;b&gt;ham&lt;/b&gt; reviews</text>" in shown
+    assert "<b>ham" not in shown
 
 
 def test_markup_in_a_review_is_shown_and_not_obeyed(findings: Findings, tmp_path: Path) -> None:
@@ -270,8 +285,8 @@ def test_the_objective_is_named_at_the_top_and_marked_in_the_table(findings: Fin
     shown = read(tmp_path, chosen_for)
     mcc = findings.metrics["test"]["mcc"]
     assert f"Its labels are chosen for the highest Matthews correlation: {mcc:.4f} (95 % interval " in shown.headline[2]
-    assert "Matthews correlation (objective)" in shown.sections["figures"]
-    assert "(objective)" not in read(tmp_path, findings).sections["figures"]
+    assert "Matthews correlation (objective)" in shown.sections["metrics"]
+    assert "(objective)" not in read(tmp_path, findings).sections["metrics"]
 
 
 def of_classes(findings: Findings, folder: Path, classes: Sequence[str]) -> Findings:
@@ -304,8 +319,8 @@ def test_several_classes_are_shown_each_with_its_numbers(findings: Findings, tmp
     shown = read(tmp_path, several)
     words = {name: " ".join(text.split()) for name, text in shown.sections.items()}
     f1 = several.metrics["test"]["classes"]["so-so"]["f1"]
-    assert f"{f1:.4f}" in words["figures"]
-    assert "macro F1" in words["figures"]
+    assert f"{f1:.4f}" in words["metrics"]
+    assert "macro F1" in words["metrics"]
     assert [f"predicted {name}" for name in classes] == shown.columns["confusion"][1:4]
     assert shown.columns["mistakes"] == ["actual", "predicted", "id", "probability of actual", "of predicted", "text"]
     assert "goodbad70.05000.9000" in words["mistakes"]
@@ -333,4 +348,4 @@ def test_two_classes_of_other_names_are_called_by_them(findings: Findings, tmp_p
 
 def test_a_class_that_pictures_name_otherwise_is_explained(findings: Findings, tmp_path: Path) -> None:
     shown = read(tmp_path, of_classes(findings, tmp_path, ("负面", "中性", "good")))
-    assert "class 1 stands for 负面, class 2 stands for 中性:" in shown.sections["figures"]
+    assert "class 1 stands for 负面, class 2 stands for 中性:" in shown.sections["metrics"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import pipeline
 from pipeline.runtime.code_digest import Code, canonical
 from pipeline.runtime.errors import PipelineError
 from tests.conftest import IMPORTS, Project
@@ -18,6 +19,7 @@ IMPORTED_IF_NEEDED: dict[str, set[str]] = {
 }
 """Modules that a stage imports only for some corpora or configurations, unlike those of the tests' project."""
 NAMED_IN_STRINGS = {
+    "pipeline": set(pipeline.MODULES_OF_NAMES.values()),  # for use from Python: a stage imports what it needs itself
     "pipeline.train": {"pipeline.config.reference", "pipeline.sweep.command"},  # --help and trials are no stage
 }
 """Modules that the code of a stage only names, so that a change of theirs does not run the stage again."""
@@ -130,14 +132,17 @@ def test_the_closure_has_what_is_imported_however_that_is_written(tmp_path: Path
         c="name = 'pipeline.f'",
         d___init="",
         d__deep="",
-        e="",
+        e="from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pipeline.g\nelse:\n    import pipeline.h",
         f="",
+        g="",
+        h="",
     )
     packages = {"pipeline", "pipeline.a", "pipeline.b", "pipeline.d"}
     modules = {f"pipeline.a.{name}" for name in ("one", "two", "three", "four")}
-    others = {"pipeline.stage", "pipeline.c", "pipeline.d.deep", "pipeline.e"}
+    others = {"pipeline.stage", "pipeline.c", "pipeline.d.deep", "pipeline.e", "pipeline.h"}
     assert code.closure("pipeline.stage") == packages | modules | others
-    assert code.closure("pipeline.b") == {"pipeline", "pipeline.b", "pipeline.b.__main__", "pipeline.e", "pipeline.f"}
+    of_b = {"pipeline", "pipeline.b", "pipeline.b.__main__", "pipeline.e", "pipeline.f", "pipeline.h"}
+    assert code.closure("pipeline.b") == of_b
 
 
 def test_a_stage_has_the_digest_of_the_command_it_runs(tmp_path: Path) -> None:

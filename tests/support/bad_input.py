@@ -389,4 +389,7 @@ JUDGING = [
     judging("judged file not UTF-8", b"text,label\n\xff,1\n", "line 2: not UTF-8; .* set --format encoding=cp1252, or"),
     judging("other model of no kind", LABELLED, "model folder none does not exist", "--compare", "none"),
 ]
-CASES = [*CONFIGURATION, *CORPUS, *PREDICTING, *STAGES, *JUDGING]
+OTHERS = [
+    Case("no training steps", "memory_ladder", "--steps, --seeds: must be at least 1 each", arguments=("--steps", "0")),
+]
+CASES = [*CONFIGURATION, *CORPUS, *PREDICTING, *STAGES, *JUDGING, *OTHERS]

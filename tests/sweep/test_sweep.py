@@ -48,7 +48,7 @@ def interrupted(trained, tmp_path_factory):
     root = tmp_path_factory.mktemp("grid") / "project"
     project = trained.copy_to(root)
     sweep = subprocess.Popen(GRID, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    while b"MLflow run model=gru lr=0.007 " not in sweep.stdout.readline():
+    while b"model=gru lr=0.007 (" not in sweep.stdout.readline():
         assert sweep.poll() is None
     sweep.send_signal(signal.SIGSTOP)
     refused = project.run(*GRID, check=False)

@@ -1,20 +1,30 @@
-"""Lightning module of the classifier: its losses and its validation."""
+"""Lightning module of the classifier: its losses, its validation, and its answers."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
 
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 from torch.nn.functional import pad
 
+from pipeline.config.labels import LABELS
+from pipeline.config.model import Model
+from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
-from pipeline.networks.build import Network, deep_part, path_logits
+from pipeline.inference.model_folder import ModelInfo
+from pipeline.networks.build import Network, build_network, deep_part, path_logits
+from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
+from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.records import first_problem
 from pipeline.training.adversarial import Perturbations, kl_divergence, running_word_scale
 from pipeline.training.base_module import BaseModule
 from pipeline.training.distributed import gather
+
+_MODEL: TypeAdapter[Model] = TypeAdapter(Annotated[Model, Field(discriminator="network")])
 
 
 class ReviewBatch(NamedTuple):
@@ -54,7 +64,7 @@ class LabelledBatch(NamedTuple):
         return self.reviews.weight
 
 
-class ClassifierModule(BaseModule):
+class SentimentModule(BaseModule):
     """Cross-entropy of the classes, with adversarial and virtual adversarial losses where configured.
 
     Logs `train/accuracy` by step, and `val/loss`, `val/calibrated_loss` and `val/accuracy` by epoch. The latter two are
@@ -62,21 +72,97 @@ class ClassifierModule(BaseModule):
     epoch is the one with the lowest calibrated loss, because more training makes a network overconfident before it is
     worse.
 
+    It also works by itself, with any Lightning `Trainer`: it tests, predicts, and its checkpoints hold its arguments as
+    plain values, so that `load_from_checkpoint` needs nothing else and unpickles nothing.
+
     Args:
-        network: as in `BaseModule`, `config` and `seed` too.
-        config: the training on labels.
-        seed: seed of everything random.
+        model: the network, as `config.model` or as a mapping of its keys. It gets random initial weights.
+        vocab_size: number of token ids.
+        training: the training on labels, as `config.training` or as a mapping of its keys.
+        seed: seed of everything random but the initial weights.
+        classes: names of the classes, by number.
+        ordered: the order of the classes means something.
+        pretraining: where it learns region vectors, the network has them, still empty.
         spreads: as in `fit_weights`.
+
+    Raises:
+        PipelineError: as `build_network`.
     """
 
     network: Network
     config: TrainingConfig
 
-    def __init__(self, network: Network, config: TrainingConfig, seed: int, spreads: Sequence[float] = ()) -> None:
-        super().__init__(network, config, seed)
-        self._spreads = spreads
-        self.likelihood = deep_part(network).likelihood
+    def __init__(
+        self,
+        model: Model | Mapping[str, Any],
+        vocab_size: int,
+        training: TrainingConfig | Mapping[str, Any],
+        seed: int = 1,
+        *,
+        classes: Sequence[str] = LABELS,
+        ordered: bool = False,
+        pretraining: PretrainingConfig | Mapping[str, Any] = NO_PRETRAINING,
+        spreads: Sequence[float] = (),
+    ) -> None:
+        model, training = _MODEL.validate_python(model), TrainingConfig.model_validate(training)
+        pretraining = PretrainingConfig.model_validate(pretraining)
+        likelihood = build_likelihood(len(classes), ordered)
+        super().__init__(build_network(model, vocab_size, likelihood, pretraining), training, seed)
+        self.likelihood, self._spreads = likelihood, spreads
         self._validation: list[tuple[Tensor, Tensor]] = []
+        self.save_hyperparameters(
+            {
+                "model": model.model_dump(mode="json"),
+                "vocab_size": vocab_size,
+                "training": training.model_dump(mode="json"),
+                "seed": seed,
+                "classes": list(classes),
+                "ordered": ordered,
+                "pretraining": pretraining.model_dump(mode="json"),
+                "spreads": list(spreads),
+            }
+        )
+
+    @classmethod
+    def from_model(cls, network: Network, info: ModelInfo, seed: int = 1, **training: Any) -> "SentimentModule":
+        """Return a module that trains a network further, to be used with the first and the last of `load_model`.
+
+        Args:
+            network: the network, which is trained itself, not a copy.
+            info: `config.json` of its model folder.
+            seed: seed of everything random.
+            training: keys of the training to change, such as `lr=1e-4`; the others are as the model was trained.
+
+        Raises:
+            PipelineError: a key of the training is unknown, missing or has a wrong value.
+        """
+        try:
+            config = TrainingConfig.model_validate({**(info.model_extra or {}).get("training", {}), **training})
+        except ValidationError as error:
+            raise PipelineError(f"training: {first_problem(error)}") from None
+        module = cls(
+            info.model,
+            deep_part(network).embedding.num_embeddings,
+            config,
+            seed,
+            classes=info.classes,
+            ordered=info.ordered,
+            pretraining=info.pretraining,
+        )
+        module.network = network.train()
+        return module
+
+    def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the probability [batch] of the second of two classes, or of each of several [batch, classes].
+
+        It is that of the network; the calibration of a model folder is not applied.
+
+        Args:
+            ids: token ids [batch, time].
+            lengths: tokens of each review [batch]; None where padding is part of the input.
+        """
+        probabilities: Tensor = self.network(ids, None, lengths)[0]
+        return probabilities
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the weights of the network; those of a wide path form a group with a peak learning rate of its own."""
@@ -150,6 +236,18 @@ class ClassifierModule(BaseModule):
             "val/calibrated_loss": self.likelihood.loss(calibrated, labels),
         }
         self.log_dict({**losses, "val/accuracy": self._accuracy(calibrated, labels)}, prog_bar=True)
+
+    def test_step(self, batch: LabelledBatch, _index: int) -> None:
+        """Log `test/loss` and `test/accuracy`, means over all reviews, without calibration."""
+        reviews, labels = batch.reviews, batch.labels
+        logits = self.network.logits(reviews.ids, None, reviews.lengths)[0].float()
+        losses = {"test/loss": self.likelihood.loss(logits, labels), "test/accuracy": self._accuracy(logits, labels)}
+        self.log_dict(losses, batch_size=batch.size, sync_dist=True)
+
+    def predict_step(self, batch: LabelledBatch | ReviewBatch, _index: int) -> Tensor:
+        """Return what `forward` returns for the reviews of a batch."""
+        reviews = batch.reviews if isinstance(batch, LabelledBatch) else batch
+        return self.forward(reviews.ids, reviews.lengths)
 
     def _accuracy(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the share of reviews whose most probable class is their label."""
