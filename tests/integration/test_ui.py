@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.config.tracking import TrackingConfig
 from pipeline.tracking.store import connect
 from pipeline.ui import page_of_runs
 from tests.conftest import Project
 from tests.integration.browser import browser, expect, playwright
 from tests.support.servers import MLflowServer
+from tests.tracking.conftest import tracking
 
 __all__ = ["browser"]  # a fixture
 
@@ -50,7 +50,7 @@ def runs(project: Project) -> dict[str, str]:
 
 
 def test_the_overview_shows_the_runs_with_their_columns(project: Project, ui: str, page: "playwright.Page") -> None:
-    store = connect(TrackingConfig(uri=f"sqlite:///{project.root}/mlflow.db"))
+    store = connect(tracking(f"sqlite:///{project.root}/mlflow.db", "sentiment"))
     page.goto(page_of_runs(store, ui))
     for name in runs(project).keys() - {"#0 hidden_dim=8", "#1 hidden_dim=12"}:  # folded below their sweep
         expect(page.get_by_role("link", name=name).first).to_be_visible()
