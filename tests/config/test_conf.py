@@ -129,7 +129,7 @@ def test_dvc_exp_run_says_so_too(given, monkeypatch):
 
 COMMANDS = sorted(
     path.parent.name if path.stem == "__main__" else path.stem
-    for path in (*(WORKSPACE / "pipeline").glob("*.py"), *(WORKSPACE / "pipeline").glob("*/__main__.py"))
+    for path in (*(WORKSPACE / "pipeline").glob("[!_]*.py"), *(WORKSPACE / "pipeline").glob("*/__main__.py"))
     if '__name__ == "__main__"' in path.read_text()
 )
 
