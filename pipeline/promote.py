@@ -47,7 +47,8 @@ def main(run: str, name: str | None, force: bool) -> Path:
     """
     store = connect(validate(compose_config([])).tracking)
     winner = find_winner(store, run)
-    name = name or re.sub(r"[^a-z0-9]+", "_", winner.name.lower()).strip("_")
+    unnumbered = re.sub(r"^#\d+ ", "", winner.name.lower())
+    name = name or re.sub(r"[^a-z0-9]+", "_", unnumbered).strip("_")
     if not re.fullmatch(r"[A-Za-z_][\w-]*", name, re.ASCII) or not isinstance(yaml.safe_load(name), str):
         raise PipelineError(
             f"--name {name}: not usable as experiment=NAME; use a letter, then letters, digits, _ and -"

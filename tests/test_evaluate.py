@@ -306,7 +306,7 @@ def figures_alone(workspace: Path, path: int, likelihood: Likelihood) -> dict[st
     outputs, labels = path_outputs(workspace, "validation")
     calibration = calibrate(outputs[:, :, path], labels, likelihood)
     figures = {}
-    for prefix, split in (("", "test"), ("validation_", "validation")):
+    for prefix, split in (("", "test"), ("val_", "validation")):
         outputs, labels = path_outputs(workspace, split)
         probabilities = calibration.probabilities(outputs[:, :, path])
         figures[f"{prefix}accuracy"] = np.mean(calibration.rule.choose(probabilities) == labels)

@@ -45,7 +45,7 @@ def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
     assert worst is not None
     assert (worst["slice"], worst["value"], worst["reviews"]) == ("shop", "south", 60)  # three reviews say little
     metrics = collect_metrics(test, test, None, table, EVALUATION)
-    assert metrics["worst_slice"] == {"accuracy": 0.75, "reviews": 60}
+    assert metrics["worst_slice"] == {"part": "shop: south", "accuracy": 0.75, "reviews": 60}
     assert metrics["slices"]["shop"] == {"north": 0.9, "south": 0.75, "kiosk": 0}
     report = format_report(metrics, table, {"passed": True, "checks": []}, {})
     assert "worst slice: shop: south: accuracy 0.7500, 60 reviews" in report

@@ -50,7 +50,7 @@ def of_split(project: SmallProject, split: str) -> Path:
 
 
 def results(folder: Path) -> dict[str, Any]:
-    return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("metrics", "judgement")}
+    return {name: json.loads((folder / f"{name}.json").read_text()) for name in ("details", "judgement")}
 
 
 def predictions(folder: Path) -> list[dict[str, str]]:
@@ -74,12 +74,12 @@ def test_the_test_split_gets_the_figures_of_evaluate(
         json.loads((trained.root / "reports" / "details.json").read_text()),
     )
     for part in ("test", "slices", "worst_slice"):
-        assert found["metrics"].get(part) == evaluated.get(part)
-    assert found["metrics"]["intervals"]["test"] == evaluated["intervals"]["test"]
+        assert found["details"].get(part) == evaluated.get(part)
+    assert found["details"]["intervals"]["test"] == evaluated["intervals"]["test"]
     rows = predictions(trained.root / "out")
     assert [row["row"] for row in rows] == [str(number + 1) for number in range(len(rows))]
     right = sum(row["actual"] == row["predicted"] for row in rows)
-    assert right / len(rows) == pytest.approx(found["metrics"]["test"]["accuracy"])
+    assert right / len(rows) == pytest.approx(found["details"]["test"]["accuracy"])
     assert all(
         float(row["probability_negative"]) + float(row["probability_positive"]) == pytest.approx(1) for row in rows
     )
@@ -95,7 +95,7 @@ def test_reviews_that_the_model_was_trained_on_are_counted(
 ) -> None:
     source = of_split(trained, "train")
     assert trained.run("judge", *MODEL, "--input", str(source), "--output", "out") == 0
-    reviews = results(trained.root / "out")["metrics"]["test"]["reviews"]
+    reviews = results(trained.root / "out")["details"]["test"]["reviews"]
     said = f"{reviews} of the {reviews} reviews are among those that artifacts/model was trained or calibrated on"
     assert said in caplog.text and said in (trained.root / "out" / "report.html").read_text()
     (trained.root / "artifacts" / "dataset" / "dataset.json").unlink()
@@ -121,7 +121,7 @@ def test_every_format_is_judged_alike(project: SmallProject, compose: Compose, e
     assert project.run("judge", "--model", "m", "--input", source.name, "--output", "out") == 0
     found = results(project.root / "out")
     assert found["judgement"]["rows"] == {"judged": 5, "no_label": 1, "empty_text": 1}
-    assert found["metrics"]["test"]["accuracy"] == 3 / 5
+    assert found["details"]["test"]["accuracy"] == 3 / 5
     table = pq.read_table if ending == "parquet" else None
     rows = (
         table(project.root / "out" / "predictions.parquet").to_pylist() if table else predictions(project.root / "out")
@@ -183,7 +183,7 @@ def test_two_models_are_compared_on_the_same_rows(
     content.write_text(json.dumps([{AWFUL: POOR, POOR: AWFUL}.get(word, word) for word in known]))
     arguments = ("--model", "m", "--compare", "other", "--input", source.name, "--output", "out")
     assert project.run("judge", *arguments, "--check", "intervals.difference.accuracy.low>=0") == 0
-    metrics = results(project.root / "out")["metrics"]
+    metrics = results(project.root / "out")["details"]
     p_value = binomtest(12, 12).pvalue
     assert metrics["paired"] == {"model_only": 12, "compared_only": 0, "p_value": pytest.approx(p_value)}
     assert metrics["test"]["accuracy"] - metrics["baseline"]["accuracy"] == 12 / 16
@@ -255,11 +255,11 @@ def test_columns_of_the_file_stay_and_slice(project: SmallProject, compose: Comp
     rows = [(AWFUL, "negative", "a", "x"), (POOR, "negative", "b", "y")]
     write_csv(project.root / "in.csv", ["text", "label", "film", "predicted"], rows)
     assert project.run("judge", "--model", "m", "--input", "in.csv", "--output", "out", "--slice", "film") == 0
-    assert results(project.root / "out")["metrics"]["slices"]["film"] == {"a": 1, "b": 0}
+    assert results(project.root / "out")["details"]["slices"]["film"] == {"a": 1, "b": 0}
     configured = {"corpus.keep_columns": ["film"], "evaluation.slices": ["film"]}
     (project.root / "params.yaml").write_text(params("files", configured))
     assert project.run("judge", "--model", "m", "--input", "in.csv", "--output", "out") == 0
-    assert results(project.root / "out")["metrics"]["slices"]["film"] == {"a": 1, "b": 0}
+    assert results(project.root / "out")["details"]["slices"]["film"] == {"a": 1, "b": 0}
     row = predictions(project.root / "out")[1]
     assert (row["predicted"], row["judged_predicted"], row["judged_actual"]) == ("y", "positive", "negative")
 
@@ -281,7 +281,7 @@ def test_a_logged_judgement_belongs_to_the_version(trained: SmallProject) -> Non
     dataset = run.inputs.dataset_inputs[0].dataset
     assert (dataset.name, dataset.digest) == ("test.csv", file_digest(source, "sha256")[:36])
     (logged,) = run.inputs.model_inputs
-    accuracy = results(trained.root / "judgements" / "test.csv-sentiment-champion")["metrics"]["test"]["accuracy"]
+    accuracy = results(trained.root / "judgements" / "test.csv-sentiment-champion")["details"]["test"]["accuracy"]
     on_model = {metric.key: metric for metric in store.client.get_logged_model(logged.model_id).metrics}
     assert (on_model["test/accuracy"].value, on_model["test/accuracy"].dataset_name) == (accuracy, "test.csv")
     assert {file.path for file in store.client.list_artifacts(run.info.run_id, "reports")} == {
@@ -289,4 +289,4 @@ def test_a_logged_judgement_belongs_to_the_version(trained: SmallProject) -> Non
         "reports/details.json",
     }
     assert trained.run("judge", "--model", version.run_id, "--input", source.name, "--log", "--output", "of_run") == 0
-    assert results(trained.root / "of_run")["metrics"]["test"]["accuracy"] == accuracy
+    assert results(trained.root / "of_run")["details"]["test"]["accuracy"] == accuracy

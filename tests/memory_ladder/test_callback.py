@@ -97,11 +97,11 @@ def test_a_sweep_that_fails_writes_no_picture_and_keeps_the_last(project):
 
 def test_a_picture_shows_the_models_there_are(project, tmp_path):
     ladder = ladder_of(project)
-    for name, models in (("all", MODELS), ("one", ("lstm",)), ("again", ("lstm",))):
+    for name, models in (("all.png", MODELS), ("one.png", ("lstm",)), ("again.png", ("lstm",))):
         write_panels(
             tmp_path / name, ladder_panels({**ladder, "models": {key: ladder["models"][key] for key in models}})
         )
-    one, again, every = ((tmp_path / name).read_bytes() for name in ("one", "again", "all"))
+    one, again, every = ((tmp_path / name).read_bytes() for name in ("one.png", "again.png", "all.png"))
     assert one == again != every
 
 

@@ -1,15 +1,17 @@
 """A project that was moved, with its sqlite file and its artifacts."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.config.schema import Config
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import register_version
-from pipeline.runtime.records import write_json
 from pipeline.tracking.run import training_run
 from pipeline.tracking.store import connect
+from tests.support.models import THREE, word_model
 from tests.tracking.conftest import tracking
 
 
@@ -28,11 +30,12 @@ def test_a_moved_project_finds_its_artifacts(root: Path, tmp_path_factory: pytes
     assert not (root / "old").exists()
 
 
-def test_no_table_of_mlflow_names_the_old_place(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_no_table_of_mlflow_names_the_old_place(
+    root: Path, compose: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """MLflow's tables are not part of its interface: a release that keeps a path in another column fails here."""
-    old, model = root / "old", root / "model"
+    old, model = root / "old", word_model(root / "model", compose, THREE)
     old.mkdir()
-    write_json(model / "config.json", {})
     with training_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
         run.log_text("hello", "greeting.txt")
     register_version(connect(tracking("sqlite:///old/mlflow.db")), "reviews", "", Candidate(model, run.run_id, {}, ""))
