@@ -119,8 +119,7 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
             processes = trial.sweep.at_once * config.trainer.processes
             threads = config.trainer.threads or share_of_cores(processes, available_cores())
             best = train(config, inputs, tags=tags, searched=trial.values, name=trial.name, threads=threads)
-            result = f"loss {best['val_calibrated_loss']:.4f}, accuracy {best['val_accuracy']:.4f}"
-            log.info("trial %s: %s", trial.name, result)
+            log.info("trial %s: loss %.4f", trial.name, best["val_calibrated_loss"])
             return best["val_calibrated_loss"]
         except Exception as error:  # of any kind: the other trials continue
             reason = str(error) if isinstance(error, PipelineError) else f"{type(error).__name__}: {error}"
