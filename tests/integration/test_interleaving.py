@@ -226,7 +226,7 @@ def test_an_old_model_under_a_new_lock_is_noticed_and_can_be_trained_again(proje
 
 
 def test_a_sweep_has_one_configuration_however_conf_is_edited(project: Project) -> None:
-    with printing(project, "MLflow run seed=1 ", *THREE_SEEDS) as sweep:
+    with printing(project, "MLflow run #0 seed=1 ", *THREE_SEEDS) as sweep:
         edit(project, "conf/experiment/tiny.yaml", "batch_size: 16, lr: 1e-2", "batch_size: 8, lr: 5e-2")
         printed = sweep.communicate(timeout=300)[0]
     assert sweep.returncode == 0, printed
@@ -242,7 +242,7 @@ def test_a_sweep_has_one_configuration_however_conf_is_edited(project: Project) 
 
 
 def test_a_trial_whose_dataset_changed_is_refused(project: Project) -> None:
-    with printing(project, "MLflow run seed=2 ", *THREE_SEEDS) as sweep:
+    with printing(project, "MLflow run #1 seed=2 ", *THREE_SEEDS) as sweep:
         described = project.root / "artifacts" / "dataset" / "dataset.json"
         values = json.loads(described.read_text())
         described.unlink()  # a link into DVC's cache

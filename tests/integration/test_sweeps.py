@@ -52,7 +52,7 @@ def test_trials_at_once_share_the_cores_and_a_failed_one_does_not_stop_the_other
     assert statuses == {"#0 max_reviews=1": "FAILED", "#1 max_reviews=32": "FINISHED"}
     share = str(max(1, available_cores() // 2))
     (params,) = [trial.data.params for trial in trials if trial.info.status == "FINISHED"]
-    assert (params["hardware.threads"], params["trainer.threads"]) == (share, "None")
+    assert params["hardware.threads"] == share
 
 
 def test_the_trials_of_a_killed_sweep_end_with_it(project, tmp_path):
@@ -63,7 +63,7 @@ def test_the_trials_of_a_killed_sweep_end_with_it(project, tmp_path):
         subprocess.Popen(command, cwd=project.root, stdout=log, stderr=log) as sweep,
     ):
         deadline = time.monotonic() + 300
-        while (tmp_path / "log").read_text().count("MLflow run max_reviews=") < 2:
+        while (tmp_path / "log").read_text().count("MLflow run #") < 2:
             assert sweep.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.1)
         trials = psutil.Process(sweep.pid).children(recursive=True)
