@@ -1,4 +1,4 @@
-"""Measure how far back an RNN, a GRU and an LSTM recall a marked word, on texts made for it. It needs no corpus.
+"""Measure how far back recurrent networks recall a marked word: an RNN, a GRU and an LSTM. It needs no corpus.
 
 All three have the same width, the same initialisation and the same number of training steps. Each gets the learning
 rate with which it recalls most on validation texts, with the first seed. Writes reports/recall.json,

@@ -94,7 +94,7 @@ def recorded_metrics(store: Store, run: FinishedRun) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         path = download_folder(store, run.run_id, EVALUATION, Path(folder))
         details = read_json(path, DetailsRecord, "the run cannot be compared").model_dump(exclude_unset=True)
-    return {**run.metrics, **defined_metrics(details)}
+    return {**defined_metrics(details), **run.metrics}
 
 
 def weights_digest(store: Store, run_id: str) -> str | None:

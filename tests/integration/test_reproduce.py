@@ -52,7 +52,7 @@ def test_a_run_is_reproduced_and_nothing_in_the_project_changes(project: Project
     compared = [key for key in run.data.metrics | details if not key.startswith("speed/")]
     lines = ended.stdout.splitlines()
     assert lines[-1] == f"reproduced: all {len(compared)} metrics equal"
-    assert {line.split()[0] for line in lines[1 : len(compared) + 1]} == set(compared)
+    assert {line.split("  ")[0] for line in lines[1 : len(compared) + 1]} == set(compared)
     weights = hashlib.sha256((project.root / "artifacts" / "model" / "model.safetensors").read_bytes()).hexdigest()
     assert [line.split()[-1] for line in lines if line.startswith("weights")] == [weights, weights]
     assert "downloading the corpus again" not in ended.stderr

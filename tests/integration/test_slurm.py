@@ -98,7 +98,9 @@ def test_a_killed_job_is_a_failed_trial_and_the_others_finish(slurm: dict[str, s
     }
     reason = f"its SLURM job {job} ended without a result (FAILED)"
     assert runs[ENDLESS].data.tags["error"].startswith(reason)
-    assert any(line.startswith(f"error: 1 of 4 trials failed: epochs={ENDLESS} ({reason}") for line in lines(project))
+    assert any(
+        line.startswith(f"error: 1 of 4 trials failed: #0 epochs={ENDLESS} ({reason}") for line in lines(project)
+    )
     (parent,) = {run.data.tags["mlflow.parentRunId"] for run in runs.values()}
     assert MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}").get_run(parent).info.status == "FAILED"
     folders = {path.parent.parent.name for path in project.root.glob("trials/*/*/*/model/model.safetensors")}
@@ -130,7 +132,7 @@ def test_a_cancelled_job_fails_and_a_requeued_job_resumes(
     assert runs[ENDLESS].info.status == "FAILED"
     assert runs[epochs].info.status == "FINISHED", (runs[epochs].data.tags, lines(project))
     assert f"its SLURM job {cancelled} ended without a result (CANCELLED)" in runs[ENDLESS].data.tags["error"]
-    (log,) = project.root.glob(f"trials/*/*/.submitit/{moved}/*.out")
+    (log,) = project.root.glob(f"trials/*/*/.submitit/{moved}/*.err")
     assert "resuming after the last finished epoch" in log.read_text()
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(runs[epochs].info.run_id, "val/loss")]
