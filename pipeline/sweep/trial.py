@@ -132,7 +132,11 @@ def _show_results_alone() -> None:
     """Show on a terminal only warnings and the line of each trial; the files in its folder have all lines."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, TerminalHandler) and handler.stream.isatty():
-            handler.addFilter(lambda record: record.name == __name__ or record.levelno >= logging.WARNING)
+            handler.addFilter(_is_result_or_warning)  # no second time for the next trial in this process
+
+
+def _is_result_or_warning(record: logging.LogRecord) -> bool:
+    return record.name == __name__ or record.levelno >= logging.WARNING
 
 
 def _find_finished(store: Store, session: Session, hash_: str) -> TrialRun | None:
