@@ -94,7 +94,7 @@ def test_a_second_run_does_nothing_but_compose(copy):
     [
         ("conf/model/sentiment_rnn.yaml", "# The default", "# Still the default", ["compose"]),
         ("conf/experiment/tiny.yaml", "hidden_dim: 16", "hidden_dim: 12", ["compose", *STAGES[5:]]),
-        ("conf/text/default.yaml", "max_tokens: 400", "max_tokens: 5", ["compose", *STAGES[3:]]),
+        ("conf/text/default.yaml", "max_tokens: null", "max_tokens: 5", ["compose", *STAGES[3:]]),
         ("conf/tracking/local.yaml", "experiment: sentiment", "experiment: other", ["compose", "register"]),
         ("conf/evaluation/default.yaml", "ece_bins: 15", "ece_bins: 5", ["compose", "evaluate", "register"]),
         ("behaviour_suite/typos.yaml", "cases: 120", "cases: 100", ["compose", "evaluate", "register"]),
@@ -194,7 +194,7 @@ def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
     result = trained.run("python", "-m", "pipeline.train", "text.max_tokens=7", check=False)
     assert result.returncode == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with 400")
+    assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with None")
     assert "Traceback" not in result.stderr
 
 
@@ -217,7 +217,7 @@ def test_a_fixed_text_that_the_dataset_was_not_made_with_is_refused_before_the_f
     overrides = ("-m", "text.max_tokens=7", "model.embedding_dim=4,8")
     result = trained.run("python", "-m", "pipeline.train", *overrides, check=False)
     assert result.returncode == 1
-    assert "error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with 400; trials" in result.stderr
+    assert "error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with None; trials" in result.stderr
     assert "HYDRA" not in result.stdout
 
 
