@@ -163,6 +163,7 @@ def fit(
         accumulate=config.training.accumulate_grad_batches,
         loggers=list(build_loggers(config.logger, project_root() / "logs", name)),
         debug=debug,
+        validate_first=True,
     )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()

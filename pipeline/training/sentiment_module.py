@@ -239,11 +239,12 @@ class SentimentModule(BaseModule):
         paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gather(own), strict=True))
         weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy(), self.likelihood, self._spreads)
         calibrated = paths @ torch.from_numpy(weights).to(paths) + torch.from_numpy(bias).to(paths)
-        losses = {
-            "val/loss": self.likelihood.loss(paths.sum(2), labels),
+        metrics = {
+            "val/accuracy": self._accuracy(calibrated, labels),  # the first is the one that MLflow compares runs by
             "val/calibrated_loss": self.likelihood.loss(calibrated, labels),
+            "val/loss": self.likelihood.loss(paths.sum(2), labels),
         }
-        self.log_dict({**losses, "val/accuracy": self._accuracy(calibrated, labels)}, prog_bar=True)
+        self.log_dict(metrics, prog_bar=True)
 
     def test_step(self, batch: LabelledBatch, _index: int) -> None:
         """Log `test/loss` and `test/accuracy`, means over all reviews, without calibration."""
