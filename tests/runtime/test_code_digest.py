@@ -19,8 +19,8 @@ IMPORTED_IF_NEEDED: dict[str, set[str]] = {
     "pretrain": {"pipeline.training.initial_weights", "pipeline.training_run"},
     "pseudo_label": {"pipeline.training.teachers", "pipeline.training_run"},
 }
-"""Modules that a stage imports only for some corpora or configurations, unlike those of the tests' project. With each of
-them comes what it imports itself."""
+"""Modules that a stage imports only for some corpora or configurations, unlike those of the tests' project. With each
+of them comes what it imports itself."""
 NAMED_IN_STRINGS = {
     # for use from Python: a stage imports what it needs itself; the list of commands imports the errors
     "pipeline": set(pipeline.MODULES_OF_NAMES.values()) - {"pipeline.runtime.errors"},
