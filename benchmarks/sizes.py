@@ -44,7 +44,7 @@ from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.text.dataset import read_dataset_info, read_vocabulary
-from pipeline.train import model_info
+from pipeline.trained_model import model_info
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.launcher import ignore_metrics
