@@ -1,6 +1,5 @@
 """Both servers answer as `predict` does, and refuse bad requests with a status and the reason."""
 
-import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -17,12 +16,12 @@ from pipeline.serve.live_model import LiveModel
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.requests import Refusal, check_type
 from pipeline.text.joining import SEPARATOR
+from tests.support.asgi import JSON, ask, encoded
 from tests.support.commands import prepared
 from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
 
 __all__ = ["prepared"]  # a fixture
 
-JSON = "application/json"
 LIMITS = Limits(body=40_000, texts=5, characters=1000, seconds=1)
 TWO = {"inputs": ["a delight", "a bore"]}
 
@@ -45,42 +44,6 @@ def server(request) -> Callable[[Path, Limits], Any]:
 @pytest.fixture(scope="module")
 def served(server, model):
     return server(model, LIMITS)
-
-
-def ask(
-    served: Any,
-    *pieces: bytes,
-    path: str = "/invocations",
-    content_type: str | None = JSON,
-    length: int | None = None,
-    end: bool = True,
-) -> tuple[int, Any]:
-    """Send a body in pieces, and return status and answer. Without `end` the client waits after the last piece."""
-    headers = {b"content-type": content_type, b"content-length": None if length is None else str(length)}
-    encoded_headers = [(name, value.encode()) for name, value in headers.items() if value is not None]
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "path": path,
-        "headers": encoded_headers,
-    }
-    waiting, sent = list(pieces), []
-
-    async def receive():
-        if not waiting:
-            await asyncio.sleep(60)
-        return {"type": "http.request", "body": waiting.pop(0), "more_body": bool(waiting) or not end}
-
-    async def send(message):
-        sent.append(message)
-
-    asyncio.run(served(scope | {"query_string": b""}, receive, send))
-    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent))
-
-
-def encoded(payload: Any) -> bytes:
-    return payload if isinstance(payload, bytes) else json.dumps(payload).encode()
 
 
 def test_a_good_request_is_answered_as_predict_answers(served, model):
