@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from itertools import cycle, islice
 from pathlib import Path
@@ -24,6 +25,7 @@ import requests
 
 from benchmarks.corpus import require_prepared
 from benchmarks.machine import describe
+from benchmarks.measuring import Figure, alternate
 from pipeline.cli import tidy_exit
 from pipeline.config.params import load_params
 from pipeline.evaluation.predictions import read_texts
@@ -38,8 +40,10 @@ CHAMPION = "models:/sentiment@champion"
 PAGE = WORKSPACE / "docs" / "serve.md"
 COMMAND = "python -m benchmarks.serve"
 CLIENTS = (1, 4, 16)
-SERVERS: Mapping[str, tuple[str, ...]] = {"MLflow's": (), "fast": ("--fast",)}
+SERVERS: Mapping[str, tuple[str, ...]] = {"mlflow": (), "fast": ("--fast",)}
 """Options of each server."""
+NAMES = {"mlflow": "`make serve`", "fast": "`--fast`"}
+"""Name of each server in the table."""
 SECONDS = 10.0
 """Duration of the load test for each number of clients."""
 START_SECONDS = 120.0
@@ -193,9 +197,37 @@ def measure(
         for kind, options in SERVERS.items():
             with served(model, Path(logs) / "server.log", environment, options) as server:
                 for clients in CLIENTS:
-                    name = f"{kind} server, {clients} client{'s' * (clients > 1)}"
+                    name = f"{NAMES[kind]}, {clients} client{'s' * (clients > 1)}"
                     loads.append(trial(name, lambda: _poster(server.address), server.process, texts, clients, seconds))
     return loads
+
+
+def compare(folder: Path, texts: Sequence[str], *, rounds: int = 3, seconds: float = 5.0) -> list[Figure]:
+    """Compare the CPU time that a request takes each server while `CLIENTS[-1]` clients send one after the other.
+
+    Args:
+        folder: a model folder.
+        texts: to request.
+        rounds: trials of each server.
+        seconds: duration of a trial.
+    """
+    clients = CLIENTS[-1]
+    with ExitStack() as running:
+        logs = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        servers = {
+            kind: running.enter_context(served(str(folder), logs / f"{kind}.log", options=options))
+            for kind, options in SERVERS.items()
+        }
+
+        def cpu_seconds(kind: str) -> float:
+            server = servers[kind]
+            return trial(kind, lambda: _poster(server.address), server.process, texts, clients, seconds).cpu
+
+        medians = alternate("serving", {kind: partial(cpu_seconds, kind) for kind in servers}, rounds)
+    value = medians["mlflow"] / medians["fast"]
+    details = {f"{kind}_cpu_seconds": median for kind, median in medians.items()}
+    name = f"CPU time of a request at {clients} clients, MLflow's server"
+    return [Figure(name, value, "at least", 2.0, "times the fast server's", details)]
 
 
 def main(model: str, seconds: float) -> None:
