@@ -186,7 +186,7 @@ def recipe(config: Config) -> str:
     """Return a hash of the configuration that decides a result; a new key that is null does not change it."""
     no_fold = {"training": {"fold"}}  # a cell is trained on all of its reviews
     values = json.dumps(
-        config.model_dump(mode="json", include=DECISIVE, exclude=no_fold, exclude_none=True), sort_keys=True
+        config.model_dump(mode="json", include=DECISIVE | {"text"}, exclude=no_fold, exclude_none=True), sort_keys=True
     )
     return hashlib.sha256(values.encode()).hexdigest()[:12]
 
