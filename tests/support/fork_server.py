@@ -195,6 +195,7 @@ def preload() -> None:
     from importlib import import_module
     from pathlib import Path
 
+    gc.disable()
     sys.path[0] = str(Path(__file__).parents[2])
     import_module("pipeline.tracking")  # sets what mlflow reads when it is imported
     for name in MODULES:
@@ -202,6 +203,7 @@ def preload() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("pipeline", "hydra_plugins")]:
         del sys.modules[name]
     gc.freeze()
+    gc.enable()
 
 
 FORKS = "PYTEST_FORKS"
@@ -224,6 +226,8 @@ def become(message: bytes, streams: list[int]) -> list[str]:
     arguments = request["arguments"]
     if arguments[0] == "-m":
         sys.path[0], sys.argv[:] = request["folder"], ["-m", *arguments[2:]]
+        for name in [name for name in sys.modules if f"{name}.".startswith("dvc.cli.")]:
+            del sys.modules[name]  # by which hydra_plugins/ tells that it runs within DVC
     else:
         sys.path[0], sys.argv[:] = os.path.dirname(arguments[0]), arguments  # noqa: PTH120
     sys.orig_argv[:] = [sys.executable, *arguments]
