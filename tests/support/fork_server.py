@@ -148,8 +148,7 @@ class Server:
         elif child := os.fork():
             for stream in streams:
                 os.close(stream)
-            # what a caller sends is its end
-            self.when_ready(connection, lambda: (self.waiting.unregister(connection), os.kill(child, signal.SIGKILL)))
+            self.when_ready(connection, lambda: self.abandon(connection, child))
             ending = os.pidfd_open(child)
             self.when_ready(ending, lambda: self.answer(connection, child, ending))
             self.send(connection, child)
@@ -171,6 +170,12 @@ class Server:
         if not self.holding:
             shutil.rmtree(os.path.dirname(self.listening.getsockname()))  # noqa: PTH120
             os._exit(0)
+
+    def abandon(self, connection: socket.socket, child: int) -> None:
+        """Kill a command whose caller has ended, unless it has just ended, too."""
+        if connection.fileno() >= 0:
+            self.waiting.unregister(connection)
+            os.kill(child, signal.SIGKILL)
 
     def answer(self, connection: socket.socket, child: int, ending: int) -> None:
         """Tell a caller the exit code of its command."""
