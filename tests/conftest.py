@@ -7,6 +7,7 @@ for name in ("DVC_ROOT", "DVC_EXP_NAME", "DVC_SITE_CACHE_DIR", "MLFLOW_TRACKING_
     os.environ.pop(name, None)
 
 import csv
+import gc
 import itertools
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from filelock import FileLock
 from pipeline.config.composition import compose_config
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config, validate
+from pipeline.runtime.garbage import collect_from_now_on
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.site_cache import keep_in_project
@@ -31,6 +33,17 @@ from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.support.fork_server import RECORD_IMPORTS, commands
 
 torch.set_num_threads(1)
+
+
+def pytest_configure() -> None:
+    """Hold the garbage collector while the tests are collected, which imports all that there is."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Let it work again, but not on what the imports have made."""
+    collect_from_now_on()
+
 
 GOOD = ["a delight", "funny and warm", "a small wonder", "beautifully acted", "moving from start to end", "pure joy"]
 BAD = ["a bore", "loud and empty", "a waste of time", "badly acted", "tiresome from start to end", "pure misery"]

@@ -148,8 +148,7 @@ class Server:
         elif child := os.fork():
             for stream in streams:
                 os.close(stream)
-            # what a caller sends is its end
-            self.when_ready(connection, lambda: (self.waiting.unregister(connection), os.kill(child, signal.SIGKILL)))
+            self.when_ready(connection, lambda: self.abandon(connection, child))
             ending = os.pidfd_open(child)
             self.when_ready(ending, lambda: self.answer(connection, child, ending))
             self.send(connection, child)
@@ -171,6 +170,12 @@ class Server:
         if not self.holding:
             shutil.rmtree(os.path.dirname(self.listening.getsockname()))  # noqa: PTH120
             os._exit(0)
+
+    def abandon(self, connection: socket.socket, child: int) -> None:
+        """Kill a command whose caller has ended, unless it has just ended, too."""
+        if connection.fileno() >= 0:
+            self.waiting.unregister(connection)
+            os.kill(child, signal.SIGKILL)
 
     def answer(self, connection: socket.socket, child: int, ending: int) -> None:
         """Tell a caller the exit code of its command."""
@@ -195,6 +200,7 @@ def preload() -> None:
     from importlib import import_module
     from pathlib import Path
 
+    gc.disable()
     sys.path[0] = str(Path(__file__).parents[2])
     import_module("pipeline.tracking")  # sets what mlflow reads when it is imported
     for name in MODULES:
@@ -202,6 +208,7 @@ def preload() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] in ("pipeline", "hydra_plugins")]:
         del sys.modules[name]
     gc.freeze()
+    gc.enable()
 
 
 FORKS = "PYTEST_FORKS"
@@ -224,6 +231,8 @@ def become(message: bytes, streams: list[int]) -> list[str]:
     arguments = request["arguments"]
     if arguments[0] == "-m":
         sys.path[0], sys.argv[:] = request["folder"], ["-m", *arguments[2:]]
+        for name in [name for name in sys.modules if f"{name}.".startswith("dvc.cli.")]:
+            del sys.modules[name]  # by which hydra_plugins/ tells that it runs within DVC
     else:
         sys.path[0], sys.argv[:] = os.path.dirname(arguments[0]), arguments  # noqa: PTH120
     sys.orig_argv[:] = [sys.executable, *arguments]
