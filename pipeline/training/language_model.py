@@ -108,7 +108,9 @@ class _TextDataModule(pl.LightningDataModule):
         return DataLoader(_TextBatches(self._train), batch_size=None, sampler=self.order)
 
     def val_dataloader(self) -> DataLoader[ReviewBatch]:
-        return DataLoader(_TextBatches(self._validation), batch_size=None, sampler=self._validation_order)
+        return DataLoader(
+            _TextBatches(self._validation), batch_size=None, sampler=[rows.tolist() for rows in self._validation_order]
+        )
 
 
 def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
