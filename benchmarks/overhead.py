@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
@@ -62,11 +61,12 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     torch.manual_seed(config.seed)
     network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()
     decay = config.training.ema_decay
-    average = None if decay is None else AveragedModel(network, multi_avg_fn=partial(move_averages, decay))
+    weights = list(network.parameters())
+    averages = [weight.detach().clone() for weight in weights]
     optimizer = torch.optim.AdamW(
-        network.parameters(), config.training.lr, (0.9, config.training.beta2), weight_decay=0.0, fused=True
+        weights, config.training.lr, (0.9, config.training.beta2), weight_decay=0.0, fused=True
     )
-    ends = []
+    ends: list[float] = []
     for ids, lengths, labels in batches:
         with torch.autocast(device, torch.bfloat16, enabled=hardware.precision == "bf16-mixed"):
             logits, _ = deep_part(network).logits(ids, None, lengths)
@@ -75,10 +75,10 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
                 loss = loss + LOGISTIC.loss(network.wide(ids, lengths), labels)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), config.training.gradient_clip or math.inf)
+        torch.nn.utils.clip_grad_norm_(weights, config.training.gradient_clip or math.inf)
         optimizer.step()
-        if average is not None:
-            average.update_parameters(network)
+        if decay is not None:
+            move_averages(decay, averages, weights, len(ends))
         if device == "cuda":
             torch.cuda.synchronize()
         ends.append(time.perf_counter())

@@ -10,7 +10,6 @@ from unittest.mock import patch
 
 import torch
 from torch.autograd.profiler_util import FunctionEvent
-from torch.optim.swa_utils import AveragedModel
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.corpus import configuration
@@ -19,6 +18,7 @@ from benchmarks.machine import matmul_peak
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
 from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.training.callbacks import MovingAverage
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.trainer import LOG_EVERY_STEPS
@@ -84,7 +84,7 @@ def measure(dataset: Path, *, steps: int = 40, overrides: tuple[str, ...] = ()) 
     config = config.model_copy(update={"training": config.training.model_copy(update={"max_reviews": reviews})})
     precision = resolve_hardware(config.trainer).precision
     window = Window(steps - 1)
-    with _named(AveragedModel, "update_parameters", "EMA"), _named(NgramLogOdds, "forward", "n-grams"):
+    with _named(MovingAverage, "on_train_batch_end", "EMA"), _named(NgramLogOdds, "forward", "n-grams"):
         fit_quietly(config, dataset, window)
     seconds = shares(window.events, window.seconds)
     flops = lstm_flops(config, dataset, range(LOG_EVERY_STEPS, steps))

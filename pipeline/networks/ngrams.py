@@ -75,7 +75,7 @@ class NgramLogOdds(nn.Module):
             hashes.masked_fill(steps[order:] >= lengths[:, None], self.buckets)
             for order, hashes in enumerate(self.hashed(x))
         ]
-        sorted_buckets = torch.cat(buckets, dim=1).sort(dim=1).values
+        sorted_buckets = _sorted(torch.cat(buckets, dim=1))
         repeated = torch.zeros_like(sorted_buckets, dtype=torch.bool)
         repeated[:, 1:] = sorted_buckets[:, 1:] == sorted_buckets[:, :-1]
         present = ~repeated & (sorted_buckets < self.buckets)
@@ -106,8 +106,7 @@ class NgramLogOdds(nn.Module):
             labels: number of the class of each review [n].
             weights: what each review counts for [n]; None: 1.
         """
-        classes = self._memberships.shape[1]
-        counts = torch.zeros(classes, self.buckets, dtype=torch.float64)
+        counts = torch.zeros(self._memberships.shape[1], self.buckets, dtype=torch.float64)
         for start in range(0, len(reviews), COUNTING_BATCH):
             batch = range(start, min(start + COUNTING_BATCH, len(reviews)))
             ids, lengths = pad([reviews[row] for row in batch], None)
@@ -116,12 +115,18 @@ class NgramLogOdds(nn.Module):
             counted = present.double()
             if weights is not None:
                 counted *= torch.from_numpy(weights[batch])[:, None]
-            for label in range(classes):
-                rows = torch.from_numpy(labels[batch] == label)
-                counts[label] += torch.bincount(buckets[rows].ravel(), counted[rows].ravel(), self.buckets)
+            rows = torch.from_numpy(labels[batch].astype(np.int64))[:, None]
+            counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
         shares = torch.from_numpy(self._memberships)
         counted_for, counted_against = (
             (smoothed / smoothed.sum(1, keepdim=True)).log()
             for smoothed in (shares @ counts + 1, (1 - shares) @ counts + 1)
         )
         self.ratio.copy_(((counted_for - counted_against) * (counts.sum(0) > 0)).T)
+
+
+def _sorted(buckets: Tensor) -> Tensor:
+    """Sort each row of buckets [batch, slots], below 2**31; on the CPU by numpy, which is several times as fast."""
+    if buckets.device.type != "cpu":
+        return buckets.sort(dim=1).values
+    return torch.from_numpy(np.sort(buckets.int().numpy(), axis=1))

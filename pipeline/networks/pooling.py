@@ -19,13 +19,28 @@ def pool(states: Tensor, names: Sequence[str], lengths: Tensor | None = None) ->
         [batch, poolings * hidden], the poolings in the order of `names`.
     """
     if lengths is None:
-        poolings = {"last": lambda: states[:, -1], "mean": lambda: states.mean(1), "max": lambda: states.amax(1)}
+        poolings = {"last": lambda: states[:, -1], "mean": lambda: states.mean(1), "max": lambda: _max(states)}
     else:
-        steps = torch.arange(states.shape[1], device=states.device)
-        padding = (steps >= lengths[:, None])[:, :, None]  # [batch, time, 1]
+        # Only steps behind the end of the shortest review may be padding: no others are copied and masked. The length
+        # of that review is not asked of a GPU, which the processor would have to wait for.
+        common = int(lengths.min()) if lengths.device.type == "cpu" else 1
+        read, rest = states[:, :common], states[:, common:]
+        steps = torch.arange(common, states.shape[1], device=states.device)
+        padding = (steps >= lengths[:, None])[:, :, None]  # [batch, rest, 1]
         poolings = {
             "last": lambda: states[torch.arange(len(states), device=states.device), lengths - 1],
-            "mean": lambda: states.masked_fill(padding, 0).sum(1) / lengths[:, None],
-            "max": lambda: states.masked_fill(padding, -torch.inf).amax(1),
+            "mean": lambda: (read.sum(1) + rest.masked_fill(padding, 0).sum(1)) / lengths[:, None],
+            "max": lambda: torch.maximum(_max(read), _max(rest.masked_fill(padding, -torch.inf))),
         }
     return torch.cat([poolings[name]() for name in names], dim=1)
+
+
+def _max(states: Tensor) -> Tensor:
+    """Return the maximum over steps of states [batch, time, hidden]; of no steps, -inf.
+
+    The gradient goes to one step even where several are equal, which bfloat16 makes frequent: to find and count them
+    takes twice as long. Without a gradient no step needs to be known.
+    """
+    if not states.shape[1]:
+        return torch.full_like(states.sum(1), -torch.inf)
+    return states.max(1).values if states.requires_grad else states.amax(1)

@@ -47,10 +47,11 @@ class RegionVectors(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums [batch, time, dimension] that `activate` makes region vectors of, for ids x [batch, time]."""
-        rows = self.windows(self.rows(x)).movedim(0, 2)  # [batch, time, n-grams]
+        rows = self.windows(self.rows(x)).permute(2, 1, 0)  # [time, batch, n-grams], the order of the network's steps
         # row 0 is zeros; to leave it out by `padding_idx` takes ten times as long
         sums = embedding_bag(rows.flatten(0, 1), self.vectors, mode="sum").float()
-        return scale_sums(sums, rows.flatten(0, 1)).view(*x.shape, self.dimension) + self.bias
+        scaled = scale_sums(sums, rows.flatten(0, 1)) + self.bias
+        return scaled.view(*x.T.shape, self.dimension).transpose(0, 1)
 
     def rows(self, x: Tensor) -> Tensor:
         """Return the row in `vectors` of each n-gram, by its last word; 0 for none: [orders, batch, time]."""

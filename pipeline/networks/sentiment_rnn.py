@@ -1,11 +1,13 @@
 """Recurrent network: the article's `SentimentRNN`; other cells, a second direction, pooling and classes as options."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.pooling import pool
 from pipeline.networks.regions import RegionVectors, activate
@@ -53,6 +55,8 @@ class SentimentRNN(nn.Module):
         likelihood: meaning of the outputs; by default that of two classes.
         regions: region vectors that the recurrent layers read beside the word vectors; None: none.
         region_dropout: variational dropout on the region vectors.
+        max_length: most tokens of a review that the recurrent layers read; of a longer one they read an excerpt. None:
+            all.
 
     Raises:
         PipelineError: `output_size` does not fit the likelihood.
@@ -78,6 +82,7 @@ class SentimentRNN(nn.Module):
         likelihood: Likelihood = LOGISTIC,
         regions: RegionVectors | None = None,
         region_dropout: float = 0.0,
+        max_length: int | None = None,
     ) -> None:
         super().__init__()
         if output_size != likelihood.columns:
@@ -91,6 +96,7 @@ class SentimentRNN(nn.Module):
         self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
         self.unknown_index = unknown_index
         self.region_dropout = region_dropout
+        self.max_length = max_length
         inputs = embedding_dim + (0 if regions is None else regions.dimension)
 
         def recurrent() -> nn.LSTM | nn.GRU | nn.RNN:
@@ -131,27 +137,37 @@ class SentimentRNN(nn.Module):
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """Return the outputs [batch, outputs] and hidden states: what `forward` returns, before the sigmoid."""
-        return self.read(self.embed(x), hidden, lengths)
+        x, lengths = excerpt(x, lengths, self.max_length)
+        return self._read_inputs(self._join(*self._look_up(x)), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:
         """Return the vectors [batch, time, vector] of token ids x [batch, time], after dropout in training.
 
         A word vector comes first; where there are region vectors, the sums that they are made of follow.
         """
+        words, sums = self._look_up(x)
+        return words if sums is None else _concatenate(words, sums)
+
+    def inputs(self, vectors: Tensor) -> Tensor:
+        """Return what the recurrent layers read [batch, time, input] for vectors [batch, time, vector] of `embed`."""
+        size = self.embedding.embedding_dim
+        return vectors if self.regions is None else self._join(vectors[:, :, :size], vectors[:, :, size:])
+
+    def _look_up(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the word vectors [batch, time, embedding] and sums of n-grams [batch, time, region] of token ids."""
         words = x
         if self.training and self.word_dropout:
             dropped = torch.rand(x.shape, device=x.device) < self.word_dropout
             words = x.masked_fill(dropped, self.unknown_index)
-        vectors = self._drop(self.embedding(words), self.embedding_dropout)
-        return vectors if self.regions is None else torch.cat([vectors, self.regions(x)], dim=2)
+        # one step after the other in memory, as the recurrent layers read them: they would copy any other order
+        vectors = self.embedding(words.t()).transpose(0, 1)
+        return self._drop(vectors, self.embedding_dropout), None if self.regions is None else self.regions(x)
 
-    def inputs(self, vectors: Tensor) -> Tensor:
-        """Return what the recurrent layers read [batch, time, input] for vectors [batch, time, vector] of `embed`."""
-        if self.regions is None:
-            return vectors
-        size = self.embedding.embedding_dim
-        regions = self._drop(activate(vectors[:, :, size:]), self.region_dropout)
-        return torch.cat([vectors[:, :, :size], regions], dim=2)
+    def _join(self, words: Tensor, sums: Tensor | None) -> Tensor:
+        """Return word vectors [batch, time, embedding] followed by the region vectors, if any, of the sums."""
+        if sums is None:
+            return words
+        return _concatenate(words, self._drop(activate(sums), self.region_dropout))
 
     def _drop(self, vectors: Tensor, share: float) -> Tensor:
         """Set a share of the entries of vectors [batch, time, entry] to 0 in training, the same at every step."""
@@ -161,7 +177,10 @@ class SentimentRNN(nn.Module):
         self, vectors: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Hidden]:
         """Return what `logits` returns, starting from the vectors [batch, time, vector] of `embed`."""
-        vectors = self.inputs(vectors)
+        return self._read_inputs(self.inputs(vectors), hidden, lengths)
+
+    def _read_inputs(self, vectors: Tensor, hidden: Hidden | None, lengths: Tensor | None) -> tuple[Tensor, Hidden]:
+        """Return what `logits` returns, starting from the vectors [batch, time, input] of `inputs`."""
         if hidden is None:
             hidden = self.init_hidden(len(vectors))
         if self.lstm_backward is None:
@@ -196,12 +215,33 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Reverse each row of x [batch, time, …] within its length; padding stays in place."""
     if lengths is None:
         return x.flip(1)
-    steps = torch.arange(x.shape[1], device=x.device)  # [time]
-    source = lengths[:, None] - 1 - steps  # [batch, time]
-    source = torch.where(source < 0, steps, source)
-    rows = torch.arange(len(x), device=x.device)[:, None] * x.shape[1] + source
-    # selection by one index has a faster gradient than by two
-    return x.flatten(0, 1).index_select(0, rows.flatten()).view_as(x)
+    steps = torch.arange(x.shape[1], device=x.device)[:, None]  # [time, 1]
+    source = lengths - 1 - steps  # [time, batch]
+    source = torch.where(source < 0, steps, source) * len(x) + torch.arange(len(x), device=x.device)
+    reversed_steps: Tensor = _Reversal.apply(x.transpose(0, 1), source.flatten())  # type: ignore[no-untyped-call]
+    return reversed_steps.transpose(0, 1)
+
+
+class _Reversal(torch.autograd.Function):
+    """Selects the vectors of x [time, batch, …] in an order that is its own inverse: the gradient selects in it, too.
+
+    Torch cannot know that no vector is selected twice, and would add up gradients, which takes longer.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, order: Tensor) -> Tensor:
+        context.save_for_backward(order)
+        return x.flatten(0, 1).index_select(0, order).view_as(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        reversed_gradient: Tensor = _Reversal.apply(gradient, *context.saved_tensors)  # type: ignore[no-untyped-call]
+        return reversed_gradient, None
+
+
+def _concatenate(words: Tensor, regions: Tensor) -> Tensor:
+    """Concatenate vectors [batch, time, …] of each step; in memory one step comes after the other."""
+    return torch.cat([words.transpose(0, 1), regions.transpose(0, 1)], dim=2).transpose(0, 1)
 
 
 def _split_directions(hidden: Hidden) -> tuple[Hidden, Hidden]:

@@ -5,7 +5,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
@@ -42,21 +41,52 @@ def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback
     """
     callbacks: list[pl.Callback] = []
     if config.ema_decay is not None:
-        # buffers never change, and not all of them are numbers that have an average
-        callbacks.append(WeightAveraging(use_buffers=False, multi_avg_fn=partial(move_averages, config.ema_decay)))
+        callbacks.append(MovingAverage(config.ema_decay))
     if config.patience is not None:
         callbacks.append(EarlyStopping(monitor, patience=config.patience))
     return callbacks
 
 
-def move_averages(decay: float, averages: list[Tensor], present: list[Tensor], updates: Tensor | int) -> None:
-    """Update exponential moving averages (EMA) of weights, in place: new tensors for each step would take longer.
+class MovingAverage(WeightAveraging):
+    """Exponential moving average (EMA) of the weights, which is validated and kept.
 
-    The decay rises from 0.1 to its full value: it is (1 + n) / (10 + n) after n updates until that exceeds `decay`.
-    The random initial weights would otherwise linger in the average of a short training (as in TensorFlow's
-    ExponentialMovingAverage).
+    Lightning updates it by torch's `AveragedModel`, which at each step would also copy the buffers, which never change,
+    and make the processor wait for a GPU.
+
+    Args:
+        decay: share of the average that remains at a step; at the first steps less does, see `move_averages`.
     """
-    torch._foreach_lerp_(averages, present, 1 - min(decay, (1 + int(updates)) / (10 + int(updates))))
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(use_buffers=False)
+        self._decay = decay
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Create the average on the device of the training, to which the module itself is moved only later."""
+        self._device = trainer.strategy.root_device
+        super().setup(trainer, pl_module, stage)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Update the average if the batch has ended a step of the optimizer."""
+        if trainer.global_step > self._latest_update_step:
+            assert self._average_model is not None
+            averages, weights = self._average_model.module.parameters(), pl_module.parameters()
+            move_averages(self._decay, [*averages], [*weights], trainer.global_step - 1)
+            self._latest_update_step = trainer.global_step
+
+
+@torch.no_grad()
+def move_averages(decay: float, averages: Sequence[Tensor], present: Sequence[Tensor], updates: int) -> None:
+    """Update exponential moving averages of weights, in place: new tensors for each step would take longer.
+
+    The first update copies the weights. Then the decay rises: it is (1 + n) / (10 + n) after n updates until that
+    exceeds `decay`. The random initial weights would otherwise linger in the average of a short training (as in
+    TensorFlow's ExponentialMovingAverage).
+    """
+    kept = min(decay, (1 + updates) / (10 + updates)) if updates else 0.0
+    torch._foreach_lerp_(list(averages), list(present), 1 - kept)
 
 
 def learning_curve_csv(rows: list[dict[str, float]]) -> str:
@@ -127,6 +157,19 @@ class EpochBar(pl.Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Remove the bar."""
         self.on_train_epoch_end(trainer, pl_module)
+
+
+class LogUntrained(pl.Callback):
+    """Logs the metrics of the validation before the first step, from which the curves of a run then begin.
+
+    MLflow compares runs by the metric that was logged first. This makes it one of those on validation.
+    """
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what Lightning forgets after its check."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=0)
 
 
 class LearningCurve(pl.Callback):

@@ -10,7 +10,8 @@ from torch import nn
 from pipeline.config.model import Pooling
 from pipeline.networks.build import build_network
 from pipeline.networks.padding import pad
-from pipeline.networks.sentiment_rnn import SentimentRNN
+from pipeline.networks.pooling import pool
+from pipeline.networks.sentiment_rnn import SentimentRNN, reverse
 from pipeline.runtime.errors import PipelineError
 from tests.support.networks import random_ids
 
@@ -85,6 +86,17 @@ def test_the_backward_direction_reads_from_the_last_word():
     forward, _ = network.lstm(network.embedding(x))
     expected = torch.sigmoid(network.fc(torch.cat([forward[:, -1], backward[:, -1]], dim=1))[:, 0])
     torch.testing.assert_close(network(x)[0], expected, atol=1e-6, rtol=0)
+
+
+def test_each_vector_gets_its_gradient_through_reversal_and_pooling():
+    torch.manual_seed(0)
+    vectors, lengths = torch.randn(3, 5, 2, dtype=torch.float64, requires_grad=True), torch.tensor([5, 2, 4])
+
+    def pooled(x):
+        return pool(reverse(x, lengths), ("last", "mean", "max"), lengths)
+
+    assert torch.autograd.gradcheck(pooled, vectors)
+    assert torch.autograd.gradgradcheck(lambda x: pooled(x).square(), vectors)
 
 
 def test_word_dropout_replaces_whole_words_in_training_alone():
