@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import gpu, inference, overhead, preprocessing, profiling, startup, training
+from benchmarks import gpu, inference, overhead, preprocessing, profiling, serve, startup, training
 from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.machine import describe
 from benchmarks.table import render, rewrite
@@ -18,7 +18,7 @@ from pipeline.runtime.paths import DATASET, DOWNLOADS, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
 
 TEXTS = 1024
-"""Reviews that both sides of the inference benchmark classify."""
+"""Reviews that both sides of the benchmarks of inference and serving classify."""
 
 
 def main() -> None:
@@ -40,12 +40,14 @@ def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
         folder = Path(temporary)
         article = folder / "article"
         write_article_dataset(dataset, article)
+        texts = read_texts(dataset, "test")[0][:TEXTS]
         figures = [
             *training.compare(article),
-            *inference.compare(article, read_texts(dataset, "test")[0][:TEXTS]),
+            *inference.compare(article, texts),
             *overhead.compare(dataset),
             *preprocessing.compare(downloads, folder / "preprocessing"),
             *startup.compare(dataset, folder / "startup"),
+            *serve.compare(folder / "startup" / "artifacts" / "model", texts),
             *gpu.compare(article),
         ]
         return {

@@ -44,7 +44,7 @@ from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.text.dataset import read_dataset_info, read_vocabulary
-from pipeline.train import model_info
+from pipeline.trained_model import model_info
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.launcher import ignore_metrics
@@ -186,7 +186,7 @@ def recipe(config: Config) -> str:
     """Return a hash of the configuration that decides a result; a new key that is null does not change it."""
     no_fold = {"training": {"fold"}}  # a cell is trained on all of its reviews
     values = json.dumps(
-        config.model_dump(mode="json", include=DECISIVE, exclude=no_fold, exclude_none=True), sort_keys=True
+        config.model_dump(mode="json", include=DECISIVE | {"text"}, exclude=no_fold, exclude_none=True), sort_keys=True
     )
     return hashlib.sha256(values.encode()).hexdigest()[:12]
 

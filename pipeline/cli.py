@@ -18,6 +18,7 @@ from tqdm import tqdm
 from pipeline import end, handle_signals
 from pipeline.runtime.credentials import masked
 from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.garbage import collect_from_now_on
 
 EPILOG = "The configuration is read from params.yaml, which `dvc repro` composes from conf/."
 ERROR_LENGTH_LIMIT = 2000
@@ -65,6 +66,7 @@ def tidy_exit(failure: int = 1) -> Iterator[None]:
     Exit codes: `failure` for a `PipelineError` or a file that the operating system refuses, 130 for an interrupt, 141
     for a closed pipe, 143 for a termination.
     """
+    collect_from_now_on()
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # closed by the caller
             setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # open until the process ends

@@ -9,16 +9,14 @@ from collections.abc import Mapping
 from functools import partial
 
 from pipeline.config.schema import Config
+from pipeline.runtime.atomic import replace
+from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import DATASET, PRETRAINED
 from pipeline.stage import Inputs, run_stage
 from pipeline.text.dataset import read_dataset_info, require_prepared_for, require_whole
 from pipeline.tracking.hyperparameters import set_values
 from pipeline.tracking.provenance import origin_of, run_name
-from pipeline.tracking.run import Run
-from pipeline.training.hardware import resolve_hardware
-from pipeline.training.initial_weights import save_pretrained
-from pipeline.training.pretraining import Pretrained, pretrain
-from pipeline.training_run import train_in_run
+from pipeline.training.pretrained_info import write_pretrained_info
 
 
 def main(config: Config, inputs: Inputs) -> None:
@@ -28,8 +26,16 @@ def main(config: Config, inputs: Inputs) -> None:
     if not config.pretraining.methods:
         logging.info("pretraining=none: nothing to pre-train")
         inputs.require_unchanged()
-        save_pretrained(PRETRAINED, config.pretraining, dataset.digest, {})
+        with replace(PRETRAINED) as folder:
+            folder.mkdir(parents=True)
+            write_pretrained_info(folder, config.pretraining, dataset.digest, {})
         return
+    with importing():  # torch, Lightning and MLflow, which take longer than to say that there is nothing to do
+        from pipeline.tracking.run import Run
+        from pipeline.training.hardware import resolve_hardware
+        from pipeline.training.initial_weights import save_pretrained
+        from pipeline.training.pretraining import Pretrained, pretrain
+        from pipeline.training_run import train_in_run
     require_whole(DATASET, dataset)
     hardware = resolve_hardware(config.trainer)
 

@@ -28,7 +28,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import write_json
 from pipeline.site_cache import keep_in_project
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
-from tests.support.fork_server import commands
+from tests.support.fork_server import RECORD_IMPORTS, commands
 
 torch.set_num_threads(1)
 
@@ -66,7 +66,7 @@ class Project:
     root: Path
 
     def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command in it; `python` and `dvc` are those of this environment: see `fork_server`."""
+        """Run a command in it; `python` and `dvc` are those of `fork_server`."""
         with self.start(*command, stderr=subprocess.PIPE, **environment) as process:
             try:
                 found = process.communicate(timeout=600)
@@ -77,7 +77,7 @@ class Project:
         return subprocess.CompletedProcess(command, process.returncode, *found)
 
     def start(self, *command: str, stderr: int = subprocess.STDOUT, **environment: str) -> "subprocess.Popen[str]":
-        """Start a command as `run` does. It gets no signals."""
+        """Start a command as `run` does."""
         first = [commands()] if command[0] in ("python", "dvc") and sys.platform == "linux" else []
         path = os.pathsep.join([*first, str(Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.Popen(
@@ -173,19 +173,7 @@ def copy_project(root: Path) -> Project:
 
 
 IMPORTS = Path(".dvc", "tmp", "imports")
-"""In the trained project: a file for each process of a stage, with the modules of the project that it has imported."""
-RECORD_IMPORTS = """
-import atexit, json, os, sys
-
-@atexit.register
-def record():
-    names = [name for name in sys.modules if name.split(".")[0] in ("pipeline", "hydra_plugins")]
-    if spec := getattr(sys.modules["__main__"], "__spec__", None):
-        names.append(spec.name)
-    if stage := os.environ.get("DVC_STAGE"):
-        with open(os.path.join(os.environ["IMPORTS"], f"{stage}-{os.getpid()}.json"), "w") as file:
-            json.dump(names, file)
-"""
+"""In the trained project, on Linux: a file for each stage, with the modules of the project that it has imported."""
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -205,8 +193,7 @@ def _train(root: Path) -> None:
     project = copy_project(root)
     imports = root / IMPORTS
     imports.mkdir(parents=True)
-    (imports / "sitecustomize.py").write_text(RECORD_IMPORTS)
-    project.run("dvc", "repro", PYTHONPATH=str(imports), IMPORTS=str(imports))
+    project.run("dvc", "repro", **{RECORD_IMPORTS: str(imports)})
     project.commit("What the first run gave")
 
 

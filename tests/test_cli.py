@@ -1,6 +1,7 @@
 """Commands end in one line for an error, and with the exit code of their signal."""
 
 import fcntl
+import gc
 import io
 import logging
 import os
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from pipeline.cli import TerminalHandler, log_to, tidy_exit
 from pipeline.runtime.errors import FULL, PipelineError
+from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import WORKSPACE
 
 WAIT = "import time\nfrom pipeline.cli import tidy_exit\nwith tidy_exit():\n    print('ready', flush=True)\n    "
@@ -197,6 +199,26 @@ def test_a_warning_that_the_user_makes_an_error_stops_no_command():
     strict = {**os.environ, "PYTHONWARNINGS": "error"}
     result = subprocess.run(command, cwd=WORKSPACE, env=strict, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_garbage_is_collected_once_a_command_has_imported_what_it_needs(ended):
+    collecting = []
+
+    def command() -> None:
+        collecting.append(gc.isenabled())
+        with importing():
+            collecting.append(gc.isenabled())
+        collecting.append(gc.isenabled())
+        raise PipelineError("done")
+
+    begun = "import gc, pipeline; pipeline.begin_command(); print(gc.isenabled())"
+    assert subprocess.check_output([sys.executable, "-c", begun], cwd=WORKSPACE) == b"False\n"
+    gc.disable()
+    try:
+        ended(command)
+    finally:
+        gc.enable()
+    assert collecting == [True, False, True]
 
 
 @pytest.mark.parametrize("target", ["ui", "serve"])

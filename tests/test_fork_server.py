@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.conftest import Project
@@ -64,3 +68,34 @@ def test_a_fork_is_a_process_as_any_other(project, end, code):
 def test_a_setting_that_imports_may_see_needs_the_real_interpreter(project):
     for setting in ({"LC_ALL": "C"}, {"PYTHONPATH": "elsewhere"}, {"OMP_NUM_THREADS": "2"}):
         assert not told(project.run("python", "-m", "pipeline.told", "0", DVC_TOLD="yes", **setting))[2]
+
+
+WAITING = """
+import os, signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+print(os.getpid(), flush=True)
+while True:
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 7), (signal.SIGKILL, -9)])
+def test_a_fork_gets_the_signals_of_its_caller(project, number, code):
+    (project.root / "pipeline" / "waiting.py").write_text(WAITING)
+    process = project.start("python", "-m", "pipeline.waiting")
+    fork = psutil.Process(int(process.stdout.readline()))
+    process.send_signal(number)
+    assert process.wait(timeout=30) == code
+    fork.wait(timeout=30)
+
+
+def test_dvc_is_a_fork_that_its_stages_find(project):
+    (project.root / "dvc.yaml").write_text("stages: {one: {cmd: python -m pipeline.told 0, deps: [pipeline]}}")
+    (project.root / "pipeline" / "told.py").write_text(
+        "import psutil\nprint([process.cmdline()[1:2] for process in psutil.Process().parents()])"
+    )
+    project.run("git", "init", "--quiet")
+    project.run("dvc", "init", "--quiet")
+    (dvc,) = re.findall(r"\['([^']*/bin/dvc)'\]", project.run("dvc", "repro").stdout)
+    assert dvc == str(Path(sys.executable).with_name("dvc"))

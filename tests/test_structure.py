@@ -161,6 +161,13 @@ def test_predict_imports_neither_mlflow_nor_lightning():
     assert not libraries & {"mlflow", "pytorch_lightning", "hydra", "sklearn", "scipy"}
 
 
+@pytest.mark.parametrize("module", ["train", "pretrain", "pseudo_label", "preprocess", "preprocessing.encoding"])
+def test_a_help_page_a_stage_without_work_and_a_worker_that_tokenises_import_no_torch(module):
+    modules = closure(f"pipeline.{module}", at_once=True)
+    libraries = {i.split(".")[0] for name in modules for i in imports(MODULES[name], at_once=True)}
+    assert not libraries & {"mlflow", "pytorch_lightning", "safetensors", "scipy", "sklearn", "torch", "torchtext"}
+
+
 def libraries(modules: set[str]) -> set[str]:
     """The installed packages that modules import, in lower case; of several that hold a part of one, the whole."""
     provided = packages_distributions()

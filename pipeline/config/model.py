@@ -64,6 +64,9 @@ class SentimentRNNConfig(Section):
     """Initial weights: PyTorch's own, or orthogonal recurrent weights with an open forget gate."""
     fixed_length: Size | None
     """Fixed input length in tokens, as in the article: reviews are left-padded or cut; null: any, padding masked."""
+    max_length: Size | None = None  # as `region_dropout` above
+    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its end;
+    n-grams read all of it; null: all."""
     wide: WideConfig | None
     """N-grams with naive Bayes weights, joined to the network and trained with it; null: none."""
 
@@ -71,6 +74,12 @@ class SentimentRNNConfig(Section):
     def _wide_path_tells_words_from_padding(self) -> "SentimentRNNConfig":
         if self.wide is not None and self.fixed_length is not None:
             raise ValueError("model.wide goes with fixed_length null: n-grams must not count padding")
+        return self
+
+    @model_validator(mode="after")
+    def _one_limit_of_length(self) -> "SentimentRNNConfig":
+        if self.max_length is not None and self.fixed_length is not None:
+            raise ValueError("model.max_length goes with fixed_length null: with it, all inputs have one length")
         return self
 
     @model_validator(mode="after")
@@ -91,6 +100,9 @@ class BagOfWordsConfig(Section):
     """Word dropout: share of the words replaced by the unknown word in training."""
     output_dropout: Fraction
     """Dropout before the output layer: share of the units."""
+    max_length: Size | None = None  # models trained before it was there have none
+    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its end;
+    null: all."""
 
 
 Model = SentimentRNNConfig | BagOfWordsConfig

@@ -25,6 +25,8 @@ class LanguageModelConfig(OptimizerConfig):
     """Recurrent cell: that of the model."""
     bidirectional: bool
     """Also predict each previous word, with recurrent layers of their own: as the model reads."""
+    max_length: Size | None
+    """Most tokens of a review that are read, as by the model; null: all."""
     embedding_dropout: Fraction
     """Dropout on word vectors: share of their entries."""
     output_dropout: Fraction

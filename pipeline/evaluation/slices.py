@@ -63,8 +63,12 @@ def accuracy_by_length(test: ScoredSplit, edges: Sequence[int]) -> Columns:
 
 
 def worst_part(table: Columns) -> dict[str, Any] | None:
-    """Return the row with the lowest accuracy among parts with `ENOUGH_REVIEWS`; None if there is none."""
-    large = (row for row in as_rows(table) if row["reviews"] >= ENOUGH_REVIEWS)
+    """Return the row with the lowest accuracy among parts with `ENOUGH_REVIEWS`; None if there is none.
+
+    The only part of a slice is no candidate: it is all reviews.
+    """
+    parts = Counter(table["slice"])
+    large = (row for row in as_rows(table) if row["reviews"] >= ENOUGH_REVIEWS and parts[row["slice"]] > 1)
     return min(large, key=lambda row: row["accuracy"], default=None)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from pipeline.explain.target import Target
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.build import Network, deep_part
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -45,6 +46,8 @@ class Attribution:
     """Attribution of each word [n] by the deep path."""
     wide: NDArray[np.float64] | None
     """Attribution of each word [n] by the n-grams it is in; None for a network without a wide path."""
+    left_out: float
+    """Attribution by the n-grams of all words that the deep path does not read."""
     baseline: NDArray[np.float64]
     """Outputs [outputs] for a review of as many unknown words, without n-grams."""
 
@@ -59,18 +62,18 @@ def without_words(x: Tensor) -> Tensor:
     return x.where(x == PADDING, UNKNOWN)
 
 
-def attribute(network: Network, x: Tensor, words: int, target: Target) -> Attribution:
+def attribute(network: Network, x: Tensor, steps: NDArray[np.int64], target: Target) -> Attribution:
     """Attribute the target for one review to its words.
 
     Args:
         network: in evaluation mode.
-        x: token ids [1, time].
-        words: number of words, which are the last ids; those before them are padding.
+        x: token ids [1, time], padded on the left where the network has a fixed length.
+        steps: index from the first id that is no padding of each word [n] that the deep path reads.
         target: what is attributed.
     """
     deep = deep_part(network)
     deep_weight, wide_weight = network.path_weights.tolist() if isinstance(network, WideAndDeep) else (1.0, 0.0)
-    wide, deep_share = None, deep_weight / target.temperature
+    wide, left_out, deep_share = None, 0.0, deep_weight / target.temperature
     with torch.no_grad():
         unread = deep.logits(without_words(x))[0]
         deep_change = target.of(deep.logits(x)[0]).item() - target.of(unread).item()
@@ -78,14 +81,16 @@ def attribute(network: Network, x: Tensor, words: int, target: Target) -> Attrib
         if isinstance(network, WideAndDeep):
             no_ngrams = network.wide.thresholds(torch.zeros(1, network.wide.weight.shape[1]))
             baseline = baseline + no_ngrams[0].double().numpy() * wide_weight
-            wide = attribute_ngrams(network.wide, x[0], target) * wide_weight / target.temperature
-            change += wide.sum()
-    for parts in integrated_gradients(deep, x, target):
+            whole = attribute_ngrams(network.wide, x[0], target) * wide_weight / target.temperature
+            change += whole.sum()
+            wide = whole[steps]
+            left_out = float(whole.sum() - wide.sum())
+    for parts in integrated_gradients(deep, excerpt(x, None, deep.max_length)[0], target):
         error = float(parts.sum()) - deep_change
         # the part of this path is shown alone, too
         if within_tolerance(error, deep_change) and within_tolerance(error * deep_share, change):
             break
-    return Attribution(parts[-words:] * deep_share, wide, baseline)
+    return Attribution(parts[-len(steps) :] * deep_share, wide, left_out, baseline)
 
 
 def integrated_gradients(deep: SentimentRNN | BagOfWords, x: Tensor, target: Target) -> Iterator[NDArray[np.float64]]:

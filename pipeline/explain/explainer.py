@@ -15,7 +15,8 @@ from pipeline.explain.words import Word, read
 from pipeline.inference.model_folder import ModelInfo, load_model
 from pipeline.inference.predictor import Prediction, to_predictions
 from pipeline.inference.scoring import score
-from pipeline.networks.build import Network, fixed_length
+from pipeline.networks.build import Network, deep_part, fixed_length
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.padding import pad
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.vocabulary import Vocabulary
@@ -27,7 +28,7 @@ class Explanation:
 
     words: list[Word]
     left_out: int
-    """Number of words of the review that the model does not read."""
+    """Number of words of the review that the network does not read."""
     classes: Sequence[str]
     """Names of the classes, by number."""
     target: Target
@@ -41,8 +42,10 @@ class Explanation:
     """Attribution of each word [n] by the network, in the target."""
     wide: NDArray[np.float64] | None
     """Attribution of each word [n] by the n-grams it is in; None for a network without them."""
+    left_out_attribution: float
+    """Attribution of the words left out, by the n-grams, which read them; 0 for a network without n-grams."""
     change: float
-    """Target of the prediction minus that of the baseline: the attributions should add up to this."""
+    """Target of the prediction minus that of the baseline: all attributions should add up to this."""
     cell: str
     """`lstm`, `gru`, `rnn` or `none`."""
     directions: list[Direction]
@@ -79,9 +82,21 @@ class Explanation:
         return self.deep if self.wide is None else self.deep + self.wide
 
     @property
+    def sum(self) -> float:
+        """Sum of all attributions, those of the words left out too."""
+        return float(self.total.sum()) + self.left_out_attribution
+
+    @property
+    def words_left_out(self) -> str:
+        """Phrase that says how many words are left out, and what still reads them."""
+        network = "the network" if self.cell == "none" else f"the {self.cell.upper()}"
+        readers = "" if self.wide is None else "; the n-grams read them"
+        return f"{self.left_out:,} words beyond the limit of {network} are left out{readers}"
+
+    @property
     def error(self) -> float:
         """Sum of the attributions minus the change: the error of the numerical integration."""
-        return float(self.total.sum()) - self.change
+        return self.sum - self.change
 
     @property
     def exact(self) -> bool:
@@ -113,13 +128,14 @@ class Explainer:
         info, fixed = self.info, fixed_length(self.info.model)
         if name is not None and name not in info.classes:
             raise PipelineError(f"the model has no class {name!r}; its classes are {listed(info.classes)}")
-        reading = read(text, info.text, self._vocabulary, fixed)
+        max_length = deep_part(self._network).max_length
+        reading = read(text, info.text, self._vocabulary, fixed, max_length)
         count = len(reading.words)
         x, _ = pad([reading.ids], fixed)
-        prefixes = [reading.ids[:end] for end in range(1, count + 1)]
+        prefixes = [reading.ids[: step + 1] for step in reading.steps]
         outputs = score(self._network, prefixes, fixed)
         target = choose_target(info, self._number(outputs, name))
-        parts = attribute(self._network, x, count, target)
+        parts = attribute(self._network, x, reading.steps, target)
         outputs = np.vstack([outputs, parts.baseline])
         *predictions, unread = self._predictions(outputs)
         whole, without = target.of(torch.from_numpy(outputs[-2:])).tolist()
@@ -133,11 +149,12 @@ class Explainer:
             predictions=predictions,
             deep=parts.deep,
             wide=parts.wide,
+            left_out_attribution=parts.left_out,
             change=(whole - without) / target.temperature,
             cell=getattr(info.model, "cell", "none"),
             directions=[
                 replace(direction, attribution=direction.attribution / target.temperature)
-                for direction in trace_memory(self._network, x, count, target)
+                for direction in trace_memory(self._network, excerpt(x, None, max_length)[0], count, target)
             ],
         )
 

@@ -19,12 +19,14 @@ def as_text(explanation: Explanation, colour: bool) -> str:
     label, probability, _ = explanation.predictions[-1]
     lines = [f"{label}\t{probability:.4f}", "", _sentence(explanation, colour), ""]
     if explanation.left_out:
-        lines += [f"({explanation.left_out:,} words beyond the model's limit are left out)", ""]
+        lines += [f"({explanation.words_left_out})", ""]
     lines += [f"probability of {explanation.explained} after each word", *_running(explanation), ""]
     quantity = explanation.target.quantity
     lines.append(f"{explanation.baseline:.4f} if every word were unknown; from there the words add to {quantity}:")
     lines += [f"  {value:+.2f}  {_bracketed(word)}" for word, value in _strongest(explanation)]
-    added, moved = f"{explanation.total.sum():+.3f}", f"{explanation.change:+.3f}"
+    added, moved = f"{explanation.sum:+.3f}", f"{explanation.change:+.3f}"
+    if explanation.left_out_attribution:
+        lines.append(f"  {explanation.left_out_attribution:+.2f}  the words left out, by their n-grams")
     lines.append(f"all words together {added}, the prediction moved by {moved}")
     if not explanation.exact:
         lines.append("the two differ by more than a hundredth: the numbers of the words are rough")

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.config.text import TextConfig
+from pipeline.networks.excerpt import excerpt_steps
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import BEGINNING, Tokenizer
@@ -30,38 +32,58 @@ class Word:
 
 @dataclass(frozen=True)
 class Reading:
-    """Part of a review that a network reads."""
+    """Words of a review that a network reads in order, and the token ids that the model reads."""
 
     words: list[Word]
     ids: NDArray[np.int32]
-    """Token ids [n], one for each word."""
+    """Token ids [tokens] that the model reads; of long reviews the n-grams read more than the network."""
+    steps: NDArray[np.int64]
+    """Index into `ids` of each word [n]."""
     left_out: int
-    """Number of words of the review beyond the model's limit."""
+    """Number of words of the review that the network does not read."""
 
 
-def read(text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: int | None) -> Reading:
+def read(
+    text: str, config: TextConfig, vocabulary: Vocabulary, fixed_length: int | None, max_length: int | None
+) -> Reading:
     """Split a review as `pipeline.text.vocabulary.Encoder` does, and keep the spelling of its normalised text.
 
+    Args:
+        text: the review.
+        config: of the model.
+        vocabulary: that of the model.
+        fixed_length: that of the network, if it has one.
+        max_length: most words that the network reads, as `pipeline.networks.excerpt` chooses them.
+
     Raises:
-        PipelineError: the review has no words, or the model reads more than `WORD_LIMIT` of them.
+        PipelineError: the review has no words, or the network reads more than `WORD_LIMIT` of them.
     """
     text = prepare(clean(text), config)
     tokens = Tokenizer(config.tokenizer, vocabulary.tokenizer_model)(text)
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:
         raise PipelineError("the text has no words; give one with at least one word")
-    if len(kept) > WORD_LIMIT:
+    steps = _steps(len(kept), max_length)
+    if len(steps) > WORD_LIMIT:
         raise PipelineError(
-            f"the text has {len(kept):,} words, an explanation takes at most {WORD_LIMIT}; give a part of it"
+            f"the text has {len(steps):,} words, an explanation takes at most {WORD_LIMIT}; give a part of it"
         )
     ids = vocabulary.ids([tokens[index] for index in kept])
     spelled = spell(text, tokens)
     words = []
-    for number, (index, word_id) in enumerate(zip(kept, ids, strict=True)):
+    shown = kept[steps]
+    for number, (index, word_id) in enumerate(zip(shown, ids[steps], strict=True)):
         before, spelling = spelled[index]
-        skipped = number and index > kept[number - 1] + 1
+        skipped = number and index > shown[number - 1] + 1
         words.append(Word(" … " if skipped else before, spelling, bool(word_id != UNKNOWN)))
-    return Reading(words, ids, len(tokens) - len(kept))
+    return Reading(words, ids, steps, len(tokens) - len(words))
+
+
+def _steps(words: int, max_length: int | None) -> NDArray[np.int64]:
+    if max_length is None or words <= max_length:
+        return np.arange(words)
+    steps: NDArray[np.int64] = excerpt_steps(torch.tensor([words]), max_length)[0].numpy()
+    return steps
 
 
 def spell(text: str, tokens: Sequence[str]) -> list[tuple[str, str]]:

@@ -78,6 +78,34 @@ class SentimentModel(PythonModel):
         return table if output == TABLE else table[output]
 
 
+def choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -> list[int]:
+    """Return the places of the columns with the texts.
+
+    Args:
+        columns: names of the columns of a table, at least one.
+        text_columns: columns that may hold the texts, one or several that are joined.
+
+    Raises:
+        MlflowException: they are not there, or not clear.
+    """
+    chosen = next((names for names in text_columns if all(name in columns for name in names)), None)
+    named_several = len(text_columns[0]) > 1 and isinstance(columns[0], str)
+    if chosen is None and len(columns) == 1 and not named_several:
+        return [0]
+    if chosen is None:
+        names = listed([str(name) for name in columns], most=5)
+        lacking = [name for name in text_columns[0] if name not in columns]
+        remedy = f"give one text a row, or name the column of the texts {lacking[0]!r}"
+        if len(text_columns[0]) > 1:
+            remedy = f"the model joins the texts of {listed(text_columns[0])}: give them all, or whole texts in 'text'"
+        given = f"{len(columns)} column{'s' if len(columns) != 1 else ''} ({names})"
+        raise _refusal(f"the input has {given}, none of them named {listed(lacking)}; {remedy}")
+    for name in chosen:
+        if columns.count(name) > 1:
+            raise _refusal(f"{columns.count(name)} columns are named {name!r}; give the texts in one")
+    return [columns.index(name) for name in chosen]
+
+
 def _as_columns(given: Any, text_columns: Sequence[Sequence[str]]) -> pd.DataFrame:
     """Return the texts of an input in one or several columns, with its index."""
     given = _unwrapped(given)
@@ -98,7 +126,7 @@ def _as_columns(given: Any, text_columns: Sequence[Sequence[str]]) -> pd.DataFra
         raise _refusal(f"a {type(given).__name__} is given; give a list of texts, a Series or a DataFrame")
     if not len(given) and given.columns.empty:
         return pd.Series([], dtype=object).to_frame()
-    chosen = given.iloc[:, _choose_columns(list(given.columns), text_columns)]
+    chosen = given.iloc[:, choose_columns(list(given.columns), text_columns)]
     for number, row in enumerate(rows):  # pandas fills a table with NaN, which would count as an empty text
         for name in chosen.columns:
             if isinstance(row, Mapping) and name not in row:
@@ -111,26 +139,6 @@ def _table(values: Any) -> pd.DataFrame:
         return pd.DataFrame(values, dtype=object)
     except ValueError as error:
         raise _refusal(f"the input is no table ({error}); give a list of texts") from None
-
-
-def _choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -> list[int]:
-    """Return the places of the columns with the texts."""
-    chosen = next((names for names in text_columns if all(name in columns for name in names)), None)
-    named_several = len(text_columns[0]) > 1 and isinstance(columns[0], str)
-    if chosen is None and len(columns) == 1 and not named_several:
-        return [0]
-    if chosen is None:
-        names = listed([str(name) for name in columns], most=5)
-        lacking = [name for name in text_columns[0] if name not in columns]
-        remedy = f"give one text a row, or name the column of the texts {lacking[0]!r}"
-        if len(text_columns[0]) > 1:
-            remedy = f"the model joins the texts of {listed(text_columns[0])}: give them all, or whole texts in 'text'"
-        given = f"{len(columns)} column{'s' if len(columns) != 1 else ''} ({names})"
-        raise _refusal(f"the input has {given}, none of them named {listed(lacking)}; {remedy}")
-    for name in chosen:
-        if columns.count(name) > 1:
-            raise _refusal(f"{columns.count(name)} columns are named {name!r}; give the texts in one")
-    return [columns.index(name) for name in chosen]
 
 
 def _unwrapped(value: Any) -> Any:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 
 
@@ -15,6 +16,7 @@ class BagOfWords(nn.Module):
         word_dropout: share of words left out of the mean in training.
         output_dropout: dropout before the linear layer.
         likelihood: meaning of the outputs; by default that of two classes.
+        max_length: as for `SentimentRNN`.
     """
 
     def __init__(
@@ -25,9 +27,10 @@ class BagOfWords(nn.Module):
         word_dropout: float = 0.0,
         output_dropout: float = 0.0,
         likelihood: Likelihood = LOGISTIC,
+        max_length: int | None = None,
     ) -> None:
         super().__init__()
-        self.word_dropout = word_dropout
+        self.word_dropout, self.max_length = word_dropout, max_length
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(output_dropout)
         self.fc = nn.Linear(embedding_dim, likelihood.columns)
@@ -43,6 +46,7 @@ class BagOfWords(nn.Module):
 
     def logits(self, x: Tensor, hidden: None = None, lengths: Tensor | None = None) -> tuple[Tensor, None]:
         """Return the outputs [batch, outputs]: what `forward` returns, before the sigmoid."""
+        x, lengths = excerpt(x, lengths, self.max_length)
         return self.read(self.embed(x), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:

@@ -36,6 +36,7 @@ def build_network(
             word_dropout=config.word_dropout,
             output_dropout=config.output_dropout,
             likelihood=likelihood,
+            max_length=config.max_length,
         )
     regions = None
     if (two_view := pretraining.two_view) is not None:
@@ -57,6 +58,7 @@ def build_network(
         likelihood=likelihood,
         regions=regions,
         region_dropout=config.region_dropout,
+        max_length=config.max_length,
     )
     if config.wide is None:
         return deep

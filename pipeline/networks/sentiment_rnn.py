@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.pooling import pool
 from pipeline.networks.regions import RegionVectors, activate
@@ -54,6 +55,8 @@ class SentimentRNN(nn.Module):
         likelihood: meaning of the outputs; by default that of two classes.
         regions: region vectors that the recurrent layers read beside the word vectors; None: none.
         region_dropout: variational dropout on the region vectors.
+        max_length: most tokens of a review that the recurrent layers read; of a longer one they read an excerpt. None:
+            all.
 
     Raises:
         PipelineError: `output_size` does not fit the likelihood.
@@ -79,6 +82,7 @@ class SentimentRNN(nn.Module):
         likelihood: Likelihood = LOGISTIC,
         regions: RegionVectors | None = None,
         region_dropout: float = 0.0,
+        max_length: int | None = None,
     ) -> None:
         super().__init__()
         if output_size != likelihood.columns:
@@ -92,6 +96,7 @@ class SentimentRNN(nn.Module):
         self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
         self.unknown_index = unknown_index
         self.region_dropout = region_dropout
+        self.max_length = max_length
         inputs = embedding_dim + (0 if regions is None else regions.dimension)
 
         def recurrent() -> nn.LSTM | nn.GRU | nn.RNN:
@@ -132,6 +137,7 @@ class SentimentRNN(nn.Module):
 
     def logits(self, x: Tensor, hidden: Hidden | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Hidden]:
         """Return the outputs [batch, outputs] and hidden states: what `forward` returns, before the sigmoid."""
+        x, lengths = excerpt(x, lengths, self.max_length)
         return self._read_inputs(self._join(*self._look_up(x)), hidden, lengths)
 
     def embed(self, x: Tensor) -> Tensor:

@@ -68,6 +68,8 @@ def version_card(
     return _TEMPLATES.get_template("model_card.md").render(
         name=config.registry.model_name,
         title=network_name(config.model),
+        network=network_name(config.model).removesuffix(" and n-grams"),
+        max_length=config.model.max_length,
         architecture=_architecture(config.model),
         parts=parts,
         parts_table=_parts_table(config.model, parts) if parts else "",

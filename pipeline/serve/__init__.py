@@ -1,1 +1,1 @@
-"""The HTTP server, and its command."""
+"""The HTTP servers, and their command."""

@@ -1,12 +1,10 @@
 """ASGI application of the server: MLflow's own scoring application behind limits."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 from mlflow.models import Model, ModelSignature
 from mlflow.pyfunc import PyFuncModel, scoring_server
@@ -15,18 +13,13 @@ from mlflow.pyfunc.model import PythonModelContext
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.registry.packaging import OUTPUT_SCHEMA, PARAM_SCHEMA
 from pipeline.serve.limits import Limits
-from pipeline.serve.requests import Refusal, check_body, check_size, check_type
+from pipeline.serve.receiving import REQUEST_THREADS, AsgiReceive, Message, receive_checked, refusal_response
+from pipeline.serve.requests import Refusal
 from pipeline.tracking.store import environment_defaults
 
-REQUEST_THREADS = 64
-"""Requests that are parsed or computed at a time; more wait. With asyncio's few threads, long requests occupy all."""
 SCORING_TIMEOUT = {"MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": "600"}
 """Seconds to answer a request. MLflow's default of a minute is short for several long requests that take turns."""
-INLINE_BODY_BYTES = 2**16
-"""Largest body that is checked without a thread: the check takes less time than the start of a thread."""
 
-Message = MutableMapping[str, Any]
-AsgiReceive = Callable[[], Awaitable[Message]]
 AsgiSend = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Message, AsgiReceive, AsgiSend], Awaitable[None]]
 
@@ -86,23 +79,12 @@ class LimitedApplication:
             await self._scoring(scope, receive, send)
 
     async def _invoke(self, scope: Message, receive: AsgiReceive, send: AsgiSend) -> None:
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        check_type(headers.get(b"content-type"))
-        check_size(int(headers.get(b"content-length", 0)), self._limits)
-        try:
-            async with asyncio.timeout(self._limits.seconds):
-                body = await self._body(receive)
-        except TimeoutError:
-            raise Refusal(408, f"the body was not sent within {self._limits.seconds} seconds") from None
-        if body is None:
+        received = await receive_checked(scope, receive, self._limits, self._text_columns)
+        if received is None:
             return
-        if len(body) <= INLINE_BODY_BYTES:
-            check_body(body, self._limits, self._text_columns)
-        else:
-            await asyncio.to_thread(check_body, body, self._limits, self._text_columns)
         others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         scope["headers"] = [*others, (b"content-type", b"application/json")]  # MLflow accepts only lower case
-        pieces = [{"type": "http.request", "body": body, "more_body": False}]
+        pieces = [{"type": "http.request", "body": received[0], "more_body": False}]
 
         async def replay() -> Message:
             return pieces.pop() if pieces else await receive()
@@ -112,24 +94,10 @@ class LimitedApplication:
         except Exception:  # MLflow has answered with a bare 500; raised further, it would close the connection
             log.exception("a request failed")
 
-    async def _body(self, receive: AsgiReceive) -> bytes | None:
-        """Receive the body; None if the client has disconnected."""
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            body += message.get("body", b"")
-            check_size(len(body), self._limits)
-            more = message.get("more_body", False)
-        return bytes(body)
-
 
 async def _send_refusal(send: AsgiSend, refusal: Refusal) -> None:
-    """Send a refusal in the form of MLflow's errors."""
-    content = json.dumps({"error_code": "BAD_REQUEST", "message": str(refusal)}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
-    if refusal.status == 408:
-        headers.append((b"connection", b"close"))  # else a client that sends nothing more would keep it open
+    content, named = refusal_response(refusal)
+    headers = [(name.encode(), value.encode()) for name, value in named.items()]
+    headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -18,3 +18,7 @@ class Limits:
     """Digits of a number in the JSON."""
     seconds: int = 60
     """Seconds until the body must be complete."""
+    queue: int = 20_000
+    """Texts of all requests that may wait (fast server); a request that comes while none waits is always accepted."""
+    wait: int = 60
+    """Seconds until an answer (fast server)."""

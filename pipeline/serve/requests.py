@@ -11,10 +11,14 @@ from pipeline.serve.limits import Limits
 from pipeline.tables.lines import RepeatedKeyError, distinct_keys
 from pipeline.text.joining import joined_text
 
-LISTS = ("inputs", "instances", "dataframe_records")
-"""Keys of MLflow's protocol with a list of items."""
+TEXTS_KEY = "texts"
+"""Key of the fast server's own with a list of texts; MLflow does not know it."""
+LISTS = (TEXTS_KEY, "inputs", "instances", "dataframe_records")
+"""Keys with a list of items, all but the first of MLflow's protocol."""
 TABLE_KEY = "dataframe_split"
 """Key of MLflow's protocol with a table, whose `data` is a list of rows."""
+PARAMS_KEY = "params"
+"""Key of MLflow's protocol with the parameters of a prediction."""
 CHAT_KEYS = ("messages", "prompt", "input")
 """Keys by which MLflow recognises a request to a language model, which it answers in another form."""
 VALUES_PER_TEXT = 100
@@ -51,16 +55,19 @@ def check_size(size: int, limits: Limits) -> None:
         raise Refusal(413, f"the body is larger than {limits.body} bytes; send its texts in several requests")
 
 
-def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
-    """Refuse a body that would break the parser, is not JSON, or does not give each text once.
+def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]]) -> Any:
+    """Parse a body; refuse one that would break the parser, is not JSON, or does not give each text once.
 
-    JSON that does not follow the protocol is left to MLflow to refuse.
+    JSON that does not follow the protocol is left to the application to refuse.
 
     Args:
         body: the body of a request.
         limits: limits of a request.
         text_columns: columns that may hold the texts of a table, one or several that are joined; the first that are
             all there are taken.
+
+    Returns:
+        The parsed JSON.
 
     Raises:
         Refusal: 400 or 413; the reason names the item.
@@ -77,7 +84,7 @@ def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]
         for key in CHAT_KEYS:
             if key in payload:
                 raise Refusal(400, f"the key {key!r} is for language models; give the texts under 'inputs'")
-        if "params" in payload and (not isinstance(params := payload["params"], dict) or params.keys() - {OUTPUT}):
+        if PARAMS_KEY in payload and (not isinstance(params := payload[PARAMS_KEY], dict) or params.keys() - {OUTPUT}):
             raise Refusal(400, f"the 'params' are {params!r:.100}; the only parameter is {OUTPUT!r}")
         for key in LISTS:
             if key in payload:
@@ -85,6 +92,7 @@ def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]
                 _check_items([items] if isinstance(items, str) else items, limits, text_columns)
         if isinstance(payload.get(TABLE_KEY), dict):
             _check_table(payload[TABLE_KEY], limits, text_columns)
+    return payload
 
 
 def _check_structure(outside: str, limits: Limits) -> None:

@@ -36,7 +36,7 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
     """Train one trial, or with -m all trials of a sweep, as the command line says. Exits non-zero on error.
 
     Args:
-        train: `pipeline.train.train`.
+        train: `pipeline.trained_model.train_model`.
     """
     with tidy_exit(), translate_hydra_errors(), sweep_ended(), translate_worker_deaths():
         os.chdir(project_root())
@@ -61,7 +61,7 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
     """Train one trial; return its lowest calibrated validation loss, for a sweeper to minimise.
 
     Args:
-        train: `pipeline.train.train`.
+        train: `pipeline.trained_model.train_model`.
         composed: the trial's configuration.
     """
     hydra_config = HydraConfig.get()

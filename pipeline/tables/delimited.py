@@ -100,7 +100,7 @@ class Delimited:
     def _blocks(self) -> Iterator[pa.Buffer]:
         """Yield whole rows, checked, of each piece of the file, without the header."""
         dialect = Dialect(self._path, self.delimiter, self._format, len(self.schema.names))
-        done, rest = 0, b""
+        done, rest, parsed = 0, b"", 0
         header = not self._format.columns
         for piece in chain(self._text(), [None]):
             data = rest + (piece or b"")
@@ -118,9 +118,14 @@ class Delimited:
                 if not done and self._format.quoting is None and self._format.escape is None:
                     dialect.learn_kinds(data, start)
                 end = dialect.end_of_rows(data, start)
-                if end < len(data):
+                unfinished = len(data) - end
+                if end > start:
+                    parsed = 0
+                # when it has doubled, not with each piece: a row without end would be parsed from its start each time
+                if unfinished and (final or unfinished >= 2 * parsed or unfinished > MAX_ROW_BYTES):
                     dialect.row(data, end, final)
-                if len(data) - end > MAX_ROW_BYTES:
+                    parsed = unfinished
+                if unfinished > MAX_ROW_BYTES:
                     problem = f"a row is longer than {MAX_ROW_BYTES // 2**20} MB; look for a quote that is not closed"
                     raise BadRowError(end, problem)
             except BadRowError as error:

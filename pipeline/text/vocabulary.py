@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torchtext.vocab import Vocab
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
@@ -50,6 +48,8 @@ class Vocabulary:
             reviews: number of reviews in the training split.
             tokenizer_model: model of the tokenizer, if it was learned.
         """
+        from torchtext.vocab import Vocab  # imports torch, which processes that only tokenise do without
+
         default = default_min_frequency(reviews) if tokenizer_model is None else 1
         min_frequency = config.min_frequency or default
         words = Vocab(counts, config.max_vocabulary, min_frequency, specials=SPECIALS).itos
@@ -98,6 +98,9 @@ class Vocabulary:
         Returns:
             the vectors [words, dimension]; zeros for a word without one.
         """
+        import torch
+        from torchtext.vocab import Vocab
+
         table = Vocab(Counter(), specials=self.words)
         table.set_vectors(rows, torch.from_numpy(vectors), vectors.shape[1])
         return np.asarray(table.vectors)

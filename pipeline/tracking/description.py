@@ -31,10 +31,10 @@ VIEW_STATE = json.dumps({"selectedColumns": VIEW_COLUMNS})
 """State of the page that MLflow restores from the experiment's tag `VIEW_TAG`."""
 EXPERIMENT = """Classifiers that tell positive reviews from negative ones, one run for each training.
 
-- `val/…` are curves by epoch; the last point, which the tables show, is the model that was kept. Once `evaluate` has
-  run, `test/…` are the model's figures on held-out reviews, `parts/…` those of each part of the network alone, and
-  `baseline/…` those of NB-weighted logistic regression on the same reviews. Intervals, slices and behaviour tests are
-  under Artifacts, in `tables/` and `reports/details.json`.
+- `val/…` are curves by epoch, from the untrained network at step 0; the last point, which the tables show, is the model
+  that was kept. Once `evaluate` has run, `test/…` are the model's figures on held-out reviews, `parts/…` those of each
+  part of the network alone, and `baseline/…` those of NB-weighted logistic regression on the same reviews. Intervals,
+  slices and behaviour tests are under Artifacts, in `tables/` and `reports/details.json`.
 - Filter with `tags.stage = 'train'`, `tags.sweep = 'grid'`, ``metrics.`test/accuracy` > 0.9``.
 - Compare: tick two runs, then *Compare*.
 - The model in use is the version `champion` in the model registry."""

@@ -159,6 +159,19 @@ class EpochBar(pl.Callback):
         self.on_train_epoch_end(trainer, pl_module)
 
 
+class LogUntrained(pl.Callback):
+    """Logs the metrics of the validation before the first step, from which the curves of a run then begin.
+
+    MLflow compares runs by the metric that was logged first. This makes it one of those on validation.
+    """
+
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log what Lightning forgets after its check."""
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=0)
+
+
 class LearningCurve(pl.Callback):
     """Learning curve: keeps one row for each epoch, also across a resume, and prints it.
 

@@ -144,6 +144,9 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
+    if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
+        shares = f"{longer:,} of {len(data.train):,} training texts are longer than model.max_length={limit:,}"
+        log.info("%s: the network reads the beginning and the end of these", shares)
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
@@ -160,6 +163,7 @@ def fit(
         accumulate=config.training.accumulate_grad_batches,
         loggers=list(build_loggers(config.logger, project_root() / "logs", name)),
         debug=debug,
+        validate_first=True,
     )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()

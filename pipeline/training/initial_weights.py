@@ -10,7 +10,6 @@ pretrained.json                configuration of the pre-training, digest of the 
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,19 +22,13 @@ from pipeline.networks.build import Network, deep_part
 from pipeline.networks.weights import read_weights, write_weights
 from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.records import Record, read_json, write_json
+from pipeline.runtime.records import read_json
 from pipeline.text.dataset import read_vectors
 from pipeline.training.callbacks import learning_curve_csv
+from pipeline.training.pretrained_info import PRETRAINED_FILE, PretrainedInfo, write_pretrained_info
 from pipeline.training.pretraining import Pretrained
 
 PRETRAIN_AGAIN = "pre-train with `dvc repro pretrain`"
-
-
-class PretrainedInfo(Record):
-    """`pretrained.json`."""
-
-    config: dict[str, Any]
-    dataset: str
 
 
 def save_pretrained(
@@ -59,7 +52,7 @@ def save_pretrained(
             write_weights(temporary / method / "weights.safetensors", weights)
             write_text(temporary / method / "learning_curve.csv", learning_curve_csv(curve))
         best = {method: min(curve, key=lambda row: row["val_loss"]) for method, (_, curve) in trained.items()}
-        write_json(temporary / "pretrained.json", {"config": config.model_dump(), "dataset": digest, "best": best})
+        write_pretrained_info(temporary, config, digest, best)
 
 
 def load_pretrained(folder: Path, config: PretrainingConfig, digest: str) -> dict[str, Tensor] | None:
@@ -75,7 +68,7 @@ def load_pretrained(folder: Path, config: PretrainingConfig, digest: str) -> dic
     """
     if not config.methods:
         return None
-    info = read_json(folder / "pretrained.json", PretrainedInfo, PRETRAIN_AGAIN)
+    info = read_json(folder / PRETRAINED_FILE, PretrainedInfo, PRETRAIN_AGAIN)
     require_same(
         {"pretraining": {method: settings.model_dump() for method, settings in config.methods.items()}},
         {"pretraining": {method: info.config.get(method) for method in config.methods}},

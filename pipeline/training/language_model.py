@@ -95,6 +95,7 @@ class _TextDataModule(pl.LightningDataModule):
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
+        self._max_length = config.max_length
         self._train, self._validation = (
             JoinedReviews([(split, np.arange(len(split))) for split in (read_split(folder, name) for name in names)])
             for names in (present_splits(folder, PRETRAINING_SPLITS), ["validation"])
@@ -105,10 +106,11 @@ class _TextDataModule(pl.LightningDataModule):
         self._validation_order = sorted_batches(rows, self._validation.lengths[rows], config.batch_size)
 
     def train_dataloader(self) -> DataLoader[ReviewBatch]:
-        return DataLoader(_TextBatches(self._train), batch_size=None, sampler=self.order)
+        return DataLoader(_TextBatches(self._train, self._max_length), batch_size=None, sampler=self.order)
 
     def val_dataloader(self) -> DataLoader[ReviewBatch]:
-        return DataLoader(_TextBatches(self._validation), batch_size=None, sampler=self._validation_order)
+        reviews = _TextBatches(self._validation, self._max_length)
+        return DataLoader(reviews, batch_size=None, sampler=self._validation_order)
 
 
 def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -119,12 +121,12 @@ def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
 class _TextBatches(Dataset[ReviewBatch]):
     """This process's share of each batch of reviews."""
 
-    def __init__(self, reviews: JoinedReviews) -> None:
-        self._reviews = reviews
-        self._predicted = reviews.lengths - 1
+    def __init__(self, reviews: JoinedReviews, max_length: int | None) -> None:
+        self._reviews, self._max_length = reviews, max_length
+        self._predicted = np.clip(reviews.lengths, None, max_length) - 1
         """Number of words of each review that are predicted: all but the first."""
 
     def __getitem__(self, rows: list[int]) -> ReviewBatch:
         own, counted = share(rows)
         weight = world_size() * float(self._predicted[own[:counted]].sum() / self._predicted[rows].sum())
-        return ReviewBatch(*pad([self._reviews[row] for row in own], None), weight)
+        return ReviewBatch(*pad([self._reviews[row] for row in own], None), weight).excerpt(self._max_length)

@@ -15,6 +15,7 @@ from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
 from pipeline.inference.model_folder import ModelInfo
 from pipeline.networks.build import Network, build_network, deep_part, path_logits
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -41,6 +42,11 @@ class ReviewBatch(NamedTuple):
     def size(self) -> int:
         """Number of reviews in the batch that count."""
         return len(self.ids) if self.weight else 0
+
+    def excerpt(self, limit: int | None) -> "ReviewBatch":
+        """Return an excerpt of each review: see `pipeline.networks.excerpt`."""
+        ids, lengths = excerpt(self.ids, self.lengths, limit)
+        return self._replace(ids=ids, lengths=lengths)
 
 
 class LabelledBatch(NamedTuple):
@@ -190,17 +196,19 @@ class SentimentModule(BaseModule):
     def _adversarial_losses(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         """Return the outputs for the labelled reviews, and their loss including that of perturbed reviews."""
         labels, weights, config = batch.labels, batch.loss_weights, self.config
-        vectors, outputs, perturbations = self._perturbations(deep, batch.reviews)
+        reviews = batch.reviews.excerpt(deep.max_length)
+        vectors, outputs, perturbations = self._perturbations(deep, reviews)
         loss = self.likelihood.loss(outputs, labels, weights)
         if config.adversarial_weight:
             adversarial = perturbations.adversarial(labels)
-            perturbed = _outputs(deep, vectors + config.perturbation_norm * adversarial, batch.reviews)
+            perturbed = _outputs(deep, vectors + config.perturbation_norm * adversarial, reviews)
             loss = loss + config.adversarial_weight * self.likelihood.loss(perturbed, labels, weights)
         if config.virtual_weight:
-            virtual = self._virtual_loss(deep, batch.reviews, vectors, outputs, perturbations)
+            virtual = self._virtual_loss(deep, reviews, vectors, outputs, perturbations)
             if batch.unlabelled is not None:
-                unlabelled = self._perturbations(deep, batch.unlabelled)
-                virtual = (virtual + self._virtual_loss(deep, batch.unlabelled, *unlabelled)) / 2
+                unlabelled = batch.unlabelled.excerpt(deep.max_length)
+                of_unlabelled = self._virtual_loss(deep, unlabelled, *self._perturbations(deep, unlabelled))
+                virtual = (virtual + of_unlabelled) / 2
             loss = loss + config.virtual_weight * virtual
         return outputs, loss
 
@@ -231,11 +239,12 @@ class SentimentModule(BaseModule):
         paths, labels = (torch.cat(parts).to(self.device) for parts in zip(*gather(own), strict=True))
         weights, bias = fit_weights(paths.cpu().numpy(), labels.cpu().numpy(), self.likelihood, self._spreads)
         calibrated = paths @ torch.from_numpy(weights).to(paths) + torch.from_numpy(bias).to(paths)
-        losses = {
-            "val/loss": self.likelihood.loss(paths.sum(2), labels),
+        metrics = {
+            "val/accuracy": self._accuracy(calibrated, labels),  # the first is the one that MLflow compares runs by
             "val/calibrated_loss": self.likelihood.loss(calibrated, labels),
+            "val/loss": self.likelihood.loss(paths.sum(2), labels),
         }
-        self.log_dict({**losses, "val/accuracy": self._accuracy(calibrated, labels)}, prog_bar=True)
+        self.log_dict(metrics, prog_bar=True)
 
     def test_step(self, batch: LabelledBatch, _index: int) -> None:
         """Log `test/loss` and `test/accuracy`, means over all reviews, without calibration."""

@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
+from pipeline.config.model import Model
 from pipeline.config.schema import Config
+from pipeline.inference.scoring import score
+from pipeline.networks.build import fixed_length
+from pipeline.text.dataset import read_split
 from pipeline.training.callbacks import LogMetrics, log_below
 from pipeline.training.distributed import process_group
 from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import Hardware
+
+SORTED_TOGETHER = 1024
+"""Reviews that are sorted by length together, and labelled between two steps of the progress bar."""
 
 
 def fit_teachers(
@@ -45,3 +55,21 @@ def fit_teachers(
             log = partial(log_below, log_metrics, name)
             teachers[seed] = fit(teacher, dataset, hardware, checkpoints / name, log, pretrained)
     return teachers
+
+
+def label(dataset: Path, teacher: FitResult, model: Model, hardware: Hardware) -> NDArray[np.float32]:
+    """Return a teacher's probabilities [n, classes] for the unlabelled reviews.
+
+    Args:
+        dataset: folder written by `preprocess`.
+        teacher: from `fit_teachers`.
+        model: its configuration.
+        hardware: from `resolve_hardware`.
+    """
+    network, length = teacher.network.to(hardware.device), fixed_length(model)
+    reviews = read_split(dataset, "unlabelled")
+    starts = tqdm(range(0, len(reviews), SORTED_TOGETHER), desc="label", disable=None, leave=False)
+    chunks = (range(start, min(start + SORTED_TOGETHER, len(reviews))) for start in starts)
+    logits = np.concatenate([score(network, [reviews[row] for row in rows], length) for rows in chunks])
+    network.cpu()
+    return teacher.calibration.probabilities(logits)

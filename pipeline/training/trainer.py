@@ -22,7 +22,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from pipeline.config.debug import NO_DEBUG, DebugConfig
 from pipeline.runtime.atomic import replace
 from pipeline.training import distributed
-from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics
+from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics, LogUntrained
 from pipeline.training.hardware import Hardware
 
 LOG_EVERY_STEPS = 10
@@ -57,6 +57,7 @@ def run_trainer(
     accumulate: int = 1,
     loggers: Sequence[Logger] = (),
     debug: DebugConfig = NO_DEBUG,
+    validate_first: bool = False,
 ) -> int:
     """Train a module; resume after the last finished epoch if `checkpoints` has one.
 
@@ -73,6 +74,7 @@ def run_trainer(
         accumulate: batches in one step of the optimizer.
         loggers: loggers beside `log_metrics`.
         debug: its limit of batches and its profiler are used.
+        validate_first: also log the metrics of the untrained module on validation, at step 0.
 
     Returns:
         the number of optimizer steps, with those before a resume.
@@ -92,9 +94,12 @@ def run_trainer(
         limit_val_batches=debug.limit_batches,
         profiler=debug.profiler,
         logger=[ForwardingLogger(log_metrics), *loggers],
-        callbacks=[EpochBar(), curve, *callbacks, keep("best", monitor), keep("last"), _KeepTerminationHandler()],
+        callbacks=[
+            *(EpochBar(), LogUntrained(), curve, *callbacks),
+            *(keep("best", monitor), keep("last"), _KeepTerminationHandler()),
+        ],
         log_every_n_steps=LOG_EVERY_STEPS,
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1 if validate_first else 0,  # of a training that resumes, Lightning makes none
         enable_progress_bar=False,  # `EpochBar` counts from 1, and leaves room for the log lines
         enable_model_summary=False,  # `_parameters` says it in one line
         default_root_dir=checkpoints,

@@ -57,6 +57,12 @@ def test_no_part_of_a_small_test_split_is_called_the_worst() -> None:
     assert "worst_slice" not in collect_metrics(simulated(20), simulated(20), None, table, EVALUATION)
 
 
+def test_a_part_that_is_all_reviews_is_not_called_the_worst() -> None:
+    table = slice_table(by_shop(["north"] * 60, [True] * 60), np.zeros(60), EVALUATION)
+    assert set(table["reviews"]) == {60}
+    assert worst_part(table) is None
+
+
 def test_length_classes_include_their_upper_edge_and_leave_out_empty_ones() -> None:
     classes = {name: members.tolist() for name, members in length_classes([3, 50, 51, 900], [50, 100, 200])}
     assert classes == {

@@ -63,6 +63,21 @@ def test_the_wide_paths_words_add_up_exactly_and_share_their_phrases(wide):
     np.testing.assert_allclose(parts, [0, 0.5 / 3, 0.5 / 3, 0], atol=1e-7)  # 9 n-grams, the root of which is 3
 
 
+def test_a_long_review_is_shown_in_part_and_the_n_grams_of_the_rest_count_too(wide):
+    network, vocabulary, info = load_model(wide)
+    network.deep.max_length = 5
+    explanation = Explainer(network, vocabulary, info).explain(TEXT)
+    assert "".join(word.text for word in explanation.words) == "Theplot?t!"
+    assert abs(explanation.left_out_attribution) > 0.01
+    assert explanation.exact
+    assert explanation.sum == pytest.approx(explanation.change, abs=0.01 * max(1, abs(explanation.change)))
+    predictor = Predictor(network, vocabulary, info)
+    assert explanation.probability == pytest.approx(predictor([TEXT])[0].probability, abs=1e-6)
+    shown = as_text(explanation, colour=False)
+    assert f"{explanation.left_out} words beyond the limit of the LSTM are left out; the n-grams read them" in shown
+    assert f"{explanation.left_out_attribution:+.2f}  the words left out" in shown
+
+
 def test_without_the_deep_path_only_the_n_grams_count(wide):
     network, vocabulary, info = load_model(wide)
     with torch.no_grad():

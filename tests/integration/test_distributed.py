@@ -77,6 +77,6 @@ def test_processes_that_torchrun_started_are_one_trial(project):
     (run,) = [run for run in training_runs(project) if run.info.run_id not in known]
     assert run.info.status == "FINISHED"
     steps = [point.step for point in store(project).get_metric_history(run.info.run_id, "val/loss")]
-    assert len(steps) == 1 + 1, "the epoch, and the model that was kept"
+    assert len(steps) == 1 + 1 + 1, "untrained, the epoch, the model that was kept"
     assert len(list((project.root / "trials").glob("*/*/run.json"))) == 1
     assert not (project.root / "train.log").exists()

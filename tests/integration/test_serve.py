@@ -1,4 +1,4 @@
-"""The champion that `dvc repro` registered over HTTP, as `make serve` serves it."""
+"""The champion that `dvc repro` registered over HTTP, as `make serve` and the fast server serve it."""
 
 import json
 import os
@@ -9,10 +9,11 @@ from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 import requests
 
-from benchmarks.serve import CHAMPION, render, served, trial
+from benchmarks.serve import CHAMPION, SERVERS, render, served, trial
 from pipeline.inference.predictor import Predictor
 from pipeline.predict import load
 from tests.conftest import Project
@@ -29,11 +30,12 @@ UNUSUAL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def server(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest, trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{trained.root}/mlflow.db"}
-    with served(CHAMPION, tmp_path_factory.mktemp("serve") / "server.log", environment) as address:
-        yield address
+    log = tmp_path_factory.mktemp("serve") / "server.log"
+    with served(CHAMPION, log, environment, SERVERS[request.param]) as running:
+        yield running.address
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +83,7 @@ def test_unusual_texts_are_answered_as_predict_answers_them(server: str, model: 
         ({"dataframe_records": [{"text": {"a": 1}}]}, "item 0 is {'a': 1}, not a text"),
         ({"inputs": [["a", "b"], ["c", "d"]]}, "item 0 is a list of 2; give a plain list of texts"),
         ({"inputs": None}, "None is given, not a list"),
-        ({"texts": ["good"]}, "exactly one of the input fields"),
-        (["good"], "Received a list"),
+        ({"inputs": ["good"], "instances": ["bad"]}, "exactly one of the input fields"),
         ("good", "valid JSON"),
         ("", "valid JSON"),
         (b'{"inputs": ["\xff"]}', "valid JSON"),
@@ -186,7 +187,10 @@ def test_each_of_many_concurrent_requests_gets_its_own_answer(server: str, model
 
 
 def test_a_load_trial_counts_the_answers(model: Predictor) -> None:
-    load = trial("bare", lambda: lambda text: model([text]), ["a delight", "a bore"], 2, 0.3)
+    here = psutil.Process()
+    load = trial("bare", lambda: lambda text: model([text]), here, ["a delight", "a bore"], 2, 0.3)
     assert load.per_second > 10
     assert 0 < load.p50 <= load.p99
+    assert 0 < load.cpu < 1
+    assert load.memory > 1e7
     assert "| bare | " in render([load], {"processor": "x", "cores": 2, "load_before": 0.0})

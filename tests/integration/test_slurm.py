@@ -136,7 +136,7 @@ def test_a_cancelled_job_fails_and_a_requeued_job_resumes(
     assert "resuming after the last finished epoch" in log.read_text()
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(runs[epochs].info.run_id, "val/loss")]
-    assert len(steps) == len(set(steps)) == epochs + 1, "and that of the model"
+    assert len(steps) == len(set(steps)) == 1 + epochs + 1, "untrained, epochs, the kept model"
 
 
 def test_a_job_gets_as_many_processors_as_the_trial_has_threads(slurm: dict[str, str], project: Project) -> None:

@@ -86,7 +86,9 @@ def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monk
     assert {run.info.run_id for run in runs} == set(written)
     for run_id, folder in written.items():
         assert [point.step for point in store.client.get_metric_history(run_id, "train/best_epoch")] == [0]
-        assert len(store.client.get_metric_history(run_id, "val/loss")) == 2 + 1, "and that of the model"
+        assert len(store.client.get_metric_history(run_id, "val/loss")) == 1 + 2 + 1, (
+            "untrained, epochs, the kept model"
+        )
         fetched = store.client.download_artifacts(run_id, "model/model.safetensors", str(tmp_path))
         assert Path(fetched).read_bytes() == (folder / "model" / "model.safetensors").read_bytes()
     champion = find_alias(store, "sentiment", "champion")

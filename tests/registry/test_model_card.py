@@ -111,6 +111,17 @@ def test_a_card_says_which_parts_the_network_joins_and_how_good_each_is_alone() 
     assert "n-grams" not in alone
 
 
+def test_a_card_says_how_much_of_a_long_text_is_read() -> None:
+    assert "longer than 400 words the BiLSTM reads only the beginning and the end; the n-grams read all.\n" in card_of(
+        configuration()
+    )
+    assert "longer than 400 words the BiLSTM reads only the beginning and the end.\n" in card_of(
+        configuration("model.wide=null")
+    )
+    article = card_of(configuration("experiment=article"))
+    assert "longer than 200 words it reads only the beginning.\n" in article
+
+
 @pytest.mark.parametrize("tokenizer", ["basic_english", "unicode_words", "characters", "sentencepiece"])
 def test_a_card_says_into_what_texts_are_split(tokenizer: str) -> None:
     config = configuration(f"text.tokenizer={tokenizer}")
@@ -120,7 +131,7 @@ def test_a_card_says_into_what_texts_are_split(tokenizer: str) -> None:
 
 
 def test_a_card_of_other_texts_says_nothing_of_films() -> None:
-    card = card_of(configuration(*OWN, "text.max_tokens=null"))
+    card = card_of(configuration(*OWN, "model.max_length=null"))
     assert "support tickets" in card
     assert "film" not in card.lower()
     assert "longer than" not in card

@@ -398,5 +398,6 @@ JUDGING = [
 ]
 OTHERS = [
     Case("no training steps", "memory_ladder", "--steps, --seeds: must be at least 1 each", arguments=("--steps", "0")),
+    Case("limit of the other server", "serve", "--max-queue: MLflow's server has no", arguments=("--max-queue", "5")),
 ]
 CASES = [*CONFIGURATION, *CORPUS, *PREDICTING, *STAGES, *JUDGING, *OTHERS]

@@ -268,7 +268,9 @@ BOMBS = {
         "has 20,000 columns; give a file of at most 10,000",
     ),
     "long lines": Bomb("a.txt.gz", packed(LONG + b"\n", 15), predict, None),
-    "row without end": Bomb("a.csv.gz", packed(b'"\n",' * MB, 20, b"text,a\n"), predict, "a row is longer than 32 MB"),
+    "row without end": Bomb(
+        "a.csv.gz", packed(b'"a good film\n",' * MB, 3, b"text,a\n"), predict, "a row is longer than 32 MB"
+    ),
     "rows": Bomb("a.parquet", many, table, "has 120,000,000 rows; give a file of at most 100,000,000"),
     "model": Bomb(
         "model/config.json", greedy_model, lambda path: load_model(path.parent), "does not fit config.json and"

@@ -1,0 +1,102 @@
+"""The model that a server answers with: after a promotion the new champion, without a pause."""
+
+import logging
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from pipeline.config.params import load_params
+from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.pyfunc import SLICE
+from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, registered_version
+from pipeline.serve.batcher import Batcher
+from pipeline.serve.metrics import Metrics
+from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
+
+POLL_SECONDS = 10.0
+"""Seconds between two looks at which version an alias names."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """A model that is ready to answer."""
+
+    title: str
+    """The line about it, for people."""
+    info: ModelInfo
+    batcher: Batcher
+
+
+class LiveModel:
+    """The model that answers now; one that is named by an alias can be followed to the next version.
+
+    Args:
+        name: as for `model_folder`.
+        metrics: told of each model and each batch.
+
+    Raises:
+        PipelineError: there is no such model, or it is damaged.
+    """
+
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._named = VERSION_URI.fullmatch(name)
+        self._follows_alias = self._named is not None and self._named["alias"] is not None
+        self._store = connect(load_params().tracking) if self._follows_alias else None
+        self._address = self._find_version() if self._follows_alias else name
+        self._problem = ""
+        self._stopped = Event()
+        self.current = self._load(self._address)
+        """Replaced as a whole: a request that has begun keeps the model that it began with."""
+
+    def follow(self, seconds: float = POLL_SECONDS) -> None:
+        """Look from now on, in a thread, whether the alias names another version. Other models stay as they are."""
+
+        def look() -> None:
+            while not self._stopped.wait(seconds):
+                self.refresh()
+
+        if self._follows_alias:
+            Thread(target=look, daemon=True).start()  # a store that hangs must not delay the end of the process
+
+    def close(self) -> None:
+        """Stop following, and stop computing."""
+        self._stopped.set()
+        self.current.batcher.close()
+
+    def refresh(self) -> None:
+        """Load the version that the alias names now, if it is another one.
+
+        If it cannot be loaded, or the store does not answer, the present one stays; the log says so once.
+        """
+        try:
+            address = self._find_version()
+            if address != self._address:
+                self.current, self._address = self._load(address), address
+                self._metrics.count_reload(loaded=True)
+                log.info("model: %s", self.current.title)
+            self._problem = ""
+        except Exception as error:  # of the store or of the new version: neither may end the present one
+            problem = " ".join(str(error).split())
+            if problem != self._problem:
+                self._problem = problem
+                self._metrics.count_reload(loaded=False)
+                log.warning("%s; it stays: %s", problem, self.current.title)
+
+    def _find_version(self) -> str:
+        """Return the address of the version that the alias names now."""
+        assert self._named is not None
+        assert self._store is not None
+        with environment_defaults(FIRST_CONTACT):
+            version = registered_version(self._store, self._named["name"], self._named["alias"])
+        return f"models:/{version.name}/{version.version}"
+
+    def _load(self, address: str) -> ServedModel:
+        with model_folder(address) as folder:
+            predictor = Predictor.load(folder, batch_size=SLICE)
+        predictor([""])  # the first call takes longer; and a model that fails must not replace one that answers
+        title = describe_model(address, predictor.info)
+        self._metrics.show_model(title)
+        return ServedModel(title, predictor.info, Batcher(predictor, self._metrics.count_batch))

@@ -1,0 +1,69 @@
+"""Receive the body of a request within its limits, in time, and checked."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from pipeline.serve.limits import Limits
+from pipeline.serve.requests import Refusal, check_body, check_size, check_type
+
+REQUEST_THREADS = 64
+"""Requests that are parsed or computed at a time; more wait. With asyncio's few threads, long requests occupy all."""
+INLINE_BODY_BYTES = 2**16
+"""Largest body that is checked without a thread: the check takes less time than the start of a thread."""
+
+Message = MutableMapping[str, Any]
+AsgiReceive = Callable[[], Awaitable[Message]]
+
+
+async def receive_checked(
+    scope: Message, receive: AsgiReceive, limits: Limits, text_columns: Sequence[Sequence[str]]
+) -> tuple[bytes, Any] | None:
+    """Receive the body of a request.
+
+    Args:
+        scope: of the request, as in ASGI.
+        receive: as in ASGI.
+        limits: limits of a request.
+        text_columns: as for `check_body`.
+
+    Returns:
+        The body and its parsed JSON; None if the client has disconnected.
+
+    Raises:
+        Refusal: the body is too large, late, of another type, or one that `check_body` refuses.
+    """
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    check_type(headers.get(b"content-type"))
+    check_size(int(headers.get(b"content-length", 0)), limits)
+    try:
+        async with asyncio.timeout(limits.seconds):
+            body = await _receive_body(receive, limits)
+    except TimeoutError:
+        raise Refusal(408, f"the body was not sent within {limits.seconds} seconds") from None
+    if body is None:
+        return None
+    if len(body) <= INLINE_BODY_BYTES:
+        return body, check_body(body, limits, text_columns)
+    return body, await asyncio.to_thread(check_body, body, limits, text_columns)
+
+
+def refusal_response(refusal: Refusal) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers that tell a client of a refusal, in the form of MLflow's errors."""
+    headers = {"content-type": "application/json"}
+    if refusal.status == 408:
+        headers["connection"] = "close"  # else a client that sends nothing more would keep it open
+    return json.dumps({"error_code": "BAD_REQUEST", "message": str(refusal)}).encode(), headers
+
+
+async def _receive_body(receive: AsgiReceive, limits: Limits) -> bytes | None:
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        check_size(len(body), limits)
+        more = message.get("more_body", False)
+    return bytes(body)

@@ -1,0 +1,109 @@
+"""The texts of a request to the fast server, and its answers, in the forms of MLflow's server."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+
+from pipeline.inference.predictor import Prediction
+from pipeline.inference.pyfunc import COLUMNS, OUTPUT, OUTPUTS, PROBABILITIES, TABLE, choose_columns
+from pipeline.serve.requests import LISTS, PARAMS_KEY, TABLE_KEY, Refusal
+from pipeline.text.joining import joined_text
+
+TEXT_KEYS = (*LISTS, TABLE_KEY)
+"""Keys that hold the texts; a request has one of them."""
+
+
+def requested_texts(payload: Any, text_columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the texts of a request, as `SentimentModel` reads them; a missing one is empty.
+
+    Args:
+        payload: JSON that `check_body` has accepted.
+        text_columns: as for `check_body`.
+
+    Raises:
+        Refusal: the JSON is not of one of the forms.
+    """
+    keys = list(payload) if isinstance(payload, dict) else []
+    if len([key for key in keys if key in TEXT_KEYS]) != 1:
+        allowed = ", ".join(TEXT_KEYS)
+        raise Refusal(400, f"the body is not a JSON object with exactly one of the input fields {allowed}")
+    for key in keys:
+        if key not in (*TEXT_KEYS, PARAMS_KEY):
+            raise Refusal(400, f"the key {key!r:.100} is unknown; beside the texts only {PARAMS_KEY!r} may be given")
+    key = next(key for key in keys if key in TEXT_KEYS)
+    names, items = _table_rows(payload[key]) if key == TABLE_KEY else (None, payload[key])
+    texts = _texts_of_items(items if isinstance(items, list) else [items], names, text_columns)
+    for row, text in enumerate(texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Refusal(400, f"item {row} has half a character: {error.reason}; send whole ones") from None
+    return texts
+
+
+def wanted_output(payload: Any) -> str:
+    """Return the form of the answers that a request asks for, as `SentimentModel.predict` does.
+
+    Raises:
+        Refusal: there is no such form.
+    """
+    output = payload.get(PARAMS_KEY, {}).get(OUTPUT) or TABLE
+    if output not in OUTPUTS:
+        raise Refusal(400, f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
+    return str(output)
+
+
+def answer_body(predictions: Sequence[Prediction], classes: Sequence[str], output: str) -> bytes:
+    """Return the JSON that answers a request, as MLflow's server writes it."""
+    rows: list[dict[str, Any]]
+    if output == PROBABILITIES:
+        rows = [dict(zip(classes, prediction.probabilities, strict=True)) for prediction in predictions]
+    else:
+        names = COLUMNS if output == TABLE else [output]
+        rows = [{name: getattr(prediction, name) for name in names} for prediction in predictions]
+    return json.dumps({"predictions": rows}).encode()
+
+
+def _table_rows(table: Any) -> tuple[list[str] | None, list[Any]]:
+    """Return the names of the columns of a table, and its rows by name; without names the rows as they are."""
+    if not isinstance(table, dict):
+        raise Refusal(400, f"{TABLE_KEY!r} is not a JSON object; give the texts as [[text], …] under 'data' in it")
+    names, rows = table.get("columns"), table["data"]
+    if names is None:
+        return None, rows
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Refusal(
+            400, f"the 'columns' are {names!r:.100}, not a list of names; give a name for each value of a row"
+        )
+    for number, row in enumerate(rows):
+        if not isinstance(row, list):
+            raise Refusal(400, f"item {number} is {row!r:.100}, not a row; give a list with a value for each column")
+    return names, [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _texts_of_items(items: list[Any], names: list[str] | None, text_columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the text of each item: a text, a list of one, or a row by name, whose text columns are joined."""
+    rows = [item for item in items if isinstance(item, dict)]
+    if len(rows) < len(items):
+        if rows:
+            raise Refusal(400, "some items are rows with names, others are not; give all in one form")
+        return [(item[0] if isinstance(item, list) else item) or "" for item in items]
+    if names is None:
+        names = list(dict.fromkeys(name for row in rows for name in row))
+    if not rows and not names:
+        return []
+    try:
+        chosen = [names[place] for place in choose_columns(names, text_columns)]
+    except MlflowException as error:
+        raise Refusal(400, str(error.message)) from None
+    for number, row in enumerate(rows):
+        for name in chosen:
+            if name not in row:
+                raise Refusal(400, f"item {number} has no {name!r}, as others have; give one in each, or null for none")
+            if not isinstance(row[name], str | None):
+                raise Refusal(
+                    400, f"item {number} is {row[name]!r:.100}, not a text; write it in quotes, or null for none"
+                )
+    return [joined_text(row[name] for name in chosen) for row in rows]
