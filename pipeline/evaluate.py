@@ -26,12 +26,7 @@ from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_words, share_of_words
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import parts_metrics
-from pipeline.evaluation.predictions import (
-    ScoredSplit,
-    read_texts,
-    stream_texts,
-    write_predictions,
-)
+from pipeline.evaluation.predictions import ScoredSplit, stream_texts, write_predictions
 from pipeline.evaluation.scored_splits import ScoredSplits, score_splits
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
@@ -121,7 +116,7 @@ def main(config: Config, inputs: Inputs) -> None:
         checks=check_metrics(metrics, checks, more_reviews=_more_reviews(dataset.corpus)),
         tables=tables,
         figures=REPORTS / "figures",
-        mistakes=confident_mistakes(scored.test, read_texts(DATASET, "test")[0]),
+        mistakes=confident_mistakes(scored.test, stream_texts(DATASET, "test")),
         behaviour=behaviour_examples(capabilities, case_results),
         learning_curve=learning_curve,
         ladder=ladder,
@@ -185,6 +180,8 @@ def compute_metrics(
     metrics = collect_metrics(scored.test, scored.validation, scored.baseline, slices, config)
     if scored.parts:
         metrics["parts"] = parts_metrics(scored.parts, scored.test, metrics)
+    if scored.baseline_sample is not None:
+        metrics["baseline_sample"] = scored.baseline_sample
     if scored.auxiliary is not None:
         metrics["auxiliary"] = auxiliary_metrics(scored.auxiliary, scored.auxiliary_baseline, config)
     return metrics, {**plot_tables(scored.test, config), "slices": slices}

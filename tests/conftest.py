@@ -134,7 +134,7 @@ corpus:
   label_column: verdict
   labels: {negative: [bad], positive: [good]}
   keep_columns: [cinema]
-model: {embedding_dim: 16, hidden_dim: 16}
+model: {embedding_dim: 16, hidden_dim: 16, wide: {bits: 12}}
 training: {epochs: 2, batch_size: 16, lr: 1e-2}
 trainer: {threads: 1, precision: 32-true}
 registry: {checks: {better_than_majority: {min: -9}, not_worse_than_baseline: {min: -1}, calibrated: {max: 1}}}

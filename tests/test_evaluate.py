@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,10 @@ import yaml
 from pipeline import evaluate
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
+from pipeline.evaluation import scored_splits
 from pipeline.evaluation.predictions import read_texts
 from pipeline.evaluation.records import DetailsRecord
-from pipeline.evaluation.scored_splits import read_training_texts
+from pipeline.evaluation.scored_splits import read_baseline_texts
 from pipeline.inference import model_folder
 from pipeline.inference.calibration import calibrate
 from pipeline.networks.build import build_network
@@ -154,15 +156,43 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     record = json.loads((dataset / "dataset.json").read_text())
     record["splits"] |= {"auxiliary": 72}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    texts, labels, weights = read_training_texts(dataset)
-    assert len(texts) == len(labels) == 96
-    assert weights is None
+    learned = read_baseline_texts(dataset)
+    assert list(learned.texts) == [*read_texts(dataset, "train")[0], *read_texts(dataset, "auxiliary")[0]]
+    assert len(learned.labels) == 96
+    assert learned.weights is None
+    assert learned.sample is None
     np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
-    assert read_training_texts(dataset)[2].tolist() == [3] * 24 + [1] * 72
+    assert read_baseline_texts(dataset).weights.tolist() == [3] * 24 + [1] * 72
     (dataset / "train" / "copies.npy").unlink()
     evaluate.main(config(), Inputs({}))
     metrics = json.loads((workspace / "reports" / "details.json").read_text())
     assert metrics["baseline"]["accuracy"] < 1
+    assert "baseline_sample" not in metrics
+
+
+def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    dataset = workspace / "artifacts" / "dataset"
+    texts, labels = read_texts(dataset, "train")
+    half = sum(map(len, texts)) // 2
+    learned, again = (read_baseline_texts(dataset, half) for _ in range(2))
+    drawn = list(learned.texts)
+    assert drawn == list(again.texts)
+    assert half <= sum(map(len, drawn)) < half + max(map(len, texts))
+    assert [labels[texts.index(text)] for text in drawn] == learned.labels.tolist(), "in the order of the dataset"
+    assert abs(np.bincount(learned.labels) - len(drawn) / 2).max() <= 1, "in the shares of the classes"
+    monkeypatch.setattr(scored_splits, "read_baseline_texts", partial(read_baseline_texts, most_characters=half))
+    evaluate.main(config(), Inputs({}))
+    assert f"a random sample of {len(drawn)} of the 24 training reviews" in caplog.text
+    assert f"baseline: learned from a random sample of {len(drawn)} of 24 training reviews" in capsys.readouterr().out
+    details = json.loads((workspace / "reports" / "details.json").read_text())
+    assert details["baseline_sample"] == {"reviews": len(drawn), "available": 24}
+    page = (workspace / "reports" / "report.html").read_text()
+    assert f"learned from a random sample of {len(drawn)} of the 24 training reviews" in " ".join(page.split())
 
 
 def test_stage_without_a_training_says_so(workspace: Path) -> None:

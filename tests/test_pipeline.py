@@ -4,8 +4,6 @@ import ast
 import json
 import re
 import shutil
-import signal
-import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -239,30 +237,28 @@ def test_a_sweep_takes_corpus_and_text_from_the_dataset_and_its_winner_can_be_pr
 
 
 def test_a_killed_training_goes_on_in_the_same_run_and_ends_the_same(copy):
-    edit(copy, "conf/experiment/tiny.yaml", "epochs: 2", "epochs: 6")
+    edit(copy, "conf/experiment/tiny.yaml", "epochs: 2", "epochs: 12")
     undisturbed = Project(copy.root.with_name("undisturbed"))
     shutil.copytree(copy.root, undisturbed.root, symlinks=True)
     undisturbed.run("dvc", "repro")
 
     copy.run("python", "-m", "pipeline.compose")
     checkpoints = copy.root / ".checkpoints"
-    training = subprocess.Popen(
-        ["python", "-m", "pipeline.train"], cwd=copy.root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    training = copy.start("python", "-m", "pipeline.train")
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("*/last.ckpt")):
         assert training.poll() is None, "the training ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    training.send_signal(signal.SIGKILL)
-    training.wait()
+    training.kill()
+    training.communicate()
 
     result = copy.run("dvc", "repro")
     assert "resuming after the last finished epoch" in result.stderr + result.stdout
     assert report(copy, "details") == report(undisturbed, "details")
     first, resumed = training_runs(copy)
     assert resumed.info.status == "FINISHED"
-    assert len(store(copy).get_metric_history(resumed.info.run_id, "val/loss")) == 1 + 6 + 1, (
+    assert len(store(copy).get_metric_history(resumed.info.run_id, "val/loss")) == 1 + 12 + 1, (
         "untrained, epochs, the kept model"
     )
     points = [point.step for point in store(copy).get_metric_history(resumed.info.run_id, "train/loss")]
@@ -286,16 +282,11 @@ def test_the_same_training_twice_at_once_is_done_one_after_the_other(copy):
 
 
 def test_a_terminated_training_ends_with_143_and_a_killed_run(copy):
-    training = subprocess.Popen(
-        ["python", "-m", "pipeline.train", "training.epochs=500"],
-        cwd=copy.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    while b"epoch 2/500" not in training.stdout.readline():
+    training = copy.start("python", "-m", "pipeline.train", "training.epochs=500")
+    while "epoch 2/500" not in training.stdout.readline():
         assert training.poll() is None
     training.terminate()
-    output = training.communicate()[0].decode()
+    output = training.communicate()[0]
     assert training.returncode == 143
     assert "Traceback" not in output
     run = training_runs(copy)[-1]

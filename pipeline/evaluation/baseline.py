@@ -1,12 +1,13 @@
 """Baseline that the network is compared with: naive-Bayes-weighted logistic regression on n-grams."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from math import ceil, log2
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, vstack
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -27,6 +28,11 @@ FEATURE_BITS = 22
 """Binary logarithm of the number of hashed features: with 2^20, collisions cost half a point of accuracy."""
 WEIGHT_BITS = 25
 """Binary logarithm of the largest number of weights, features times outputs: many classes get fewer features."""
+MOST_CHARACTERS = 40_000_000
+"""Most characters of the training reviews together: some 30,000 film reviews, or 350,000 short ones; with them a
+baseline of two classes takes less than 1 GB of memory."""
+HASHED_AT_ONCE = 1024
+"""Texts whose n-grams are hashed together."""
 WORD_OR_SIGN = r"(?u)\w+|[^\w\s]"
 
 
@@ -53,14 +59,15 @@ class Baseline:
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
         """Return the calibrated probability of each class `[n, classes]`."""
-        features = _hashed_ngrams(texts, self.ratios.shape[1])
-        return self.calibration.probabilities(_decisions(features, self.ratios, self.weights, self.biases))
+        fitted = self.ratios, self.weights, self.biases
+        hashed = _hashed_ngrams(texts, self.ratios.shape[1])
+        return self.calibration.probabilities(np.concatenate([_decisions(features, *fitted) for features in hashed]))
 
 
 def fit_baseline(
-    texts: Sequence[str],
+    texts: Iterable[str],
     labels: ArrayLike,
-    validation_texts: Sequence[str],
+    validation_texts: Iterable[str],
     validation_labels: ArrayLike,
     classes: Sequence[str],
     objective: ObjectiveConfig = ACCURACY,
@@ -74,7 +81,8 @@ def fit_baseline(
 
     The regularisation strength and the calibration have the lowest log loss on validation, and the labels are chosen
     for the objective, as the model's are. With `weights` [n], each review counts as if it stood so often among the
-    training reviews. Deterministic; about 20 s of one core for 24,000 reviews of 180 words.
+    training reviews. Deterministic; about 20 s of one core for 24,000 reviews of 180 words. The texts are read once, a
+    few at a time; memory grows with those to train on, see `MOST_CHARACTERS`.
 
     Raises:
         PipelineError: the training reviews hold no word, or none of them is of one of the classes.
@@ -89,23 +97,32 @@ def fit_baseline(
     likelihood = build_likelihood(len(classes), ordered=False)
     positive = [y == number for number in (range(len(classes)) if len(classes) > 2 else (1,))]
     size = 2 ** min(FEATURE_BITS, WEIGHT_BITS - ceil(log2(len(positive))))
-    features, validation_features = _hashed_ngrams(texts, size), _hashed_ngrams(validation_texts, size)
+    features = vstack(list(_hashed_ngrams(texts, size)), format="csr")
     if not features.nnz:
         raise PipelineError(
-            f"the baseline finds no word in the {len(texts)} training reviews; use other reviews or set "
+            f"the baseline finds no word in the {len(y)} training reviews; use other reviews or set "
             "evaluation.baseline=false"
         )
     ratios = np.stack([_log_ratios(features, chosen, weights) for chosen in positive])
 
-    best: tuple[float, Baseline, NDArray[np.float32]] | None = None
+    candidates = []
     for c in INVERSE_REGULARISATION:
         slopes, biases = np.empty_like(ratios), np.empty(len(ratios), np.float32)
         for output, (ratio, chosen) in enumerate(zip(ratios, positive, strict=True)):
             # the dual form takes a third of the time; its order of the reviews is random, but seeded
             regression = LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=MOST_STEPS, random_state=0)
-            regression.fit(_scaled(features, ratio), chosen, sample_weight=weights)
+            # liblinear computes in float64: converted here, the float32 copy is freed before the regression begins
+            regression.fit(_scaled(features, ratio).astype(np.float64), chosen, sample_weight=weights)
             slopes[output], biases[output] = regression.coef_[0], regression.intercept_[0]
-        outputs = _decisions(validation_features, ratios, slopes, biases)
+        candidates.append((slopes, biases))
+    del features
+    decided = [
+        [_decisions(hashed, ratios, *candidate) for candidate in candidates]
+        for hashed in _hashed_ngrams(validation_texts, size)
+    ]
+    best: tuple[float, Baseline, NDArray[np.float32]] | None = None
+    for c, (slopes, biases), parts in zip(INVERSE_REGULARISATION, candidates, zip(*decided, strict=True), strict=True):
+        outputs = np.concatenate(parts)
         calibration = calibrate(outputs, validation_labels, likelihood)
         probabilities = calibration.probabilities(outputs)
         loss = log_loss(validation_labels, probabilities, labels=range(len(classes)))
@@ -117,8 +134,33 @@ def fit_baseline(
     return replace(fitted, calibration=replace(fitted.calibration, rule=rule))
 
 
-def _hashed_ngrams(texts: Iterable[str], size: int) -> csr_matrix:
-    """Return which of `size` hashed n-grams occur in each text; a vocabulary would hold millions of strings."""
+def sampled_rows(lengths: NDArray[np.int64], labels: NDArray[np.int8], limit: int) -> NDArray[np.int64]:
+    """Draw reviews until their texts have `limit` characters together, as many of each class as its share of them all.
+
+    The first review of each class always comes along. Deterministic.
+
+    Args:
+        lengths: characters of each text [n].
+        labels: number of the class of each review [n].
+        limit: number of characters; where all texts together have no more, all reviews are drawn.
+
+    Returns:
+        the rows drawn, in rising order.
+    """
+    order = np.random.default_rng(0).permutation(len(lengths))
+    place = np.empty(len(lengths))  # of each review among those of its class, from 0 to 1
+    for label in np.unique(labels):
+        of_class = order[labels[order] == label]
+        place[of_class] = np.arange(len(of_class)) / len(of_class)
+    order = np.argsort(place, kind="stable")
+    return np.sort(order[: np.searchsorted(np.cumsum(lengths[order]), limit) + 1])
+
+
+def _hashed_ngrams(texts: Iterable[str], size: int) -> Iterator[csr_matrix]:
+    """Yield, for a few texts at a time, which of `size` hashed n-grams occur in each.
+
+    A vocabulary would hold millions of strings.
+    """
     vectorizer = HashingVectorizer(
         token_pattern=WORD_OR_SIGN,
         ngram_range=(1, 3),
@@ -128,7 +170,9 @@ def _hashed_ngrams(texts: Iterable[str], size: int) -> csr_matrix:
         alternate_sign=False,
         dtype=np.float32,
     )
-    return vectorizer.transform(texts)
+    remaining = iter(texts)
+    while chunk := list(islice(remaining, HASHED_AT_ONCE)):
+        yield vectorizer.transform(chunk)
 
 
 def _log_ratios(
@@ -143,9 +187,8 @@ def _log_ratios(
 
 def _scaled(features: csr_matrix, ratios: NDArray[np.float32]) -> csr_matrix:
     """Return the features times their ratios, each review scaled to unit length."""
-    weighted = features.copy()
-    weighted.data = ratios[features.indices]
-    weighted.eliminate_zeros()
+    # a copy would double the memory of the indices; an explicit zero changes nothing
+    weighted = csr_matrix((ratios[features.indices], features.indices, features.indptr), features.shape, copy=False)
     return normalize(weighted, copy=False)
 
 

@@ -1,6 +1,6 @@
 """The most confident wrong answers of a classifier."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +29,7 @@ class Mistake:
     """The text, or its beginning if it is long."""
 
 
-def confident_mistakes(test: ScoredSplit, texts: Sequence[str]) -> list[Mistake]:
+def confident_mistakes(test: ScoredSplit, texts: Iterable[str]) -> list[Mistake]:
     """Return at most 20 wrong answers, the one farthest from the true label first.
 
     Args:
@@ -40,7 +40,9 @@ def confident_mistakes(test: ScoredSplit, texts: Sequence[str]) -> list[Mistake]
     distance = np.sum(test.probabilities, axis=1, where=others)
     predicted, second = test.predicted, len(test.classes) == 2
     wrong = np.flatnonzero(predicted != test.labels)
-    worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN]
+    worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN].tolist()
+    shown = set(worst)
+    quotes = {row: _beginning(text) for row, text in enumerate(texts) if row in shown}
     return [
         Mistake(
             id=str(test.rows["id"][row]),
@@ -48,9 +50,9 @@ def confident_mistakes(test: ScoredSplit, texts: Sequence[str]) -> list[Mistake]
             predicted=test.classes[predicted[row]],
             probability=float(test.probabilities[row, 1 if second else predicted[row]]),
             true_probability=float(test.probabilities[row, test.labels[row]]),
-            text=_beginning(texts[row]),
+            text=quotes[row],
         )
-        for row in worst.tolist()
+        for row in worst
     ]
 
 

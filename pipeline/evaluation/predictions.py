@@ -1,8 +1,10 @@
 """Score a split of the dataset from its texts, as a user would, and keep the predictions."""
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +24,8 @@ from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Columns that the rows of a labelled split must have."""
+BATCH_ROWS = 1024
+"""Rows of a file whose texts are in memory at a time."""
 PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
 """Columns that a file of predictions must have."""
 
@@ -67,42 +71,73 @@ class ScoredSplit:
 
 
 def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
-    """Read the texts and labels of a split.
+    """Read all texts and labels of a split into memory.
 
     Raises:
         PipelineError: the split is missing, empty or damaged.
     """
-    table = _read_split(dataset, split, all_columns=False)
-    return table["text"].to_pylist(), table["label"].to_numpy()
+    labels = read_labels(dataset, split)
+    return list(stream_texts(dataset, split)), labels
 
 
-def stream_texts(dataset: Path, split: str) -> Iterator[str]:
+def read_labels(dataset: Path, split: str) -> NDArray[np.int8]:
+    """Read the number of the class of each review [n] of a split; errors as `read_texts`."""
+    labels: NDArray[np.int8] = _read_rows(dataset, split, ["id", "label"])["label"].to_numpy()
+    return labels
+
+
+def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = None) -> Iterator[str]:
     """Yield the texts of a split, holding only a few of them in memory.
+
+    Args:
+        dataset: the dataset folder.
+        split: name of the split.
+        rows: the rows to yield [n], in rising order; None: all.
 
     Raises:
         PipelineError: the split is missing or damaged.
     """
-    with _parquet_file(_rows_path(dataset, split), {"text": pa.string()}, DATASET_REMEDY) as file:
-        for batch in file.iter_batches(columns=["text"]):
-            yield from filter(None, batch["text"].to_pylist())
+    start = 0
+    for texts in _text_batches(dataset, split):
+        if rows is None:
+            yield from texts.to_pylist()
+        else:
+            first, end = np.searchsorted(rows, (start, start + len(texts)))
+            yield from texts.take(pa.array(rows[first:end] - start)).to_pylist()
+        start += len(texts)
+
+
+def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
+    """Return the number of characters of each text [n] of a split; errors as `stream_texts`."""
+    return np.concatenate([pc.utf8_length(texts).to_numpy() for texts in _text_batches(dataset, split)], dtype=np.int64)
+
+
+def _text_batches(dataset: Path, split: str) -> Iterator[pa.StringArray]:
+    path = _rows_path(dataset, split)
+    with _parquet_file(path, {"text": pa.string()}, DATASET_REMEDY) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=["text"]):
+            if batch["text"].null_count:
+                raise PipelineError(_lacks_a_value(path, "text", DATASET_REMEDY))
+            yield batch["text"]
 
 
 def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSplit:
-    """Have a classifier score the reviews of a split, with a progress bar.
+    """Have a classifier score the reviews of a split, with a progress bar; few of their texts are in memory.
 
     Raises:
         PipelineError: the split is missing, empty or damaged, or a probability is not finite.
     """
-    table = _read_split(dataset, split, all_columns=True)
-    probabilities = classifier.probabilities(_with_progress(table, split))
-    return _scored(dataset, split, table, classifier, probabilities)
+    rows, texts = _read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
+    probabilities = classifier.probabilities(_with_progress(texts, split, len(rows)))
+    return _answered(split, rows, texts.words, classifier, probabilities, read_dataset_info(dataset).corpus.ordered)
 
 
 def score_split_and_paths(dataset: Path, split: str, predictor: Predictor) -> tuple[ScoredSplit, NDArray[np.float32]]:
     """Do what `score_split` does, and also return the outputs of `Predictor.probabilities_and_paths`."""
-    table = _read_split(dataset, split, all_columns=True)
-    probabilities, paths = predictor.probabilities_and_paths(_with_progress(table, split))
-    return _scored(dataset, split, table, predictor, probabilities), paths
+    rows, texts = _read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
+    probabilities, paths = predictor.probabilities_and_paths(_with_progress(texts, split, len(rows)))
+    ordered = read_dataset_info(dataset).corpus.ordered
+    return _answered(split, rows, texts.words, predictor, probabilities, ordered), paths
 
 
 def score_rows(name: str, rows: pa.Table, classifier: Classifier, *, ordered: bool) -> ScoredSplit:
@@ -117,32 +152,47 @@ def score_rows(name: str, rows: pa.Table, classifier: Classifier, *, ordered: bo
     Raises:
         PipelineError: a probability is not finite.
     """
-    return _answered(name, rows, classifier, classifier.probabilities(_with_progress(rows, name)), ordered)
+    texts = _CountedTexts(chain.from_iterable(chunk.to_pylist() for chunk in rows["text"].chunks))
+    probabilities = classifier.probabilities(_with_progress(texts, name, len(rows)))
+    return _answered(name, rows.drop_columns(["text"]), texts.words, classifier, probabilities, ordered)
 
 
-def _with_progress(table: pa.Table, split: str) -> Iterable[str]:
-    texts: Iterable[str] = tqdm(
-        table["text"].to_pylist(), desc=f"scoring {split}", unit=" reviews", disable=None, leave=False
+class _CountedTexts:
+    """Texts whose words are counted as they pass."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = texts
+        self.words = array("q")
+        """Words between white space of each text so far."""
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            self.words.append(len(text.split()))
+            yield text
+
+
+def _with_progress(texts: Iterable[str], split: str, reviews: int) -> Iterable[str]:
+    shown: Iterable[str] = tqdm(
+        texts, desc=f"scoring {split}", total=reviews, unit=" reviews", disable=None, leave=False
     )
-    return texts
-
-
-def _scored(
-    dataset: Path, split: str, table: pa.Table, classifier: Classifier, probabilities: NDArray[np.float32]
-) -> ScoredSplit:
-    return _answered(split, table, classifier, probabilities, read_dataset_info(dataset).corpus.ordered)
+    return shown
 
 
 def _answered(
-    split: str, table: pa.Table, classifier: Classifier, probabilities: NDArray[np.float32], ordered: bool
+    split: str,
+    rows: pa.Table,
+    words: "array[int]",  # without quotes Python 3.11 refuses it
+    classifier: Classifier,
+    probabilities: NDArray[np.float32],
+    ordered: bool,
 ) -> ScoredSplit:
     if not np.isfinite(probabilities).all():
         raise PipelineError(f"the model gives no finite probability for some {split} reviews; train it again")
     return ScoredSplit(
         split=split,
-        rows=table.drop_columns(["text"]),
-        labels=table["label"].to_numpy(),
-        words=np.array([len(text.split()) for text in table["text"].to_pylist()]),
+        rows=rows,
+        labels=rows["label"].to_numpy(),
+        words=np.array(words, np.int64),
         classes=classifier.classes,
         probabilities=probabilities,
         rule=classifier.rule,
@@ -195,18 +245,19 @@ def read_predictions(path: Path, split: str) -> dict[str, int]:
     Raises:
         PipelineError: the file is missing or damaged.
     """
-    table = _read_columns(path, PREDICTION_COLUMNS, "run `dvc repro`", all_columns=False)
+    table = _read_columns(path, PREDICTION_COLUMNS, "run `dvc repro`", list(PREDICTION_COLUMNS))
     if pc.any(pc.less(table["predicted"], 0)).as_py():
         raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; run `dvc repro`")
     table = table.filter(pc.equal(table["split"], split))
     return dict(zip(table["id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
 
 
-def _read_split(dataset: Path, split: str, *, all_columns: bool) -> pa.Table:
+def _read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> pa.Table:
+    """Read these columns of a split, or all but the texts."""
     path, info = _rows_path(dataset, split), read_dataset_info(dataset)
     if not (reviews := info.splits.get(split, 0)):
         raise PipelineError(f"the {split} split in {dataset} is empty; add reviews to it")
-    table = _read_columns(path, ROW_COLUMNS, DATASET_REMEDY, all_columns=all_columns)
+    table = _read_columns(path, ROW_COLUMNS, DATASET_REMEDY, names)
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array(range(len(info.corpus.classes)), pa.int8()))).as_py():
@@ -219,14 +270,18 @@ def _rows_path(dataset: Path, split: str) -> Path:
     return dataset / split / "rows.parquet"
 
 
-def _read_columns(path: Path, columns: Mapping[str, pa.DataType], remedy: str, *, all_columns: bool) -> pa.Table:
-    """Read these columns of a Parquet file, which must lack no value, or all of its columns."""
+def _read_columns(path: Path, columns: Mapping[str, pa.DataType], remedy: str, names: Sequence[str] | None) -> pa.Table:
+    """Read the named columns of a Parquet file, or all but the texts; `columns` are there, and lack no value."""
     with _parquet_file(path, columns, remedy) as file:
-        table = file.read(None if all_columns else list(columns))
-    for name in columns:
+        table = file.read(names or [name for name in file.schema_arrow.names if name != "text"])
+    for name in columns.keys() & set(table.column_names):
         if table[name].null_count:
-            raise PipelineError(f"{path} is damaged: its column {name!r} lacks a value; {remedy}")
+            raise PipelineError(_lacks_a_value(path, name, remedy))
     return table
+
+
+def _lacks_a_value(path: Path, column: str, remedy: str) -> str:
+    return f"{path} is damaged: its column {column!r} lacks a value; {remedy}"
 
 
 @contextmanager

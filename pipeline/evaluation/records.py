@@ -48,6 +48,13 @@ class AuxiliaryMetrics(Record):
     baseline_accuracy: float | None = None
 
 
+class SampleSize(Record):
+    """Size of a random sample, and of what it was drawn from."""
+
+    reviews: int
+    available: int
+
+
 class WorstPart(Record):
     """Part of the test split with the lowest accuracy."""
 
@@ -75,6 +82,8 @@ class DetailsRecord(Record):
 
     test: SplitMetrics
     baseline: SplitMetrics | None = None
+    baseline_sample: SampleSize | None = None
+    """Training reviews that the baseline learned from; None where it was all of them."""
     intervals: dict[str, dict[str, IntervalRecord]] = Field(default_factory=dict)
     parts: dict[str, PartMetrics] = Field(default_factory=dict)
     """Metrics of the parts of a network that joins two: see `pipeline.evaluation.parts.parts_metrics`."""

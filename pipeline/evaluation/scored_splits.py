@@ -1,7 +1,7 @@
 """The answers that an evaluation is about: those of the model, of its parts, and of a baseline on the same reviews."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,19 +11,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
-from pipeline.evaluation.baseline import fit_baseline
+from pipeline.evaluation.baseline import MOST_CHARACTERS, fit_baseline, sampled_rows
 from pipeline.evaluation.parts import Part, calibrate_parts
 from pipeline.evaluation.predictions import (
     Classifier,
     ScoredSplit,
-    read_texts,
+    read_labels,
     score_split,
     score_split_and_paths,
+    stream_texts,
+    text_lengths,
 )
 from pipeline.inference.predictor import Predictor
 from pipeline.text.dataset import present_splits, read_split
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BaselineTexts:
+    """Reviews that the baseline learns from: those that models are trained on, or a random sample of them."""
+
+    texts: Iterator[str]
+    """The text of each [n], read when it is asked for."""
+    labels: NDArray[np.int8]
+    """Numbers of their classes [n]."""
+    weights: NDArray[np.int32] | None
+    """Number of reviews that each stands for [n]; None where each stands for itself."""
+    available: int
+    """Number of reviews that models are trained on."""
+
+    @property
+    def sample(self) -> dict[str, int] | None:
+        """Size of the sample, and of what it was drawn from; None where the baseline learns from all reviews."""
+        reviews = len(self.labels)
+        return None if reviews == self.available else {"reviews": reviews, "available": self.available}
 
 
 @dataclass(frozen=True)
@@ -44,6 +66,8 @@ class ScoredSplits:
     """Speed of the model."""
     baseline_seconds: float | None
     """Time to train the baseline and have it answer."""
+    baseline_sample: Mapping[str, int] | None = None
+    """As `BaselineTexts.sample`."""
 
 
 def score_splits(dataset: Path, predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
@@ -59,16 +83,35 @@ def score_splits(dataset: Path, predictor: Predictor, *, with_baseline: bool) ->
         return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
     log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
     start = perf_counter()
-    texts, labels, weights = read_training_texts(dataset)
-    validation_texts = read_texts(dataset, "validation")
+    learned = read_baseline_texts(dataset)
+    if learned.sample is not None:
+        log.warning(
+            "baseline: it learns from a random sample of %s of the %s training reviews, because all would take too "
+            "much memory; the model was trained on all of them",
+            *(f"{number:,}" for number in learned.sample.values()),
+        )
     fitted = fit_baseline(
-        texts, labels, *validation_texts, predictor.classes, predictor.info.objective, weights=weights
+        learned.texts,
+        learned.labels,
+        stream_texts(dataset, "validation"),
+        validation.labels,
+        predictor.classes,
+        predictor.info.objective,
+        weights=learned.weights,
     )
     log.info("baseline: C=%g has the lowest log loss on validation", fitted.inverse_regularisation)
     baseline = score_split(dataset, "test", fitted)
     seconds = perf_counter() - start
     return ScoredSplits(
-        validation, test, parts, baseline, auxiliary, _score_auxiliary(dataset, fitted), reviews_per_second, seconds
+        validation,
+        test,
+        parts,
+        baseline,
+        auxiliary,
+        _score_auxiliary(dataset, fitted),
+        reviews_per_second,
+        seconds,
+        learned.sample,
     )
 
 
@@ -76,16 +119,25 @@ def _score_auxiliary(dataset: Path, classifier: Classifier) -> ScoredSplit | Non
     return score_split(dataset, AUXILIARY_TEST, classifier) if (dataset / AUXILIARY_TEST).exists() else None
 
 
-def read_training_texts(dataset: Path) -> tuple[list[str], NDArray[np.int8], NDArray[np.int32] | None]:
-    """Read the texts and labels [n] that models are trained on: the training split and auxiliary texts.
+def read_baseline_texts(dataset: Path, most_characters: int = MOST_CHARACTERS) -> BaselineTexts:
+    """Choose the reviews that the baseline learns from, among the training split and the auxiliary texts.
 
-    Also returns the number of reviews that each stands for [n]; None where each stands for itself.
+    Args:
+        dataset: the dataset folder.
+        most_characters: as the `limit` of `sampled_rows`.
     """
     names = present_splits(dataset, TRAINING_SPLITS)
-    texts, labels = zip(*(read_texts(dataset, name) for name in names), strict=True)
+    labels = [read_labels(dataset, name) for name in names]
     copies = [read_split(dataset, name).copies for name in names]
     weights = None
     if any(own is not None for own in copies):
         ones = (np.ones(len(own), np.int32) for own in labels)
         weights = np.concatenate([one if own is None else own for own, one in zip(copies, ones, strict=True)])
-    return list(chain.from_iterable(texts)), np.concatenate(labels), weights
+    lengths, joined = np.concatenate([text_lengths(dataset, name) for name in names]), np.concatenate(labels)
+    rows = sampled_rows(lengths, joined, most_characters)
+    ends = np.cumsum([len(own) for own in labels])
+    texts = chain.from_iterable(
+        stream_texts(dataset, name, rows[(start <= rows) & (rows < end)] - start)
+        for name, start, end in zip(names, [0, *ends], ends, strict=False)
+    )
+    return BaselineTexts(texts, joined[rows], None if weights is None else weights[rows], len(joined))

@@ -98,6 +98,8 @@ class PageContext:
     """Precision that the objective asks for."""
     baseline: str | None
     """Name of the baseline or of the other model; None if there is neither."""
+    baseline_sample: Mapping[str, int] | None
+    """Content of `baseline_sample` in `reports/details.json`."""
     checks: Mapping[str, Any]
     confusion: Sequence[ConfusionRow]
     reliability: Sequence[TableRow]
@@ -158,6 +160,7 @@ def page_context(findings: Findings) -> PageContext:
         objective=None if objective.metric == "accuracy" else rows[first],
         precision=objective.precision,
         baseline=("baseline" if judgement is None else judgement.compared) if "baseline" in metrics else None,
+        baseline_sample=metrics.get("baseline_sample"),
         checks=findings.checks,
         confusion=_confusion(tables["confusion"], findings.classes),
         reliability=as_rows(tables["reliability"]),

@@ -47,6 +47,11 @@ def format_report(
         if key in metrics["test"]:
             bounds = f"  {interval(intervals[key])}" if key in intervals else ""
             lines.append(f"{key:22}" + "".join(f"{number(values[key]):>10}" for values in systems.values()) + bounds)
+    if sample := metrics.get("baseline_sample"):
+        lines.append(
+            f"baseline: learned from a random sample of {count(sample['reviews'])} of {count(sample['available'])} "
+            "training reviews"
+        )
     lines += _class_lines(by_class)
     lines += _part_lines(metrics.get("parts", {}))
     if (worst := worst_part(slices)) is not None:

@@ -13,6 +13,8 @@ from pipeline.inference.pyfunc import SLICE
 
 BATCH_TEXTS = 32
 """Most texts of one batch, as long as no request in it has several: enough to compute those of like length together."""
+JOINED_CHARACTERS = 20_000
+"""Most characters of a request that is computed together with others: they would wait for a longer one."""
 BATCHES = 2
 """Batches at a time: while one is tokenised or its longest texts are computed, another keeps all cores busy."""
 
@@ -29,9 +31,9 @@ class Batcher:
     """Answers the texts of concurrent requests with one predictor.
 
     Nothing waits for a batch to fill: a request that comes alone is computed at once, and those that come while batches
-    are computed make up the next. A request with more than `SLICE` texts gains nothing from others, so it is computed
-    by itself; the predictor lets short ones go between its slices. The threads end when nothing refers to the batcher
-    any more, that is, when its last request is answered.
+    are computed make up the next. A request with more than `SLICE` texts, or with long ones, gains nothing from others,
+    so it is computed by itself; the predictor lets short ones go between its slices. The threads end when nothing
+    refers to the batcher any more, that is, when its last request is answered.
 
     Args:
         predictor: of batches of `SLICE` texts.
@@ -45,7 +47,7 @@ class Batcher:
 
     async def __call__(self, texts: Sequence[str]) -> list[Prediction]:
         """Return the prediction for each text. If the caller is cancelled, its texts are not computed any more."""
-        if len(texts) > SLICE:
+        if len(texts) > SLICE or sum(map(len, texts)) > JOINED_CHARACTERS:
             return await self._alone(texts)
         request = WaitingRequest(texts)
         self._waiting.append(request)

@@ -98,5 +98,5 @@ class LiveModel:
             predictor = Predictor.load(folder, batch_size=SLICE)
         predictor([""])  # the first call takes longer; and a model that fails must not replace one that answers
         title = describe_model(address, predictor.info)
-        self._metrics.show_model(title)
+        self._metrics.show_model(address)
         return ServedModel(title, predictor.info, Batcher(predictor, self._metrics.count_batch))

@@ -33,7 +33,7 @@ class Metrics:
         )
         self._seconds = Histogram(
             "sentiment_request_seconds",
-            "Seconds from the first byte of an accepted request to its answer.",
+            "Seconds from the headers of a request to its predictions.",
             buckets=SECOND_BUCKETS,
             registry=self._registry,
         )
@@ -70,10 +70,10 @@ class Metrics:
         """Count a promoted version that was loaded, or could not be."""
         self._reloads.labels("loaded" if loaded else "failed").inc()
 
-    def show_model(self, title: str) -> None:
+    def show_model(self, address: str) -> None:
         """Show which model answers from now on."""
         self._model.clear()
-        self._model.labels(title).set(1)
+        self._model.labels(address).set(1)
 
     def show_waiting(self, texts: Callable[[], float]) -> None:
         """Show how many texts wait or are computed, whenever the metrics are read."""

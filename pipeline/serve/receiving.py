@@ -54,6 +54,8 @@ def refusal_response(refusal: Refusal) -> tuple[bytes, dict[str, str]]:
     headers = {"content-type": "application/json"}
     if refusal.status == 408:
         headers["connection"] = "close"  # else a client that sends nothing more would keep it open
+    if refusal.status in (429, 503):
+        headers["retry-after"] = "1"
     return json.dumps({"error_code": "BAD_REQUEST", "message": str(refusal)}).encode(), headers
 
 

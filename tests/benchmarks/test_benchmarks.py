@@ -22,7 +22,7 @@ from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration, describe_dataset, reviews
 
 SMALL = (
-    *("model.embedding_dim=8", "model.hidden_dim=8"),
+    *("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12"),
     *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
 )
 

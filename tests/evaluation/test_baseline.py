@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.config.labels import LABELS
-from pipeline.evaluation.baseline import INVERSE_REGULARISATION, fit_baseline
+from pipeline.evaluation.baseline import HASHED_AT_ONCE, INVERSE_REGULARISATION, fit_baseline, sampled_rows
 from pipeline.runtime.errors import PipelineError
 from tests.support.scored import NEGATIVE, POSITIVE, labelled_texts
 
@@ -65,3 +65,23 @@ def test_baseline_names_the_class_that_it_cannot_learn() -> None:
     texts, labels = labelled_texts(("a", "b", "c"))
     with pytest.raises(PipelineError, match="have none that is d and the baseline needs all classes"):
         fit_baseline(texts, labels, texts, labels, ("a", "b", "c", "d"))
+
+
+def test_baseline_answers_the_same_however_many_texts_are_hashed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, labels = (POSITIVE + NEGATIVE) * 3, [1, 1, 1, 1, 0, 0, 0, 0] * 3
+    assert len(texts) < HASHED_AT_ONCE
+    together = fit_baseline(texts, labels, texts, labels, LABELS)
+    monkeypatch.setattr("pipeline.evaluation.baseline.HASHED_AT_ONCE", 5)
+    apart = fit_baseline(iter(texts), labels, iter(texts), labels, LABELS)
+    assert apart.probabilities(iter(texts)).tobytes() == together.probabilities(texts).tobytes()
+
+
+def test_a_sample_has_all_classes_and_their_shares() -> None:
+    labels = np.array([0] * 600 + [1] * 398 + [2] * 2, np.int8)
+    lengths = np.full(1000, 10)
+    assert sampled_rows(lengths, labels, 10_000).tolist() == list(range(1000))
+    rows = sampled_rows(lengths, labels, 1000)
+    assert len(rows) == 100
+    assert (np.diff(rows) > 0).all()
+    assert np.bincount(labels[rows]).tolist() == [59, 40, 1]
+    assert not np.array_equal(rows, np.arange(rows[0], rows[0] + 100)), "drawn at random"

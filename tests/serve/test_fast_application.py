@@ -85,6 +85,7 @@ def test_concurrent_requests_get_the_answers_of_predict(folder):
     application, _ = served(folder)
     texts = [f"an {word} offer {'and more ' * number}" for number in range(20) for word in WORDS[:2]]
     bodies = [{"texts": texts[start : start + 1 + start % 3]} for start in range(40)] + [{"texts": texts}]
+    bodies.append({"texts": ["a superb offer " * 3000]})
 
     async def requests() -> list[tuple[int, bytes]]:
         return await asyncio.gather(*(exchange(application, encoded(body), path="/predict") for body in bodies))

@@ -21,7 +21,8 @@ from tests.conftest import describe_dataset, reviews
 
 TINY = (
     *("training.epochs=3", "training.batch_size=16", "training.lr=1e-2", "training.ema_decay=0.9"),
-    *("model.embedding_dim=8", "model.hidden_dim=8", "model.word_dropout=0.1", "model.drop_prob=0.2"),
+    *("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12"),
+    *("model.word_dropout=0.1", "model.drop_prob=0.2"),
     *("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu"),
 )
 PRETRAINED = (

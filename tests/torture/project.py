@@ -24,7 +24,7 @@ defaults:
   - override /pseudo_labels: teacher
 corpus: {{url: reviews.tar.gz, checksum: sha256:{checksum}}}
 text: {{max_tokens: 100}}
-model: {{embedding_dim: 8, hidden_dim: 8}}
+model: {{embedding_dim: 8, hidden_dim: 8, wide: {{bits: 12}}}}
 pretraining: {{language_model: {{epochs: 3, parts: 4}}}}
 pseudo_labels: {{confidence: 0.5, teacher: {{epochs: 12, batch_size: 16}}}}
 training: {{epochs: 16, batch_size: 16}}

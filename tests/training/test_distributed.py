@@ -13,7 +13,8 @@ from tests.support.training import write_dataset
 
 TINY = (
     *("training.epochs=3", "training.batch_size=7", "training.lr=1e-2", "training.ema_decay=0.9"),
-    *("model.embedding_dim=8", "model.hidden_dim=8", "trainer.threads=1", "trainer.precision=32-true"),
+    *("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12"),
+    *("trainer.threads=1", "trainer.precision=32-true"),
     *("model.word_dropout=0", "model.embedding_dropout=0", "model.output_dropout=0", "trainer=ddp"),
     "trainer.accelerator=cpu",
 )

@@ -28,9 +28,9 @@ def test_the_batch_size_counts_and_a_stated_number_of_epochs_holds(caplog):
 
 def test_a_training_takes_the_resolved_epochs_and_says_so(compose, dataset, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        trained = train(compose(*TINY, "training.epochs=null", "training.batch_size=2"), dataset, tmp_path)
-    assert trained.epochs == len(trained.curve) == 6
-    assert "6 epochs of 110 steps, for 220 training reviews" in caplog.text
+        trained = train(compose(*TINY, "training.epochs=null", "training.batch_size=32"), dataset, tmp_path)
+    assert trained.epochs == len(trained.curve) == 20
+    assert "20 epochs of 7 steps, for 220 training reviews" in caplog.text
 
 
 def test_few_training_reviews_make_the_recurrent_network_prove_itself():
