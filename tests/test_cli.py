@@ -221,6 +221,13 @@ def test_garbage_is_collected_once_a_command_has_imported_what_it_needs(ended):
     assert collecting == [True, False, True]
 
 
+@pytest.mark.parametrize(("given", "kept"), [({}, b"passive\n"), ({"OMP_WAIT_POLICY": "active"}, b"active\n")])
+def test_threads_do_not_spin_unless_the_user_wants_it(given, kept):
+    begun = "import os, pipeline; pipeline.begin_command(); print(os.environ['OMP_WAIT_POLICY'])"
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+    assert subprocess.check_output([sys.executable, "-c", begun], cwd=WORKSPACE, env=environment) == kept
+
+
 @pytest.mark.parametrize("target", ["ui", "serve"])
 def test_a_port_in_use_is_one_line(target):
     with socket.create_server(("127.0.0.1", 0)) as other:
