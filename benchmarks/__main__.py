@@ -6,15 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks import gpu, inference, overhead, preprocessing, profiling, serve, startup, training
 from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.machine import describe
+from benchmarks.measuring import set_up
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.evaluation.predictions import read_texts
-from pipeline.runtime.paths import DATASET, DOWNLOADS, REPORTS, WORKSPACE
+from pipeline.runtime.paths import DATASET, DOWNLOADS, MODEL, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
 
 TEXTS = 1024
@@ -23,10 +22,8 @@ TEXTS = 1024
 
 def main() -> None:
     """Run the benchmarks, write their results and print the tables."""
-    # on both sides: vanishing gradients become denormal numbers, which make the first steps of the reference several
-    # times as slow as its later ones and would flatter every ratio
-    torch.set_flush_denormal(True)
-    require_prepared(DOWNLOADS, DATASET)
+    set_up()
+    require_prepared(DOWNLOADS, DATASET, MODEL)
     report = measure(DOWNLOADS, DATASET)
     write_json(REPORTS / "benchmarks.json", report)
     rewrite(WORKSPACE / "docs" / "performance.md", report)
@@ -43,7 +40,7 @@ def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
         texts = read_texts(dataset, "test")[0][:TEXTS]
         figures = [
             *training.compare(article),
-            *inference.compare(article, texts),
+            *inference.compare(article, MODEL, texts),
             *overhead.compare(dataset),
             *preprocessing.compare(downloads, folder / "preprocessing"),
             *startup.compare(dataset, folder / "startup"),

@@ -1,10 +1,10 @@
 """One training with the pipeline's own code, timed step by step."""
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.training.fit import fit
@@ -20,7 +20,7 @@ class Clock:
     def __call__(self, metrics: Mapping[str, float], step: int) -> None:
         """Note the time if the point is that of a training step."""
         if "train/loss" in metrics:
-            self._points.append((step, time.perf_counter()))
+            self._points.append((step, seconds()))
 
     @property
     def steps_per_second(self) -> float:

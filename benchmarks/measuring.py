@@ -2,6 +2,7 @@
 
 import multiprocessing
 import statistics
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -28,18 +29,33 @@ class Figure:
     """Values behind the figure: medians of both sides, sizes, settings."""
 
 
+def set_up() -> None:
+    """Compute with one thread, whose processor time other programs hardly change; flush denormal numbers to zero.
+
+    Vanishing gradients become denormal numbers, which make the first steps of the reference several times as slow as
+    its later ones and would flatter every ratio.
+    """
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def seconds() -> float:
+    """Return a time in seconds: the processor time of this process; where there is a GPU to wait for, the clock's."""
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time()
+
+
 def in_plain_process(function: Callable[..., Result], *arguments: Any) -> Result:
     """Call a function in a process of its own, as a script would: freed memory goes back to the kernel.
 
-    Two settings of the pipeline apply there too. Denormal numbers are flushed to zero; otherwise the ratios would
-    flatter the pipeline. And the environment limits oneDNN's caches, which has no effect where all shapes are equal.
+    `set_up` applies there too. So does the environment's limit of oneDNN's caches, which has no effect where all shapes
+    are equal.
 
     Args:
         function: at the top level of a module.
         arguments: picklable.
     """
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, spawn, initializer=torch.set_flush_denormal, initargs=(True,)) as pool:
+    with ProcessPoolExecutor(1, spawn, initializer=set_up) as pool:
         return pool.submit(function, *arguments).result()
 
 

@@ -1,7 +1,6 @@
 """Overhead of Lightning, logging and data loading: our training, and a bare loop over the same batches."""
 
 import math
-import time
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
-from benchmarks.measuring import Figure, alternate
+from benchmarks.measuring import Figure, alternate, seconds
 from pipeline.config.schema import Config
 from pipeline.networks.build import build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import LOGISTIC
@@ -81,6 +80,6 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
             move_averages(decay, averages, weights, len(ends))
         if device == "cuda":
             torch.cuda.synchronize()
-        ends.append(time.perf_counter())
+        ends.append(seconds())
     timed = ends[LOG_EVERY_STEPS - 1 :]
     return config.training.batch_size * (len(timed) - 1) / (timed[-1] - timed[0])

@@ -1,6 +1,5 @@
 """Training: the article's network with our code, and with the article's plain loop."""
 
-import time
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.fitting import reviews_per_second
-from benchmarks.measuring import Figure, alternate, in_plain_process
+from benchmarks.measuring import Figure, alternate, in_plain_process, seconds
 from pipeline.config.schema import Config
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.data_module import ReviewDataModule
@@ -67,5 +66,5 @@ def reference_reviews_per_second(config: Config, dataset: Path, steps: int) -> f
     torch.manual_seed(config.seed)
     network = reference.ReferenceNetwork(len(Vocabulary.load(dataset / "vocab.json")))
     ends: list[float] = []
-    reference.train(network, islice(loader, WARM_UP + steps), lambda: ends.append(time.perf_counter()))
+    reference.train(network, islice(loader, WARM_UP + steps), lambda: ends.append(seconds()))
     return reference.BATCH_SIZE * (len(ends) - WARM_UP) / (ends[-1] - ends[WARM_UP - 1])

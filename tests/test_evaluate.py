@@ -19,7 +19,7 @@ from pipeline import evaluate
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation import scored_splits
-from pipeline.evaluation.predictions import read_texts
+from pipeline.evaluation.predictions import read_texts, stream_texts
 from pipeline.evaluation.records import DetailsRecord
 from pipeline.evaluation.scored_splits import read_baseline_texts
 from pipeline.inference import model_folder
@@ -239,7 +239,9 @@ def test_tests_in_another_language_than_the_reviews_are_named(
     english = ["This film is a delight, and I had no idea what to expect of it. It was as good as the book."]
     for reviews, named in ((german, ["the behaviour tests", "the contrast pairs"]), (english, [])):
         caplog.clear()
-        monkeypatch.setattr(evaluate, "stream_texts", lambda *_, reviews=reviews: iter(reviews))
+        train = {"train": reviews}
+        streamed = lambda folder, split, train=train: iter(train.get(split) or stream_texts(folder, split))  # noqa: E731
+        monkeypatch.setattr(evaluate, "stream_texts", streamed)
         evaluate.main(settings, Inputs({}))
         warnings = [message for message in caplog.messages if "another language" in message]
         assert [message.partition(" seem")[0] for message in warnings] == named

@@ -30,9 +30,12 @@ class ArrayFile:
         self._path, self._remedy = path, remedy
         try:
             with translate_os_errors(path):
-                self.array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+                mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             raise PipelineError(f"{path} is missing or damaged; {remedy}") from None
+        # of the plain class: a slice of a `memmap` keeps some 400 bytes more, and there may be one for each review
+        self.array: NDArray[Any] = np.asarray(mapped)
+        self._offset = mapped.offset
         self.require(self.array.dtype == dtype, f"it holds {self.array.dtype}, not {np.dtype(dtype)}")
         fits = len(shape) == self.array.ndim and all(
             length in (None, size) for size, length in zip(self.array.shape, shape, strict=True)
@@ -73,10 +76,9 @@ class ArrayFile:
 
     def _chunks(self) -> Iterator[NDArray[Any]]:
         """Yield the values in order, read from the file: pages of a memory map would count as this process's memory."""
-        assert isinstance(self.array, np.memmap)
         left = self.array.size
         with self._path.open("rb") as file:
-            file.seek(self.array.offset)
+            file.seek(self._offset)
             while left:
                 chunk = np.fromfile(file, self.array.dtype, min(NUMBERS_PER_CHUNK, left))
                 left -= len(chunk)

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.params import load_params
-from pipeline.inference.model_folder import ModelInfo, read_model_info
-from pipeline.registry.model_lookup import describe_model, model_folder
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits
 
 if TYPE_CHECKING:
+    from pipeline.inference.model_folder import ModelInfo
     from pipeline.serve.application import AsgiApp
 
 SHUTDOWN_SECONDS = 5
@@ -76,6 +75,8 @@ def main(model: str | None, port: int, limits: Limits, fast: bool = False) -> No
 
 def _scoring(name: str, limits: Limits) -> "tuple[AsgiApp, str, ModelInfo]":
     """Return MLflow's application for a model, the line about the model, and its `config.json`."""
+    from pipeline.inference.model_folder import read_model_info
+    from pipeline.registry.model_lookup import describe_model, model_folder
     from pipeline.serve.application import application
 
     with model_folder(name) as folder:

@@ -103,7 +103,7 @@ class ReviewDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return batches from the shortest reviews to the longest."""
-        order = [(rows, None) for rows in self._validation_order]
+        order = [(rows.tolist(), None) for rows in self._validation_order]
         return DataLoader(_PaddedBatches(self._validated, None, self._fixed_length), batch_size=None, sampler=order)
 
 
@@ -130,11 +130,11 @@ class LengthBatches(PartedBatches[list[int]]):
     def _shuffled(self, random: np.random.Generator) -> Iterator[list[int]]:
         order = random.permutation(len(self._rows))
         pool = self._batch_size * POOL_BATCHES
-        batches = []
+        batches: list[NDArray[np.int64]] = []
         for start in range(0, len(order), pool):
             members = order[start : start + pool]
             batches += sorted_batches(self._rows[members], self._lengths[members], self._batch_size)
-        return (batches[index] for index in random.permutation(len(batches)))
+        return (batches[index].tolist() for index in random.permutation(len(batches)))
 
 
 class PairedBatches(Sampler[tuple[list[int], list[int] | None]]):
@@ -157,10 +157,10 @@ class PairedBatches(Sampler[tuple[list[int], list[int] | None]]):
         return zip(self._labelled, partners, strict=False)
 
 
-def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int) -> list[list[int]]:
+def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     """Sort rows by the lengths of their reviews, and divide them into batches."""
     rows = rows[np.argsort(lengths, kind="stable")]
-    return [rows[i : i + batch_size].tolist() for i in range(0, len(rows), batch_size)]
+    return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
 
 
 def first_of_each_label(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:

@@ -110,7 +110,7 @@ class _TextDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[ReviewBatch]:
         reviews = _TextBatches(self._validation, self._max_length)
-        return DataLoader(reviews, batch_size=None, sampler=self._validation_order)
+        return DataLoader(reviews, batch_size=None, sampler=[rows.tolist() for rows in self._validation_order])
 
 
 def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:

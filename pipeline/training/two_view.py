@@ -197,13 +197,14 @@ class _RegionBatches(Dataset[_Regions]):
     ) -> None:
         half = config.size // 2
         reach = half + config.distance
-        reviews = [split[row] for split in splits for row in range(min(len(split), config.max_reviews or len(split)))]
-        starts = reach + np.cumsum([0] + [len(review) + reach for review in reviews])
-        ids = np.zeros(starts[-1], np.int32)
-        self.positions = np.concatenate(
-            [np.arange(start, start + len(review)) for start, review in zip(starts, reviews, strict=False)]
+        read = [min(len(split), config.max_reviews or len(split)) for split in splits]
+        lengths = np.concatenate([split.lengths[:reviews] for split, reviews in zip(splits, read, strict=True)])
+        gaps = reach * np.arange(1, len(lengths) + 1)  # before each review
+        self.positions = np.repeat(gaps, lengths) + np.arange(lengths.sum())
+        ids = np.zeros(lengths.sum() + reach * (len(lengths) + 1), np.int32)
+        ids[self.positions] = np.concatenate(
+            [split.ids[: split.offsets[reviews]] for split, reviews in zip(splits, read, strict=True)]
         )
-        ids[self.positions] = np.concatenate(reviews)
         self._regions, self._seed, self._drawn = regions, config.seed, config.drawn
         self._rows = regions.rows(torch.from_numpy(ids)[None])[:, 0].int()  # [orders, positions]
         predicted = np.arange(len(counts)) >= len(SPECIALS) + min(config.frequent, len(counts) // 2)

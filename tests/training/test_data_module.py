@@ -1,5 +1,8 @@
 """Batches and their order."""
 
+import json
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +30,15 @@ def test_batches_hold_reviews_of_like_length_each_once_in_an_order_of_their_epoc
     assert list(order) == batches
     order.set_epoch(1)
     assert list(order) != batches
+
+
+def test_the_order_of_the_reviews_is_that_of_every_earlier_training():
+    lengths = np.random.default_rng(5).integers(1, 300, 5000)
+    order = LengthBatches(np.arange(5000)[::2], lengths[::2], 32, seed=3, parts=2)
+    order.set_epoch(3)
+    batches = list(order)
+    assert batches[0][:6] == [4402, 2870, 3010, 1032, 1994, 4790]
+    assert sha256(json.dumps(batches).encode()).hexdigest().startswith("1674c422d1d2f103")
 
 
 def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():
