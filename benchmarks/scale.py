@@ -76,7 +76,7 @@ class MeasuredSize(Record):
     reviews: int
     stages: dict[str, StageCost]
     baseline_sample: dict[str, int] | None
-    """As in `reports/details.json`."""
+    """Content of `baseline_sample` in `reports/details.json`."""
 
 
 class Measurements(Record):
