@@ -24,7 +24,7 @@ from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Columns that the rows of a labelled split must have."""
-BATCH_ROWS = 1024
+TEXTS_AT_ONCE = 1024
 """Rows of a file whose texts are in memory at a time."""
 PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
 """Columns that a file of predictions must have."""
@@ -115,7 +115,7 @@ def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
 def _text_batches(dataset: Path, split: str) -> Iterator[pa.StringArray]:
     path = _rows_path(dataset, split)
     with _parquet_file(path, {"text": pa.string()}, DATASET_REMEDY) as file:
-        for batch in file.iter_batches(BATCH_ROWS, columns=["text"]):
+        for batch in file.iter_batches(TEXTS_AT_ONCE, columns=["text"]):
             if batch["text"].null_count:
                 raise PipelineError(_lacks_a_value(path, "text", DATASET_REMEDY))
             yield batch["text"]

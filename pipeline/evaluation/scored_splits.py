@@ -67,7 +67,7 @@ class ScoredSplits:
     baseline_seconds: float | None
     """Time to train the baseline and have it answer."""
     baseline_sample: Mapping[str, int] | None = None
-    """As `BaselineTexts.sample`."""
+    """Sizes of the sample that the baseline learned from, and of what it was drawn from; None: it learned from all."""
 
 
 def score_splits(dataset: Path, predictor: Predictor, *, with_baseline: bool) -> ScoredSplits:
