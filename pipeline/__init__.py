@@ -107,9 +107,11 @@ def _resend(dropped: "sys.UnraisableHookArgs") -> None:
 def begin_command() -> None:
     """Prepare the process of a command; the signals are handled as long as it looks for its module, for seconds."""
     handle_signals()
-    # Threads of torch wait for one another a thousand times in a training step. By default they spin meanwhile, which,
-    # where other programs run, takes the processor from the thread they wait for. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads of torch wait for one another a thousand times in a training step. By default they spin for milliseconds,
+    # which, where other programs run, takes the processor from the thread they wait for; not to spin at all halves the
+    # speed where none run (measured in docs/performance.md). Read when torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     gc.disable()  # what is imported stays, and is walked again and again; `tidy_exit` turns it on
     # Who makes errors of warnings has code of his own in mind: here those of libraries would end each command.
     warnings.filters = [entry for entry in warnings.filters if entry[0] != "error"]

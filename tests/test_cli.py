@@ -221,10 +221,14 @@ def test_garbage_is_collected_once_a_command_has_imported_what_it_needs(ended):
     assert collecting == [True, False, True]
 
 
-@pytest.mark.parametrize(("given", "kept"), [({}, b"passive\n"), ({"OMP_WAIT_POLICY": "active"}, b"active\n")])
-def test_threads_do_not_spin_unless_the_user_wants_it(given, kept):
-    begun = "import os, pipeline; pipeline.begin_command(); print(os.environ['OMP_WAIT_POLICY'])"
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"} | given
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [({}, b"2000\n"), ({"GOMP_SPINCOUNT": "9"}, b"9\n"), ({"OMP_WAIT_POLICY": "active"}, b"None\n")],
+)
+def test_threads_spin_for_a_short_time_unless_the_user_wants_another(given, kept):
+    begun = "import os, pipeline; pipeline.begin_command(); print(os.environ.get('GOMP_SPINCOUNT'))"
+    waiting = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    environment = {key: value for key, value in os.environ.items() if key not in waiting} | given
     assert subprocess.check_output([sys.executable, "-c", begun], cwd=WORKSPACE, env=environment) == kept
 
 
