@@ -25,7 +25,7 @@ def test_one_command_leaves_data_model_reports_and_a_champion(trained):
     data, metrics = report(trained, "data"), report(trained, "details")
     assert sum(split["reviews"] for split in data["splits"].values()) == 288
     of_splits = {"test", "val", "baseline", "intervals", "parts"}
-    assert set(metrics) == of_splits | {"slices", "worst_slice", "behaviour", "contrast"}
+    assert set(metrics) == of_splits | {"slices", "behaviour", "contrast"}
     assert metrics["contrast"]["pairs"] == 60
     assert 0 <= metrics["test"]["accuracy"] <= 1
     assert report(trained, "verdict")["passed"]

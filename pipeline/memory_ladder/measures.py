@@ -11,8 +11,10 @@ from pipeline.config.labels import NEGATIVE, POSITIVE
 from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
 from pipeline.memory_ladder.record import SentenceInfluence
 from pipeline.networks.build import Network, deep_part
+from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
+from pipeline.networks.sentiment_rnn import SentimentRNN
 
 Review = NDArray[np.int32]
 """Token ids [n], with n at least 1."""
@@ -54,10 +56,11 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
         shares [steps] from the last word backwards, as many as the shortest review has words; their sum is 1.
     """
     reviews = sorted((review[:fixed_length] for review in reviews), key=len)
-    steps = len(reviews[0])
+    limit = deep_part(network).max_length
+    steps = min(len(reviews[0]), limit or len(reviews[0]))
     shares = np.zeros(steps)
     for start in range(0, len(reviews), BATCH_SIZE):
-        ids, lengths = pad(reviews[start : start + BATCH_SIZE], fixed_length)
+        ids, lengths = excerpt(*pad(reviews[start : start + BATCH_SIZE], fixed_length), limit)
         norms = _gradient_norms(network, ids, lengths)  # [batch, time]
         ends = np.full(len(ids), ids.shape[1]) if lengths is None else lengths.numpy()
         for row, end in zip(norms, ends, strict=True):
@@ -126,9 +129,11 @@ def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> ND
     finally:
         hook.remove()
     log_odds = _predicted_log_odds(logits, deep_part(network).likelihood)
-    (gradient,) = torch.autograd.grad(log_odds.sum(), vectors)  # [batch, time, embedding]
-    norms: NDArray[np.float64] = gradient.double().norm(dim=2).numpy()
-    return norms
+    (gradient,) = torch.autograd.grad(log_odds.sum(), vectors)  # [batch, time, embedding], or [time, batch, embedding]
+    norms = gradient.double().norm(dim=2)
+    if isinstance(deep_part(network), SentimentRNN):
+        norms = norms.T  # it looks its words up one step after the other
+    return np.asarray(norms)
 
 
 def _predicted_log_odds(outputs: Tensor, likelihood: Likelihood) -> Tensor:

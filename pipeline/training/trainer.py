@@ -99,7 +99,7 @@ def run_trainer(
             *(keep("best", monitor), keep("last"), _KeepTerminationHandler()),
         ],
         log_every_n_steps=LOG_EVERY_STEPS,
-        num_sanity_val_steps=-1 if validate_first else 0,  # of a training that resumes, Lightning makes none
+        num_sanity_val_steps=-1 if validate_first else 0,
         enable_progress_bar=False,  # `EpochBar` counts from 1, and leaves room for the log lines
         enable_model_summary=False,  # `_parameters` says it in one line
         default_root_dir=checkpoints,
@@ -107,6 +107,8 @@ def run_trainer(
     log.info("%s", _parameters(module))
     with distributed.process_group():
         resume_from = distributed.decided_by_rank_0(partial(_last_checkpoint, checkpoints))
+        if resume_from is not None:
+            trainer.num_sanity_val_steps = 0  # it is not untrained
         try:
             trainer.fit(module, data, ckpt_path=resume_from, weights_only=True)
         except SystemExit as stop:

@@ -58,6 +58,12 @@ def test_steps_are_counted_from_the_last_word_of_each_review():
     np.testing.assert_array_equal(gradient_curve(remembering(0.0), some_reviews(5, 9)), [1, 0, 0, 0, 0])
 
 
+def test_a_network_that_reads_an_excerpt_is_measured_on_that():
+    network = remembering(0.0)
+    network.max_length = 4
+    np.testing.assert_array_equal(gradient_curve(network, some_reviews(6, 9)), [1, 0, 0, 0])
+
+
 def test_a_network_of_fixed_length_is_measured_on_what_it_reads():
     curve = gradient_curve(remembering(0.5), some_reviews(30, 12), fixed_length=20)
     assert len(curve) == 12

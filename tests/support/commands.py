@@ -72,7 +72,9 @@ class SmallProject:
             patch.chdir(self.root)
             patch.setattr(sys, "argv", [command, *arguments])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-            module = sys.modules.pop(f"pipeline.{command}", None)
+            # what holds a path is imported anew, for this project
+            names = (f"pipeline.{command}", "pipeline.trained_model")
+            modules = {name: module for name in names if (module := sys.modules.pop(name, None)) is not None}
             imported = set(sys.modules)
             try:
                 runpy.run_module(f"pipeline.{command}", run_name="__main__")
@@ -83,8 +85,7 @@ class SmallProject:
                 # what was imported in the meantime may hold a path of this project, which the next one must not get
                 for name in [name for name in sys.modules if name.startswith("pipeline.") and name not in imported]:
                     del sys.modules[name]
-                if module is not None:
-                    sys.modules[f"pipeline.{command}"] = module
+                sys.modules.update(modules)
             return 0
 
     def contents(self) -> dict[str, bytes]:
