@@ -195,7 +195,7 @@ def test_a_sweep_over_another_text_than_the_prepared_one_is_refused(trained):
     result = trained.run("python", "-m", "pipeline.train", "text.max_tokens=7", check=False)
     assert result.returncode == 1
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with None")
+    assert line.startswith("error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with null")
     assert "Traceback" not in result.stderr
 
 
@@ -218,7 +218,7 @@ def test_a_fixed_text_that_the_dataset_was_not_made_with_is_refused_before_the_f
     overrides = ("-m", "text.max_tokens=7", "model.embedding_dim=4,8")
     result = trained.run("python", "-m", "pipeline.train", *overrides, check=False)
     assert result.returncode == 1
-    assert "error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with None; trials" in result.stderr
+    assert "error: text.max_tokens: 7 is asked for, but artifacts/dataset was made with null; trials" in result.stderr
     assert "HYDRA" not in result.stdout
 
 

@@ -34,5 +34,10 @@ def require_same(asked: Mapping[str, Any], made: Mapping[str, Any], folder: Path
     for key in wanted | present:
         if not key.endswith(".fingerprint") and wanted.get(key) != present.get(key):
             raise PipelineError(
-                f"{key}: {wanted.get(key)!r} is asked for, but {folder} was made with {present.get(key)!r}; {remedy}"
+                f"{key}: {_written(wanted.get(key))} is asked for, but {folder} was made with "
+                f"{_written(present.get(key))}; {remedy}"
             )
+
+
+def _written(value: Any) -> str:
+    return "null" if value is None else repr(value)

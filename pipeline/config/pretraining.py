@@ -25,7 +25,7 @@ class LanguageModelConfig(OptimizerConfig):
     """Recurrent cell: that of the model."""
     bidirectional: bool
     """Also predict each previous word, with recurrent layers of their own: as the model reads."""
-    max_length: Size | None
+    max_length: int | None = Field(default=None, ge=2, le=65_536)  # models trained before it was there have none
     """Most tokens of a review that are read, as by the model; null: all."""
     embedding_dropout: Fraction
     """Dropout on word vectors: share of their entries."""

@@ -137,7 +137,7 @@ def fit_baseline(
 def sampled_rows(lengths: NDArray[np.int64], labels: NDArray[np.int8], limit: int) -> NDArray[np.int64]:
     """Draw reviews until their texts have `limit` characters together, as many of each class as its share of them all.
 
-    The first review of each class always comes along. Deterministic.
+    The first review of each class comes first. Deterministic.
 
     Args:
         lengths: characters of each text [n].

@@ -42,6 +42,8 @@ class Explanation:
     """Attribution of each word [n] by the network, in the target."""
     wide: NDArray[np.float64] | None
     """Attribution of each word [n] by the n-grams it is in; None for a network without them."""
+    read_by_ngrams: int
+    """Number of the words left out that the n-grams read."""
     left_out_attribution: float
     """Attribution of the words left out, by the n-grams, which read them; 0 for a network without n-grams."""
     change: float
@@ -89,9 +91,9 @@ class Explanation:
     @property
     def words_left_out(self) -> str:
         """Phrase that says how many words are left out, and what still reads them."""
-        network = "the network" if self.cell == "none" else f"the {self.cell.upper()}"
-        readers = "" if self.wide is None else "; the n-grams read them"
-        return f"{self.left_out:,} words beyond the limit of {network} are left out{readers}"
+        read = "them" if self.read_by_ngrams == self.left_out else f"{self.read_by_ngrams:,} of them"
+        readers = f"; the n-grams read {read}" if self.read_by_ngrams else ""
+        return f"{self.left_out:,} words beyond the network's limit are left out{readers}"
 
     @property
     def error(self) -> float:
@@ -149,6 +151,7 @@ class Explainer:
             predictions=predictions,
             deep=parts.deep,
             wide=parts.wide,
+            read_by_ngrams=0 if parts.wide is None else len(reading.ids) - count,
             left_out_attribution=parts.left_out,
             change=(whole - without) / target.temperature,
             cell=getattr(info.model, "cell", "none"),

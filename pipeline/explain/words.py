@@ -16,6 +16,8 @@ from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
 WORD_LIMIT = 500
 """Most words of an explanation: the cost of the probability after each word grows with their square."""
+TEXT_LIMIT = 10_000
+"""Most words of a text of which an excerpt is explained: the n-grams read all words before each of the excerpt."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +58,19 @@ def read(
         max_length: most words that the network reads, as `pipeline.networks.excerpt` chooses them.
 
     Raises:
-        PipelineError: the review has no words, or the network reads more than `WORD_LIMIT` of them.
+        PipelineError: the review has no words, or more than an explanation takes.
     """
     text = prepare(clean(text), config)
     tokens = Tokenizer(config.tokenizer, vocabulary.tokenizer_model)(text)
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:
         raise PipelineError("the text has no words; give one with at least one word")
-    steps = _steps(len(kept), max_length)
-    if len(steps) > WORD_LIMIT:
+    limit = WORD_LIMIT if max_length is None or max_length > WORD_LIMIT else TEXT_LIMIT
+    if len(kept) > limit:
         raise PipelineError(
-            f"the text has {len(steps):,} words, an explanation takes at most {WORD_LIMIT}; give a part of it"
+            f"the text has {len(kept):,} words, an explanation takes at most {limit:,}; give a part of it"
         )
+    steps = _steps(len(kept), max_length)
     ids = vocabulary.ids([tokens[index] for index in kept])
     spelled = spell(text, tokens)
     words = []

@@ -82,14 +82,14 @@ def choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) ->
     """Return the places of the columns with the texts.
 
     Args:
-        columns: names of the columns of a table, at least one.
+        columns: names of the columns of a table.
         text_columns: columns that may hold the texts, one or several that are joined.
 
     Raises:
         MlflowException: they are not there, or not clear.
     """
     chosen = next((names for names in text_columns if all(name in columns for name in names)), None)
-    named_several = len(text_columns[0]) > 1 and isinstance(columns[0], str)
+    named_several = len(text_columns[0]) > 1 and bool(columns) and isinstance(columns[0], str)
     if chosen is None and len(columns) == 1 and not named_several:
         return [0]
     if chosen is None:

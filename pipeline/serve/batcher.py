@@ -15,6 +15,8 @@ BATCH_TEXTS = 32
 """Most texts of one batch, as long as no request in it has several: enough to compute those of like length together."""
 JOINED_CHARACTERS = 20_000
 """Most characters of a request that is computed together with others: they would wait for a longer one."""
+PIECE = 64
+"""Texts of one request that are computed before it is looked whether their client still waits."""
 BATCHES = 2
 """Batches at a time: while one is tokenised or its longest texts are computed, another keeps all cores busy."""
 
@@ -61,15 +63,15 @@ class Batcher:
     async def _alone(self, texts: Sequence[str]) -> list[Prediction]:
         abandoned = Event()
 
-        def wanted() -> Iterator[tuple[None, str]]:
-            for text in texts:
+        def answers() -> Iterator[Prediction]:
+            for start in range(0, len(texts), PIECE):
                 if abandoned.is_set():
                     return
-                yield None, text
+                yield from self._predictor(texts[start : start + PIECE])
 
         self._observe(len(texts))
         try:
-            return await asyncio.to_thread(lambda: [answer for _, answer in self._predictor.stream(wanted())])
+            return await asyncio.to_thread(lambda: list(answers()))
         finally:
             abandoned.set()
 

@@ -45,7 +45,7 @@ class Metrics:
         )
         self._reloads = Counter(
             "sentiment_reloads",
-            "Promoted versions by whether they could be loaded.",
+            "Looks for a promoted version that changed the model, or failed.",
             ["outcome"],
             registry=self._registry,
         )

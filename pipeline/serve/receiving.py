@@ -49,6 +49,10 @@ async def receive_checked(
     return body, await asyncio.to_thread(check_body, body, limits, text_columns)
 
 
+ERROR_CODES = {429: "REQUEST_LIMIT_EXCEEDED"}
+"""MLflow's names of errors, by status; any other is a bad request."""
+
+
 def refusal_response(refusal: Refusal) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers that tell a client of a refusal, in the form of MLflow's errors."""
     headers = {"content-type": "application/json"}
@@ -56,7 +60,8 @@ def refusal_response(refusal: Refusal) -> tuple[bytes, dict[str, str]]:
         headers["connection"] = "close"  # else a client that sends nothing more would keep it open
     if refusal.status in (429, 503):
         headers["retry-after"] = "1"
-    return json.dumps({"error_code": "BAD_REQUEST", "message": str(refusal)}).encode(), headers
+    code = "INTERNAL_ERROR" if refusal.status >= 500 else ERROR_CODES.get(refusal.status, "BAD_REQUEST")
+    return json.dumps({"error_code": code, "message": str(refusal)}).encode(), headers
 
 
 async def _receive_body(receive: AsgiReceive, limits: Limits) -> bytes | None:

@@ -110,6 +110,7 @@ def _check_structure(outside: str, limits: Limits) -> None:
 
 def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
     columns = table.get("columns")
+    named = isinstance(columns, list)
     columns = columns if isinstance(columns, list) else []
     if columns and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
@@ -118,7 +119,7 @@ def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[S
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
-    if columns:  # pandas would fill a short row up
+    if named:  # pandas would fill a short row up
         for number, row in enumerate(data):
             if isinstance(row, list) and len(row) != len(columns):
                 raise Refusal(

@@ -145,8 +145,10 @@ def fit(
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
     if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
-        shares = f"{longer:,} of {len(data.train):,} training texts are longer than model.max_length={limit:,}"
-        log.info("%s: the network reads the beginning and the end of these", shares)
+        log.info(
+            "%s of %s training texts are longer than model.max_length=%d: the network reads their beginning and end",
+            *(f"{longer:,}", f"{len(data.train):,}", limit),
+        )
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()

@@ -123,7 +123,7 @@ class _TextBatches(Dataset[ReviewBatch]):
 
     def __init__(self, reviews: JoinedReviews, max_length: int | None) -> None:
         self._reviews, self._max_length = reviews, max_length
-        self._predicted = np.clip(reviews.lengths, None, max_length) - 1
+        self._predicted = np.minimum(reviews.lengths, max_length or np.inf).astype(np.int64) - 1
         """Number of words of each review that are predicted: all but the first."""
 
     def __getitem__(self, rows: list[int]) -> ReviewBatch:

@@ -74,7 +74,7 @@ def test_a_long_review_is_shown_in_part_and_the_n_grams_of_the_rest_count_too(wi
     predictor = Predictor(network, vocabulary, info)
     assert explanation.probability == pytest.approx(predictor([TEXT])[0].probability, abs=1e-6)
     shown = as_text(explanation, colour=False)
-    assert f"{explanation.left_out} words beyond the limit of the LSTM are left out; the n-grams read them" in shown
+    assert f"{explanation.left_out} words beyond the network's limit are left out; the n-grams read them" in shown
     assert f"{explanation.left_out_attribution:+.2f}  the words left out" in shown
 
 
