@@ -55,8 +55,8 @@ def forget_registration(project: Project) -> None:
 @pytest.mark.parametrize(
     ("stage", "left"),
     [
-        *(("download", 0), ("preprocess", 40_000), ("train", 0), ("train", 200_000), ("train", 12_000_000)),
-        *(("evaluate", 0), ("evaluate", 200_000), ("register", 0), ("register", 1_500_000)),
+        *(("download", 0), ("preprocess", 40_000), ("train", 0), ("train", 200_000), ("train", 500_000)),
+        *(("evaluate", 0), ("evaluate", 200_000), ("register", 0), ("register", 1_000_000)),
     ],
 )
 def test_a_stage_on_a_full_disk_loses_nothing(on_disk: Project, disk: SmallDisk, stage: str, left: int) -> None:
