@@ -202,8 +202,8 @@ def test_a_network_of_another_width_is_refused_before_it_trains(compose, own, tm
 @pytest.mark.parametrize(
     ("asked", "made", "message"),
     [
-        ([], OWN, "text.vectors.kind: None is asked for, but artifacts/dataset was made with 'file'"),
-        (OWN, [], "text.vectors.kind: 'file' is asked for, but artifacts/dataset was made with None"),
+        ([], OWN, "text.vectors.kind: null is asked for, but artifacts/dataset was made with 'file'"),
+        (OWN, [], "text.vectors.kind: 'file' is asked for, but artifacts/dataset was made with null"),
         ((*OWN, "text.vectors.path=other.txt"), OWN, "text.vectors.path: 'other.txt' is asked for"),
     ],
 )
