@@ -70,7 +70,8 @@ def read(
         raise PipelineError(
             f"the text has {len(kept):,} words, an explanation takes at most {limit:,}; give a part of it"
         )
-    steps = _steps(len(kept), max_length)
+    shown_length = min(len(kept), max_length or len(kept))
+    steps = excerpt_steps(torch.tensor([len(kept)]), shown_length)[0].numpy()
     ids = vocabulary.ids([tokens[index] for index in kept])
     spelled = spell(text, tokens)
     words = []
@@ -80,13 +81,6 @@ def read(
         skipped = number and index > shown[number - 1] + 1
         words.append(Word(" … " if skipped else before, spelling, bool(word_id != UNKNOWN)))
     return Reading(words, ids, steps, len(tokens) - len(words))
-
-
-def _steps(words: int, max_length: int | None) -> NDArray[np.int64]:
-    if max_length is None or words <= max_length:
-        return np.arange(words)
-    steps: NDArray[np.int64] = excerpt_steps(torch.tensor([words]), max_length)[0].numpy()
-    return steps
 
 
 def spell(text: str, tokens: Sequence[str]) -> list[tuple[str, str]]:

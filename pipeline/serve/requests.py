@@ -109,9 +109,7 @@ def _check_structure(outside: str, limits: Limits) -> None:
 
 
 def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
-    columns = table.get("columns")
-    named = isinstance(columns, list)
-    columns = columns if isinstance(columns, list) else []
+    columns = columns if isinstance(columns := table.get("columns"), list) else None
     if columns and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
     data, index = table.get("data"), table.get("index")
@@ -119,7 +117,7 @@ def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[S
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
     if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
         raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
-    if named:  # pandas would fill a short row up
+    if columns is not None:  # pandas would fill a short row up
         for number, row in enumerate(data):
             if isinstance(row, list) and len(row) != len(columns):
                 raise Refusal(
@@ -144,9 +142,9 @@ def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str
     for row, item in enumerate(items):
         if isinstance(item, list) and len(item) != 1:
             raise Refusal(400, f"item {row} is a list of {len(item)}; give a plain list of texts, one text an item")
-        for column in columns:
-            if isinstance(item, dict) and column not in item:
-                raise Refusal(400, f"item {row} has no {column!r}, as others have; give one in each, or null for none")
+        if isinstance(item, dict):
+            for column in columns:
+                require_item_column(row, item, column)
         _check_text(row, item, columns)
         texts = [*_item_values(item)]
         if isinstance(item, dict) and columns:
@@ -167,8 +165,19 @@ def _check_text(row: int, item: Any, columns: Sequence[str]) -> None:
     else:
         values = [item]
     for value in values:
-        if not isinstance(value, str | None):
-            raise Refusal(400, f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
+        require_item_text(row, value)
+
+
+def require_item_column(row: int, item: dict[str, Any], column: str) -> None:
+    """Raise `Refusal` (400) for an item, the one in that row, that lacks a column of the texts."""
+    if column not in item:
+        raise Refusal(400, f"item {row} has no {column!r}, as others have; give one in each, or null for none")
+
+
+def require_item_text(row: int, value: Any) -> None:
+    """Raise `Refusal` (400) unless the value of an item, the one in that row, is a text or null."""
+    if not isinstance(value, str | None):
+        raise Refusal(400, f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
 
 
 def _item_values(item: Any) -> Iterable[Any]:

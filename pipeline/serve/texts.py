@@ -8,7 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.inference.predictor import Prediction
 from pipeline.inference.pyfunc import COLUMNS, OUTPUT, OUTPUTS, PROBABILITIES, TABLE, choose_columns
-from pipeline.serve.requests import LISTS, PARAMS_KEY, TABLE_KEY, Refusal
+from pipeline.serve.requests import LISTS, PARAMS_KEY, TABLE_KEY, Refusal, require_item_column, require_item_text
 from pipeline.text.joining import joined_text
 
 TEXT_KEYS = (*LISTS, TABLE_KEY)
@@ -100,10 +100,6 @@ def _texts_of_items(items: list[Any], names: list[str] | None, text_columns: Seq
         raise Refusal(400, str(error.message)) from None
     for number, row in enumerate(rows):
         for name in chosen:
-            if name not in row:
-                raise Refusal(400, f"item {number} has no {name!r}, as others have; give one in each, or null for none")
-            if not isinstance(row[name], str | None):
-                raise Refusal(
-                    400, f"item {number} is {row[name]!r:.100}, not a text; write it in quotes, or null for none"
-                )
+            require_item_column(number, row, name)
+            require_item_text(number, row[name])
     return [joined_text(row[name] for name in chosen) for row in rows]
