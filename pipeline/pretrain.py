@@ -1,7 +1,7 @@
 """Pre-train on the labelled and unlabelled reviews of artifacts/dataset/ without labels, as conf/pretraining/ says.
 
 Writes artifacts/pretrained/, from which `train` starts. With pretraining=none there is nothing to do. If a pre-training
-was stopped, run the same command again: it resumes after the last finished part of an epoch.
+was stopped, run the same command again: it resumes from its newest checkpoint.
 """
 
 import logging

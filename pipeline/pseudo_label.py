@@ -1,8 +1,8 @@
 """Train teachers on the labelled reviews of artifacts/dataset/, and label the unlabelled reviews with them.
 
 Writes artifacts/pseudo_labels/, which `train` adds to the labelled reviews. With pseudo_labels=none, the default, there
-is nothing to do. If the training of a teacher was stopped, run the same command again: it resumes after the last
-finished epoch.
+is nothing to do. If the training of a teacher was stopped, run the same command again: it resumes from its newest
+checkpoint.
 """
 
 import logging

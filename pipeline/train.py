@@ -14,7 +14,7 @@ every combination of values is a trial:
   python -m pipeline.train -m sweep=grid
   python -m pipeline.train -m sweep=kfold
 
-If a training was stopped, run the same command again: it resumes after the last finished epoch, and a sweep trains only
+If a training was stopped, run the same command again: it resumes from its newest checkpoint, and a sweep trains only
 the trials that have not finished. More: docs/sweep.md
 
 Hydra's own options work too: --cfg job shows the configuration that overrides lead to, --info how it was composed,

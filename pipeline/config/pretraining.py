@@ -35,7 +35,7 @@ class LanguageModelConfig(OptimizerConfig):
     """Word ranks, most frequent first, that divide the vocabulary into the clusters of the adaptive softmax; those
     beyond the vocabulary are left out."""
     parts: int = Field(ge=1, le=100_000)
-    """Parts of an epoch: the network is validated, and can be resumed, after each."""
+    """Parts of an epoch: the network is validated after each."""
 
     @model_validator(mode="after")
     def _cutoffs_rise(self) -> "LanguageModelConfig":
@@ -68,7 +68,7 @@ class TwoViewConfig(Section):
     epochs: int = Field(ge=1, le=1000)
     """Passes over all positions of the reviews."""
     parts: int = Field(ge=1, le=100_000)
-    """Parts of an epoch: the vectors are validated, and can be resumed, after each."""
+    """Parts of an epoch: the vectors are validated after each."""
     batch_size: Size
     """Regions in one step of the optimizer."""
     lr: Rate

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pipeline.config.training import TrainingConfig
 from pipeline.tables.csv_lines import csv_text
-from pipeline.training.distributed import gather
+from pipeline.training.distributed import gather, rank
 
 LogMetrics = Callable[[Mapping[str, float], int], None]
 """Receives values by name, and their step."""
@@ -123,12 +123,15 @@ class EpochBar(pl.Callback):
     def __init__(self) -> None:
         self._bar: tqdm[NoReturn] | None = None
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Open the bar."""
-        if trainer.is_global_zero and sys.stderr.isatty():
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Open the bar at the first batch of the epoch, or the first one after a resume."""
+        if self._bar is None and trainer.is_global_zero and sys.stderr.isatty():
             self._bar = tqdm(
                 desc=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}",
                 total=int(trainer.num_training_batches),
+                initial=batch_idx,
                 unit="batch",
                 ncols=min(MOST_COLUMNS, shutil.get_terminal_size().columns),
                 leave=False,
@@ -186,11 +189,11 @@ class LearningCurve(pl.Callback):
         self.reviews = 0
         """Reviews trained on since the start or resume; a review counts in every epoch."""
         self._loss: float | Tensor = 0.0
-        self._reviews, self._started = 0, 0.0
+        self._reviews, self._before_resume, self._started = 0, 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reset the counters of the epoch."""
-        self._loss, self._reviews, self._started = 0.0, 0, time.perf_counter()
+        """Reset the counters of the epoch; Lightning does not call this when it resumes within one."""
+        self._loss, self._reviews, self._before_resume, self._started = 0.0, 0, 0, time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -209,14 +212,14 @@ class LearningCurve(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep and print the row of the epoch; validation has run by now."""
-        loss, reviews = map(sum, zip(*gather((float(self._loss), self._reviews)), strict=True))
+        loss, reviews, before_resume = map(sum, zip(*gather((*self._totals(), self._before_resume)), strict=True))
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": loss / reviews,
             **{f"val_{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in self._validation},
         }
         self.rows.append(row)
-        self.reviews += reviews
+        self.reviews += reviews - before_resume
         # short enough for a terminal: of two losses the one that chooses the epoch
         shown = [name for name in self._validation if name != "loss" or "calibrated_loss" not in self._validation]
         log.info(
@@ -228,10 +231,18 @@ class LearningCurve(pl.Callback):
             time.perf_counter() - self._started,
         )
 
+    def _totals(self) -> tuple[float, int]:
+        """Return the sum of the losses in this epoch, and the number of reviews."""
+        return float(self._loss), self._reviews
+
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows so far, for a checkpoint."""
-        return {"rows": self.rows}
+        """Return the rows, and of the present epoch the totals of each process and the seconds, for a checkpoint."""
+        seconds = time.perf_counter() - self._started
+        return {"rows": self.rows, "totals": gather(self._totals()), "seconds": seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rows from a checkpoint."""
+        """Restore the state from a checkpoint."""
         self.rows = state_dict["rows"]
+        self._loss, self._reviews = state_dict["totals"][rank()]
+        self._before_resume = self._reviews
+        self._started = time.perf_counter() - state_dict["seconds"]

@@ -19,6 +19,7 @@ from pipeline.training.distributed import share, world_size
 from pipeline.training.folds import Fold
 from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.pseudo_labels import PseudoLabels
+from pipeline.training.resumable_loader import ResumableLoader
 from pipeline.training.sentiment_module import LabelledBatch, ReviewBatch
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 
@@ -97,9 +98,7 @@ class ReviewDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return shuffled batches of reviews of similar length, in another order each epoch."""
-        return DataLoader(
-            _PaddedBatches(self.train, self.unlabelled, self._fixed_length), batch_size=None, sampler=self._order
-        )
+        return ResumableLoader(_PaddedBatches(self.train, self.unlabelled, self._fixed_length), self._order)
 
     def val_dataloader(self) -> DataLoader[LabelledBatch]:
         """Return batches from the shortest reviews to the longest."""

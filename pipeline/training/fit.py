@@ -90,14 +90,14 @@ def fit(
     fold: Fold | None = None,
     name: str = "training",
 ) -> FitResult:
-    """Train the configured network; resume after the last finished epoch if `checkpoints` has one.
+    """Train the configured network; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         config: its model, training and seed are used.
         dataset: folder written by `preprocess`.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
-        log_metrics: receives every logged point; after a resume, those of the repeated epoch again.
+        log_metrics: receives every logged point; after a resume, those of repeated steps again.
         pretrained: weights to start from, by their names in a `SentimentRNN`.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         objective: what the labels are chosen for; it changes no weight of the network.
@@ -105,7 +105,7 @@ def fit(
         name: name of the training for the loggers beside `log_metrics`.
 
     Raises:
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     pl.seed_everything(config.seed, verbose=False)
     info, debug = read_dataset_info(dataset), config.debug or NO_DEBUG

@@ -21,6 +21,7 @@ from pipeline.training.callbacks import LearningCurve, LogMetrics
 from pipeline.training.data_module import LengthBatches, sorted_batches
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
+from pipeline.training.resumable_loader import ResumableLoader
 from pipeline.training.sentiment_module import ReviewBatch
 from pipeline.training.trainer import run_trainer
 from pipeline.training.training_reviews import JoinedReviews
@@ -29,7 +30,7 @@ from pipeline.training.training_reviews import JoinedReviews
 def pretrain_language_model(
     config: LanguageModelConfig, dataset: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Train a language model; resume after the last finished part of an epoch if `checkpoints` has one.
+    """Train a language model; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         config: the language model and its training.
@@ -44,7 +45,7 @@ def pretrain_language_model(
         a row: epoch, train_loss, val_loss (nats per word), val_perplexity.
 
     Raises:
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished part.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     pl.seed_everything(config.seed, verbose=False)
     network = LanguageModel(len(Vocabulary.load(dataset / "vocab.json")), config)
@@ -106,7 +107,7 @@ class _TextDataModule(pl.LightningDataModule):
         self._validation_order = sorted_batches(rows, self._validation.lengths[rows], config.batch_size)
 
     def train_dataloader(self) -> DataLoader[ReviewBatch]:
-        return DataLoader(_TextBatches(self._train, self._max_length), batch_size=None, sampler=self.order)
+        return ResumableLoader(_TextBatches(self._train, self._max_length), self.order)
 
     def val_dataloader(self) -> DataLoader[ReviewBatch]:
         reviews = _TextBatches(self._validation, self._max_length)

@@ -112,7 +112,7 @@ def _killed(exit_codes: Mapping[str, int | None]) -> str | None:
         if exit_code is not None and exit_code < 0:
             return (
                 f"training {name} was ended by {signal.Signals(-exit_code).name}, as happens when memory runs out, and "
-                "the others were ended with it; the same command will resume after the last finished epoch"
+                "the others were ended with it; the same command will resume from the newest checkpoint"
             )
     return None
 

@@ -19,7 +19,7 @@ Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]
 def pretrain(
     config: PretrainingConfig, dataset: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
 ) -> dict[str, Pretrained]:
-    """Pre-train by each method in turn; resume after the last finished part of an epoch if `checkpoints` has one.
+    """Pre-train by each method in turn; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         config: the methods and their settings.
@@ -33,7 +33,7 @@ def pretrain(
 
     Raises:
         PipelineError: the vocabulary is too large to number its n-grams.
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished part.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     trained = {}
     with process_group():  # one for all trainings: processes that part may not meet again at the same address

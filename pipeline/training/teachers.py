@@ -31,7 +31,7 @@ def fit_teachers(
     log_metrics: LogMetrics,
     pretrained: Mapping[str, Tensor] | None = None,
 ) -> dict[int, FitResult]:
-    """Train a teacher for each seed; resume after the last finished epoch if `checkpoints` has one.
+    """Train a teacher for each seed; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         config: its `pseudo_labels.teacher` takes the place of `training`.
@@ -45,7 +45,7 @@ def fit_teachers(
         the trained teachers by their seeds.
 
     Raises:
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     teachers = {}
     with process_group():  # one for all trainings: processes that part may not meet again at the same address

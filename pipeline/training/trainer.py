@@ -7,22 +7,26 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import DDPStrategy
 
 from pipeline.config.debug import NO_DEBUG, DebugConfig
-from pipeline.runtime.atomic import replace
 from pipeline.training import distributed
 from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics, LogUntrained
+from pipeline.training.checkpoints import (
+    BEST,
+    WITHIN_EPOCH,
+    AtomicCheckpoints,
+    CheckpointWithinEpoch,
+    newest_checkpoint,
+)
 from pipeline.training.hardware import Hardware
 
 LOG_EVERY_STEPS = 10
@@ -59,7 +63,7 @@ def run_trainer(
     debug: DebugConfig = NO_DEBUG,
     validate_first: bool = False,
 ) -> int:
-    """Train a module; resume after the last finished epoch if `checkpoints` has one.
+    """Train a module; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         module: the module to train; gets the weights of the best epoch.
@@ -69,7 +73,7 @@ def run_trainer(
         hardware: from `resolve_hardware`.
         curve: gets a row for each epoch.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
-        log_metrics: receives every logged point; after a resume, those of the repeated epoch again.
+        log_metrics: receives every logged point; after a resume, those of repeated steps again.
         callbacks: additional callbacks.
         accumulate: batches in one step of the optimizer.
         loggers: loggers beside `log_metrics`.
@@ -80,9 +84,9 @@ def run_trainer(
         the number of optimizer steps, with those before a resume.
 
     Raises:
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished epoch.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
-    # saved at the end of the training epoch, after validation: resuming from within an epoch would validate twice
+    # saved at the end of the training epoch, after validation: resuming from before would validate twice
     keep = partial(ModelCheckpoint, checkpoints, save_on_train_epoch_end=True, enable_version_counter=False)
     trainer = pl.Trainer(
         **_process_settings(hardware),
@@ -96,7 +100,8 @@ def run_trainer(
         logger=[ForwardingLogger(log_metrics), *loggers],
         callbacks=[
             *(EpochBar(), LogUntrained(), curve, *callbacks),
-            *(keep("best", monitor), keep("last"), _KeepTerminationHandler()),
+            *(keep("best", monitor), keep("last"), CheckpointWithinEpoch(checkpoints / WITHIN_EPOCH)),
+            _KeepTerminationHandler(),
         ],
         log_every_n_steps=LOG_EVERY_STEPS,
         num_sanity_val_steps=-1 if validate_first else 0,
@@ -106,7 +111,7 @@ def run_trainer(
     )
     log.info("%s", _parameters(module))
     with distributed.process_group():
-        resume_from = distributed.decided_by_rank_0(partial(_last_checkpoint, checkpoints))
+        resume_from = distributed.decided_by_rank_0(partial(newest_checkpoint, checkpoints))
         if resume_from is not None:
             trainer.num_sanity_val_steps = 0  # it is not untrained
         try:
@@ -118,7 +123,7 @@ def run_trainer(
             raise
         if debug.profiler is not None:
             log.info("%s", trainer.profiler.summary())  # type: ignore[attr-defined]  # not of every profiler
-        best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)
+        best = torch.load(checkpoints / BEST, map_location="cpu", weights_only=True)
         module.load_state_dict(best["state_dict"])
         distributed.gather(None)  # once all processes have read the file, rank 0 may remove it
     return trainer.global_step
@@ -140,24 +145,15 @@ def _process_settings(hardware: Hardware) -> dict[str, Any]:
     """Return the arguments that tell a `Trainer` about processes which others have started."""
     if hardware.processes == 1:
         # Lightning's own environment even in a SLURM job with several tasks
-        return {"devices": 1, "plugins": [LightningEnvironment(), _AtomicCheckpoints()]}
+        return {"devices": 1, "plugins": [LightningEnvironment(), AtomicCheckpoints()]}
     os.environ.setdefault("OMP_NUM_THREADS", str(hardware.threads))  # otherwise Lightning sets a number of its own
     return {
         "devices": distributed.local_world_size(),
         "num_nodes": hardware.processes // distributed.local_world_size(),
-        "plugins": [TorchElasticEnvironment(), _AtomicCheckpoints()],
+        "plugins": [TorchElasticEnvironment(), AtomicCheckpoints()],
         "strategy": DDPStrategy(broadcast_buffers=False),  # buffers never change
         "use_distributed_sampler": False,  # `distributed.share` divides the batches that one process would have
     }
-
-
-class _AtomicCheckpoints(TorchCheckpointIO):
-    """Writes checkpoints whole or not at all; Lightning's own, when killed, leaves copies in the temporary folder."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002  # Lightning fixes them
-        """Write the checkpoint beside its final path, then rename it."""
-        with replace(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
 
 
 class _KeepTerminationHandler(Callback):
@@ -169,20 +165,3 @@ class _KeepTerminationHandler(Callback):
     def on_train_start(self, _trainer: pl.Trainer, _module: pl.LightningModule) -> None:
         """Restore the handler; Lightning has set its own by now."""
         signal.signal(signal.SIGTERM, self._handler)
-
-
-def _last_checkpoint(checkpoints: Path) -> Path | None:
-    """Return the checkpoint of the last finished epoch; remove damaged checkpoints, as a crash leaves them."""
-    last, best = checkpoints / "last.ckpt", checkpoints / "best.ckpt"
-    if not last.exists():
-        return None
-    try:
-        for path in (last, best):
-            torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError):
-        log.warning("the checkpoints in %s are damaged: starting over", checkpoints)
-        for path in checkpoints.glob("*.ckpt"):
-            path.unlink()
-        return None
-    log.info("resuming after the last finished epoch")
-    return last

@@ -26,6 +26,7 @@ from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
 from pipeline.training.optimizer import RowAdagrad
 from pipeline.training.parted_batches import PartedBatches
+from pipeline.training.resumable_loader import ResumableLoader
 from pipeline.training.trainer import run_trainer
 
 VALIDATED = 50_000
@@ -37,7 +38,7 @@ SMOOTHING = 0.75
 def pretrain_regions(
     config: TwoViewConfig, dataset: Path, hardware: Hardware, checkpoints: Path, log_metrics: LogMetrics
 ) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
-    """Learn region vectors; resume after the last finished part of an epoch if `checkpoints` has one.
+    """Learn region vectors; resume from the newest checkpoint if `checkpoints` has one.
 
     Args:
         config: the vectors and their training.
@@ -53,7 +54,7 @@ def pretrain_regions(
 
     Raises:
         PipelineError: the vocabulary is too large to number its n-grams.
-        KeyboardInterrupt: the user interrupted it; it can be resumed after the last finished part.
+        KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     pl.seed_everything(config.seed, verbose=False)
     vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
@@ -174,7 +175,7 @@ class _RegionDataModule(pl.LightningDataModule):
         self._validated = max(1, VALIDATED // config.batch_size)
 
     def train_dataloader(self) -> DataLoader[_Regions]:
-        return DataLoader(self._train, batch_size=None, sampler=self.order)
+        return ResumableLoader(self._train, self.order)
 
     def val_dataloader(self) -> DataLoader[_Regions]:
         batches = [batch for batch, _ in zip(self._validation_order, range(self._validated), strict=False)]

@@ -2,10 +2,13 @@
 
 import csv
 import multiprocessing
+from datetime import timedelta
 
 import pytest
 
 from pipeline.runtime.errors import PipelineError
+from pipeline.training import checkpoints
+from pipeline.training.fit import fit
 from pipeline.training.pretraining import pretrain
 from tests.conftest import Project
 from tests.support.pipeline_runs import store, training_runs
@@ -36,6 +39,25 @@ def test_a_process_that_dies_ends_the_training_which_then_goes_on(train, in_two,
     assert not multiprocessing.active_children()
     curve, points = train(2, tmp_path)
     assert min(step for _, step in points) >= EPOCH, "a finished epoch was trained again"
+    assert curve == in_two[0]
+
+
+def fit_with_checkpoints(*arguments, **options):
+    """Fit, and save a checkpoint after each step; it runs in the processes of the training."""
+    checkpoints.WITHIN_EPOCH_EVERY = timedelta(0)
+    return fit(*arguments, **options)
+
+
+def test_two_processes_go_on_within_an_epoch(train, in_two, tmp_path):
+    def kill_both(step):
+        for child in multiprocessing.active_children():
+            if step >= EPOCH + 7:  # the second point within the second epoch
+                child.kill()
+
+    with pytest.raises(PipelineError, match="was ended by SIGKILL"):
+        train(2, tmp_path, kill_both, function=fit_with_checkpoints)
+    curve, points = train(2, tmp_path)
+    assert min(step for _, step in points) >= EPOCH + 7, "what was saved was trained again"
     assert curve == in_two[0]
 
 

@@ -9,6 +9,7 @@ from pipeline.training import distributed
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.launcher import launch
+from pipeline.training.pretraining import pretrain
 from tests.support.training import write_dataset
 
 TINY = (
@@ -50,10 +51,10 @@ def train(compose, dataset):
             points.update({(name, step): value for name, value in metrics.items()})
             at_point(step)
 
-        settings = config if function is fit else config.pretraining
+        settings = config.pretraining if function is pretrain else config
         training = partial(function, settings, dataset, hardware, checkpoints)
         trained = training(log_metrics) if processes == 1 else launch(training, hardware, log_metrics)
-        return trained.curve if function is fit else trained, points
+        return trained if function is pretrain else trained.curve, points
 
     return run
 

@@ -5,6 +5,7 @@ import logging
 import math
 import re
 import shutil
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from pipeline.inference.scoring import score
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training import checkpoints as checkpoint_files
+from pipeline.training.callbacks import EpochBar
 from tests.support.training import TINY, train, weights, write_dataset
 
 
@@ -62,6 +65,53 @@ def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(unbroken, conf
     assert min(steps) >= (stop_at - 1) // 14 * 14, "finished epochs were trained again"
     np.testing.assert_equal(weights(resumed), weights(whole))
     assert resumed.curve == whole.curve
+
+
+def test_a_training_stopped_within_an_epoch_goes_on_from_there(
+    unbroken, config, dataset, tmp_path, monkeypatch, caplog
+):
+    whole, _, points = unbroken
+    monkeypatch.setattr(checkpoint_files, "WITHIN_EPOCH_EVERY", timedelta(0))
+    for stop_at in (10, 20, 30, 40):  # each time it goes on, and is stopped again
+
+        def interrupt(_metrics, step, stop_at=stop_at):
+            if step >= stop_at - 1:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(config, dataset, tmp_path / "broken", interrupt)
+    again = []
+    caplog.set_level(logging.INFO)
+    resumed = train(
+        config, dataset, tmp_path / "broken", lambda metrics, step: again.extend((name, step) for name in metrics)
+    )
+    assert "resuming within an epoch, after step 40" in caplog.text
+    assert set(again) == {(name, step) for name, step in points if step >= 40}
+    np.testing.assert_equal(weights(resumed), weights(whole))
+    assert resumed.curve == whole.curve
+    assert not (tmp_path / "broken" / "within_epoch.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    "override", ["training.accumulate_grad_batches=4", "training.virtual_weight=1", "training.ema_decay=null"]
+)
+def test_what_a_step_depends_on_is_kept_within_an_epoch(compose, dataset, tmp_path, monkeypatch, override):
+    config = compose(*TINY, "training.epochs=2", override)
+    if "virtual" in override:
+        dataset = write_dataset(tmp_path / "dataset", config, train_rows=200, unlabelled_rows=90)
+    whole = train(config, dataset, tmp_path / "whole")
+    monkeypatch.setattr(checkpoint_files, "WITHIN_EPOCH_EVERY", timedelta(0))
+
+    def interrupt(_bar, _trainer, _module, _outputs, _batch, batch_idx):
+        if batch_idx == 9:  # amid the gradients of a step of four batches
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(EpochBar, "on_train_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, dataset, tmp_path / "broken")
+    resumed = train(config, dataset, tmp_path / "broken")
+    np.testing.assert_equal(weights(resumed), weights(whole))
 
 
 def test_a_finished_training_is_not_trained_again(unbroken, checkpoints, config, dataset):
