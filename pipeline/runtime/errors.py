@@ -23,14 +23,14 @@ BY_NUMBER = {
     errno.ELOOP: CIRCULAR,
 }
 BY_WORDS = {
-    r"No space left on device|Disk quota exceeded|database or disk is full|file write failed|unexpected pos \d+ vs \d+"
-    r"|\d+ requested and \d+ written|Not enough free space": FULL,
+    r"No space left on device|Disk quota exceeded|database or disk is full|\d+ requested and \d+ written"
+    r"|Not enough free space": FULL,
     "Permission denied|unable to open database file": DENIED,
     "Read-only file system|readonly database": READ_ONLY,
     "File too large": TOO_LARGE,
     "disk I/O error": FAILING,
 }
-"""Refusals as worded by libraries that write files themselves: numpy, PyTorch, safetensors, sqlite."""
+"""Refusals as worded by libraries that write files themselves: numpy, safetensors, sqlite."""
 UNFINISHED_NAME = re.compile(r"\.([^/\\]+?)\.\d+(\.old)?\.tmp")
 """Name of a file that `pipeline.runtime.atomic.replace` has not finished."""
 
