@@ -9,7 +9,7 @@ FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 LEAST_STEPS = 600
 """Steps of the optimizer that a recurrent network needs before it is as good as n-grams."""
 FEW_TRAINING = 5000
-"""Training reviews from which on a recurrent network is trusted as much as n-grams."""
+"""Training reviews from which on a recurrent network is trusted as much as n-grams, and trained together with them."""
 FEW_SPREADS, SPREADS = (0.3, 1.0), (1.0, 1.0)
 """Prior spreads of the recurrent network and the n-grams, for fewer training reviews and for more."""
 
