@@ -76,6 +76,7 @@ def _features(wide: NgramLogOdds, reviews: Reviews) -> tuple[Tensor, Tensor]:
         counts.append(present.sum(1))
     of_review = torch.cat(counts)
     seen, columns = torch.unique(torch.cat(found), return_inverse=True)
-    values = of_review.double().rsqrt().repeat_interleave(of_review)
-    starts = torch.cat([torch.zeros(1, dtype=torch.int64), of_review.cumsum(0)])
-    return seen, torch.sparse_csr_tensor(starts, columns, values, (len(of_review), len(seen)))
+    rows = torch.arange(len(of_review)).repeat_interleave(of_review)
+    factors = of_review.double().rsqrt()[rows]
+    size = (len(of_review), len(seen))
+    return seen, torch.sparse_coo_tensor(torch.stack([rows, columns]), factors, size, check_invariants=True).coalesce()
