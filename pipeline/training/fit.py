@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,9 @@ class FitResult:
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
-    """Time for training and validation in this process; after a resume, only the time since then."""
+    """Time for training and validation in this process, that of the untrained network among it.
+
+    After a resume, only the time since then."""
     reviews_per_second: float
 
     @property
@@ -182,9 +185,8 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    accuracy, value = (
-        objective_value(of, info.corpus.classes, data.validation.labels, predicted) for of in (ACCURACY, objective)
-    )
+    value_of = partial(objective_value, classes=info.corpus.classes, labels=data.validation.labels, predicted=predicted)
+    accuracy = value_of(ACCURACY)
     network.cpu()
     return FitResult(
         network=network,
@@ -194,7 +196,7 @@ def fit(
         curve=curve.rows,
         steps=steps,
         accuracy=accuracy,
-        objective=value,
+        objective=accuracy if objective == ACCURACY else value_of(objective),
         seconds=seconds,
         reviews_per_second=curve.reviews / seconds,
     )
