@@ -28,7 +28,7 @@ from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.data_module import ReviewDataModule
-from pipeline.training.few_reviews import FEW_TRAINING, path_spreads, resolve_epochs
+from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
@@ -148,7 +148,7 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
-        if len(data.train) < FEW_TRAINING:
+        if fitted_by_regression(data.train.lengths, likelihood.columns):
             fit_ngrams(network.wide, data.train, likelihood)
     if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
         log.info(

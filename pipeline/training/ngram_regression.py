@@ -1,7 +1,5 @@
 """Regression on n-grams: their weights at the optimum, for trainings with few reviews."""
 
-import logging
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,16 +7,13 @@ from torch import Tensor
 from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.ngrams import COUNTING_BATCH, NgramLogOdds, Reviews
 from pipeline.networks.padding import pad
-from pipeline.training.few_reviews import FEW_TRAINING
 from pipeline.training.training_reviews import TrainingReviews
 
-INVERSE_REGULARISATION = 100.0
+RIDGE_C = 100.0
 """C, the inverse strength of the ridge penalty: docs/small-data.md says how it was chosen."""
 MOST_ITERATIONS = 500
-TOLERANCE = 1e-8
+OPTIMUM_TOLERANCE = 1e-8
 """Change of the loss, and largest entry of its gradient, at which the optimum is reached."""
-
-log = logging.getLogger(__name__)
 
 
 def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelihood) -> None:
@@ -29,7 +24,7 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
 
     Args:
         wide: n-grams; their `count` has been called with the same reviews.
-        reviews: the reviews to train on, at most a few thousand: the n-grams of all are in memory.
+        reviews: the reviews to train on, a few thousand (`fitted_by_regression`): all are in memory.
         likelihood: that of the network.
     """
     seen, features = _features(wide, reviews)
@@ -42,15 +37,15 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
     optimizer = torch.optim.LBFGS(
         [weights, *further],
         max_iter=MOST_ITERATIONS,
-        tolerance_grad=TOLERANCE,
-        tolerance_change=TOLERANCE,
+        tolerance_grad=OPTIMUM_TOLERANCE,
+        tolerance_change=OPTIMUM_TOLERANCE,
         line_search_fn="strong_wolfe",
     )
 
     def loss() -> Tensor:
         optimizer.zero_grad()
         outputs = wide.thresholds(features @ (weights * ratio) + wide.bias)
-        ridge = weights.square().sum() / (2 * INVERSE_REGULARISATION * len(reviews))
+        ridge = weights.square().sum() / (2 * RIDGE_C * len(reviews))
         total: Tensor = likelihood.loss(outputs, labels, losses) + ridge
         total.backward()  # type: ignore[no-untyped-call]  # of torch
         return total
@@ -61,7 +56,6 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
     with torch.no_grad():
         wide.weight[seen] = weights.float()
     wide.requires_grad_(False)
-    log.info("fewer than %s training texts: n-grams are fitted by regression", f"{FEW_TRAINING:,}")
 
 
 def _features(wide: NgramLogOdds, reviews: Reviews) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,8 @@ from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import read_split
-from pipeline.training import fit
-from pipeline.training.ngram_regression import INVERSE_REGULARISATION, fit_ngrams
+from pipeline.training import few_reviews
+from pipeline.training.ngram_regression import RIDGE_C, fit_ngrams
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 from tests.support.training import TINY, train
 
@@ -31,7 +31,7 @@ def test_two_classes_have_the_optimum_of_a_logistic_regression(reviews):
     rows, slots = present.nonzero().T
     values = wide.ratio[buckets[rows, slots], 0].double() / present.sum(1)[rows].sqrt()
     features = csr_matrix((values, (rows, buckets[rows, slots])), (len(reviews), wide.buckets))
-    expected = LogisticRegression(C=INVERSE_REGULARISATION, tol=1e-8, max_iter=1000).fit(features, reviews.labels)
+    expected = LogisticRegression(C=RIDGE_C, tol=1e-8, max_iter=1000).fit(features, reviews.labels)
     outputs = wide(ids, lengths)[:, 0].numpy()
     np.testing.assert_allclose(outputs, expected.decision_function(features), rtol=0.01)
     assert not any(weight.requires_grad for weight in wide.parameters())
@@ -49,7 +49,7 @@ def test_several_classes_have_a_lower_loss_than_any_other_weights_nearby(reviews
     inputs = pad(list(reviews), None)
 
     def loss() -> float:
-        ridge = wide.weight.square().sum() / (2 * INVERSE_REGULARISATION * len(reviews))
+        ridge = wide.weight.square().sum() / (2 * RIDGE_C * len(reviews))
         return float(likelihood.loss(wide(*inputs), labels, weights) + ridge)
 
     lowest = loss()
@@ -66,7 +66,7 @@ def test_several_classes_have_a_lower_loss_than_any_other_weights_nearby(reviews
 def test_n_grams_of_many_reviews_are_trained_with_the_network(compose, dataset, tmp_path, monkeypatch):
     config = compose(*TINY, "training.epochs=1")
     few = train(config, dataset, tmp_path / "few").network.wide
-    monkeypatch.setattr(fit, "FEW_TRAINING", 0)
+    monkeypatch.setattr(few_reviews, "FEW_TRAINING", 0)
     many = train(config, dataset, tmp_path / "many").network.wide
     assert torch.equal(few.ratio, many.ratio)
     assert many.weight.any()
