@@ -1,10 +1,11 @@
 """Shell completion of commands, of their options, and of the groups, choices and keys of `sentiment train`.
 
-Prints the definitions for a shell, to be read when it starts: put the line for yours into the file behind it.
+Prints the definitions for a shell. Add them once to what it reads when it starts, and start a new one: it completes
+wherever an environment with `sentiment` is active.
 
-  bash: eval "$(sentiment completion bash)"       ~/.bashrc
-  zsh:  eval "$(sentiment completion zsh)"        ~/.zshrc, below compinit
-  fish: sentiment completion fish | source        ~/.config/fish/config.fish
+  bash: sentiment completion bash >> ~/.bashrc
+  zsh:  sentiment completion zsh >> ~/.zshrc       which must call compinit before
+  fish: sentiment completion fish > ~/.config/fish/completions/sentiment.fish
 """
 
 import ast
@@ -26,12 +27,22 @@ SCRIPTS = {
 complete -o default -F _sentiment sentiment""",
     "zsh": """_sentiment() {
   local -a found
-  found=(${(f)"$(sentiment completion --line "$LBUFFER" 2>/dev/null)"})
+  found=(${(f)"$(sentiment completion --line "${(j: :)words[1,CURRENT-1]} $PREFIX" 2>/dev/null)"})
   compadd -Q -S '' -- ${(M)found:#*=}
-  compadd -Q -- ${found:#*=} || _files
+  compadd -Q -- ${found:#*=}
+  if (( ! $#found )); then compset -P '*='; _files; fi
 }
 compdef _sentiment sentiment""",
-    "fish": """complete -c sentiment -a '(sentiment completion --line "$(commandline -cp)" 2>/dev/null)'""",
+    # -f: without it, files stand among the choices of a group
+    "fish": """function _sentiment
+  set -l found (sentiment completion --line (commandline -cp) 2>/dev/null)
+  if string length -q -- $found
+    printf '%s\\n' $found
+  else
+    complete -C "'' "(commandline -ct)
+  end
+end
+complete -c sentiment -f -a '(_sentiment)'""",
 }
 WITH_OVERRIDES = "train"
 """Command whose arguments are overrides of conf/."""

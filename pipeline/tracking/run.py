@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ class Run:
     last_steps: Mapping[str, int] = field(default_factory=dict)
     """Last step of each metric before the run was resumed: steps that are repeated are not logged again."""
     known_params: frozenset[str] = frozenset()
+    measured: threading.Event = field(default_factory=threading.Event)
+    """Set once a point was logged."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a point to each curve, except those that had reached `step` before the run was resumed."""
@@ -49,6 +52,7 @@ class Run:
         ]
         if points:
             self.outbox.add({"metrics": points})
+            self.measured.set()
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record flat parameters. MLflow never changes a parameter; a resumed run keeps those it has."""
@@ -124,7 +128,9 @@ def training_run(
         if record is not None:
             write_text(record, run.run_id)
         log.info("MLflow run %s (%s) in %s", name, run.run_id, store.name)
-        monitor = SystemMetrics.start_for(run.run_id, store.uri, run.log_metrics) if system_metrics else None
+        monitor = None
+        if system_metrics:
+            monitor = SystemMetrics.start_for(run.run_id, store.uri, run.log_metrics, run.measured)
         status = "FINISHED"
         try:
             yield run

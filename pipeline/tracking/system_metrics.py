@@ -4,6 +4,7 @@ The one module that uses private parts of that monitor; a test names them.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -20,19 +21,23 @@ class SystemMetrics(SystemMetricsMonitor):
         run_id: of the run; sampling continues after the last step of the run.
         uri: of the store.
         log_metrics: called with values by name, and their step.
+        measured: set once the run has a point of its training. The samples before are averaged into the first that is
+            logged after it, because MLflow's page *Compare* draws the metric that a run logged first.
     """
 
-    def __init__(self, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None]) -> None:
+    def __init__(
+        self, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None], measured: threading.Event
+    ) -> None:
         super().__init__(run_id, sampling_interval=SAMPLING_SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]  # of mlflow
-        self._log_metrics = log_metrics
+        self._log_metrics, self._measured = log_metrics, measured
 
     @classmethod
     def start_for(
-        cls, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None]
+        cls, run_id: str, uri: str, log_metrics: Callable[[Mapping[str, float], int], None], measured: threading.Event
     ) -> "SystemMetrics | None":
         """Start sampling; None, with a warning, if that fails: a training matters more than its system metrics."""
         try:
-            monitor = cls(run_id, uri, log_metrics)
+            monitor = cls(run_id, uri, log_metrics, measured)
             monitor.start()
         except Exception as error:
             log.warning("no system metrics: %s", error)
@@ -45,7 +50,8 @@ class SystemMetrics(SystemMetricsMonitor):
             self.collect_metrics()
             if self._shutdown_event.wait(self.sampling_interval):
                 return
-            self.publish_metrics(self.aggregate_metrics())
+            if self._measured.is_set():
+                self.publish_metrics(self.aggregate_metrics())
 
     def publish_metrics(self, metrics: Mapping[str, float]) -> None:
         """Log one sample of all monitors."""

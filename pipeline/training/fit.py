@@ -32,7 +32,7 @@ from pipeline.training.few_reviews import fitted_by_regression, path_spreads, re
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
-from pipeline.training.loggers import build_loggers
+from pipeline.training.loggers import open_loggers
 from pipeline.training.ngram_regression import fit_ngrams
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.sentiment_module import SentimentModule
@@ -158,21 +158,22 @@ def fit(
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     started = time.perf_counter()
-    steps = run_trainer(
-        module,
-        data,
-        epochs=epochs,
-        monitor=MONITOR,
-        hardware=hardware,
-        curve=curve,
-        checkpoints=checkpoints,
-        log_metrics=log_metrics,
-        callbacks=optional_callbacks(config.training, MONITOR),
-        accumulate=config.training.accumulate_grad_batches,
-        loggers=list(build_loggers(config.logger, project_root() / "logs", name)),
-        debug=debug,
-        validate_first=True,
-    )
+    with open_loggers(config.logger, project_root() / "logs", name) as loggers:
+        steps = run_trainer(
+            module,
+            data,
+            epochs=epochs,
+            monitor=MONITOR,
+            hardware=hardware,
+            curve=curve,
+            checkpoints=checkpoints,
+            log_metrics=log_metrics,
+            callbacks=optional_callbacks(config.training, MONITOR),
+            accumulate=config.training.accumulate_grad_batches,
+            loggers=loggers,
+            debug=debug,
+            validate_first=True,
+        )
     seconds = time.perf_counter() - started
     network = network.to(hardware.device).eval()
     _, paths = score_with_paths(network, list(data.validation), fixed_length(config.model))

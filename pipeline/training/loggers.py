@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -26,21 +27,36 @@ def require_loggers(config: LoggerConfig) -> None:
             raise PipelineError(f"logger={name}: the package {packages[0]} is missing; pip install {packages[0]}")
 
 
-def build_loggers(config: LoggerConfig, folder: Path, name: str) -> Iterator[Logger]:
+@contextmanager
+def open_loggers(config: LoggerConfig, folder: Path, name: str) -> Iterator[list[Logger]]:
     """Yield the configured loggers, which have passed `require_loggers`; in a process above rank 0 none.
 
     Args:
         config: which of them.
         folder: gets a folder for each kind, in it one for the training, in it one for each time that it is started.
         name: name of the training.
+
+    Raises:
+        PipelineError: Weights & Biases cannot be logged to, as without a login.
     """
     if distributed.rank() > 0:
+        yield []
         return
     version, name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}", name.replace("/", "-")
-    if config.csv:
-        yield CSVLogger(folder / "csv", name, version)
-    if config.tensorboard:
-        yield TensorBoardLogger(folder / "tensorboard", name, version)
-    if config.wandb is not None:
-        (folder / "wandb").mkdir(parents=True, exist_ok=True)
-        yield WandbLogger(name, folder / "wandb", project=config.wandb)
+    loggers: list[Logger] = []
+    with ExitStack() as runs:
+        if config.csv:
+            loggers.append(CSVLogger(folder / "csv", name, version))
+        if config.tensorboard:
+            loggers.append(TensorBoardLogger(folder / "tensorboard", name, version, default_hp_metric=False))
+        if config.wandb is not None:
+            from wandb.errors import Error
+
+            folder.mkdir(parents=True, exist_ok=True)
+            logger = WandbLogger(name, folder, project=config.wandb)
+            try:
+                runs.enter_context(logger.experiment)  # which ends it: the next trial of a sweep would go on with it
+            except Error as error:
+                raise PipelineError(f"logger=wandb: {error}") from error
+            loggers.append(logger)
+        yield loggers

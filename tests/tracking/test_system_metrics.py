@@ -17,9 +17,12 @@ def test_system_metrics_go_to_the_run_and_leave_no_thread(
 ) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     key = "system/cpu_utilization_percentage"
-    for _ in range(2):
+    for start in range(2):
         with training_run(store, "run", {}, tmp_path / "run_id", system_metrics=True) as run:
-            time.sleep(1)
+            time.sleep(0.5)
+            run.log_metrics({"val/accuracy": 0.5}, start)
+            time.sleep(0.7)
+    assert next(iter(store.client.get_run(run.run_id).data.metrics)) == "val/accuracy"  # drawn by *Compare*
     steps = [step for step, _ in points(store, run.run_id, key)]
     assert len(steps) > 2
     assert steps == list(range(len(steps)))
