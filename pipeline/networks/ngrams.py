@@ -36,9 +36,9 @@ class NgramLogOdds(nn.Module):
     """Log-odds as a weighted sum over the distinct n-grams of a review (Wang & Manning 2012, section 2).
 
     Each n-gram contributes its naive Bayes log-count ratio times a trained weight; the sum is divided by the square
-    root of the number of n-grams, and a trained bias is added. N-grams are hashed into buckets, so that no list of them
-    is needed (Weinberger et al. 2009); n-grams in one bucket share a weight. With several columns, each has ratios,
-    weights and a bias of its own.
+    root of the number of n-grams, and a bias is added, the log-odds of the class. N-grams are hashed into buckets, so
+    that no list of them is needed (Weinberger et al. 2009); n-grams in one bucket share a weight. With several columns,
+    each has ratios, weights and a bias of its own.
 
     Args:
         orders: longest n-gram, in words.
@@ -48,6 +48,7 @@ class NgramLogOdds(nn.Module):
     """
 
     ratio: Tensor
+    bias: Tensor
 
     def __init__(
         self, orders: int, bits: int, likelihood: Likelihood = LOGISTIC, negation: NegationScope | None = None
@@ -58,7 +59,7 @@ class NgramLogOdds(nn.Module):
         self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MOST_WEIGHTS / likelihood.columns))))
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
-        self.bias = nn.Parameter(torch.zeros(likelihood.columns))
+        self.register_buffer("bias", torch.zeros(likelihood.columns))
         self._memberships, self.thresholds = likelihood.memberships(), likelihood.thresholds()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ OPTIMUM_TOLERANCE = 1e-8
 
 
 def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelihood) -> None:
-    """Set the weights of n-grams whose ratios are counted to those with the lowest loss, and train them no further.
+    """Set weights and bias of n-grams whose ratios are counted to those with the lowest loss; train them no further.
 
     The loss is that of a training, the mean over the reviews, and a ridge penalty |w|² / (2 C n) on the weights. With a
     few hundred reviews the steps of a training end far from its optimum, above all where one class prevails.
@@ -33,9 +33,9 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
     losses = None if reviews.loss_weights is None else torch.from_numpy(reviews.loss_weights)
     weights = torch.zeros_like(ratio, requires_grad=True)
     wide.double()
-    further = [wide.bias, *wide.thresholds.parameters()]
+    bias = wide.bias.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
-        [weights, *further],
+        [weights, bias, *wide.thresholds.parameters()],
         max_iter=MOST_ITERATIONS,
         tolerance_grad=OPTIMUM_TOLERANCE,
         tolerance_change=OPTIMUM_TOLERANCE,
@@ -44,7 +44,7 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        outputs = wide.thresholds(features @ (weights * ratio) + wide.bias)
+        outputs = wide.thresholds(features @ (weights * ratio) + bias)
         ridge = weights.square().sum() / (2 * RIDGE_C * len(reviews))
         total: Tensor = likelihood.loss(outputs, labels, losses) + ridge
         total.backward()  # type: ignore[no-untyped-call]  # of torch
@@ -55,6 +55,7 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
     wide.float()
     with torch.no_grad():
         wide.weight[seen] = weights.float()
+        wide.bias.copy_(bias)
     wide.requires_grad_(False)
 
 

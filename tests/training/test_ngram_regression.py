@@ -55,7 +55,7 @@ def test_several_classes_have_a_lower_loss_than_any_other_weights_nearby(reviews
     lowest = loss()
     assert lowest < np.log(3) * weights.mean().item() - 0.01
     torch.manual_seed(0)
-    for parameter in wide.parameters():
+    for parameter in (*wide.parameters(), wide.bias):
         optimum, moved = parameter.clone(), 0.05 * torch.randn_like(parameter)
         for elsewhere in (optimum + moved, optimum - moved):
             parameter.copy_(elsewhere)
