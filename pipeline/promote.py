@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,11 +24,12 @@ from pipeline.config.reference import default_choices
 from pipeline.config.schema import validate
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import CONF, WORKSPACE
-from pipeline.sweep.parent_run import OBJECTIVE, find_sweeps, find_trials, latest_trials, ranked
-from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config, with_provenance
 from pipeline.tracking.provenance import CHOICES, WITHOUT_EFFECT
-from pipeline.tracking.store import Store, connect
+
+if TYPE_CHECKING:
+    from pipeline.tracking.finished_runs import FinishedRun
 
 
 def main(run: str, name: str | None, force: bool) -> Path:
@@ -45,6 +46,10 @@ def main(run: str, name: str | None, force: bool) -> Path:
     Raises:
         PipelineError: there is no such run, conf/ cannot give its configuration, or the file exists already.
     """
+    with importing():  # not above: --help needs no MLflow
+        from pipeline.sweep.winner import find_winner
+        from pipeline.tracking.finished_runs import read_config
+        from pipeline.tracking.store import connect
     store = connect(validate(compose_config([])).tracking)
     winner = find_winner(store, run)
     unnumbered = re.sub(r"^#\d+ ", "", winner.name.lower())
@@ -61,27 +66,7 @@ def main(run: str, name: str | None, force: bool) -> Path:
     return path
 
 
-def find_winner(store: Store, run: str) -> FinishedRun:
-    """Return the training run with this id, or the best trial of the latest sweep with this id or name.
-
-    Raises:
-        PipelineError: there is none, or several sweeps match.
-    """
-    if training := find_finished(store, run):
-        return with_provenance(store, training)
-    sweeps = find_sweeps(store, run)
-    if not sweeps:
-        raise PipelineError(f"{run}: {store.name} has no finished run with this id, and no sweep of this name")
-    if len(names := sorted(set(sweeps.values()))) > 1:
-        raise PipelineError(f"{run} matches the sweeps {'; '.join(names)}; use one of these names, or an id")
-    best = ranked(latest_trials(find_trials(store, next(iter(sweeps)))))
-    winner = find_finished(store, best[0].run_id) if best else None
-    if winner is None:
-        raise PipelineError(f"{run}: no trial of this sweep has finished; run the sweep again")
-    return with_provenance(store, winner)
-
-
-def experiment(run: FinishedRun, config: Mapping[str, Any], name: str) -> dict[str, Any]:
+def experiment(run: "FinishedRun", config: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the content of an experiment's file: choices of groups, then the values that differ from those choices.
 
     Args:
@@ -175,7 +160,7 @@ def _without_fingerprints(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _require_equal(wanted: Mapping[str, Any], composed: Mapping[str, Any], run: FinishedRun) -> None:
+def _require_equal(wanted: Mapping[str, Any], composed: Mapping[str, Any], run: "FinishedRun") -> None:
     expected, actual = flatten(wanted), flatten(composed)
     for key in expected | actual:
         if expected.get(key) != actual.get(key):
@@ -190,8 +175,8 @@ def _experiment_yaml(body: Mapping[str, Any], comment: str = "") -> str:
     return f"# @package _global_\n{comment}{values}"
 
 
-def _provenance_comment(run: FinishedRun) -> str:
-    loss, accuracy = (run.metrics.get(key, float("nan")) for key in (OBJECTIVE, "val/accuracy"))
+def _provenance_comment(run: "FinishedRun") -> str:
+    loss, accuracy = (run.metrics.get(key, float("nan")) for key in ("val/calibrated_loss", "val/accuracy"))
     metrics = f"calibrated validation loss {loss:.4f}, accuracy {accuracy:.4f}"
     return f"# Promoted from MLflow run {run.run_id} ({run.name}): {metrics}.\n"
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline import evaluate
+from pipeline import evaluated_model
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation import scored_splits
@@ -65,9 +65,9 @@ def prepare(
     The network is a bag of words, or what the overrides `model` make of the default.
     """
     torch.set_num_threads(1)
-    for name, value in list(vars(evaluate).items()):
+    for name, value in list(vars(evaluated_model).items()):
         if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
-            monkeypatch.setattr(evaluate, name, tmp_path / value.relative_to(WORKSPACE))
+            monkeypatch.setattr(evaluated_model, name, tmp_path / value.relative_to(WORKSPACE))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     write_dataset(tmp_path / "artifacts" / "dataset", classes=classes, ordered=ordered)
     words = sorted({word for text in labelled_texts(classes)[0] for word in text.split()})
@@ -98,9 +98,9 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     artifacts, reports = workspace / "artifacts", workspace / "reports"
     steady = [reports / name for name in ("details.json", "verdict.json", "behaviour.json", "report.html")]
     steady.append(artifacts / "predictions.parquet")
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     assert first == ([path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures"))
 
     values = json.loads((reports / "details.json").read_text())
@@ -124,7 +124,7 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
 
 def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dataset, reports = workspace / "artifacts" / "dataset", workspace / "reports"
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     alone = json.loads((reports / "details.json").read_text())
     assert "auxiliary" not in alone
     assert "Auxiliary texts" not in (reports / "report.html").read_text()
@@ -135,7 +135,7 @@ def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: py
     record["splits"] |= {"auxiliary": 24, "auxiliary_test": 24}
     record["corpus"]["config"] = {"auxiliary": {"name": "postcards"}}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     metrics = json.loads((reports / "details.json").read_text())
     held_out = metrics["auxiliary"]
     assert held_out["reviews"] == 24
@@ -164,7 +164,7 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
     assert read_baseline_texts(dataset).weights.tolist() == [3] * 24 + [1] * 72
     (dataset / "train" / "copies.npy").unlink()
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     metrics = json.loads((workspace / "reports" / "details.json").read_text())
     assert metrics["baseline"]["accuracy"] < 1
     assert "baseline_sample" not in metrics
@@ -186,7 +186,7 @@ def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
     assert [labels[texts.index(text)] for text in drawn] == learned.labels.tolist(), "in the order of the dataset"
     assert abs(np.bincount(learned.labels) - len(drawn) / 2).max() <= 1, "in the shares of the classes"
     monkeypatch.setattr(scored_splits, "read_baseline_texts", partial(read_baseline_texts, most_characters=half))
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     assert f"a random sample of {len(drawn)} of the 24 training reviews" in caplog.text
     assert f"baseline: learned from a random sample of {len(drawn)} of 24 training reviews" in capsys.readouterr().out
     details = json.loads((workspace / "reports" / "details.json").read_text())
@@ -198,7 +198,7 @@ def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
 def test_stage_without_a_training_says_so(workspace: Path) -> None:
     (workspace / "artifacts" / "run.json").unlink()
     with pytest.raises(PipelineError, match=r"run\.json is missing"):
-        evaluate.main(config(), Inputs({}))
+        evaluated_model.evaluate_model(config(), Inputs({}))
 
 
 def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
@@ -211,7 +211,7 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
         "evaluation.baseline=false",
     ]
     check = "+registry.checks.negation={metric: behaviour.negation.failure_rate, max: 0}"
-    evaluate.main(configuration(*without_baseline, check), Inputs({}))
+    evaluated_model.evaluate_model(configuration(*without_baseline, check), Inputs({}))
     metrics = json.loads((reports / "details.json").read_text())
     assert metrics["behaviour"]["negation"]["cases"] == 120
     assert metrics["contrast"]["pairs"] == 60
@@ -222,7 +222,7 @@ def test_tests_of_sentiment_are_reported_can_be_checked_and_can_be_left_out(
     assert "left out: check not_worse_than_baseline, for want of a baseline" in caplog.text
 
     left_out = ("evaluation.behaviour=false", "evaluation.contrast_pairs.path=null")
-    evaluate.main(configuration(*without_baseline, *left_out), Inputs({}))
+    evaluated_model.evaluate_model(configuration(*without_baseline, *left_out), Inputs({}))
     assert {"behaviour", "contrast"}.isdisjoint(json.loads((reports / "details.json").read_text()))
     assert json.loads((reports / "behaviour.json").read_text()) == {}
     assert (reports / "plots" / "behaviour.csv").read_text().startswith("capability,")  # `dvc plots` looks for it
@@ -241,8 +241,8 @@ def test_tests_in_another_language_than_the_reviews_are_named(
         caplog.clear()
         train = {"train": reviews}
         streamed = lambda folder, split, train=train: iter(train.get(split) or stream_texts(folder, split))  # noqa: E731
-        monkeypatch.setattr(evaluate, "stream_texts", streamed)
-        evaluate.main(settings, Inputs({}))
+        monkeypatch.setattr(evaluated_model, "stream_texts", streamed)
+        evaluated_model.evaluate_model(settings, Inputs({}))
         warnings = [message for message in caplog.messages if "another language" in message]
         assert [message.partition(" seem")[0] for message in warnings] == named
     assert json.loads((workspace / "reports" / "details.json").read_text())["contrast"]["pairs"] == 60
@@ -261,7 +261,7 @@ def test_any_classes_are_evaluated_by_their_names(
 ) -> None:
     workspace = prepare(tmp_path, monkeypatch, classes, ordered)
     reports = workspace / "reports"
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     values = json.loads((reports / "details.json").read_text())
     predictions = pq.read_table(workspace / "artifacts" / "predictions.parquet")
     rows = [row for row in predictions.to_pylist() if row["split"] == "test"]
@@ -284,7 +284,7 @@ def test_dvc_finds_the_columns_of_its_plots_whatever_the_classes_are(
     classes: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = prepare(tmp_path, monkeypatch, classes)
-    evaluate.main(config(), Inputs({}))
+    evaluated_model.evaluate_model(config(), Inputs({}))
     plots = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["plots"]
     for plot in (plot for named in plots for plot in named.values()):
         ((file, names),) = plot["y"].items()
@@ -305,7 +305,7 @@ def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out
         "evaluation.contrast_pairs.path=pairs.csv",
     )
     with caplog.at_level(logging.INFO):
-        evaluate.main(configuration(*overrides), Inputs({}))
+        evaluated_model.evaluate_model(configuration(*overrides), Inputs({}))
     metrics = json.loads((workspace / "reports" / "details.json").read_text())
     page = (workspace / "reports" / "report.html").read_text(encoding="utf-8")
     said = "left out: the behaviour tests and the contrast pairs, which need negative and positive; the classes are"
@@ -356,7 +356,7 @@ def test_each_part_of_a_network_of_two_is_evaluated_alone(
 ) -> None:
     workspace = prepare(tmp_path, monkeypatch, classes, ordered, JOINED)
     reports = workspace / "reports"
-    evaluate.main(config(*JOINED, *QUICK), Inputs({}))
+    evaluated_model.evaluate_model(config(*JOINED, *QUICK), Inputs({}))
     metrics = read_json(reports / "details.json", DetailsRecord, "").model_dump(exclude_unset=True)
     parts = metrics["parts"]
     assert list(parts) == ["gru", "ngrams", "joint"]
@@ -383,7 +383,7 @@ def test_the_parts_come_from_the_same_pass_of_the_network(tmp_path: Path, monkey
     read: list[int] = []
     paths = WideAndDeep.paths
     monkeypatch.setattr(WideAndDeep, "paths", lambda *given: read.append(len(given[1])) or paths(*given))
-    evaluate.main(config(*JOINED, *QUICK), Inputs({}))
+    evaluated_model.evaluate_model(config(*JOINED, *QUICK), Inputs({}))
     assert sum(read) == 2 * 24
 
 
@@ -392,7 +392,7 @@ def test_a_network_without_ngrams_has_no_parts(
 ) -> None:
     model = (*JOINED[:4], "model.wide=null")
     workspace = prepare(tmp_path, monkeypatch, model=model)
-    evaluate.main(config(*model, *QUICK), Inputs({}))
+    evaluated_model.evaluate_model(config(*model, *QUICK), Inputs({}))
     assert "parts" not in json.loads((workspace / "reports" / "details.json").read_text())
     assert "parts alone" not in capsys.readouterr().out
     assert "Parts of the model" not in (workspace / "reports" / "report.html").read_text(encoding="utf-8")

@@ -10,17 +10,18 @@ behaviour_suite/lexicon.yaml. Nothing is written.
 """
 
 import argparse
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.behaviour.capability_files import SUITE_FOLDER, load_capabilities, load_lexicon, parse_capability
-from pipeline.behaviour.failures import CaseAnswer, CaseResult, behaviour_table, format_behaviour, run_cases, run_suite
 from pipeline.behaviour.templates import EXPECTATIONS, Capability, count_cases, make_cases
 from pipeline.cli import Parser, tidy_exit
 from pipeline.evaluation.sentiment import require_sentiment
-from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import add_model_option, load
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.garbage import importing
+
+if TYPE_CHECKING:
+    from pipeline.inference.predictor import Predictor
 
 TEMPLATE = "your template"
 TESTS = {expect: test for test, allowed in EXPECTATIONS.items() for expect in allowed}
@@ -31,6 +32,14 @@ def main() -> None:
     """Read the arguments, print the table or the cases."""
     arguments = _arguments()
     with tidy_exit():
+        with importing():  # not above: --help needs no torch
+            from pipeline.behaviour.failures import (
+                behaviour_table,
+                format_behaviour,
+                format_cases,
+                run_cases,
+                run_suite,
+            )
         if arguments.template is None:
             capabilities = load_capabilities(SUITE_FOLDER)
             suite_results = run_suite(_load(arguments.model), capabilities)
@@ -39,10 +48,10 @@ def main() -> None:
         capability = _capability(arguments)
         cases = make_cases(TEMPLATE, capability)
         results = run_cases(_load(arguments.model), cases, capability.tolerance)
-        print(_format(results, judged=arguments.expect is not None))
+        print(format_cases(results, judged=arguments.expect is not None))
 
 
-def _load(model: str) -> Predictor:
+def _load(model: str) -> "Predictor":
     predictor = load(model)
     require_sentiment(predictor.classes)
     return predictor
@@ -98,22 +107,6 @@ def _fillers(option: str) -> tuple[str, list[str]]:
     if not slot.isidentifier() or not fillers:
         raise PipelineError(f"--fill {option!r}: write it as slot=one,two")
     return slot, fillers
-
-
-def _format(results: Sequence[CaseResult], *, judged: bool) -> str:
-    lines = []
-    for result in results:
-        mark = {True: "FAIL  ", False: "ok    "}[result.failed] if judged else ""
-        lines.append(f"{mark}{_format_answer(result.answer)}  {result.case.text}")
-        if result.changed is not None:
-            lines.append(f"{' ' * len(mark)}{_format_answer(result.changed)}  {result.case.changed}")
-    if judged:
-        lines.append(f"{sum(result.failed for result in results)} of {len(results)} cases failed")
-    return "\n".join(lines)
-
-
-def _format_answer(answer: CaseAnswer) -> str:
-    return f"{answer.label}  {answer.positive:.4f}"
 
 
 if __name__ == "__main__":

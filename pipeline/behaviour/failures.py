@@ -130,6 +130,23 @@ def format_behaviour(table: Columns) -> str:
     return "\n".join(lines)
 
 
+def format_cases(results: Sequence[CaseResult], *, judged: bool) -> str:
+    """Format cases with their answers for a terminal; `judged` also marks and counts the failures."""
+    lines = []
+    for result in results:
+        mark = {True: "FAIL  ", False: "ok    "}[result.failed] if judged else ""
+        lines.append(f"{mark}{_format_answer(result.answer)}  {result.case.text}")
+        if result.changed is not None:
+            lines.append(f"{' ' * len(mark)}{_format_answer(result.changed)}  {result.case.changed}")
+    if judged:
+        lines.append(f"{sum(result.failed for result in results)} of {len(results)} cases failed")
+    return "\n".join(lines)
+
+
+def _format_answer(answer: CaseAnswer) -> str:
+    return f"{answer.label}  {answer.positive:.4f}"
+
+
 def _wrong_by(expect: str, before: CaseAnswer, after: CaseAnswer | None, tolerance: float) -> float:
     if expect in LABELS:
         return _gap(before, expect)

@@ -178,10 +178,17 @@ def _hashed_ngrams(texts: Iterable[str], size: int) -> Iterator[csr_matrix]:
 def _log_ratios(
     features: csr_matrix, chosen: NDArray[np.bool_], weights: NDArray[np.int32] | None
 ) -> NDArray[np.float32]:
-    """Return the log ratio [features] of their smoothed shares in the chosen reviews and in all others."""
-    counted = features if weights is None else features.multiply(weights[:, None].astype(np.float32)).tocsr()
-    inside, outside = (np.asarray(counted[rows].sum(axis=0)).ravel() + 1.0 for rows in (chosen, ~chosen))
-    ratios: NDArray[np.float32] = np.log((inside / inside.sum()) / (outside / outside.sum())).astype(np.float32)
+    """Return the log ratio [features] of their counts in the chosen reviews and in all others, plus one.
+
+    Both are scaled as if there were equally many chosen reviews and others: otherwise a feature that says nothing would
+    speak for the larger side.
+    """
+    of_review = np.ones(len(chosen), np.float32) if weights is None else weights.astype(np.float32)
+    inside, outside = (
+        features[rows].T @ of_review[rows] * (of_review.sum() / 2 / of_review[rows].sum()) + 1.0
+        for rows in (chosen, ~chosen)
+    )
+    ratios: NDArray[np.float32] = np.log(inside / outside).astype(np.float32)
     return ratios
 
 

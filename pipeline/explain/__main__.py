@@ -14,11 +14,9 @@ import sys
 from pathlib import Path
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.explain.explainer import Explainer
-from pipeline.explain.page import write_explanation
-from pipeline.explain.terminal import as_text
 from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
 from pipeline.runtime.atomic import follow_link
+from pipeline.runtime.garbage import importing
 from pipeline.runtime.memory_allocator import set_up_allocator
 
 
@@ -33,6 +31,10 @@ def main() -> None:
     add_model_option(parser)
     arguments = parser.parse_args()
     with tidy_exit():
+        with importing():  # not above: --help needs neither torch nor captum
+            from pipeline.explain.explainer import Explainer
+            from pipeline.explain.page import write_explanation
+            from pipeline.explain.terminal import as_text
         set_up_allocator()
         with model_folder(arguments.model) as folder:
             explainer = Explainer.load(folder)

@@ -79,7 +79,7 @@ def attribute(network: Network, x: Tensor, steps: NDArray[np.int64], target: Tar
         deep_change = target.of(deep.logits(x)[0]).item() - target.of(unread).item()
         baseline, change = unread[0].double().numpy() * deep_weight, deep_change * deep_share
         if isinstance(network, WideAndDeep):
-            no_ngrams = network.wide.thresholds(torch.zeros(1, network.wide.weight.shape[1]))
+            no_ngrams = network.wide.thresholds(network.wide.bias[None])
             baseline = baseline + no_ngrams[0].double().numpy() * wide_weight
             whole = attribute_ngrams(network.wide, x[0], target) * wide_weight / target.temperature
             change += whole.sum()

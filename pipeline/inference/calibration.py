@@ -21,8 +21,6 @@ OPTIONS = {"ftol": 1e-14, "gtol": 1e-9}
 """Tolerances of the optimiser, which the few weights of these convex losses reach in no time."""
 FEW_VALIDATION = 1000
 """Validation reviews from which on they alone decide: fewer leave room for a prior (docs/small-data.md)."""
-BIAS_SPREAD = 1.0
-"""Prior standard deviation of a bias."""
 
 
 def calibrate(
@@ -76,8 +74,9 @@ def fit_weights(
     classes share the rest. Otherwise a validation split without a single error would lead to infinite confidence; on
     thousands of reviews the smoothing is negligible.
 
-    On fewer than `FEW_VALIDATION` reviews the weights, if there are `spreads`, and the biases have a Gaussian prior
-    around 0, that is, a ridge penalty: thirty reviews cannot tell a path that has learned nothing from a good one.
+    On fewer than `FEW_VALIDATION` reviews the weights, if there are `spreads`, have a Gaussian prior around 0, that is,
+    a ridge penalty: thirty reviews cannot tell a path that has learned nothing from a good one. The biases have none:
+    the more one class prevails, the farther they are from 0.
 
     Args:
         paths: outputs `[n, outputs, paths]`.
@@ -147,7 +146,7 @@ def _minimum(
     bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * weights + [(None, None)] * biases
     objective = loss
     if reviews < FEW_VALIDATION:
-        ridge = np.append(precisions, np.full(biases, BIAS_SPREAD**-2)) / reviews
+        ridge = np.append(precisions, np.zeros(biases)) / reviews
 
         def objective(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             mean, gradient = loss(values)

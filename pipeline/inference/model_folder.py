@@ -40,7 +40,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, first_problem, read_json, write_json
 from pipeline.text.vocabulary import Vocabulary
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 TRAINED_WITH: Final[dict[str, Any]] = {
     **dict.fromkeys(("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"), True),
     "evaluation": {"objective"},

@@ -16,6 +16,8 @@ from pipeline.networks.padding import pad
 PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
 COUNTING_BATCH = 256
+RAREST = 1e-3
+"""Least share of the reviews that a class is taken to have: below, its few n-grams would count for too much."""
 MIN_BITS = 10
 MOST_WEIGHTS = 2**24
 """Most buckets of all columns together, as many as the configuration allows a single one: 64 MB of weights."""
@@ -34,8 +36,9 @@ class NgramLogOdds(nn.Module):
     """Log-odds as a weighted sum over the distinct n-grams of a review (Wang & Manning 2012, section 2).
 
     Each n-gram contributes its naive Bayes log-count ratio times a trained weight; the sum is divided by the square
-    root of the number of n-grams. N-grams are hashed into buckets, so that no list of them is needed (Weinberger et
-    al. 2009); n-grams in one bucket share a weight. With several columns, each has ratios and weights of its own.
+    root of the number of n-grams, and a trained bias is added. N-grams are hashed into buckets, so that no list of them
+    is needed (Weinberger et al. 2009); n-grams in one bucket share a weight. With several columns, each has ratios,
+    weights and a bias of its own.
 
     Args:
         orders: longest n-gram, in words.
@@ -55,6 +58,7 @@ class NgramLogOdds(nn.Module):
         self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MOST_WEIGHTS / likelihood.columns))))
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
+        self.bias = nn.Parameter(torch.zeros(likelihood.columns))
         self._memberships, self.thresholds = likelihood.memberships(), likelihood.thresholds()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
@@ -62,9 +66,8 @@ class NgramLogOdds(nn.Module):
         buckets, present = self.features(x, lengths)  # [batch, slots]
         values = embedding(buckets, self.weight) * embedding(buckets, self.ratio)  # [batch, slots, columns]
         counted = present.sum(1, keepdim=True)
-        outputs: Tensor = self.thresholds(
-            (values.transpose(1, 2) * present[:, None]).sum(2) / counted.clamp(min=1).sqrt()
-        )
+        sums = (values.transpose(1, 2) * present[:, None]).sum(2) / counted.clamp(min=1).sqrt()
+        outputs: Tensor = self.thresholds(sums + self.bias)
         return outputs
 
     def features(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,11 +98,12 @@ class NgramLogOdds(nn.Module):
 
     @torch.no_grad()
     def count(self, reviews: Reviews, labels: NDArray[np.int8], weights: NDArray[np.float32] | None = None) -> None:
-        """Set the log-count ratios from the training reviews.
+        """Set the log-count ratios from the training reviews, and the bias to the log-odds of a review's class.
 
-        The ratio of an n-gram is log((p + 1) / |p + 1|) - log((q + 1) / |q + 1|), where p and q count the reviews that
-        contain it and belong to the column, or do not; of two classes, the positive and the negative ones. A bucket
-        without an n-gram of a training review keeps 0.
+        The ratio of an n-gram is log((p + 1) / (q + 1)), where p and q count the reviews that contain it and belong to
+        the column, or do not (of two classes, the positive and the negative ones), scaled as if there were equally many
+        of both: otherwise an n-gram that says nothing would speak for the larger side. A bucket without an n-gram of a
+        training review keeps 0.
 
         Args:
             reviews: token ids of each review.
@@ -107,6 +111,7 @@ class NgramLogOdds(nn.Module):
             weights: what each review counts for [n]; None: 1.
         """
         counts = torch.zeros(self._memberships.shape[1], self.buckets, dtype=torch.float64)
+        reviews_of = torch.from_numpy(np.bincount(labels, weights, minlength=len(counts)).astype(np.float64))
         for start in range(0, len(reviews), COUNTING_BATCH):
             batch = range(start, min(start + COUNTING_BATCH, len(reviews)))
             ids, lengths = pad([reviews[row] for row in batch], None)
@@ -117,10 +122,12 @@ class NgramLogOdds(nn.Module):
                 counted *= torch.from_numpy(weights[batch])[:, None]
             rows = torch.from_numpy(labels[batch].astype(np.int64))[:, None]
             counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
-        shares = torch.from_numpy(self._memberships)
+        of_column = torch.from_numpy(self._memberships)  # [columns, classes]
+        share = (of_column @ (reviews_of / reviews_of.sum())).clamp(RAREST, 1 - RAREST)  # [columns]
+        self.bias.copy_(share.logit())
         counted_for, counted_against = (
-            (smoothed / smoothed.sum(1, keepdim=True)).log()
-            for smoothed in (shares @ counts + 1, (1 - shares) @ counts + 1)
+            (side @ counts / (2 * part[:, None]) + 1).log()
+            for side, part in ((of_column, share), (1 - of_column, 1 - share))
         )
         self.ratio.copy_(((counted_for - counted_against) * (counts.sum(0) > 0)).T)
 

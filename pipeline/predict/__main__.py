@@ -23,26 +23,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.predictor import Prediction, Predictor
-from pipeline.predict import load
 from pipeline.predict.answering import answer_file, check_paths, format_keys, write_lines
 from pipeline.predict.answering import file_format as ending_of
-from pipeline.registry.model_lookup import add_model_option, describe_model
+from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.garbage import importing
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.lines import decode_line, read_lines
 from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
+
+if TYPE_CHECKING:
+    from pipeline.inference.predictor import Prediction, Predictor
 
 
 def main(
@@ -72,7 +74,10 @@ def main(
     check_paths(source, output)
     require_effect("--format ", file_format, format_keys(source))
     output = output and follow_link(output)
-    predictor = load(model)
+    with importing():  # not above: --help and a mistake in the options need no torch
+        from pipeline.inference.predictor import Predictor
+    with model_folder(model) as folder:
+        predictor = Predictor.load(folder)
     logging.info("model: %s", describe_model(model, predictor.info))
     if threshold is not None and predictor.rule.threshold is None:
         raise PipelineError(
@@ -94,7 +99,7 @@ def main(
     answered_rows, blank, form = 0, 0, None
     with tqdm(unit=" texts", disable=hidden) as progress:
 
-        def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, Prediction]]:
+        def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, "Prediction"]]:
             nonlocal answered_rows, blank
             for (row, text), prediction in predictor.stream(((row, text), text) for row, text in rows):
                 progress.update()
@@ -114,7 +119,7 @@ def main(
         print(f"{source.name}: {form}, {answered_rows:,} rows{without}", file=sys.stderr)
 
 
-def answer_typed(predictor: Predictor) -> None:
+def answer_typed(predictor: "Predictor") -> None:
     """Ask for reviews at the terminal and answer each, until the user ends the input."""
     with suppress(ImportError):
         import readline  # noqa: F401  # the cursor keys then work in `input`; not every Python has it

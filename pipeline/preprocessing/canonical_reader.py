@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.config.comparison import require_same
 from pipeline.config.corpus import READ_BY_PREPROCESS_ALONE
@@ -68,6 +70,8 @@ class RowGroup:
     rows: int
     classes: int
     """Number of classes, whose numbers the labels are."""
+    changed: int
+    """Time of the file's last change, in nanoseconds since 1970."""
 
     def read(self) -> pa.RecordBatch:
         """Read the reviews.
@@ -76,7 +80,12 @@ class RowGroup:
             PipelineError: the file is damaged or holds something other than reviews, or they take too much memory.
         """
         batches = parquet_batches(
-            self.path, self.rows, group=self.index, max_bytes=MAX_GROUP_BYTES, remedy=CORPUS_REMEDY
+            self.path,
+            self.rows,
+            group=self.index,
+            max_bytes=MAX_GROUP_BYTES,
+            remedy=CORPUS_REMEDY,
+            footer=_footer(self.path, self.changed),
         )
         rows = next(batches)
         if rows.num_rows < self.rows:
@@ -102,7 +111,15 @@ def row_groups(data: Path) -> Iterator[RowGroup]:
         with open_parquet(path, CORPUS_REMEDY) as file:
             _require_columns(split, path, file.schema_arrow)
             sizes = [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
-        yield from (RowGroup(split, path, index, rows, classes) for index, rows in enumerate(sizes) if rows)
+        changed = path.stat().st_mtime_ns
+        yield from (RowGroup(split, path, index, rows, classes, changed) for index, rows in enumerate(sizes) if rows)
+
+
+@lru_cache(maxsize=1)
+def _footer(path: Path, _changed: int) -> pq.FileMetaData:
+    """Return the metadata of a file, once for all its row groups: in each it would be the longest part of the work."""
+    with open_parquet(path, CORPUS_REMEDY) as file:
+        return file.metadata
 
 
 def _expected_columns(split: str, columns: pa.Schema) -> pa.Schema:

@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import regex
 
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.parquet import parquet_batches
 
 SAMPLE = 1000
 """Reviews that tell the script of a corpus."""
@@ -30,7 +30,7 @@ def check_coverage(unknown_share: float, config: TextConfig, vocabulary: int, va
     Raises:
         PipelineError: too many words are unknown; the message names the setting to change.
     """
-    rows = pq.read_table(validation / "rows.parquet", columns=["text"]).slice(0, SAMPLE)
+    rows = next(parquet_batches(validation / "rows.parquet", SAMPLE, ["text"]))
     letters = "".join(character for text in rows["text"].to_pylist() for character in text if character.isalpha())
     if config.tokenizer in ("basic_english", "unicode_words") and len(UNSPACED.findall(letters)) > len(letters) / 3:
         advice = "the reviews are in a script without spaces between words: set text.tokenizer=characters"

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from pipeline.config.params import load_params
 from pipeline.config.tracking import TrackingConfig
-from pipeline.inference.model_folder import ModelInfo
-from pipeline.inference.predictor import Predictor
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import MODEL
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
+    from pipeline.inference.model_folder import ModelInfo
+    from pipeline.inference.predictor import Predictor
     from pipeline.tracking.store import Store
 
 VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
@@ -27,7 +27,7 @@ MOST_CLASSES_NAMED = 6
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
 
-def load(model: Path | str = MODEL) -> Predictor:
+def load(model: Path | str = MODEL) -> "Predictor":
     """Load a model to call with texts: `load("artifacts/model")(["a good film"])` gives a list of `Prediction`.
 
     Args:
@@ -36,6 +36,8 @@ def load(model: Path | str = MODEL) -> Predictor:
     Raises:
         PipelineError: there is no such model, or it is damaged.
     """
+    from pipeline.inference.predictor import Predictor  # here: the option `--model` needs no torch
+
     with model_folder(model) as folder:
         return Predictor.load(folder)
 
@@ -46,7 +48,7 @@ def add_model_option(parser: ArgumentParser) -> None:
     parser.add_argument("--model", default=MODEL, help=names)
 
 
-def describe_model(model: Path | str, info: ModelInfo) -> str:
+def describe_model(model: Path | str, info: "ModelInfo") -> str:
     """Say in one line which model answers: where it is, its version and aliases, its corpus and its classes.
 
     Args:

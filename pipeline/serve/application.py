@@ -1,9 +1,7 @@
 """ASGI application of the server: MLflow's own scoring application behind limits."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mlflow.models import Model, ModelSignature
@@ -13,7 +11,14 @@ from mlflow.pyfunc.model import PythonModelContext
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.registry.packaging import OUTPUT_SCHEMA, PARAM_SCHEMA
 from pipeline.serve.limits import Limits
-from pipeline.serve.receiving import REQUEST_THREADS, AsgiReceive, Message, receive_checked, refusal_response
+from pipeline.serve.receiving import (
+    AsgiReceive,
+    Message,
+    receive_checked,
+    refusal_response,
+    refused_at_shutdown,
+    start_request_threads,
+)
 from pipeline.serve.requests import Refusal
 from pipeline.tracking.store import environment_defaults
 
@@ -63,18 +68,17 @@ class LimitedApplication:
     async def __call__(self, scope: Message, receive: AsgiReceive, send: AsgiSend) -> None:
         """Serve a connection; the signature is that of ASGI."""
         if scope["type"] == "lifespan":
-            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(REQUEST_THREADS))
+            start_request_threads()
             try:
                 await self._scoring(scope, receive, send)
             finally:
                 self._close()
         elif scope["type"] == "http" and (scope["method"], scope["path"]) == ("POST", "/invocations"):
             try:
-                await self._invoke(scope, receive, send)
+                with refused_at_shutdown():
+                    await self._invoke(scope, receive, send)
             except Refusal as refusal:
                 await _send_refusal(send, refusal)
-            except asyncio.CancelledError:  # uvicorn shuts down and has waited long enough
-                await _send_refusal(send, Refusal(503, "the server is shutting down; try again later"))
         else:
             await self._scoring(scope, receive, send)
 

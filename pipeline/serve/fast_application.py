@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,7 +22,7 @@ from pipeline.serve.api_description import (
 from pipeline.serve.limits import Limits
 from pipeline.serve.live_model import LiveModel
 from pipeline.serve.metrics import Metrics
-from pipeline.serve.receiving import REQUEST_THREADS, receive_checked, refusal_response
+from pipeline.serve.receiving import receive_checked, refusal_response, refused_at_shutdown, start_request_threads
 from pipeline.serve.requests import Refusal
 from pipeline.serve.texts import answer_body, requested_texts, wanted_output
 
@@ -44,7 +43,7 @@ def fast_application(model: LiveModel, limits: Limits, metrics: Metrics) -> Fast
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(REQUEST_THREADS))
+        start_request_threads()
         model.follow()
         try:
             yield
@@ -103,14 +102,12 @@ class Answering:
         began = time.perf_counter()
         headers = {"content-type": "application/json"}
         try:
-            body = await self._predictions(request)
+            with refused_at_shutdown():
+                body = await self._predictions(request)
             status = 200 if body else DISCONNECTED
         except Refusal as refusal:
             status = refusal.status
             body, headers = refusal_response(refusal)
-        except asyncio.CancelledError:  # uvicorn shuts down and has waited long enough
-            status = 503
-            body, headers = refusal_response(Refusal(503, "the server is shutting down; try again later"))
         except Exception:
             log.exception("a request failed")
             status = 500

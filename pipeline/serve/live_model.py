@@ -15,6 +15,8 @@ from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
 
 POLL_SECONDS = 10.0
 """Seconds between two looks at which version an alias names."""
+LONGEST_PAUSE = 60
+"""Most looks that are left out before a version that could not be loaded is tried again: ten minutes."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,9 @@ class LiveModel:
         self._store = connect(load_params().tracking) if self._follows_alias else None
         self._address = self._find_version() if self._follows_alias else name
         self._problem = ""
+        """Last problem of the store; empty once it answers again."""
+        self._failed, self._pause, self._left_out = "", 0, 0
+        """Address of a version that could not be loaded, the looks to leave out, and those that are still to be."""
         self._stopped = Event()
         self.current = self._load(self._address)
         """Replaced as a whole: a request that has begun keeps the model that it began with."""
@@ -69,21 +74,43 @@ class LiveModel:
     def refresh(self) -> None:
         """Load the version that the alias names now, if it is another one.
 
-        If it cannot be loaded, or the store does not answer, the present one stays; the log says so once.
+        If the store does not answer, or the version cannot be loaded, the present one stays; the log says so once. Such
+        a version is tried again, its files may come back, after pauses that become longer.
         """
         try:
             address = self._find_version()
-            if address != self._address:
-                self.current, self._address = self._load(address), address
-                self._metrics.count_reload(loaded=True)
-                log.info("model: %s", self.current.title)
-            self._problem = ""
-        except Exception as error:  # of the store or of the new version: neither may end the present one
-            problem = " ".join(str(error).split())
-            if problem != self._problem:
-                self._problem = problem
+        except Exception as error:  # it must not end the present one
+            if str(error) != self._problem:
+                self._problem = str(error)
+                self._warn(error)
+            return
+        self._problem = ""
+        if address == self._address:
+            self._failed = ""
+        elif address == self._failed and self._left_out:
+            self._left_out -= 1
+        else:
+            self._replace(address)
+
+    def _replace(self, address: str) -> None:
+        """Load a version in place of the present one, if it can be loaded."""
+        try:
+            self.current, self._address = self._load(address), address
+        except Exception as error:  # it must not end the present one
+            if address == self._failed:
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            else:
+                self._failed, self._pause = address, 1
                 self._metrics.count_reload(loaded=False)
-                log.warning("%s; it stays: %s", problem, self.current.title)
+                self._warn(error)
+            self._left_out = self._pause
+        else:
+            self._failed = ""
+            self._metrics.count_reload(loaded=True)
+            log.info("model: %s", self.current.title)
+
+    def _warn(self, error: Exception) -> None:
+        log.warning("%s; it stays: %s", " ".join(str(error).split()), self.current.title)
 
     def _find_version(self) -> str:
         """Return the address of the version that the alias names now."""

@@ -45,7 +45,7 @@ class Metrics:
         )
         self._reloads = Counter(
             "sentiment_reloads",
-            "Looks for a promoted version that changed the model, or failed.",
+            "Promoted versions that were loaded, or could not be.",
             ["outcome"],
             registry=self._registry,
         )

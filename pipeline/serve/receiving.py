@@ -1,8 +1,10 @@
-"""Receive the body of a request within its limits, in time, and checked."""
+"""A request as both servers treat it: its threads, its body within the limits, and the form of a refusal."""
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from pipeline.serve.limits import Limits
@@ -15,6 +17,24 @@ INLINE_BODY_BYTES = 2**16
 
 Message = MutableMapping[str, Any]
 AsgiReceive = Callable[[], Awaitable[Message]]
+
+
+def start_request_threads() -> None:
+    """Give the running event loop a pool of `REQUEST_THREADS` threads; called at the start of a server."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(REQUEST_THREADS))
+
+
+@contextmanager
+def refused_at_shutdown() -> Iterator[None]:
+    """Answer a request that the block has not answered when the server ends.
+
+    Raises:
+        Refusal: uvicorn shuts down, and has waited long enough for the block.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise Refusal(503, "the server is shutting down; try again later") from None
 
 
 async def receive_checked(

@@ -24,15 +24,22 @@ WRITE_AGAIN = "write it again as Parquet, with text in UTF-8"
 
 
 @contextmanager
-def open_parquet(path: Path, remedy: str = WRITE_AGAIN) -> Iterator[pq.ParquetFile]:
+def open_parquet(
+    path: Path, remedy: str = WRITE_AGAIN, footer: pq.FileMetaData | None = None
+) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file; errors while it is read in the block are translated as well.
+
+    Args:
+        path: path of the file.
+        remedy: end of the message if the file is missing or damaged.
+        footer: the file's metadata, where it is known already; None reads it.
 
     Raises:
         PipelineError: the file is missing or damaged; the message ends with the remedy.
     """
     try:
         # pre-buffering, pyarrow's default, would keep in memory all that has been read
-        with translate_os_errors(path), pq.ParquetFile(path, pre_buffer=False) as file:
+        with translate_os_errors(path), pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:
             yield file
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; {remedy}") from None
@@ -49,6 +56,7 @@ def parquet_batches(
     group: int | None = None,
     max_bytes: int = BATCH_BYTES,
     remedy: str = WRITE_AGAIN,
+    footer: pq.FileMetaData | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read a file, or one of its row groups, in batches of `rows` rows, or of fewer if rows are large.
 
@@ -59,13 +67,14 @@ def parquet_batches(
         group: index of the row group to read; None for all.
         max_bytes: bytes of a batch, exceeded by less than what is decoded at a time.
         remedy: end of the message if the file is missing or damaged.
+        footer: as for `open_parquet`.
 
     Raises:
         PipelineError: the file is missing or damaged, a text is not UTF-8, or reading takes too much memory.
     """
     waiting: list[pa.RecordBatch] = []
     held = size = 0
-    with open_parquet(path, remedy) as file:
+    with open_parquet(path, remedy, footer) as file:
         for batch in _decoded_batches(path, file, rows, columns, group):
             batch.validate(full=True)  # finds text that is not UTF-8
             waiting.append(batch)

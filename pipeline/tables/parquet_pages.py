@@ -70,10 +70,12 @@ def largest_row(path: Path, file: pq.ParquetFile, columns: list[str] | None, gro
         PipelineError: decoding takes too much memory, however few rows at a time.
     """
     metadata = file.metadata.row_group(group)
+    # not `file.schema`: footer and schema would hold each other in memory, a footer for each row group that is read
+    schema = pq.ParquetSchema(file.metadata)
     pages = row = packed = 0
     with path.open("rb") as raw:
         for index in range(metadata.num_columns):
-            chunk, column = metadata.column(index), file.schema.column(index)
+            chunk, column = metadata.column(index), schema.column(index)
             if columns is not None and not any(f"{column.path}.".startswith(f"{name}.") for name in columns):
                 continue
             width = _width(column)

@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,15 @@ from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
 
-HEADLINE_OF: Mapping[str, tuple[str, ...]] = {
-    "test": tuple(HEADLINE),
-    "baseline": tuple(key for key, metric in METRICS.items() if metric.brief),
-    "val": (),
-    "intervals": (),
-    "slices": (),
-    "behaviour": (),
-    "worst_slice": (),
-    "auxiliary": (),
-    "contrast": (),
+HEADLINE_OF: Mapping[str, Collection[str]] = {
+    "test": HEADLINE,
+    "baseline": [key for key, metric in METRICS.items() if metric.brief],
 }
-"""Parts of an evaluation of which a run gets only these metrics, by part; the others are in its tables and reports."""
+"""Parts of an evaluation of which a run gets only these metrics."""
+NOT_LOGGED = {"val", "intervals", "slices", "behaviour", "worst_slice", "auxiliary", "contrast"}
+"""Parts of which a run gets none: the training has logged `val/…`, and the others are in its tables and reports."""
+ACCURACY_OF_PART = re.compile(r"parts/(?!joint/)[^/]+/accuracy")
+"""Name of the only metric that a run gets of each part of the network."""
 log = logging.getLogger(__name__)
 
 
@@ -86,20 +83,15 @@ def log_evaluation(
 
 
 def headline(values: Mapping[str, float]) -> dict[str, float]:
-    """Select the metrics that a run gets of an evaluation.
+    """Select the metrics that a run gets of an evaluation; `values` are by name, such as `test/accuracy`."""
+    return {name: value for name, value in values.items() if _is_headline(name)}
 
-    `val/…` is not among them: the training has logged these. Of the parts of the network it is the accuracy alone.
 
-    Args:
-        values: by name, such as `test/accuracy`.
-    """
-    kept = {}
-    for name, value in values.items():
-        part, _, key = name.partition("/")
-        of_part = re.fullmatch(r"parts/(?!joint/)[^/]+/accuracy", name)
-        if of_part if part == "parts" else key in HEADLINE_OF.get(part, (key,)):
-            kept[name] = value
-    return kept
+def _is_headline(name: str) -> bool:
+    part, _, key = name.partition("/")
+    if part == "parts":
+        return ACCURACY_OF_PART.fullmatch(name) is not None
+    return part not in NOT_LOGGED and key in HEADLINE_OF.get(part, [key])
 
 
 def with_figures(description: str, metrics: Mapping[str, float]) -> str:

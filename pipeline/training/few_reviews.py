@@ -3,13 +3,18 @@
 import logging
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pipeline.config.training import TrainingConfig
 
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 LEAST_STEPS = 600
 """Steps of the optimizer that a recurrent network needs before it is as good as n-grams."""
 FEW_TRAINING = 5000
-"""Training reviews from which on a recurrent network is trusted as much as n-grams."""
+"""Training reviews from which on a recurrent network is trusted as much as n-grams, and trained together with them."""
+MOST_REGRESSED = 4_000_000
+"""Tokens of the training reviews, times columns of the n-grams, beyond which a regression would take over 1 GB."""
 FEW_SPREADS, SPREADS = (0.3, 1.0), (1.0, 1.0)
 """Prior spreads of the recurrent network and the n-grams, for fewer training reviews and for more."""
 
@@ -33,6 +38,19 @@ def resolve_epochs(config: TrainingConfig, reviews: int) -> int:
         "training.epochs is null: %d epochs of %s steps, for %s training reviews", epochs, f"{steps:,}", f"{reviews:,}"
     )
     return epochs
+
+
+def fitted_by_regression(lengths: NDArray[np.int64], columns: int) -> bool:
+    """Return True if the n-grams of training reviews with so many tokens [n] are fitted by regression, and say so.
+
+    Args:
+        lengths: number of tokens of each training review [n].
+        columns: those of the n-grams, see `pipeline.networks.likelihood.Likelihood`.
+    """
+    few = len(lengths) < FEW_TRAINING and int(lengths.sum()) * columns <= MOST_REGRESSED
+    if few:
+        log.info("fewer than %s training texts: n-grams are fitted by regression", f"{FEW_TRAINING:,}")
+    return few
 
 
 def path_spreads(reviews: int) -> tuple[float, float]:

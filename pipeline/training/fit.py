@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,12 @@ from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.data_module import ReviewDataModule
-from pipeline.training.few_reviews import path_spreads, resolve_epochs
+from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
 from pipeline.training.loggers import open_loggers
+from pipeline.training.ngram_regression import fit_ngrams
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.sentiment_module import SentimentModule
 from pipeline.training.trainer import run_trainer
@@ -63,7 +65,9 @@ class FitResult:
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
-    """Time for training and validation in this process; after a resume, only the time since then."""
+    """Time for training and validation in this process, that of the untrained network among it.
+
+    After a resume, only the time since then."""
     reviews_per_second: float
 
     @property
@@ -144,6 +148,8 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
+        if fitted_by_regression(data.train.lengths, likelihood.columns):
+            fit_ngrams(network.wide, data.train, likelihood)
     if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
         log.info(
             "%s of %s training texts are longer than model.max_length=%d: the network reads their beginning and end",
@@ -180,9 +186,8 @@ def fit(
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    accuracy, value = (
-        objective_value(of, info.corpus.classes, data.validation.labels, predicted) for of in (ACCURACY, objective)
-    )
+    value_of = partial(objective_value, classes=info.corpus.classes, labels=data.validation.labels, predicted=predicted)
+    accuracy = value_of(ACCURACY)
     network.cpu()
     return FitResult(
         network=network,
@@ -192,7 +197,7 @@ def fit(
         curve=curve.rows,
         steps=steps,
         accuracy=accuracy,
-        objective=value,
+        objective=accuracy if objective == ACCURACY else value_of(objective),
         seconds=seconds,
         reviews_per_second=curve.reviews / seconds,
     )

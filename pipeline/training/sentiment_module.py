@@ -82,7 +82,7 @@ class SentimentModule(BaseModule):
     plain values, so that `load_from_checkpoint` needs nothing else and unpickles nothing.
 
     Args:
-        model: the network, as `config.model` or as a mapping of its keys. It gets random initial weights.
+        model: the network, as `config.model` or as a mapping of its keys.
         vocab_size: number of token ids.
         training: the training on labels, as `config.training` or as a mapping of its keys.
         seed: seed of everything random but the initial weights.
@@ -90,6 +90,7 @@ class SentimentModule(BaseModule):
         ordered: the order of the classes means something.
         pretraining: where it learns region vectors, the network has them, still empty.
         spreads: as in `fit_weights`.
+        network: the network itself, which is trained; None builds one, with random initial weights.
 
     Raises:
         PipelineError: as `build_network`.
@@ -109,11 +110,14 @@ class SentimentModule(BaseModule):
         ordered: bool = False,
         pretraining: PretrainingConfig | Mapping[str, Any] = NO_PRETRAINING,
         spreads: Sequence[float] = (),
+        network: Network | None = None,
     ) -> None:
         model, training = _MODEL.validate_python(model), TrainingConfig.model_validate(training)
         pretraining = PretrainingConfig.model_validate(pretraining)
         likelihood = build_likelihood(len(classes), ordered)
-        super().__init__(build_network(model, vocab_size, likelihood, pretraining), training, seed)
+        if network is None:
+            network = build_network(model, vocab_size, likelihood, pretraining)
+        super().__init__(network, training, seed)
         self.likelihood, self._spreads = likelihood, spreads
         self._validation: list[tuple[Tensor, Tensor]] = []
         self.save_hyperparameters(
@@ -146,7 +150,7 @@ class SentimentModule(BaseModule):
             config = TrainingConfig.model_validate({**(info.model_extra or {}).get("training", {}), **training})
         except ValidationError as error:
             raise PipelineError(f"training: {first_problem(error)}") from None
-        module = cls(
+        return cls(
             info.model,
             deep_part(network).embedding.num_embeddings,
             config,
@@ -154,9 +158,8 @@ class SentimentModule(BaseModule):
             classes=info.classes,
             ordered=info.ordered,
             pretraining=info.pretraining,
+            network=network.train(),
         )
-        module.network = network.train()
-        return module
 
     def forward(self, ids: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return the probability [batch] of the second of two classes, or of each of several [batch, classes].

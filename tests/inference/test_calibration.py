@@ -68,11 +68,14 @@ def test_the_prior_allows_for_the_scale_of_a_path_and_holds_for_several_classes(
     assert first < second / 3
 
 
-def test_a_bias_on_few_reviews_is_not_what_chance_would_have_it() -> None:
-    labels = np.array([1] * 9 + [0])
-    (_, few), (_, many) = (fit_weights(np.zeros((10 * n, 1, 1)), np.tile(labels, n)) for n in (1, 100))
-    assert many == pytest.approx(np.log(9), abs=0.05)
-    assert 0.5 < few.item() < 1.3
+def test_outputs_far_from_0_do_not_shrink_the_weight_of_few_reviews() -> None:
+    random = np.random.default_rng(0)
+    labels = (random.random(40) < 0.8).astype(int)
+    outputs = random.normal(labels, 1.0)[:, None, None]
+    weight, bias = fit_weights(outputs, labels, spreads=(1.0,))
+    moved, further = fit_weights(outputs + 5, labels, spreads=(1.0,))
+    assert moved == pytest.approx(weight, abs=1e-4)
+    assert further == pytest.approx(bias - 5 * weight, abs=1e-3)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -38,10 +38,18 @@ def test_ngram_ratios_are_those_of_naive_bayes():
     wide = NgramLogOdds(orders=1, bits=16)
     wide.count(letter_reviews("a b", "a a c", "b c", "c"), np.array([1, 1, 0, 0], np.int8))
     a, b, c = (wide.ratio[wide.features(*pad([review], None))[0][0, 0]].item() for review in letter_reviews(*"abc"))
-    # reviews holding a: 2 positive, 0 negative; b: 1 and 1; c: 1 and 2; one is added to each of all buckets
-    positive, negative = 2**16 + 4, 2**16 + 3
+    # reviews holding a: 2 positive, 0 negative; b: 1 and 1; c: 1 and 2; one is added to each
     for ratio, (p, n) in zip((a, b, c), ((2, 0), (1, 1), (1, 2)), strict=True):
-        assert ratio == pytest.approx(math.log((p + 1) / positive) - math.log((n + 1) / negative), abs=1e-6)
+        assert ratio == pytest.approx(math.log((p + 1) / (n + 1)), abs=1e-6)
+    assert wide.bias.item() == 0
+
+
+def test_an_ngram_that_is_as_frequent_in_both_classes_says_nothing_however_many_they_are():
+    wide = NgramLogOdds(orders=1, bits=16)
+    wide.count(letter_reviews(*["a b"] * 3, "a", *["a b"] * 9, *["a"] * 3), np.array([0] * 4 + [1] * 12, np.int8))
+    a, b = (wide.ratio[wide.features(*pad([review], None))[0][0, 0]].item() for review in letter_reviews(*"ab"))
+    assert a == b == 0
+    assert wide.bias.item() == pytest.approx(math.log(12 / 4))
 
 
 def test_a_review_of_double_weight_counts_like_two():

@@ -24,7 +24,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.port import HOST, bind
 from pipeline.text.dataset import read_split
 from pipeline.tracking.store import connect, default_tracking_uri
-from pipeline.training.trainer import _last_checkpoint
+from pipeline.training.checkpoints import newest_checkpoint
 from tests.conftest import configuration
 from tests.support.commands import SmallProject, prepared, project
 from tests.support.servers import free_port
@@ -75,7 +75,7 @@ def test_a_pickle_for_a_checkpoint_is_removed_and_training_starts_over(tmp_path:
     checkpoints.mkdir()
     for name in ("last.ckpt", "best.ckpt"):
         torch.save({"state_dict": {}, "harm": harm}, checkpoints / name)
-    assert _last_checkpoint(checkpoints) is None
+    assert newest_checkpoint(checkpoints) is None
     assert not list(checkpoints.iterdir()) and not harm.mark.exists()
 
 

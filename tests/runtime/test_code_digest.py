@@ -26,6 +26,7 @@ NAMED_IN_STRINGS = {
     # for use from Python: a stage imports what it needs itself; the list of commands imports the errors
     "pipeline": set(pipeline.MODULES_OF_NAMES.values()) - {"pipeline.runtime.errors"},
     "pipeline.config.schema": {"pipeline.config.reference"},  # words an error, and changes no result
+    "pipeline.registration": {"pipeline.register"},  # likewise
     "pipeline.tracking.store": {"pipeline.train"},  # what MLflow shows as the source of a run
     "pipeline.train": {"pipeline.config.reference", "pipeline.sweep.command"},  # --help and trials are no stage
 }

@@ -12,7 +12,9 @@ import pytest
 
 from pipeline.inference.predictor import Prediction
 from pipeline.predict import load
+from pipeline.registry.model_lookup import model_folder
 from pipeline.registry.versions import set_alias
+from pipeline.serve import live_model
 from pipeline.serve.batcher import BATCHES, Batcher
 from pipeline.serve.fast_application import fast_application
 from pipeline.serve.limits import Limits
@@ -185,4 +187,30 @@ def test_a_promoted_version_answers_from_then_on(
         live.refresh()
     assert "version 2" in live.current.title
     assert [message for message in caplog.messages if "it stays" in message][1:] == []
+    assert 'outcome="failed"' not in metrics.text().decode(), "no version was tried"
+
+
+def test_a_promoted_version_that_cannot_be_loaded_is_logged_once_and_tried_again_ever_later(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = CONFIG.registry.model_name
+    for number, errors in enumerate((0, 9)):
+        outcome(workspace(tmp_path / str(number), errors=errors))
+    set_alias(store, name, "2", "champion")
+    metrics = Metrics()
+    live = LiveModel(f"models:/{name}@champion", metrics)
+    tried: list[str] = []
+    monkeypatch.setattr(live_model, "model_folder", lambda address: tried.append(address) or model_folder(address))
+    weights = list((tmp_path / "store").rglob("model.safetensors"))
+    for file in weights:
+        file.rename(file.with_suffix(".lost"))
+    set_alias(store, name, "1", "champion")
+    for _ in range(10):
+        live.refresh()
+    assert tried == [f"models:/{name}/1"] * 3
+    assert len([message for message in caplog.messages if "it stays" in message]) == 1
     assert 'sentiment_reloads_total{outcome="failed"} 1.0' in metrics.text().decode()
+    for file in weights:
+        file.with_suffix(".lost").rename(file)
+    live.refresh()
+    assert "version 1 (champion" in live.current.title

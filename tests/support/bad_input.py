@@ -338,7 +338,7 @@ PREDICTING = [
     asked("unknown alias", "models:/sentiment@nobody cannot be fetched", "--model", "models:/sentiment@nobody", "x"),
     asked("unknown run", "cannot be fetched from sqlite", "--model", "0" * 32, "x"),
     asked("missing model folder", "model folder none does not exist; train one", "--model", "none", "x"),
-    model("model of an older version", "config.json", '{"format": 2}', "is of an older version .* `dvc repro`"),
+    model("model of an older version", "config.json", '{"format": 3}', "is of an older version .* `dvc repro`"),
     model("model of a newer version", "config.json", '{"format": 99}', "is of a newer version .* check out"),
     model("truncated model configuration", "config.json", "{", "config.json is damaged: it is not JSON"),
     model("deeply nested model configuration", "config.json", "[" * 100_000, "config.json is damaged: it is not JSON"),

@@ -35,6 +35,8 @@ FILES = [
 ALL_PASS = {"registry.checks": {"accuracy": {"metric": "test.accuracy", "min": 0.0}}}
 PATHS = {name: path.relative_to(paths.WORKSPACE) for name, path in vars(paths).items() if isinstance(path, Path)}
 """Of the checkout's folders and files, which a small project has below its own root."""
+HOLD_PATHS = [f"pipeline.{name}" for name in ("trained_model", "evaluated_model", "registration", "judge.command")]
+"""Modules that commands import when they run, and that hold such paths."""
 
 
 @cache
@@ -73,7 +75,7 @@ class SmallProject:
             patch.setattr(sys, "argv", [command, *arguments])
             patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
             # what holds a path is imported anew, for this project
-            names = (f"pipeline.{command}", "pipeline.trained_model")
+            names = (f"pipeline.{command}", *HOLD_PATHS)
             modules = {name: module for name in names if (module := sys.modules.pop(name, None)) is not None}
             imported = set(sys.modules)
             try:

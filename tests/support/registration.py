@@ -17,7 +17,7 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-import pipeline.register as stage
+from pipeline import registration
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
@@ -117,8 +117,8 @@ def workspace(
 def outcome(folder: Path, queued: bool = False) -> dict[str, object]:
     with pytest.MonkeyPatch.context() as patch:
         for name, path in PATHS.items():
-            patch.setattr(stage, name, folder / path, raising=False)
-        stage.register(CONFIG, stage.read_checks(), queued)
+            patch.setattr(registration, name, folder / path, raising=False)
+        registration.register(CONFIG, registration.read_checks(), queued)
     return dict(json.loads((folder / "reports" / "registration.json").read_text()))
 
 

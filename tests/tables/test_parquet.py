@@ -1,5 +1,6 @@
 """Parquet files in batches of bounded memory, and the line between a large table and a bomb."""
 
+import gc
 import io
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_batches_are_of_the_same_rows_however_few_are_decoded_at_a_time(
     assert [batch.num_rows for batch in batches] == [1024, 1024, 1024, 1024, 904]
     assert pa.Table.from_batches(batches).to_pylist() == TABLE.to_pylist()
     assert group["stars"].to_pylist() == list(range(1700, 3400))
+
+
+def test_nothing_of_a_file_stays_in_memory_once_its_row_groups_are_read(tmp_path: Path) -> None:
+    """A process reads a large file group by group, and makes too little garbage for Python to collect any."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(TABLE, path, row_group_size=1000)
+    gc.collect()
+    gc.disable()
+    try:
+        for group in range(5):
+            list(parquet_batches(path, 1000, group=group))
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, pq.FileMetaData | pq.ParquetSchema)]
+    finally:
+        gc.enable()
 
 
 NUMBERS = np.random.default_rng(0).random(10**5)

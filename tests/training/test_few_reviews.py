@@ -2,9 +2,10 @@
 
 import logging
 
+import numpy as np
 import pytest
 
-from pipeline.training.few_reviews import path_spreads, resolve_epochs
+from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
 from tests.conftest import configuration
 from tests.support.training import TINY, train
 
@@ -31,6 +32,13 @@ def test_a_training_takes_the_resolved_epochs_and_says_so(compose, dataset, tmp_
         trained = train(compose(*TINY, "training.epochs=null", "training.batch_size=32"), dataset, tmp_path)
     assert trained.epochs == len(trained.curve) == 20
     assert "20 epochs of 7 steps, for 220 training reviews" in caplog.text
+
+
+def test_ngrams_of_few_and_not_too_long_reviews_are_fitted_by_regression():
+    assert fitted_by_regression(np.full(4_999, 280), columns=1)
+    assert not fitted_by_regression(np.full(5_000, 280), columns=1)
+    assert not fitted_by_regression(np.full(4_999, 280), columns=5)
+    assert not fitted_by_regression(np.full(100, 50_000), columns=1)
 
 
 def test_few_training_reviews_make_the_recurrent_network_prove_itself():
