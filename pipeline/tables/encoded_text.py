@@ -19,6 +19,8 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+NO_MARK = "does not start with BOM"
+"""Part of what Python says of UTF-16 or UTF-32 without its mark."""
 OTHER_FORMATS = {
     b"\x1f\x8b": ".gz",
     b"\x28\xb5\x2f\xfd": ".zst",
@@ -76,12 +78,15 @@ def read_text(path: Path, encoding: str) -> Iterator[bytes]:
                 if not encoding.startswith("utf") and _is_utf8(chunk):
                     remedy = f"leave {option('encoding', encoding)} out, or convert the file"
                     raise PipelineError(f"{path} is UTF-8, not {encoding.upper()}; {remedy}")
-        except UnicodeDecodeError as error:
-            line = _line(path, encoding, done, error.object[: error.start])
-            raise PipelineError(f"{line}: {_wrong_encoding(encoding, error.object, error.start)}") from None
-        except UnicodeError as error:  # such as of UTF-16 without a byte order mark
-            line = _line(path, encoding, 0, b"")
-            raise PipelineError(f"{line}: not {encoding.upper()} ({error}); state {option('encoding')}") from None
+        except UnicodeError as error:  # since Python 3.14 a missing byte order mark is a UnicodeDecodeError too
+            reason = str(error)
+            if isinstance(error, UnicodeDecodeError):
+                reason = error.reason
+                if NO_MARK not in reason:
+                    line = _line(path, encoding, done, error.object[: error.start])
+                    raise PipelineError(f"{line}: {_wrong_encoding(encoding, error.object, error.start)}") from None
+            problem = f"not {encoding.upper()} ({reason}); state {option('encoding')}"
+            raise PipelineError(f"{path}, line 1: {problem}") from None
         if b"\0" in piece:
             line = _line(path, encoding, done, piece[: piece.index(b"\0")])
             problem = "holds a NUL character; convert the file to UTF-8, or state its encoding"
