@@ -19,6 +19,8 @@ from pipeline.networks.likelihood import LOGISTIC, Likelihood
 TEMPERATURE_BOUNDS = (0.05, 20.0)
 OPTIONS = {"ftol": 1e-14, "gtol": 1e-9}
 """Tolerances of the optimiser, which the few weights of these convex losses reach in no time."""
+SCALE_SPREAD = 1.0
+"""Prior standard deviation of a scale, the inverse of a temperature, around 1."""
 FEW_VALIDATION = 1000
 """Validation reviews from which on they alone decide: fewer leave room for a prior (docs/small-data.md)."""
 
@@ -37,6 +39,8 @@ def calibrate(
     corrects a leaning to a class; of two classes the two are Platt scaling (Platt 1999), of more, with one of each a
     class, vector scaling (Guo et al.). Classes in an order share a temperature, and the biases move their thresholds.
 
+    On fewer than `FEW_VALIDATION` reviews the inverse of a temperature has a Gaussian prior around 1.
+
     Args:
         outputs: of the network for the validation reviews `[n, outputs]`.
         labels: numbers of their classes, `[n]`.
@@ -52,12 +56,12 @@ def calibrate(
         PipelineError: there are no reviews, or an output is not finite.
     """
     z, y = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
-    if likelihood.columns == 1:
-        (weight,), bias = fit_weights(z[:, :, None], y, likelihood)
-        weights = np.array([weight])
+    require_finite(z)
+    precisions = np.full(1 if likelihood.columns == 1 else z.shape[1], SCALE_SPREAD**-2)
+    if likelihood.classes == 2:
+        weights, bias = _fit_two_classes(z, y, precisions, around=1)
     else:
-        require_finite(z)
-        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, np.zeros(z.shape[1]), y, likelihood)
+        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, precisions, y, likelihood, around=1)
     with np.errstate(divide="ignore"):
         temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
     scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), DecisionRule())
@@ -99,7 +103,7 @@ def fit_weights(
 
 
 def _fit_two_classes(
-    paths: NDArray[np.float64], labels: NDArray[np.generic], precisions: NDArray[np.float64]
+    paths: NDArray[np.float64], labels: NDArray[np.generic], precisions: NDArray[np.float64], around: float = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Do what `_fit` does for two classes; in this form their figures stay those of earlier versions."""
     targets = _smoothed(labels, 2)[:, 1]
@@ -110,7 +114,7 @@ def _fit_two_classes(
         gradient = z.T @ (expit(scaled) - targets) / len(labels)
         return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
 
-    return _minimum(loss, precisions, 1, len(labels))
+    return _minimum(loss, precisions, around, 1, len(labels))
 
 
 def _fit(
@@ -118,8 +122,9 @@ def _fit(
     precisions: NDArray[np.float64],
     labels: NDArray[np.generic],
     likelihood: Likelihood,
+    around: float = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit weights, each of a prior precision, and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    """Fit weights, each of a prior precision around a value, and biases of outputs [n, outputs] that `weigh` computes from weights."""
     weights = len(precisions)
     targets = torch.from_numpy(_smoothed(labels, likelihood.classes))
 
@@ -131,12 +136,13 @@ def _fit(
         return mean.item(), gradient.numpy()
 
     with torch.enable_grad(), torch.inference_mode(False):
-        return _minimum(loss, precisions, likelihood.outputs, len(labels))
+        return _minimum(loss, precisions, around, likelihood.outputs, len(labels))
 
 
 def _minimum(
     loss: Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]],
     precisions: NDArray[np.float64],
+    around: float,
     biases: int,
     reviews: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -147,10 +153,12 @@ def _minimum(
     objective = loss
     if reviews < FEW_VALIDATION:
         ridge = np.append(precisions, np.zeros(biases)) / reviews
+        prior = np.append(np.full(weights, around), np.zeros(biases))
 
         def objective(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             mean, gradient = loss(values)
-            return mean + float(ridge @ values**2) / 2, gradient + ridge * values
+            moved = values - prior
+            return mean + float(ridge @ moved**2) / 2, gradient + ridge * moved
 
     optimum = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
     return optimum.x[:weights], optimum.x[weights:]
