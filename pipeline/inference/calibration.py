@@ -124,7 +124,7 @@ def _fit(
     likelihood: Likelihood,
     around: float = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit weights, each of a prior precision around a value, and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    """Fit weights, with priors `around` a value, and biases of outputs [n, outputs] that `weigh` computes from weights."""
     weights = len(precisions)
     targets = torch.from_numpy(_smoothed(labels, likelihood.classes))
 
