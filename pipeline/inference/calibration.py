@@ -124,7 +124,7 @@ def _fit(
     likelihood: Likelihood,
     around: float = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit weights, with priors `around` a value, and biases of outputs [n, outputs] that `weigh` computes from weights."""
+    """Fit weights, whose priors are `around` a value, and biases of outputs [n, outputs] that `weigh` makes of them."""
     weights = len(precisions)
     targets = torch.from_numpy(_smoothed(labels, likelihood.classes))
 
