@@ -20,6 +20,7 @@ from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.tracking.store import connect
+from pipeline.training.checkpoints import AtomicCheckpoints
 from tests.conftest import configuration
 from tests.support.commands import SmallProject, prepared, project
 from tests.support.places import SmallDisk, small_disk
@@ -30,7 +31,7 @@ MANY = 200_000
 WRITERS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: path.write_text("x" * MANY),
     "numpy": lambda path: np.save(path.open("wb"), np.ones(MANY)),
-    "torch": lambda path: torch.save({"weights": torch.ones(MANY)}, path),
+    "checkpoint": lambda path: AtomicCheckpoints().save_checkpoint({"weights": torch.ones(MANY)}, path),
     "safetensors": lambda path: save_file({"weights": torch.ones(MANY)}, path),
     "parquet": lambda path: pq.write_table(pa.table({"x": np.random.default_rng(0).random(MANY)}), path),
     "png": lambda path: plt.imsave(path, np.random.default_rng(0).random((300, 300)), format="png"),
