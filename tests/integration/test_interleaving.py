@@ -260,7 +260,7 @@ def test_a_trial_whose_dataset_changed_is_refused(project: Project) -> None:
 
 
 def test_the_champion_of_a_server_counts_and_not_the_local_one(project: Project, tmp_path: Path) -> None:
-    untrained = ("-S", "training.gradient_clip=1e-300")
+    untrained = ("-S", "training.gradient_clip=1e-300", "-S", "model.wide=null")
     better, worse = project, Project(tmp_path / "worse")
     shutil.copytree(project.root, worse.root, symlinks=True)
     shutil.rmtree(worse.root / "mlartifacts")

@@ -65,6 +65,8 @@ def job_in_training(project: Project, epochs: int, sweeping: "subprocess.Popen[b
 
     def trains() -> bool:
         assert sweeping.poll() is None, lines(project)
+        if not any(project.root.glob(".checkpoints/*/last.ckpt")):  # the sweep may be creating the store
+            return False
         run = by_epochs(project).get(epochs)
         assert run is None or run.info.status in {"RUNNING", "SCHEDULED"}, f"the trial ended: {lines(project)}"
         return run is not None and run.info.run_id in with_checkpoint(project)
