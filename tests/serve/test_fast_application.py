@@ -69,6 +69,7 @@ def test_what_waits_is_computed_together_and_a_bad_request_fails_alone():
         gone = asyncio.create_task(batcher(["of a client that has gone"]))
         await asyncio.sleep(0)
         gone.cancel()
+        await asyncio.wait([gone])  # a thread that is free before would still take its text
         model.released.set()
         return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -163,12 +164,15 @@ def test_it_describes_itself(folder):
     assert 'sentiment_predictions_total{label="' in metrics
 
 
-def test_a_promoted_version_answers_from_then_on(
-    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    name = CONFIG.registry.model_name
+@pytest.fixture
+def name(store: Store, tmp_path: Path) -> str:  # noqa: ARG001  # the store that they are registered in
+    """Name of a registered model with two versions, of different weights."""
     for number, errors in enumerate((0, 9)):
         outcome(workspace(tmp_path / str(number), errors=errors))
+    return CONFIG.registry.model_name
+
+
+def test_a_promoted_version_answers_from_then_on(store: Store, name: str, caplog: pytest.LogCaptureFixture) -> None:
     set_alias(store, name, "1", "champion")
     metrics = Metrics()
     live = LiveModel(f"models:/{name}@champion", metrics)
@@ -191,11 +195,8 @@ def test_a_promoted_version_answers_from_then_on(
 
 
 def test_a_promoted_version_that_cannot_be_loaded_is_logged_once_and_tried_again_ever_later(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    name = CONFIG.registry.model_name
-    for number, errors in enumerate((0, 9)):
-        outcome(workspace(tmp_path / str(number), errors=errors))
     set_alias(store, name, "2", "champion")
     metrics = Metrics()
     live = LiveModel(f"models:/{name}@champion", metrics)
