@@ -54,7 +54,7 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
         # Hydra's parser is argparse's, which takes overrides only in one piece, and answers an error with its own usage
         argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_intermixed_args  # type: ignore[method-assign]
-        argparse.ArgumentParser.error = Parser.error  # type: ignore[method-assign]
+        argparse.ArgumentParser.error = Parser.error  # type: ignore[assignment,method-assign]
         if sys.version_info >= (3, 14):  # it refuses a help that is no text, as one of Hydra's
             argparse.ArgumentParser._check_help = lambda _parser, _action: None
 
