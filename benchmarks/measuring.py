@@ -1,6 +1,5 @@
 """Measuring two sides in turn, and the figure that results."""
 
-import logging
 import multiprocessing
 import os
 import statistics
@@ -37,7 +36,6 @@ def set_up() -> None:
     Vanishing gradients become denormal numbers, which make the first steps of the reference several times as slow as
     its later ones and would flatter every ratio.
     """
-    logging.getLogger("pipeline.training.fit").setLevel(logging.ERROR)  # it warns of trainings that are cut short
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
 

@@ -24,7 +24,7 @@ from pipeline.training.trainer import LOG_EVERY_STEPS
 
 
 def compare(
-    dataset: Path, pretrained: Path, *, rounds: int = 3, steps: int = 60, overrides: tuple[str, ...] = ()
+    dataset: Path, pretrained: Path, *, rounds: int = 3, steps: int = 50, overrides: tuple[str, ...] = ()
 ) -> list[Figure]:
     """Measure by which share a step of the default recipe takes longer than one of the bare loop, at batch 64.
 

@@ -94,7 +94,7 @@ def test_products_of_the_lstm_are_counted_as_it_reads_the_batches(dataset):
 
 def test_a_training_too_short_to_be_timed_is_refused(dataset):
     with pytest.raises(PipelineError, match="too short to be timed"):
-        training.reviews_per_second(configuration(*SMALL), dataset, None, 10)
+        training.reviews_per_second(configuration(*SMALL, "training.epochs=1"), dataset, None, 10)
 
 
 def test_a_multiplied_corpus_has_no_duplicates(tmp_path):
