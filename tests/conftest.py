@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -216,9 +217,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(made_once(tmp_path_factory, "project", _train))
 
 
+@cache
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return compose_config(list(overrides))
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """conf/ with these overrides, composed once in a process: that takes longer than most tests."""
+    return deepcopy(_composed(overrides))
+
+
 def configuration(*overrides: str) -> Config:
     """The validated configuration of conf/ with these overrides."""
-    return validate(compose_config(list(overrides)))
+    return validate(composed(*overrides))
 
 
 @cache

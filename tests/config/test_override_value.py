@@ -11,6 +11,8 @@ from pipeline.config.override_value import override_value
     ["cp1252", "2023", ".5", "a/b.csv", "../b.csv", "true", "a b", "a, b", "\\", "a\\b", 'a "b"\\', "${x}", "\\${x}"],
 )
 def test_hydra_reads_a_text_as_it_was(text):
-    assert compose_config([f"corpus.name={override_value(text)}"])["corpus"]["name"] == text
     values = {"a": [text, 1], "b": [text]}
-    assert compose_config([f"+registry.checks.a={override_value(values)}"])["registry"]["checks"]["a"] == values
+    overrides = [f"corpus.name={override_value(text)}", f"+registry.checks.a={override_value(values)}"]
+    read = compose_config(overrides)
+    assert read["corpus"]["name"] == text
+    assert read["registry"]["checks"]["a"] == values

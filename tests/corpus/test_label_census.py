@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config.composition import compose_config
 from pipeline.config.schema import validate
 from pipeline.corpus import label_census
 from pipeline.corpus.source import write_corpus
 from pipeline.runtime.errors import PipelineError
+from tests.conftest import composed
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +41,14 @@ def write_reviews(path: Path, labels: list[Any]) -> None:
 def labels_of(project: Path, labels: list[Any], *overrides: str, ending: str = "jsonl") -> list[int]:
     """Labels of the rows that are used, in order, with these overrides of the configuration."""
     write_reviews(project / f"r.{ending}", labels)
-    return labels_read(project, f"corpus.path=r.{ending}", *overrides)
+    return labels_read(project, *overrides, path=f"r.{ending}")
 
 
-def labels_read(project: Path, *overrides: str) -> list[int]:
-    write_corpus(validate(compose_config(["corpus=files", *overrides])).corpus, project / "downloads")
+def labels_read(project: Path, *overrides: str, **files: str) -> list[int]:
+    """Labels of these files, named by key; they are no overrides, so that fewer configurations are to be composed."""
+    values = composed("corpus=files", *overrides)
+    values["corpus"] |= files
+    write_corpus(validate(values).corpus, project / "downloads")
     labels: list[int] = pq.read_table(project / "downloads" / "train.parquet")["label"].to_pylist()
     return labels
 
@@ -171,10 +174,10 @@ def test_the_values_of_all_files_decide_together(project: Path) -> None:
     for split, labels in {"train": [0, 1], "test": [0, 1, 2]}.items():
         write_reviews(project / f"{split}.csv", labels)
     with pytest.raises(PipelineError, match=r"train.csv, .*test.csv .* 0 \(2 rows\), 1 \(2 rows\), 2 \(1 row\)"):
-        labels_read(project, "corpus.train=train.csv", "corpus.test=test.csv")
+        labels_read(project, train="train.csv", test="test.csv")
     write_reviews(project / "test.csv", [1])
     with pytest.raises(PipelineError, match=r"labels.negative: no row of .*test.csv .* 'label' holds 1 \(1 row\)$"):
-        labels_read(project, "corpus.train=train.csv", "corpus.test=test.csv")
+        labels_read(project, train="train.csv", test="test.csv")
 
 
 def test_a_split_of_several_files_needs_both_classes_and_no_single_file_does(project: Path) -> None:
@@ -182,27 +185,27 @@ def test_a_split_of_several_files_needs_both_classes_and_no_single_file_does(pro
         (project / folder).mkdir()
         for number, label in enumerate(labels):
             write_reviews(project / folder / f"{number}.csv", [label])
-    assert labels_read(project, "corpus.path=train") == [0, 1]
+    assert labels_read(project, path="train") == [0, 1]
     with pytest.raises(
         PipelineError, match=r"negative: no row of .*test/0.csv, .*test/1.csv has .* holds 1 \(2 rows\)$"
     ):
-        labels_read(project, "corpus.train=train", "corpus.test=test")
+        labels_read(project, train="train", test="test")
 
 
 def test_of_many_files_a_message_names_the_first(project: Path) -> None:
     for number in range(5):
         write_reviews(project / f"{number}.csv", [number])
     with pytest.raises(PipelineError, match=r"of .*0.csv, .*1.csv, \S*2.csv and 2 more do not say which"):
-        labels_read(project, "corpus.path='*.csv'")
+        labels_read(project, path="*.csv")
 
 
 def test_the_census_reads_as_the_format_says(project: Path) -> None:
     (project / "r.tsv").write_bytes('"gut" sagt er\tnegativ\nschön\tpositiv\n'.encode("cp1252"))
     read = labels_read(
         project,
-        "corpus.path=r.tsv",
         "corpus.format={quoting: none, encoding: cp1252, columns: [text, label]}",
         "corpus.labels={negative: [negativ], positive: [positiv]}",
+        path="r.tsv",
     )
     assert read == [0, 1]
 
@@ -210,7 +213,7 @@ def test_the_census_reads_as_the_format_says(project: Path) -> None:
 def test_labels_may_be_views_of_strings(project: Path) -> None:
     columns = {"text": ["a", "b"], "label": pa.array(["neg", "pos"], pa.string_view())}
     pq.write_table(pa.table(columns), project / "r.parquet")
-    assert labels_read(project, "corpus.path=r.parquet") == [0, 1]
+    assert labels_read(project, path="r.parquet") == [0, 1]
 
 
 def test_a_rare_value_at_the_end_of_a_long_file_is_seen(project: Path) -> None:
@@ -235,8 +238,8 @@ def test_no_more_values_are_kept_than_a_column_of_labels_has(project: Path, monk
 
 def test_other_labels_make_another_corpus_of_the_same_file() -> None:
     def content(*overrides: str) -> str | None:
-        values = compose_config(["corpus=files", "corpus.path=r.csv", *overrides])
-        values["corpus"]["fingerprint"] = "sha256:1"
+        values = composed("corpus=files", *overrides)
+        values["corpus"] |= {"path": "r.csv", "fingerprint": "sha256:1"}
         return validate(values).corpus.content
 
     different = ["", STATED, "corpus.ignore_labels=[1]", "corpus.label_column=stars", "corpus.text_column=title"]

@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import Field, TypeAdapter
 
-from pipeline.config.composition import compose_config
 from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.config.labels import LABELS
 from pipeline.corpus import archive
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
+from tests.conftest import composed
 
 Corpus = PackageCorpus | ArchiveCorpus | FilesCorpus
 ANY_CORPUS: TypeAdapter[Corpus] = TypeAdapter(Annotated[Corpus, Field(discriminator="kind")])
@@ -36,7 +36,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def corpus(conf: str, **changes: Any) -> Corpus:
     """Return a corpus, by default without auxiliary texts."""
-    return ANY_CORPUS.validate_python(compose_config([f"corpus={conf}"])["corpus"] | {"auxiliary": None} | changes)
+    return ANY_CORPUS.validate_python(composed(f"corpus={conf}")["corpus"] | {"auxiliary": None} | changes)
 
 
 def written(source: Corpus, root: Path) -> dict[str, list[dict[str, Any]]]:
@@ -80,7 +80,7 @@ def test_package_corpora_have_all_their_reviews(name: str, first_id: str, of_eac
 
 def test_auxiliary_texts_are_written_beside_the_corpus(project: Path) -> None:
     (project / "reviews.csv").write_text("text,label\nA joy.,positive\nI left.,negative\n", encoding="utf-8")
-    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"]
+    auxiliary = composed("corpus/auxiliary=rotten_tomatoes")["corpus"]["auxiliary"]
     splits = written(corpus("files", path="reviews.csv", auxiliary=auxiliary), project)
     assert {name: len(rows) for name, rows in splits.items()} == {"train": 2, "auxiliary": 8530}
     assert splits["auxiliary"][0]["id"] == "rotten_tomatoes-000001"
@@ -89,13 +89,13 @@ def test_auxiliary_texts_are_written_beside_the_corpus(project: Path) -> None:
 
 
 def test_a_subset_of_auxiliary_texts_that_is_not_there_is_named(project: Path) -> None:
-    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"] | {"subset": "rotten"}
+    auxiliary = composed("corpus/auxiliary=rotten_tomatoes")["corpus"]["auxiliary"] | {"subset": "rotten"}
     with pytest.raises(PipelineError, match=r"^corpus.auxiliary.subset: .* has no row whose source is 'rotten'"):
         written(corpus("rotten_tomatoes", auxiliary=auxiliary), project)
 
 
 def test_auxiliary_texts_of_other_classes_are_refused() -> None:
-    auxiliary = compose_config(["corpus/auxiliary=rotten_tomatoes"])["corpus"]["auxiliary"]
+    auxiliary = composed("corpus/auxiliary=rotten_tomatoes")["corpus"]["auxiliary"]
     with pytest.raises(ValueError, match=r"corpus.auxiliary: rotten_tomatoes has the classes .*, the corpus has a, b;"):
         corpus("files", path="reviews.csv", labels={"a": [1], "b": [2]}, auxiliary=auxiliary)
 

@@ -42,7 +42,10 @@ def ids_of(ngram):
 def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
     """Save a model folder with one of `NETWORKS`."""
     config = compose(*NETWORKS[name])
-    sizes = {"embedding_dim": 12} | ({} if config.model.network == "bag_of_words" else {"hidden_dim": hidden})
+    sizes = {"embedding_dim": 12}
+    if config.model.network != "bag_of_words":
+        wide = config.model.wide and config.model.wide.model_copy(update={"bits": 12})
+        sizes |= {"hidden_dim": hidden, "wide": wide}
     model = config.model.model_copy(update=sizes)
     torch.manual_seed(3)
     likelihood = build_likelihood(len(classes), ordered)

@@ -14,7 +14,8 @@ from tests.support.networks import random_ids
 def test_every_model_config_learns(path, compose):
     config = compose(f"model={path.stem}").model
     if isinstance(config, SentimentRNNConfig):
-        config = config.model_copy(update={"embedding_dim": 12, "hidden_dim": 8})
+        wide = config.wide and config.wide.model_copy(update={"bits": 12})
+        config = config.model_copy(update={"embedding_dim": 12, "hidden_dim": 8, "wide": wide})
     torch.manual_seed(5)
     network = build_network(config, vocab_size=50)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)

@@ -77,11 +77,11 @@ def test_thresholds_learn_the_order_from_a_score():
 @pytest.mark.parametrize(("classes", "ordered"), [(3, False), (5, True), (20, False)])
 @pytest.mark.parametrize("model", ["sentiment_rnn", "bag_of_words"])
 def test_every_network_learns_several_classes(model, classes, ordered, compose):
-    config = compose(f"model={model}").model
-    sizes = {"embedding_dim": 12} | ({"hidden_dim": 8} if model == "sentiment_rnn" else {})
+    small = ("model.hidden_dim=8", "model.wide.bits=12") if model == "sentiment_rnn" else ()
+    config = compose(f"model={model}", "model.embedding_dim=12", *small).model
     torch.manual_seed(5)
     likelihood = build_likelihood(classes, ordered)
-    network = build_network(config.model_copy(update=sizes), 60, likelihood).eval()  # without dropout
+    network = build_network(config, 60, likelihood).eval()  # without dropout
     optimizer = torch.optim.Adam(network.parameters(), lr=0.05)
     x, y = random_ids(40, 6), torch.arange(40) % classes
     x[:, 2] = 30 + y

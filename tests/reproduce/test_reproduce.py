@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.composition import compose_config
 from pipeline.reproduce.__main__ import commit_of, params_of_run, require_code, stages_to_repeat
 from pipeline.reproduce.clone import succeeds, temporary_clone
 from pipeline.reproduce.comparison import conclude, format_pairs, pair_metrics
@@ -22,6 +21,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.sweep.parent_run import OBJECTIVE
 from pipeline.tracking.finished_runs import FinishedRun
 from pipeline.tracking.provenance import code_digest, git_commit
+from tests.conftest import composed
 from tests.support.registration import fresh_database, misleading, store  # noqa: F401
 
 MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
@@ -187,7 +187,7 @@ def test_a_command_runs_with_the_code_and_the_store_of_the_clone(project, monkey
 
 
 def test_the_parameters_are_those_of_the_run_and_its_hardware():
-    config = {key: value for key, value in compose_config(["model=gru"]).items() if key not in ("tracking", "sweep")}
+    config = {key: value for key, value in composed("model=gru").items() if key not in ("tracking", "sweep")}
     config["evaluation"]["memory_ladder"]["fingerprint"] = "sha256:0"
     values = params_of_run(run_at(WORKSPACE), config, WORKSPACE)
     assert values["model"]["cell"] == "gru"

@@ -19,7 +19,7 @@ from pipeline.runtime.credentials import hide_secrets, holds_secret, masked, sec
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.pipeline_lock import Holder, acquire
-from tests.conftest import Project, copy_project
+from tests.conftest import Project, composed, copy_project
 
 PASSWORD = "hunter" * 2  # which this file, in the copies of the project, does not hold
 WITH_PASSWORD = f"http://ann:{PASSWORD}@127.0.0.1:9"
@@ -121,7 +121,7 @@ def test_a_secret_is_found_and_hidden_wherever_it_is_in_a_configuration() -> Non
 
 def test_no_configuration_that_comes_with_the_project_is_taken_for_a_secret() -> None:
     for choice in ("corpus=aclimdb", "corpus=files", "tracking=server", "experiment=best", "text/vectors=glove_6b_50d"):
-        assert secret_keys(compose_config([choice])) == []
+        assert secret_keys(composed(choice)) == []
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_changed_file_that_dvc_has_put_into_git_can_be_removed_from_there(proj
 
 def test_what_dvc_wrote_before_it_is_refused_is_taken_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The secret may come from an environment variable that a file of conf/ names."""
-    values = compose_config([])
+    values = composed()
     values["tracking"]["uri"] = WITH_PASSWORD
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
@@ -262,7 +262,7 @@ def test_what_dvc_wrote_before_it_is_refused_is_taken_out(tmp_path: Path, monkey
 
 
 def test_no_message_of_the_schema_shows_a_secret() -> None:
-    values = compose_config([])
+    values = composed()
     values["model"]["hidden_dim"] = WITH_PASSWORD
     with pytest.raises(PipelineError, match=r"^model.hidden_dim: holds a password, token or key, .*; remove it$"):
         validate(values)

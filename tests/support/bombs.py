@@ -21,9 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config.composition import compose_config
 from pipeline.config.labels import LABELS
-from pipeline.config.schema import validate
 from pipeline.corpus import archive
 from pipeline.corpus.canonical import MAX_REVIEW_BYTES, CanonicalWriter
 from pipeline.inference.model_folder import load_model, save_model
@@ -43,7 +41,7 @@ from tests.support.workbooks import STRINGS, replaced, workbook_bytes
 MB = 2**20
 MOST = 6 * 2**30
 """Bytes that the process may allocate, so that a bomb that goes off does no harm."""
-from tests.conftest import corpus_record
+from tests.conftest import configuration, corpus_record
 
 
 class Bomb(NamedTuple):
@@ -222,7 +220,7 @@ def read_groups(path: Path) -> None:
 
 def greedy_model(path: Path) -> None:
     """Write a model folder whose configuration asks for a network of 2 GB."""
-    config = validate(compose_config(["model.embedding_dim=4", "model.hidden_dim=4"]))
+    config = configuration("model.embedding_dim=4", "model.hidden_dim=4", "model.wide.bits=12")
     vocabulary = Vocabulary([*SPECIALS, "good"])
     info = {"temperature": 1.0, "bias": 0.0, "threshold": 0.5, **config.model_dump(include={"text", "model"})}
     save_model(path.parent, build_network(config.model, len(vocabulary)), vocabulary, info)

@@ -6,7 +6,6 @@ import shutil
 import signal
 import sys
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,13 @@ import pytest
 import torch
 import yaml
 
-from pipeline.config.composition import compose_config
 from pipeline.config.params import load_params
 from pipeline.inference.model_folder import save_model
 from pipeline.networks.build import build_network
 from pipeline.runtime import paths
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.tracking.store import connect
-from tests.conftest import made_once, reviews
+from tests.conftest import composed, made_once, reviews
 
 TINY = [
     *("model=bag_of_words", "model.embedding_dim=4", "training=smoke", "trainer.threads=1", "trainer=cpu"),
@@ -39,14 +37,9 @@ HOLD_PATHS = [f"pipeline.{name}" for name in ("trained_model", "evaluated_model"
 """Modules that commands import when they run, and that hold such paths."""
 
 
-@cache
-def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
-    return compose_config(list(overrides))
-
-
 def params(corpus: str, changes: dict[str, Any]) -> str:
     """A params.yaml: the small project's, with another corpus or with some keys (`model.cell`) changed."""
-    values = yaml.safe_load(yaml.safe_dump(_composed((*TINY, *(FILES if corpus == "files" else [f"corpus={corpus}"])))))
+    values = composed(*TINY, *(FILES if corpus == "files" else [f"corpus={corpus}"]))
     for key, value in changes.items():
         *sections, name = key.split(".")
         section = values

@@ -19,7 +19,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.composition import compose_config
 from pipeline.config.corpus import FilesCorpus
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
@@ -31,13 +30,14 @@ from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.stated_format import as_in_training, stated_format
 from pipeline.tables.table_reader import Table
 from pipeline.text.joining import SEPARATOR
+from tests.conftest import composed
 from tests.support.workbooks import workbook_bytes
 
 DETECTED = {"csv": ",", "tsv": "\t", "semicolon.csv": ";", "pipe.csv": "|", "tab.csv": "\t"}
 FORMATS = DETECTED | {"unquoted.tsv": "\t", "escaped.csv": ",", "all.csv": ","}
 ENDINGS = (*FORMATS, "jsonl", "json", "parquet", "xlsx")
 QUOTED = ("escaped.csv", "all.csv")
-VALUES = compose_config(["corpus=files"])["corpus"]
+VALUES = composed("corpus=files")["corpus"]
 
 
 def stated(**keys: Any) -> FileFormat:
