@@ -168,4 +168,5 @@ def test_overrides_in_the_documentation_compose(path, compose):
             else one.input_line
             for one in parsed
         ]
-        compose(*(own_file if any(word.startswith(("corpus.", "corpus=files")) for word in first) else []), *first)
+        if first:
+            compose(*(own_file if any(word.startswith(("corpus.", "corpus=files")) for word in first) else []), *first)
