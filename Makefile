@@ -39,7 +39,7 @@ integration: setup ## Run the slow tests and those that need Debian packages (a 
 torture: setup ## Kill the pipeline at random moments, see that nothing is lost (KILLS=100): docs/faults.md
 	python -m tests.torture --kills $(KILLS)
 
-bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md (leave the machine alone meanwhile)
+bench: setup ## Measure the speed: reports/benchmarks.json, docs/performance.md
 	python -m benchmarks
 
 ablation: setup ## Train the recipe without each of its parts, three seeds each: docs/quality.md (hours)

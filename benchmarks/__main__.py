@@ -13,7 +13,7 @@ from benchmarks.measuring import set_up
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.evaluation.predictions import read_texts
-from pipeline.runtime.paths import DATASET, DOWNLOADS, MODEL, REPORTS, WORKSPACE
+from pipeline.runtime.paths import ARTIFACTS, DATASET, DOWNLOADS, MODEL, PRETRAINED, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
 
 TEXTS = 1024
@@ -23,16 +23,22 @@ TEXTS = 1024
 def main() -> None:
     """Run the benchmarks, write their results and print the tables."""
     set_up()
-    require_prepared(DOWNLOADS, DATASET, MODEL)
-    report = measure(DOWNLOADS, DATASET)
+    require_prepared(DOWNLOADS, DATASET, PRETRAINED, MODEL)
+    report = measure(DOWNLOADS, ARTIFACTS)
     write_json(REPORTS / "benchmarks.json", report)
     rewrite(WORKSPACE / "docs" / "performance.md", report)
     print(render(report))
 
 
-def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
-    """Return the machine, all figures and the profile."""
+def measure(downloads: Path, artifacts: Path) -> dict[str, Any]:
+    """Return the machine, all figures and the profile.
+
+    Args:
+        downloads: the corpus in canonical form.
+        artifacts: dataset, pre-trained weights and model of the default recipe, as its stages wrote them.
+    """
     machine = describe()
+    dataset, pretrained, model = artifacts / "dataset", artifacts / "pretrained", artifacts / "model"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         article = folder / "article"
@@ -40,17 +46,17 @@ def measure(downloads: Path, dataset: Path) -> dict[str, Any]:
         texts = read_texts(dataset, "test")[0][:TEXTS]
         figures = [
             *training.compare(article),
-            *inference.compare(article, MODEL, texts),
-            *overhead.compare(dataset),
+            *inference.compare(article, model, texts),
+            *overhead.compare(dataset, pretrained),
             *preprocessing.compare(downloads, folder / "preprocessing"),
-            *startup.compare(dataset, folder / "startup"),
-            *serve.compare(folder / "startup" / "artifacts" / "model", texts),
+            *startup.compare(model, folder / "startup"),
+            *serve.compare(model, texts),
             *gpu.compare(article),
         ]
         return {
             "machine": machine,
             "figures": [asdict(figure) for figure in figures],
-            "profile": profiling.measure(dataset),
+            "profile": profiling.measure(dataset, pretrained),
         }
 
 

@@ -1,14 +1,20 @@
-"""One training with the pipeline's own code, timed step by step."""
+"""The beginning of a training with the pipeline's own code, timed step by step."""
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from torch import Tensor
 
 from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
+
+Weights = Mapping[str, Tensor] | None
+"""Pre-trained weights, as `load_pretrained` returns them."""
 
 
 class Clock:
@@ -35,17 +41,37 @@ class Clock:
         return (last - first) / (ended - started)
 
 
-def fit_quietly(config: Config, dataset: Path, log_metrics: Callable[[Mapping[str, float], int], None]) -> None:
-    """Train as `pipeline.train` does, but keep nothing; `log_metrics` receives every point."""
-    with tempfile.TemporaryDirectory() as checkpoints:
-        fit(config, dataset, resolve_hardware(config.trainer), Path(checkpoints), log_metrics)
+class _EnoughError(Exception):
+    """Ends a training after the steps that were asked for."""
 
 
-def reviews_per_second(config: Config, dataset: Path) -> float:
+def fit_steps(
+    config: Config,
+    dataset: Path,
+    pretrained: Weights,
+    steps: int,
+    log_metrics: Callable[[Mapping[str, float], int], None],
+) -> None:
+    """Train as `pipeline.train` does, but keep nothing, and end after `steps` steps, a multiple of ten.
+
+    All reviews are there: of few, the n-grams would not be trained, and batches would have another mix of lengths.
+    `log_metrics` receives every point.
+    """
+
+    def log_until_enough(metrics: Mapping[str, float], step: int) -> None:
+        log_metrics(metrics, step)
+        if step == steps - 1 and "train/loss" in metrics:
+            raise _EnoughError
+
+    with tempfile.TemporaryDirectory() as checkpoints, suppress(_EnoughError):
+        fit(config, dataset, resolve_hardware(config.trainer), Path(checkpoints), log_until_enough, pretrained)
+
+
+def reviews_per_second(config: Config, dataset: Path, pretrained: Weights, steps: int) -> float:
     """Return the reviews trained on per second after the warm-up: loading, padding, training and logging.
 
     Validation is not included.
     """
     clock = Clock()
-    fit_quietly(config, dataset, clock)
+    fit_steps(config, dataset, pretrained, steps, clock)
     return clock.steps_per_second * config.training.batch_size

@@ -1,6 +1,7 @@
 """Measuring two sides in turn, and the figure that results."""
 
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -42,6 +43,12 @@ def set_up() -> None:
 def seconds() -> float:
     """Return a time in seconds: the processor time of this process; where there is a GPU to wait for, the clock's."""
     return time.perf_counter() if torch.cuda.is_available() else time.process_time()
+
+
+def seconds_of_children() -> float:
+    """Return the processor time in seconds of the processes that this one has started, and that have ended."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def in_plain_process(function: Callable[..., Result], *arguments: Any) -> Result:

@@ -2,47 +2,52 @@
 
 import math
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import torch
 
 from benchmarks.corpus import configuration
-from benchmarks.fitting import reviews_per_second
+from benchmarks.fitting import Weights, reviews_per_second
 from benchmarks.measuring import Figure, alternate, seconds
 from pipeline.config.schema import Config
 from pipeline.networks.build import build_network, deep_part, fixed_length
 from pipeline.networks.likelihood import LOGISTIC
 from pipeline.networks.wide_and_deep import WideAndDeep
+from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.callbacks import move_averages
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
+from pipeline.training.initial_weights import load_pretrained, start_from_pretrained
 from pipeline.training.trainer import LOG_EVERY_STEPS
 
 
-def compare(dataset: Path, *, rounds: int = 3, reviews: int = 2560, overrides: tuple[str, ...] = ()) -> list[Figure]:
+def compare(
+    dataset: Path, pretrained: Path, *, rounds: int = 3, steps: int = 50, overrides: tuple[str, ...] = ()
+) -> list[Figure]:
     """Measure by which share a step of the default recipe takes longer than one of the bare loop, at batch 64.
 
     The bare loop does the same arithmetic in the same precision, including clipping and averaging of weights.
 
     Args:
         dataset: as `preprocess` wrote it.
+        pretrained: as `pretrain` wrote it.
         rounds: measurements of each side.
-        reviews: taken from the train split, the same for both sides.
+        steps: steps of the training, a multiple of ten; the first ten warm up.
         overrides: overrides of the configuration, for trying it out.
     """
-    config = configuration("training.batch_size=64", "training.epochs=1", f"training.max_reviews={reviews}", *overrides)
-    sides = {
-        "bare": partial(bare_reviews_per_second, config, dataset),
-        "ours": partial(reviews_per_second, config, dataset),
-    }
-    medians = alternate("overhead", sides, rounds)
+    config = configuration("training.batch_size=64", *overrides)
+    weights = load_pretrained(pretrained, config.pretraining, read_dataset_info(dataset).digest)
+    sides = {"bare": bare_reviews_per_second, "ours": reviews_per_second}
+    trainings = {side: partial(train, config, dataset, weights, steps) for side, train in sides.items()}
+    medians = alternate("overhead", trainings, rounds)
     details = {f"{side}_seconds_per_step": config.training.batch_size / speed for side, speed in medians.items()}
     value = medians["bare"] / medians["ours"] - 1
     return [Figure("Overhead of our training per step, batch 64", value, "at most", 0.05, "of a bare step", details)]
 
 
-def bare_reviews_per_second(config: Config, dataset: Path) -> float:
+def bare_reviews_per_second(config: Config, dataset: Path, pretrained: Weights, steps: int) -> float:
     """Return the reviews per second of a plain loop: its batches are ready in memory, and it logs nothing."""
     hardware = resolve_hardware(config.trainer)
     device = "cuda" if hardware.accelerator == "gpu" else "cpu"
@@ -55,10 +60,14 @@ def bare_reviews_per_second(config: Config, dataset: Path) -> float:
     )
     batches = [
         (ids.to(device), lengths if lengths is None else lengths.to(device), labels.to(device))
-        for (ids, lengths, _), labels, *_ in data.train_dataloader()
+        for (ids, lengths, _), labels, *_ in islice(data.train_dataloader(), steps)
     ]
     torch.manual_seed(config.seed)
-    network = build_network(config.model, len(Vocabulary.load(dataset / "vocab.json"))).to(device).train()
+    vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
+    network = build_network(config.model, vocab_size, pretraining=config.pretraining)
+    if pretrained is not None:
+        start_from_pretrained(network, pretrained, config.pretraining)
+    network.to(device).train()
     decay = config.training.ema_decay
     weights = list(network.parameters())
     averages = [weight.detach().clone() for weight in weights]

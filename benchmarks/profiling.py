@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,26 +14,30 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.corpus import configuration
-from benchmarks.fitting import fit_quietly
+from benchmarks.fitting import fit_steps
 from benchmarks.machine import matmul_peak
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
 from pipeline.networks.ngrams import NgramLogOdds
+from pipeline.networks.regions import RegionVectors
+from pipeline.text.dataset import read_dataset_info
 from pipeline.training.callbacks import MovingAverage
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
+from pipeline.training.initial_weights import load_pretrained
 from pipeline.training.trainer import LOG_EVERY_STEPS
 
 KINDS: dict[str, tuple[str, ...]] = {
     "EMA": ("EMA",),
     "n-grams": ("n-grams",),
+    "region vectors": ("region vectors",),
     "optimizer": ("_fused_adam", "Optimizer.zero_grad"),
     "data": ("enumerate(DataLoader)",),
     "LSTM backward": ("rnn_layer_backward", "MkldnnRnnLayerBackward"),
     "LSTM forward": ("aten::lstm", "aten::gru", "aten::rnn"),
     "embedding": ("aten::embedding", "EmbeddingBackward"),
-    "reversing": ("aten::flip", "aten::index", "IndexBackward", "FlipBackward"),
-    "pooling": ("amax", "Amax", "masked_fill", "MaskedFill", "aten::sum", "aten::mean", "SumBackward"),
+    "reversing": ("_Reversal",),
+    "pooling": ("aten::max", "MaxBackward", "MaximumBackward", "masked_fill", "MaskedFill", "aten::sum", "SumBackward"),
     "gradient clipping": ("_foreach_norm", "linalg_vector_norm", "_foreach_mul"),
 }
 """Names of the events of each kind. An event and everything within it belongs to the first kind that matches, from the
@@ -47,6 +52,9 @@ class Window:
 
     def __init__(self, last: int) -> None:
         self.seconds = 0.0
+        """Processor time."""
+        self.elapsed = 0.0
+        """The same by the clock, as the events count it."""
         self.steps = last - (LOG_EVERY_STEPS - 1)
         self._last, self._profile = last, profile(activities=[ProfilerActivity.CPU])
 
@@ -56,9 +64,9 @@ class Window:
             return
         if step == LOG_EVERY_STEPS - 1:
             self._profile.start()
-            self.seconds = -time.perf_counter()
+            self.seconds, self.elapsed = -time.process_time(), -time.perf_counter()
         elif step == self._last:
-            self.seconds += time.perf_counter()
+            self.seconds, self.elapsed = self.seconds + time.process_time(), self.elapsed + time.perf_counter()
             self._profile.stop()
 
     @property
@@ -67,48 +75,51 @@ class Window:
         return list(self._profile.events() or [])  # type: ignore[no-untyped-call]
 
 
-def measure(dataset: Path, *, steps: int = 40, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+def measure(dataset: Path, pretrained: Path, *, steps: int = 60, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     """Profile a training of the default recipe on the CPU.
 
     Args:
         dataset: as `preprocess` wrote it.
+        pretrained: as `pretrain` wrote it.
         steps: steps of the training, a multiple of ten; the first ten warm up.
         overrides: overrides of the configuration, for trying it out.
 
     Returns:
-        seconds per step; share of each kind; operations per second of the LSTM's matrix products (a multiplication and
-        an addition count as two, the backward pass as twice the forward pass); the machine's peak.
+        processor time of a step in seconds; share of each kind; operations per second of the LSTM's matrix products (a
+        multiplication and an addition count as two, the backward pass as twice the forward pass); the machine's peak.
     """
-    config = configuration("trainer=cpu", "training.epochs=1", *overrides)
-    reviews = steps * config.training.batch_size
-    config = config.model_copy(update={"training": config.training.model_copy(update={"max_reviews": reviews})})
+    config = configuration("trainer=cpu", *overrides)
+    weights = load_pretrained(pretrained, config.pretraining, read_dataset_info(dataset).digest)
     precision = resolve_hardware(config.trainer).precision
     window = Window(steps - 1)
-    with _named(MovingAverage, "on_train_batch_end", "EMA"), _named(NgramLogOdds, "forward", "n-grams"):
-        fit_quietly(config, dataset, window)
-    seconds = shares(window.events, window.seconds)
-    flops = lstm_flops(config, dataset, range(LOG_EVERY_STEPS, steps))
-    lstm = seconds["LSTM forward"] + seconds["LSTM backward"]
+    with (
+        _named(MovingAverage, "on_train_batch_end", "EMA"),
+        _named(NgramLogOdds, "forward", "n-grams"),
+        _named(RegionVectors, "forward", "region vectors"),
+    ):
+        fit_steps(config, dataset, weights, steps, window)
+    parts = shares(window.events, window.elapsed)
+    flops = lstm_flops(config, dataset, range(LOG_EVERY_STEPS, steps)) / window.seconds
     return {
         "precision": precision,
         "batch_size": config.training.batch_size,
         "seconds_per_step": window.seconds / window.steps,
-        "shares": {kind: part / window.seconds for kind, part in seconds.items()},
+        "shares": parts,
         "peak_flops": matmul_peak(torch.bfloat16 if precision == "bf16-mixed" else torch.float32),
-        "lstm_flops": flops / lstm,
-        "step_flops": flops / window.seconds,
+        "lstm_flops": flops / (parts["LSTM forward"] + parts["LSTM backward"]),
+        "step_flops": flops,
     }
 
 
 def shares(events: list[FunctionEvent], total: float) -> dict[str, float]:
-    """Return the seconds of each kind of operation; the rest of `total` is Python's."""
+    """Return the share of each kind of operation in a time in seconds; the rest of it is Python's."""
     seconds: defaultdict[str, float] = defaultdict(float)
     for event in events:
         if event.name.startswith(CLOSURE):
             continue
         seconds[_kind(event)] += event.self_cpu_time_total / 1e6
     seconds[PYTHON] = max(0.0, total - sum(seconds.values()))
-    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+    return {kind: part / total for kind, part in sorted(seconds.items(), key=lambda item: -item[1])}
 
 
 def _kind(event: FunctionEvent) -> str:
@@ -135,8 +146,10 @@ def lstm_flops(config: Config, dataset: Path, steps: range) -> float:
         max_reviews=config.training.max_reviews,
         seed=config.seed,
     )
-    tokens: int = sum(batch.reviews.ids.numel() for i, batch in enumerate(data.train_dataloader()) if i in steps)
-    inputs = model.embedding_dim + (model.n_layers - 1) * model.hidden_dim
+    batches = islice(data.train_dataloader(), steps.start, steps.stop)
+    tokens: int = sum(batch.reviews.excerpt(model.max_length).ids.numel() for batch in batches)
+    regions = config.pretraining.two_view
+    inputs = model.embedding_dim + (regions.dimension if regions else 0) + (model.n_layers - 1) * model.hidden_dim
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[model.cell]
     forward = 2 * gates * model.hidden_dim * (inputs + model.n_layers * model.hidden_dim)
     return 3 * forward * tokens * (2 if model.bidirectional else 1)

@@ -13,7 +13,7 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -28,7 +28,7 @@ from scipy import stats
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.corpus import configuration, require_prepared
+from benchmarks.corpus import configuration, require_prepared, write_dataset
 from pipeline.cli import tidy_exit
 from pipeline.config.schema import Config
 from pipeline.config.split import AUXILIARY_TEST
@@ -37,7 +37,6 @@ from pipeline.evaluation.multiclass import negative_log_likelihood
 from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
-from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.report.colours import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.plots import write_panels
 from pipeline.runtime.generated_block import replace_generated
@@ -166,20 +165,6 @@ def draw_splits(cell: Cell, dataset: Path) -> dict[str, pa.Table]:
     known = set(validation["id"].to_pylist())
     train = drawn.filter(pa.array([row not in known for row in drawn["id"].to_pylist()]))
     return {"train": train, "validation": validation, "test": held_out}
-
-
-def write_dataset(folder: Path, splits: Mapping[str, pa.Table], config: Config, source: Path) -> None:
-    """Write a dataset folder of the splits as `preprocess` does; the rest of `dataset.json` is that of `source`."""
-    info = read_dataset_info(source)
-    folder.mkdir(parents=True)
-    batches = [[(split, batch)] for split, rows in splits.items() for batch in rows.to_batches(1000)]
-    vocabulary, summaries, digest = encode_corpus(folder, config.text, batches, map, info.corpus.classes)
-    corpus = info.corpus.model_copy(update={"config": {**info.corpus.config, "auxiliary": None}, "left_out": {}})
-    sizes = {split: summary["reviews"] for split, summary in summaries.items()}
-    changed = {"digest": digest, "corpus": corpus, "text": config.text.model_dump(), "vocabulary": len(vocabulary)}
-    write_json(
-        folder / "dataset.json", info.model_copy(update={**changed, "splits": sizes, "dropped": {}}).model_dump()
-    )
 
 
 def recipe(config: Config) -> str:

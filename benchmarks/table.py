@@ -25,7 +25,7 @@ def render(report: dict[str, Any]) -> str:
     )
     lines = [
         f"{machine['processor']}, {machine['cores']} cores ({', '.join(machine['flags']) or 'no special flags'}), "
-        f"GPU: {machine['gpu'] or 'none'}; {machine['threads']} torch threads; load before the run "
+        f"GPU: {machine['gpu'] or 'none'}; torch threads: {machine['threads']}; load before the run "
         f"{machine['load_before']}; {versions}.",
         "",
         "| | measured | target | |",
@@ -33,7 +33,7 @@ def render(report: dict[str, Any]) -> str:
         *map(_row, report["figures"]),
         "",
         f"A training step of the default recipe (batch {profile['batch_size']}, {profile['precision']}) takes "
-        f"{1000 * profile['seconds_per_step']:.0f} ms:",
+        f"{1000 * profile['seconds_per_step']:.0f} ms of processor time:",
         "",
         "| kind of operation | share of the step |",
         "|---|---|",

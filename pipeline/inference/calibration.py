@@ -152,13 +152,12 @@ def _minimum(
     bounds = [(0, 1 / TEMPERATURE_BOUNDS[0])] * weights + [(None, None)] * biases
     objective = loss
     if reviews < FEW_VALIDATION:
-        ridge = np.append(precisions, np.zeros(biases)) / reviews
-        prior = np.append(np.full(weights, around), np.zeros(biases))
 
         def objective(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             mean, gradient = loss(values)
-            moved = values - prior
-            return mean + float(ridge @ moved**2) / 2, gradient + ridge * moved
+            moved = values[:weights] - around
+            pull = np.append(precisions * moved, np.zeros(biases)) / reviews
+            return mean + float(pull[:weights] @ moved) / 2, gradient + pull
 
     optimum = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=OPTIONS)
     return optimum.x[:weights], optimum.x[weights:]

@@ -1,6 +1,7 @@
 """Wide path: outputs from the n-grams that a review contains."""
 
 import math
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -97,6 +98,14 @@ class NgramLogOdds(nn.Module):
             buckets.append((value * MULTIPLIER + order) % PRIME % self.buckets)
         return buckets
 
+    def batches(self, reviews: Reviews) -> Iterator[tuple[range, Tensor, Tensor]]:
+        """Yield the rows of a few reviews at a time, and what `features` returns for these."""
+        for start in range(0, len(reviews), COUNTING_BATCH):
+            rows = range(start, min(start + COUNTING_BATCH, len(reviews)))
+            ids, lengths = pad([reviews[row] for row in rows], None)
+            assert lengths is not None
+            yield rows, *self.features(ids, lengths)
+
     @torch.no_grad()
     def count(self, reviews: Reviews, labels: NDArray[np.int8], weights: NDArray[np.float32] | None = None) -> None:
         """Set the log-count ratios from the training reviews, and the bias to the log-odds of a review's class.
@@ -113,11 +122,7 @@ class NgramLogOdds(nn.Module):
         """
         counts = torch.zeros(self._memberships.shape[1], self.buckets, dtype=torch.float64)
         reviews_of = torch.from_numpy(np.bincount(labels, weights, minlength=len(counts)).astype(np.float64))
-        for start in range(0, len(reviews), COUNTING_BATCH):
-            batch = range(start, min(start + COUNTING_BATCH, len(reviews)))
-            ids, lengths = pad([reviews[row] for row in batch], None)
-            assert lengths is not None
-            buckets, present = self.features(ids, lengths)
+        for batch, buckets, present in self.batches(reviews):
             counted = present.double()
             if weights is not None:
                 counted *= torch.from_numpy(weights[batch])[:, None]

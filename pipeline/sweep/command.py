@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from pipeline.cli import tidy_exit
+from pipeline.cli import Parser, tidy_exit
 from pipeline.config.composition import translate_hydra_errors
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, project_root
@@ -31,6 +31,9 @@ from pipeline.training.inputs import trained_on
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
 
+MULTIRUN, SHOWS = {"-m", "--multirun"}, {"-c", "--cfg", "-i", "--info"}
+"""Options of Hydra that exclude each other."""
+
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
     """Train one trial, or with -m all trials of a sweep, as the command line says. Exits non-zero on error.
@@ -46,8 +49,13 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
             sys.argv += WITHOUT_FOLDER
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
             raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
+        if MULTIRUN & {*sys.argv} and SHOWS & {*sys.argv}:
+            raise PipelineError("-m: --cfg and --info show the configuration of a single trial; leave -m out")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
-        if sys.version_info >= (3, 14):  # argparse refuses a help that is no text, as one of Hydra's
+        # Hydra's parser is argparse's, which takes overrides only in one piece, and answers an error with its own usage
+        argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_intermixed_args  # type: ignore[method-assign]
+        argparse.ArgumentParser.error = Parser.error  # type: ignore[assignment,method-assign]
+        if sys.version_info >= (3, 14):  # it refuses a help that is no text, as one of Hydra's
             argparse.ArgumentParser._check_help = lambda _parser, _action: None
 
         @hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")

@@ -12,13 +12,16 @@ from pipeline.tables.format_advice import UNSTATED, option
 from pipeline.tables.unpacked import first_bytes, read_chunks
 
 LINE_FEED = b"\n"
+ASCII = 0x7F
+WIDE = ("utf-16", "utf-32")
 MARKS = {
-    codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, whose mark it begins with
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: ("utf-8", "utf-8-sig"),
+    codecs.BOM_UTF32_LE: ("utf-32", "utf-32-le"),  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: ("utf-32", "utf-32-be"),
+    codecs.BOM_UTF16_LE: ("utf-16", "utf-16-le"),
+    codecs.BOM_UTF16_BE: ("utf-16", "utf-16-be"),
 }
+"""Marks that a file may begin with, and the encodings that read it: the first unless one is stated."""
 NO_MARK = "does not start with BOM"
 """Part of what Python says of UTF-16 or UTF-32 without its mark."""
 OTHER_FORMATS = {
@@ -28,6 +31,8 @@ OTHER_FORMATS = {
     b"PAR1\x15": ".parquet",
 }
 """Endings of files that are no text, by the bytes that they begin with."""
+NULS = {"utf-32-le": (2, 3), "utf-32-be": (0, 1), "utf-16-le": (1, 3), "utf-16-be": (0, 2)}
+"""Bytes of each four that are mostly NUL in text that is mostly Latin; UTF-32 before UTF-16, which it resembles."""
 LIKELY_ENCODINGS = ["utf_8", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "gb18030", "big5"]
 LIKELY_ENCODINGS += ["cp932", "cp949", "mac_roman"]
 FEW_CHARACTERS = 5
@@ -42,13 +47,18 @@ def stated_encoding(path: Path, encoding: str | None) -> str:
     """Return the encoding of a text file: the one given, the one its mark tells, or UTF-8.
 
     Raises:
-        PipelineError: the file is damaged, or packed or binary.
+        PipelineError: the file is damaged, packed or binary, or its mark is of another encoding than the one given.
     """
     start = first_bytes(path, 5)
     if ending := next((ending for mark, ending in OTHER_FORMATS.items() if start.startswith(mark)), None):
         raise PipelineError(f"{path} is no text, but a file that should end in {ending}; rename it")
-    marked = next((name for mark, name in MARKS.items() if start.startswith(mark)), "utf-8")
-    return codecs.lookup(marked if encoding is None else encoding).name
+    marked = next((names for mark, names in MARKS.items() if start.startswith(mark)), ())
+    if encoding is None:
+        return marked[0] if marked else "utf-8"
+    name = codecs.lookup(encoding).name
+    if marked and name not in marked:
+        raise _another_encoding(path, marked[0], name)
+    return name
 
 
 def read_text(path: Path, encoding: str) -> Iterator[bytes]:
@@ -76,25 +86,45 @@ def read_text(path: Path, encoding: str) -> Iterator[bytes]:
             else:
                 piece = decoder.decode(chunk, final=not chunk).encode()
                 if not encoding.startswith("utf") and _is_utf8(chunk):
-                    remedy = f"leave {option('encoding', encoding)} out, or convert the file"
-                    raise PipelineError(f"{path} is UTF-8, not {encoding.upper()}; {remedy}")
+                    raise _another_encoding(path, "utf-8", encoding)
         except UnicodeError as error:  # since Python 3.14 a missing byte order mark is a UnicodeDecodeError too
-            reason = str(error)
-            if isinstance(error, UnicodeDecodeError):
-                reason = error.reason
-                if NO_MARK not in reason:
-                    line = _line(path, encoding, done, error.object[: error.start])
-                    raise PipelineError(f"{line}: {_wrong_encoding(encoding, error.object, error.start)}") from None
-            problem = f"not {encoding.upper()} ({reason}); state {option('encoding')}"
-            raise PipelineError(f"{path}, line 1: {problem}") from None
+            raise _undecodable(path, encoding, error, done, last=not chunk) from None
         if b"\0" in piece:
             line = _line(path, encoding, done, piece[: piece.index(b"\0")])
-            problem = "holds a NUL character; convert the file to UTF-8, or state its encoding"
-            raise PipelineError(f"{line}: {problem}: {option('encoding', _likely_utf16(piece))}")
+            evident = _by_nuls(path)
+            stated = option("encoding", UNSTATED if evident in (None, encoding) else evident)
+            raise PipelineError(
+                f"{line}: holds a NUL character; convert the file to UTF-8, or state its encoding: {stated}"
+            )
         if not done:
             piece = piece.removeprefix(codecs.BOM_UTF8)
         if piece:
             yield piece
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeError, chunks: int, last: bool) -> PipelineError:
+    """Return the error of a file that is not in the encoding stated.
+
+    Args:
+        path: path of the file.
+        encoding: the encoding stated.
+        error: what Python says of it.
+        chunks: number of pieces that were decoded before.
+        last: only the end of the file was left to decode.
+    """
+    if evident := _evident_encoding(path):
+        return _another_encoding(path, evident, encoding)
+    reason = str(error)
+    if isinstance(error, UnicodeDecodeError):
+        reason = error.reason
+        if NO_MARK not in reason:
+            line = _line(path, encoding, chunks, error.object[: error.start])
+            data, place = error.object, error.start
+            if last or encoding.startswith(WIDE):  # too little is left, or the place says nothing
+                data = first_bytes(path, SAMPLE_BYTES)
+                place = next((place for place, byte in enumerate(data) if byte > ASCII), 0)
+            return PipelineError(f"{line}: {_wrong_encoding(encoding, data, place)}")
+    return PipelineError(f"{path}, line 1: not {encoding.upper()} ({reason}); state {option('encoding')}")
 
 
 def _line(path: Path, encoding: str, chunks: int, rest: bytes) -> str:
@@ -110,12 +140,31 @@ def _with_end(chunks: Iterator[bytes]) -> Iterator[bytes]:
     yield b""
 
 
-def _likely_utf16(data: bytes) -> str:
-    """Return the kind of UTF-16 that text with NUL characters seems to be, or `UNSTATED`."""
-    first, second = data[::2].count(b"\0"), data[1::2].count(b"\0")
-    if max(first, second) < len(data) // 4:
-        return UNSTATED
-    return "utf-16-le" if second > first else "utf-16-be"
+def _another_encoding(path: Path, encoding: str, stated: str) -> PipelineError:
+    """Return the error of a file that is surely in another encoding than the one stated, or than UTF-8."""
+    detected = encoding in ("utf-8", *WIDE)
+    remedy = f"leave {option('encoding', stated)} out" if detected else f"set {option('encoding', encoding)}"
+    return PipelineError(f"{path} is {encoding.upper()}, not {stated.upper()}; {remedy}, or convert the file")
+
+
+def _evident_encoding(path: Path) -> str | None:
+    """Return the encoding of a file that is not in the one stated, if its bytes leave no doubt."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in _with_end(read_chunks(path)):
+            if b"\0" in chunk:
+                return _by_nuls(path)
+            decoder.decode(chunk, final=not chunk)
+    except UnicodeDecodeError:
+        return None
+    return "utf-8"
+
+
+def _by_nuls(path: Path) -> str | None:
+    """Return the kind of UTF-16 or UTF-32 that the places of NUL bytes tell, or None."""
+    start = first_bytes(path, SAMPLE_BYTES)
+    often = {place for place in range(4) if 2 * start[place::4].count(b"\0") > len(start[place::4])}
+    return next((name for name, places in NULS.items() if often.issuperset(places)), None)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 
 from pipeline.networks.likelihood import Likelihood
-from pipeline.networks.ngrams import COUNTING_BATCH, NgramLogOdds, Reviews
-from pipeline.networks.padding import pad
+from pipeline.networks.ngrams import NgramLogOdds, Reviews
 from pipeline.training.training_reviews import TrainingReviews
 
 RIDGE_C = 100.0
@@ -62,11 +61,7 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
 def _features(wide: NgramLogOdds, reviews: Reviews) -> tuple[Tensor, Tensor]:
     """Return the buckets [seen] of all n-grams, and the factor of each in a review, sparse [reviews, seen]."""
     found, counts = [], []
-    for start in range(0, len(reviews), COUNTING_BATCH):
-        batch = [reviews[row] for row in range(start, min(start + COUNTING_BATCH, len(reviews)))]
-        ids, lengths = pad(batch, None)
-        assert lengths is not None
-        buckets, present = wide.features(ids, lengths)
+    for _rows, buckets, present in wide.batches(reviews):
         found.append(buckets[present])
         counts.append(present.sum(1))
     of_review = torch.cat(counts)

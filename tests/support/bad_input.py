@@ -223,7 +223,7 @@ CORPUS = [
     reviews("header only", ROWS, "corpus.label_column: .*'verdict' of .*own.csv holds no label at all; add reviews"),
     reviews("wrong encoding", BOTH.encode() + b"caf\xe9,good\n", "line 4: .*cp1252, .* 'café,good': .*, or convert"),
     reviews("header not UTF-8", b"r\xe9view,verdict\n", "line 1: not UTF-8; .*corpus.format.encoding=.*, or convert"),
-    reviews("encoding does not fit", ROWS + "é,good\n", "not ASCII; probably utf_8", **{"format.encoding": "ascii"}),
+    reviews("encoding does not fit", ROWS + "é,good\n", "is UTF-8, not ASCII; leave ", **{"format.encoding": "ascii"}),
     reviews("unknown encoding", BOTH, "the encoding 'utf-99' is unknown; write one", **{"format.encoding": "utf-99"}),
     reviews("encoding of no text", BOTH, "'idna' is no encoding of text; write one", **{"format.encoding": "idna"}),
     reviews("packed file without its ending", gzip.compress(BOTH.encode()), "own.csv is no text, .* in .gz; rename it"),

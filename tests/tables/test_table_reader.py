@@ -330,7 +330,8 @@ def test_the_likely_encoding_is_named_and_can_be_stated(encoding: str, text: str
 @pytest.mark.parametrize(
     ("data", "encoding", "message"),
     [
-        ("a,b", "utf-16", "a.csv, line 1: not UTF-16 .*BOM.*; state corpus.format.encoding="),
+        ("a,b", "utf-16", "a.csv is UTF-8, not UTF-16; leave .*encoding=utf-16 .* out, or convert"),
+        ("n'était", "utf-32", "a.csv is UTF-8, not UTF-32; leave .*encoding=utf-32 .* out, or convert"),
         (
             "très, émouvant, déçu, été",
             "cp1252",
@@ -348,13 +349,31 @@ def test_an_encoding_that_is_stated_wrongly_is_refused(data: str, encoding: str,
     assert rows_of(path, encoding=encoding) == [{"text": data}]
 
 
-def test_utf_16_without_a_mark_is_told_by_its_nul_characters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_utf_16_and_utf_32_without_a_mark_are_told_by_their_nul_characters(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    for encoding in ("utf-16-le", "utf-16-be"):
-        path.write_text("text,label\nfine,pos\n", encoding=encoding)
-        with pytest.raises(PipelineError, match=f"line 1: holds a NUL .*corpus.format.encoding={encoding} "):
-            rows_of(path)
-        assert rows_of(path, encoding=encoding) == [{"text": "fine", "label": "pos"}]
+    path.write_text("text,label\nfine,pos\n", encoding=encoding)
+    with pytest.raises(PipelineError, match=f"line 1: holds a NUL .*corpus.format.encoding={encoding} "):
+        rows_of(path)
+    with pytest.raises(PipelineError, match=f"is {encoding.upper()}, not UTF-16; set .*encoding={encoding} "):
+        rows_of(path, encoding="utf-16")
+    assert rows_of(path, encoding=encoding) == [{"text": "fine", "label": "pos"}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_mark_is_believed_before_a_statement(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nfine,pos\n", encoding=encoding)
+    with pytest.raises(PipelineError, match=f"is {encoding.removesuffix('-sig').upper()}, not UTF-16-BE; leave "):
+        rows_of(path, encoding="utf-16-be")
+    assert rows_of(path, encoding=encoding) == rows_of(path) == [{"text": "fine", "label": "pos"}]
+
+
+def test_another_encoding_that_is_stated_as_utf_16_is_guessed_from_the_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\nun été très naïf à la plage,pos\n", encoding="cp1252")
+    with pytest.raises(PipelineError, match="not UTF-16-LE; probably cp1252, in which it reads 'un été très naïf"):
+        rows_of(path, encoding="utf-16-le")
 
 
 @pytest.mark.parametrize("encoding", sorted({*aliases.values(), "idna", "punycode", "undefined"}))
