@@ -77,7 +77,7 @@ def run_code(code, send=None):
     if send is not None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(send)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     return process.returncode, errors
 
 
@@ -130,7 +130,7 @@ def test_a_signal_during_the_write_of_a_log_line_is_heeded():
     while unread_bytes(process.stderr) < 60_000:  # a pipe holds little more, and then blocks the writer
         assert process.poll() is None
     process.terminate()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 143
     assert "terminated" in errors
 
@@ -238,7 +238,9 @@ def test_a_port_in_use_is_one_line(target):
         port = other.getsockname()[1]
         make = ["make", "--old-file", "setup", target, f"PORT={port}"]
         alone = {name: value for name, value in os.environ.items() if "MAKE" not in name}  # not part of `make test`
-        result = subprocess.run(make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=60)
+        result = subprocess.run(
+            make, cwd=WORKSPACE, env=alone, capture_output=True, text=True, check=False, timeout=300
+        )
     error, line_of_make = result.stderr.splitlines()
     assert error.startswith(f"error: port {port} ")
     assert "in use; choose another with PORT=" in error

@@ -1,6 +1,7 @@
 """params.yaml: where it comes from, and what a user loses who edits it."""
 
 import logging
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,24 @@ from pipeline.config.composition import compose_config
 from tests.runtime.test_credentials import PASSWORD, WITH_PASSWORD
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A params.yaml as `compose` writes it where there is none. Not to be changed."""
+    path = tmp_path_factory.mktemp("composed") / "params.yaml"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_ROOT", str(path.parent))
+        patch.setattr(compose, "PARAMS", path)
+        compose.main()
+    return path
+
+
 @pytest.fixture
-def params(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Path:
-    """A params.yaml as `compose` has just written it."""
+def params(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Path:
+    """A copy of it to change."""
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     monkeypatch.setattr(compose, "PARAMS", tmp_path / "params.yaml")
-    compose.main()
-    assert caplog.messages == []
     caplog.set_level(logging.INFO)
-    return tmp_path / "params.yaml"
+    return Path(shutil.copy(written, tmp_path))
 
 
 def edit(params: Path, **sections: Mapping[str, Any]) -> None:
@@ -31,7 +41,10 @@ def edit(params: Path, **sections: Mapping[str, Any]) -> None:
     params.write_text(yaml.safe_dump(values))
 
 
-def test_params_yaml_says_where_it_comes_from(params: Path) -> None:
+def test_params_yaml_says_where_it_comes_from(params: Path, caplog: pytest.LogCaptureFixture) -> None:
+    params.unlink()
+    compose.main()
+    assert caplog.messages == []
     header, *_ = text = params.read_text().splitlines()
     assert header == "# Generated from conf/ by `python -m pipeline.compose`; edits are overwritten."
     values = yaml.safe_load("\n".join(text))

@@ -33,7 +33,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import read_json
 from pipeline.stage import Inputs
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
-from tests.conftest import configuration
+from tests.conftest import configuration, made_once
 from tests.support.models import of_classes
 from tests.support.scored import labelled_texts, write_dataset
 
@@ -53,6 +53,35 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return prepare(tmp_path, monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the stage has run. Not to be changed."""
+
+    def evaluate(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            prepare(folder, patch)
+            evaluated_model.evaluate_model(config(), Inputs({}))
+
+    return made_once(tmp_path_factory, "evaluated", evaluate)
+
+
+@pytest.fixture
+def evaluated(first_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to change."""
+    shutil.copytree(first_run, tmp_path, dirs_exist_ok=True)
+    use(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def use(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the stage run in this workspace."""
+    torch.set_num_threads(1)
+    for name, value in list(vars(evaluated_model).items()):
+        if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
+            monkeypatch.setattr(evaluated_model, name, workspace / value.relative_to(WORKSPACE))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/mlflow.db")
+
+
 def prepare(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -64,11 +93,7 @@ def prepare(
 
     The network is a bag of words, or what the overrides `model` make of the default.
     """
-    torch.set_num_threads(1)
-    for name, value in list(vars(evaluated_model).items()):
-        if isinstance(value, Path) and name != "SUITE_FOLDER":  # the templates of the behaviour suite
-            monkeypatch.setattr(evaluated_model, name, tmp_path / value.relative_to(WORKSPACE))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    use(tmp_path, monkeypatch)
     write_dataset(tmp_path / "artifacts" / "dataset", classes=classes, ordered=ordered)
     words = sorted({word for text in labelled_texts(classes)[0] for word in text.split()})
     vocabulary = Vocabulary([*SPECIALS, *words])
@@ -94,11 +119,10 @@ def prepare(
     return tmp_path
 
 
-def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    artifacts, reports = workspace / "artifacts", workspace / "reports"
+def test_stage_writes_every_report_and_repeats_itself(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifacts, reports = evaluated / "artifacts", evaluated / "reports"
     steady = [reports / name for name in ("details.json", "verdict.json", "behaviour.json", "report.html")]
     steady.append(artifacts / "predictions.parquet")
-    evaluated_model.evaluate_model(config(), Inputs({}))
     first = [path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures")
     evaluated_model.evaluate_model(config(), Inputs({}))
     assert first == ([path.read_bytes() for path in steady], files(reports / "plots"), files(reports / "figures"))
@@ -120,11 +144,19 @@ def test_stage_writes_every_report_and_repeats_itself(workspace: Path, capsys: p
     printed = capsys.readouterr().out
     assert "24 test reviews" in printed
     assert "60 contrast pairs: original accuracy 0." in printed
+    assert_dvc_finds_the_columns_of_its_plots(evaluated)
 
 
-def test_held_out_auxiliary_texts_are_reported_apart(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dataset, reports = workspace / "artifacts" / "dataset", workspace / "reports"
-    evaluated_model.evaluate_model(config(), Inputs({}))
+def assert_dvc_finds_the_columns_of_its_plots(workspace: Path) -> None:
+    plots = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["plots"]
+    for plot in (plot for named in plots for plot in named.values()):
+        ((file, names),) = plot["y"].items()
+        header = (workspace / file).read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert {plot["x"], *([names] if isinstance(names, str) else names)} <= set(header)
+
+
+def test_held_out_auxiliary_texts_are_reported_apart(evaluated: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset, reports = evaluated / "artifacts" / "dataset", evaluated / "reports"
     alone = json.loads((reports / "details.json").read_text())
     assert "auxiliary" not in alone
     assert "Auxiliary texts" not in (reports / "report.html").read_text()
@@ -256,12 +288,19 @@ STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
     ("classes", "ordered"),
     [(("ham", "spam"), False), (THREE, False), (STARS, True), (("负面", "a/b", "50 $ + $"), False)],
 )
-def test_any_classes_are_evaluated_by_their_names(
-    classes: Sequence[str], ordered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_any_classes_are_evaluated_by_their_names_and_sentiment_is_tested_where_they_have_it(
+    classes: Sequence[str],
+    ordered: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    (tmp_path / "pairs.csv").write_text("original,edited,original_label,edited_label\nfine,dull,pos,neg\n")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     workspace = prepare(tmp_path, monkeypatch, classes, ordered)
     reports = workspace / "reports"
-    evaluated_model.evaluate_model(config(), Inputs({}))
+    caplog.set_level(logging.INFO)
+    evaluated_model.evaluate_model(config("model=bag_of_words", "evaluation.contrast_pairs.path=pairs.csv"), Inputs({}))
     values = json.loads((reports / "details.json").read_text())
     predictions = pq.read_table(workspace / "artifacts" / "predictions.parquet")
     rows = [row for row in predictions.to_pylist() if row["split"] == "test"]
@@ -277,44 +316,15 @@ def test_any_classes_are_evaluated_by_their_names(
     page = (reports / "report.html").read_text(encoding="utf-8")
     assert all(name in page for name in classes)
     assert ("of positive" in page) == (classes == THREE)
+    assert_dvc_finds_the_columns_of_its_plots(workspace)
 
-
-@pytest.mark.parametrize("classes", [LABELS, ("ham", "spam"), THREE, STARS])
-def test_dvc_finds_the_columns_of_its_plots_whatever_the_classes_are(
-    classes: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workspace = prepare(tmp_path, monkeypatch, classes)
-    evaluated_model.evaluate_model(config(), Inputs({}))
-    plots = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text())["plots"]
-    for plot in (plot for named in plots for plot in named.values()):
-        ((file, names),) = plot["y"].items()
-        header = (workspace / file).read_text(encoding="utf-8").splitlines()[0].split(",")
-        assert {plot["x"], *([names] if isinstance(names, str) else names)} <= set(header)
-
-
-@pytest.mark.parametrize("classes", [THREE, ("ham", "spam"), STARS])
-def test_tests_of_sentiment_are_run_on_models_that_have_its_classes_and_left_out_elsewhere(
-    classes: Sequence[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "pairs.csv").write_text("original,edited,original_label,edited_label\nfine,dull,pos,neg\n")
-    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    workspace = prepare(tmp_path, monkeypatch, classes)
-    overrides = (
-        "model=bag_of_words",
-        "registry.checks.better_than_majority.min=-9",
-        "evaluation.contrast_pairs.path=pairs.csv",
-    )
-    with caplog.at_level(logging.INFO):
-        evaluated_model.evaluate_model(configuration(*overrides), Inputs({}))
-    metrics = json.loads((workspace / "reports" / "details.json").read_text())
-    page = (workspace / "reports" / "report.html").read_text(encoding="utf-8")
     said = "left out: the behaviour tests and the contrast pairs, which need negative and positive; the classes are"
     if classes == THREE:
-        assert (metrics["contrast"]["pairs"], metrics["behaviour"]["negation"]["cases"]) == (1, 120)
+        assert (values["contrast"]["pairs"], values["behaviour"]["negation"]["cases"]) == (1, 120)
         assert said not in caplog.text
         assert "Left out: the behaviour tests" not in page
     else:
-        assert {"behaviour", "contrast"}.isdisjoint(metrics)
+        assert {"behaviour", "contrast"}.isdisjoint(values)
         assert f"{said} {', '.join(map(repr, classes))}" in caplog.text
         assert "Left out: the behaviour tests and the contrast pairs" in page
 
@@ -356,7 +366,12 @@ def test_each_part_of_a_network_of_two_is_evaluated_alone(
 ) -> None:
     workspace = prepare(tmp_path, monkeypatch, classes, ordered, JOINED)
     reports = workspace / "reports"
-    evaluated_model.evaluate_model(config(*JOINED, *QUICK), Inputs({}))
+    read: list[int] = []
+    paths = WideAndDeep.paths
+    with monkeypatch.context() as patch:
+        patch.setattr(WideAndDeep, "paths", lambda *given: read.append(len(given[1])) or paths(*given))
+        evaluated_model.evaluate_model(config(*JOINED, *QUICK), Inputs({}))
+    assert sum(read) == 2 * 3 * len(labelled_texts(classes)[0]), "the parts come from the same pass of the network"
     metrics = read_json(reports / "details.json", DetailsRecord, "").model_dump(exclude_unset=True)
     parts = metrics["parts"]
     assert list(parts) == ["gru", "ngrams", "joint"]
@@ -376,15 +391,6 @@ def test_each_part_of_a_network_of_two_is_evaluated_alone(
     assert f"parts alone: gru accuracy {parts['gru']['accuracy']:.4f}" in shown
     assert f"what gru adds to the accuracy of ngrams: {parts['gru']['adds']['accuracy']:.4f} (95 %" in shown
     assert "Parts of the model" in (reports / "report.html").read_text(encoding="utf-8")
-
-
-def test_the_parts_come_from_the_same_pass_of_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(tmp_path, monkeypatch, model=JOINED)
-    read: list[int] = []
-    paths = WideAndDeep.paths
-    monkeypatch.setattr(WideAndDeep, "paths", lambda *given: read.append(len(given[1])) or paths(*given))
-    evaluated_model.evaluate_model(config(*JOINED, *QUICK), Inputs({}))
-    assert sum(read) == 2 * 24
 
 
 def test_a_network_without_ngrams_has_no_parts(

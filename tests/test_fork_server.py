@@ -86,8 +86,8 @@ def test_a_fork_gets_the_signals_of_its_caller(project, number, code):
     process = project.start("python", "-m", "pipeline.waiting")
     fork = psutil.Process(int(process.stdout.readline()))
     process.send_signal(number)
-    assert process.wait(timeout=30) == code
-    fork.wait(timeout=30)
+    assert process.wait(timeout=300) == code
+    fork.wait(timeout=300)
 
 
 def test_dvc_is_a_fork_that_its_stages_find(project):

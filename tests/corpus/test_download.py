@@ -229,7 +229,7 @@ def stage(root: Path, shared: Path, url: str, data: bytes) -> "subprocess.Popen[
 def test_the_stage_ends_with_one_line_and_no_output(tmp_path: Path) -> None:
     with WebServer(Answer(404)) as server:
         process = stage(tmp_path / "workspace", tmp_path, server.url, DATA)
-        _, message = process.communicate(timeout=60)
+        _, message = process.communicate(timeout=300)
     assert process.returncode == 1
     assert message == f"error: cannot download {server.url}: the server answered 404 Not Found; check corpus.url\n"
     assert {path.name for path in (tmp_path / "workspace").iterdir()} == {"params.yaml", "pipeline"}
@@ -251,7 +251,7 @@ def test_a_killed_download_goes_on_in_the_process_that_waited_for_it(tmp_path: P
             assert message, "it did not wait"
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
-        _, message = waiting.communicate(timeout=60)
+        _, message = waiting.communicate(timeout=300)
     assert waiting.returncode == 0, message
     assert "aclimdb: 2 train, 2 test, 8,530 auxiliary, 1 unlabelled" in message
     assert server.ranges == [None, f"bytes={half}-"]

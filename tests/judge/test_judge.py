@@ -14,8 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binomtest
 
+from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
+from pipeline.inference.predictor import Predictor
+from pipeline.judge.labelled_file import FileReading, read_labelled_rows
+from pipeline.judge.options import stated_labels
 from pipeline.runtime.checksum import file_digest
 from pipeline.tracking.store import connect
 from tests.support.bad_input import MODEL
@@ -136,24 +140,32 @@ def test_every_format_is_judged_alike(project: SmallProject, compose: Compose, e
 
 
 @pytest.mark.parametrize(
-    ("labels", "options", "actual"),
+    ("labels", "stated", "actual"),
     [
-        (["neg", "pos"], [], ["negative", "positive"]),
-        (["neg"], [], ["negative"]),
-        (["0", "1"], [], ["negative", "positive"]),
-        (["False", "True"], [], ["negative", "positive"]),
-        (["Positive", "positive"], [], ["positive", "positive"]),
-        (["2", "9"], ["--labels", "{negative: '<=4', positive: '>=7'}"], ["negative", "positive"]),
-        (["2", "mixed"], ["--labels", "{negative: [2]}", "--ignore-labels", "[mixed]"], ["negative"]),
-        (["2", "negative"], ["--labels", "{positive: [2]}"], ["positive", "negative"]),
+        (["neg", "pos"], None, ["negative", "positive"]),
+        (["neg"], None, ["negative"]),
+        (["0", "1"], None, ["negative", "positive"]),
+        (["False", "True"], None, ["negative", "positive"]),
+        (["Positive", "positive"], None, ["positive", "positive"]),
+        (["2", "9"], "{negative: '<=4', positive: '>=7'}", ["negative", "positive"]),
+        (["2", "negative"], "{positive: [2]}", ["positive", "negative"]),
     ],
 )
 def test_labels_mean_what_leaves_no_doubt_or_is_stated(
-    project: SmallProject, compose: Compose, labels: list[str], options: list[str], actual: list[str]
+    project: SmallProject, compose: Compose, labels: list[str], stated: str | None, actual: list[str]
 ) -> None:
-    words(project, compose, "m", ("negative", "positive"), *((AWFUL, label) for label in labels))
+    classes = ("negative", "positive")
+    source = words(project, compose, "m", classes, *((AWFUL, label) for label in labels))
+    reading = FileReading(AUTOMATIC, labels=stated_labels(stated, classes))
+    read = read_labelled_rows(source, Predictor.load(project.root / "m").info, reading)
+    assert [classes[number] for number in read.rows["label"].to_pylist()] == actual
+
+
+def test_labels_are_stated_and_ignored_on_the_command_line(project: SmallProject, compose: Compose) -> None:
+    words(project, compose, "m", ("negative", "positive"), (AWFUL, "2"), (AWFUL, "mixed"))
+    options = ("--labels", "{negative: [2]}", "--ignore-labels", "[mixed]")
     assert project.run("judge", "--model", "m", "--input", "m.csv", "--output", "out", *options) == 0
-    assert [row["actual"] for row in predictions(project.root / "out")] == actual
+    assert [row["actual"] for row in predictions(project.root / "out")] == ["negative"]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The sweep that compares the memory of four networks, and its picture."""
 
 import json
-import shutil
 
 import pytest
 from matplotlib.figure import Figure
@@ -13,7 +12,7 @@ from pipeline.memory_ladder.record import LadderRecord
 from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.records import write_json
-from tests.conftest import copy_project
+from pipeline.sweep.parent_run import PARENT_TAG
 from tests.support.models import FIVE, SPAM, word_model
 from tests.support.scored import write_dataset
 
@@ -31,17 +30,12 @@ def test_the_networks_of_the_ladder_differ_only_in_their_cell(compose):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """Make a project in which the sweep of the memory ladder has run."""
-    project = copy_project(tmp_path_factory.mktemp("ladder"))
+def project(trained, tmp_path_factory):
+    """A trained project in which the sweep of the memory ladder has run."""
+    project = trained.copy_to(tmp_path_factory.mktemp("ladder") / "project")
     tiny = project.root / "conf" / "experiment" / "tiny.yaml"
     tiny.write_text("".join(line for line in tiny.open() if not line.startswith(("model:", "training:"))))
     project.commit("The networks of the ladder are as conf/ has them")
-    for stage in ("compose", "download"):
-        project.run("python", "-m", f"pipeline.{stage}")
-    shutil.copytree(project.root / "downloads", project.root / "data")
-    project.run("python", "-m", "pipeline.preprocess")
-    project.commit("Prepared")
     project.run("python", "-m", "pipeline.train", "-m", "sweep=memory_ladder", "training=smoke")
     return project
 
@@ -69,8 +63,9 @@ def test_the_sweep_writes_its_numbers_and_its_picture(project):
 def test_every_run_of_the_ladder_has_its_numbers_its_curve_and_the_picture(project):
     client = MlflowClient(f"sqlite:///{project.root / 'mlflow.db'}")
     runs = client.search_runs([client.get_experiment_by_name("sentiment").experiment_id], "tags.stage = 'train'")
-    assert len(runs) == len(MODELS)
-    for run in runs:
+    of_sweep = [run for run in runs if PARENT_TAG in run.data.tags]
+    assert len(of_sweep) == len(MODELS)
+    for run in of_sweep:
         model = ladder_of(project)["models"][run.data.params.get("model.cell", "bag_of_words")]
         assert run.data.metrics["memory/accuracy"] == model["accuracy"]
         assert run.data.metrics["memory/sentence/start/flip_rate"] == model["sentence"]["start"]["flip_rate"]

@@ -78,7 +78,7 @@ def test_registering_waits_for_another_process_that_registers(store, tmp_path: P
             assert line_read, "it did not wait"
         assert versions(store) == []
     assert outcome(folder)["version"] == "1"
-    waiting.communicate(timeout=120)
+    waiting.communicate(timeout=600)
     assert waiting.returncode == 0
     assert versions(store) == ["1"]
     assert aliases(store) == ("1", None)
@@ -131,7 +131,7 @@ def ended(process: subprocess.Popen[str], line: str, send: signal.Signals) -> tu
     while line not in (line_read := process.stderr.readline()):
         assert line_read, "it ended before"
     process.send_signal(send)
-    errors = process.communicate(timeout=60)[1]
+    errors = process.communicate(timeout=300)[1]
     return process.returncode, [line for line in errors.splitlines() if not line.startswith("import time:")]
 
 

@@ -54,7 +54,7 @@ def interrupted(trained, tmp_path_factory):
     refused = project.run(*GRID, check=False)
     sweep.send_signal(signal.SIGINT)
     sweep.send_signal(signal.SIGCONT)
-    sweep.communicate(timeout=120)
+    sweep.communicate(timeout=600)
     assert sweep.returncode == 130
     return project, refused, [run.info.status for run in [*runs(project, "sweep"), *runs(project, "train")[1:]]]
 

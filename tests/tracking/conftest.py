@@ -45,7 +45,7 @@ def _log_at_once(root: Path) -> None:
         for i in range(4)
     ]
     for process in processes:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
 
 

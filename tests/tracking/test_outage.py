@@ -83,7 +83,7 @@ def test_a_server_that_comes_back_has_every_point_once(project: Project, server:
     server.kill()
     read_until(training, "epoch 4/40")
     server.start()
-    log, _ = training.communicate(timeout=120)
+    log, _ = training.communicate(timeout=600)
     assert training.returncode == 0, log
     assert_complete(server, output, epochs=40)
     assert not list((project.root / ".unsent").iterdir())
@@ -96,7 +96,7 @@ def test_a_server_that_stays_away_costs_no_model_and_gets_all_later(
     training = start_training(project, server, output, "training.epochs=12", "tracking.patience=1")
     read_until(training, "epoch 2/12")
     server.kill()
-    log, _ = training.communicate(timeout=120)
+    log, _ = training.communicate(timeout=600)
     assert training.returncode == 0, log
     assert (output / "model" / "model.safetensors").exists()
     (line,) = [line for line in log.splitlines() if "incomplete" in line]
