@@ -19,7 +19,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, project_root
 from pipeline.runtime.worker_pool import translate_worker_deaths
 from pipeline.stage import Inputs
-from pipeline.sweep.frozen_conf import freeze_conf
+from pipeline.sweep.frozen_conf import MULTIRUN, freeze_conf
 from pipeline.sweep.prepared_dataset import choices_tag, log_dataset, trial_config
 from pipeline.sweep.session import sweep_ended
 from pipeline.sweep.trial import run_trial
@@ -31,8 +31,8 @@ from pipeline.training.inputs import trained_on
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
 
-MULTIRUN, SHOWS = {"-m", "--multirun"}, {"-c", "--cfg", "-i", "--info"}
-"""Options of Hydra that exclude each other."""
+SHOWS = {"-c", "--cfg", "-i", "--info"}
+"""Hydra's options that show a configuration instead of training with it."""
 
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
