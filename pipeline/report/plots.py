@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -58,12 +59,14 @@ def write_figures(
         for name, draw in drawings.items():
             figure = Figure(figsize=(sizes or {}).get(name, USUAL_SIZE), layout="constrained")
             draw(figure.subplots())
+            _lay_out(figure)
             for suffix in ("png", "svg"):
                 _save(figure, temporary / f"{name}.{suffix}", suffix)
         if set(SUMMARY) <= set(drawings):
             summary = Figure(figsize=(12, 7.2), layout="constrained")
             for name, axes in zip(SUMMARY, summary.subplots(2, 3).flat, strict=True):
                 drawings[name](axes)
+            _lay_out(summary)
             _save(summary, temporary / "summary.png", "png")
 
 
@@ -75,7 +78,17 @@ def write_panels(path: Path, panels: Sequence[Draw], columns: int | None = None)
         figure = Figure(figsize=(5 * columns, 4.2 * rows), layout="constrained")
         for position, draw in enumerate(panels, start=1):
             draw(figure.add_subplot(rows, columns, position))
+        _lay_out(figure)
         _save(figure, temporary, path.suffix.removeprefix("."))
+
+
+def _lay_out(figure: Figure) -> None:
+    """Lay a figure out once for all its files: `savefig` would draw it once more for each, which takes most time."""
+    figure.set_dpi(rcParams["savefig.dpi"])
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine(None)
 
 
 def _save(figure: Figure, path: Path, form: str) -> None:
