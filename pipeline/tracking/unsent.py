@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def send_unsent(store: Store) -> list[Path]:
-    """Send what earlier trainings could not; a run whose process was killed ends KILLED.
+    """Send what earlier trainings could not; a run whose process was killed ends KILLED, unless a sweep has ended it.
 
     Trainings that are still running send for themselves.
 
@@ -145,8 +145,8 @@ def _send_locked(store: Store, folder: Path) -> bool:
             tell_once(store, folder)
             return False
         _send_journal(store, journal, entries[1:])
-    else:
-        _end_unlogged(store, folder.name)
+    elif _is_running(store, folder.name):  # it was killed before it logged anything
+        store.client.set_terminated(folder.name, "KILLED")
     if folder.exists():
         shutil.rmtree(folder)
     return True
@@ -158,14 +158,14 @@ def _require_store(store: Store, header: Entry) -> None:
 
 
 def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
-    if not entries or "status" not in entries[-1]:
+    ended = bool(entries) and "status" in entries[-1]
+    if not ended and _is_running(store, journal.parent.name):
         entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})
     while batch := first_batch(entries):
         send_batch(store.client, journal.parent.name, journal.parent, batch)
         del entries[: len(batch)]
 
 
-def _end_unlogged(store: Store, run_id: str) -> None:
-    """End the run of a process that was killed before it logged anything, unless it has ended already."""
-    if store.client.search_runs([store.experiment_id], equals(run_id=run_id, status="RUNNING")):
-        store.client.set_terminated(run_id, "KILLED")
+def _is_running(store: Store, run_id: str) -> bool:
+    """Return whether the store takes a run for running; a sweep may have ended a killed trial, and said why."""
+    return bool(store.client.search_runs([store.experiment_id], equals(run_id=run_id, status="RUNNING")))

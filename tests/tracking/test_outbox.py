@@ -81,6 +81,13 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
     assert waiting(root) == []
 
 
+def test_a_killed_trial_that_its_sweep_has_ended_stays_failed(store: Store, run_id: str) -> None:
+    store.client.set_terminated(run_id, "FAILED")
+    assert send_unsent(store) == []
+    assert store.client.get_run(run_id).info.status == "FAILED"
+    assert points(store, run_id, "accuracy") == [(3, 0.5)]
+
+
 def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, root: Path, run_id: str) -> None:
     with training_run(store, "run", {}, root / "run_id") as run:
         assert run.run_id == run_id
