@@ -13,7 +13,7 @@ from benchmarks.measuring import set_up
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
 from pipeline.evaluation.predictions import read_texts
-from pipeline.runtime.paths import ARTIFACTS, DATASET, DOWNLOADS, MODEL, PRETRAINED, REPORTS, WORKSPACE
+from pipeline.runtime.paths import DATASET, DOWNLOADS, MODEL, PRETRAINED, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
 
 TEXTS = 1024
@@ -24,39 +24,33 @@ def main() -> None:
     """Run the benchmarks, write their results and print the tables."""
     set_up()
     require_prepared(DOWNLOADS, DATASET, PRETRAINED, MODEL)
-    report = measure(DOWNLOADS, ARTIFACTS)
+    report = measure()
     write_json(REPORTS / "benchmarks.json", report)
     rewrite(WORKSPACE / "docs" / "performance.md", report)
     print(render(report))
 
 
-def measure(downloads: Path, artifacts: Path) -> dict[str, Any]:
-    """Return the machine, all figures and the profile.
-
-    Args:
-        downloads: the corpus in canonical form.
-        artifacts: dataset, pre-trained weights and model of the default recipe, as its stages wrote them.
-    """
+def measure() -> dict[str, Any]:
+    """Return the machine, all figures and the profile, from what the stages of the default recipe wrote."""
     machine = describe()
-    dataset, pretrained, model = artifacts / "dataset", artifacts / "pretrained", artifacts / "model"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         article = folder / "article"
-        write_article_dataset(dataset, article)
-        texts = read_texts(dataset, "test")[0][:TEXTS]
+        write_article_dataset(DATASET, article)
+        texts = read_texts(DATASET, "test")[0][:TEXTS]
         figures = [
             *training.compare(article),
-            *inference.compare(article, model, texts),
-            *overhead.compare(dataset, pretrained),
-            *preprocessing.compare(downloads, folder / "preprocessing"),
-            *startup.compare(model, folder / "startup"),
-            *serve.compare(model, texts),
+            *inference.compare(article, MODEL, texts),
+            *overhead.compare(DATASET, PRETRAINED),
+            *preprocessing.compare(DOWNLOADS, folder / "preprocessing"),
+            *startup.compare(MODEL, folder / "startup"),
+            *serve.compare(MODEL, texts),
             *gpu.compare(article),
         ]
         return {
             "machine": machine,
             "figures": [asdict(figure) for figure in figures],
-            "profile": profiling.measure(dataset, pretrained),
+            "profile": profiling.measure(DATASET, PRETRAINED),
         }
 
 

@@ -1,17 +1,21 @@
 """The beginning of a training with the pipeline's own code, timed step by step."""
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
 
 from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
+from pipeline.networks.build import fixed_length
 from pipeline.runtime.errors import PipelineError
+from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
+from pipeline.training.sentiment_module import LabelledBatch
 
 Weights = Mapping[str, Tensor] | None
 """Pre-trained weights, as `load_pretrained` returns them."""
@@ -39,6 +43,18 @@ class Clock:
             raise PipelineError("the training is too short to be timed; use more reviews")
         (first, started), (last, ended) = self._points[0], self._points[-1]
         return (last - first) / (ended - started)
+
+
+def first_batches(config: Config, dataset: Path, steps: int) -> Iterator[LabelledBatch]:
+    """Yield the batches of the first steps of a training, those that `fit_steps` trains on."""
+    data = ReviewDataModule(
+        dataset,
+        batch_size=config.training.batch_size,
+        fixed_length=fixed_length(config.model),
+        max_reviews=config.training.max_reviews,
+        seed=config.seed,
+    )
+    yield from islice(data.train_dataloader(), steps)
 
 
 class _EnoughError(Exception):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -11,13 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.corpus import configuration
-from benchmarks.fitting import Clock, fit_steps
+from benchmarks.fitting import Clock, first_batches, fit_steps
 from benchmarks.measuring import Figure, alternate
 from benchmarks.training import OURS
 from pipeline.config.schema import Config
 from pipeline.networks.build import build_network
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.data_module import ReviewDataModule
 
 PRECISIONS = ("32-true", "bf16-mixed")
 WARM_UP = 10
@@ -63,17 +61,11 @@ def compare(dataset: Path, *, rounds: int = 5) -> list[Figure]:
 
 
 def _batches(config: Config, dataset: Path) -> Batches:
-    data = ReviewDataModule(
-        dataset,
-        batch_size=config.training.batch_size,
-        fixed_length=None,
-        max_reviews=config.training.max_reviews,
-        seed=config.seed,
-    )
-    return [
-        (batch.reviews.ids.cuda(), batch.reviews.lengths.cuda(), batch.labels.cuda())
-        for batch in islice(data.train_dataloader(), STEPS)
-    ]
+    batches = []
+    for (ids, lengths, _), labels, *_ in first_batches(config, dataset, STEPS):
+        assert lengths is not None
+        batches.append((ids.cuda(), lengths.cuda(), labels.cuda()))
+    return batches
 
 
 def _training(config: Config, dataset: Path, vocab_size: int) -> dict[str, Callable[[], float]]:

@@ -2,22 +2,20 @@
 
 import math
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import torch
 
 from benchmarks.corpus import configuration
-from benchmarks.fitting import Weights, reviews_per_second
+from benchmarks.fitting import Weights, first_batches, reviews_per_second
 from benchmarks.measuring import Figure, alternate, seconds
 from pipeline.config.schema import Config
-from pipeline.networks.build import build_network, deep_part, fixed_length
+from pipeline.networks.build import build_network, deep_part
 from pipeline.networks.likelihood import LOGISTIC
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.dataset import read_dataset_info
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.callbacks import move_averages
-from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained, start_from_pretrained
 from pipeline.training.trainer import LOG_EVERY_STEPS
@@ -51,16 +49,9 @@ def bare_reviews_per_second(config: Config, dataset: Path, pretrained: Weights, 
     """Return the reviews per second of a plain loop: its batches are ready in memory, and it logs nothing."""
     hardware = resolve_hardware(config.trainer)
     device = "cuda" if hardware.accelerator == "gpu" else "cpu"
-    data = ReviewDataModule(
-        dataset,
-        batch_size=config.training.batch_size,
-        fixed_length=fixed_length(config.model),
-        max_reviews=config.training.max_reviews,
-        seed=config.seed,
-    )
     batches = [
         (ids.to(device), lengths if lengths is None else lengths.to(device), labels.to(device))
-        for (ids, lengths, _), labels, *_ in islice(data.train_dataloader(), steps)
+        for (ids, lengths, _), labels, *_ in first_batches(config, dataset, steps)
     ]
     torch.manual_seed(config.seed)
     vocab_size = len(Vocabulary.load(dataset / "vocab.json"))

@@ -14,7 +14,7 @@ from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from benchmarks.corpus import configuration
-from benchmarks.fitting import fit_steps
+from benchmarks.fitting import first_batches, fit_steps
 from benchmarks.machine import matmul_peak
 from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
@@ -22,7 +22,6 @@ from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.regions import RegionVectors
 from pipeline.text.dataset import read_dataset_info
 from pipeline.training.callbacks import MovingAverage
-from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained
 from pipeline.training.trainer import LOG_EVERY_STEPS
@@ -139,14 +138,7 @@ def lstm_flops(config: Config, dataset: Path, steps: range) -> float:
     """Count the operations of the recurrent layers' matrix products in these training steps, padding included."""
     model = config.model
     assert isinstance(model, SentimentRNNConfig)
-    data = ReviewDataModule(
-        dataset,
-        batch_size=config.training.batch_size,
-        fixed_length=model.fixed_length,
-        max_reviews=config.training.max_reviews,
-        seed=config.seed,
-    )
-    batches = islice(data.train_dataloader(), steps.start, steps.stop)
+    batches = islice(first_batches(config, dataset, steps.stop), steps.start, None)
     tokens: int = sum(batch.reviews.excerpt(model.max_length).ids.numel() for batch in batches)
     regions = config.pretraining.two_view
     inputs = model.embedding_dim + (regions.dimension if regions else 0) + (model.n_layers - 1) * model.hidden_dim
