@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from pipeline.config.optimizer import OptimizerConfig
 from pipeline.training import distributed
+from pipeline.training.hardware import seed_generators
 from pipeline.training.optimizer import build_optimizer
 
 
@@ -46,10 +47,11 @@ class BaseModule(pl.LightningModule):
         if part := index % self.trainer.accumulate_grad_batches:  # a further batch of the same step
             entropy.append(part)
         state = np.random.SeedSequence(entropy).generate_state(1)
-        torch.manual_seed(int(state[0]))
+        seed_generators(self.device, int(state[0]))
         loss, shown = self.losses(batch)
         self.log_mean("train/loss", shown, batch, prog_bar=True)
-        self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
+        # made on the device: Lightning would copy a number to a GPU, and wait until that has done all it was given
+        self.log("train/lr", torch.full((), self.trainer.optimizers[0].param_groups[0]["lr"], device=self.device))
         return {"loss": loss * batch.weight, "shown": shown.detach()}
 
     def log_mean(self, name: str, value: Tensor, batch: Any, **options: Any) -> None:

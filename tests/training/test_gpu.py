@@ -1,10 +1,15 @@
 """Training and scoring on a GPU, beside the same on the CPU; skipped where torch sees no GPU."""
 
+import warnings
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
-from pipeline.inference.calibration import fit_weights
+from pipeline.config.labels import LABELS
+from pipeline.config.objective import ACCURACY
+from pipeline.inference.calibration import calibrate
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.scoring import score
@@ -12,28 +17,42 @@ from pipeline.networks.build import build_network
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.hardware import resolve_hardware
+from pipeline.training.launcher import ignore_metrics
+from pipeline.training.two_view import pretrain_regions
 from tests.conftest import reviews
-from tests.support.training import PRETRAINED, TINY, train, train_language_model, weights
+from tests.support.training import PRETRAINED, TINY, stop_and_resume, train, train_language_model, weights
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 
-ON_GPU = (*TINY, "model.hidden_dim=32", "trainer=gpu", "trainer.precision=32-true")
+ON_GPU = (*TINY, "model.hidden_dim=32", "trainer.accelerator=gpu")
 WITHOUT_DROPOUT = (
     *("model.word_dropout=0", "model.embedding_dropout=0"),
     *("model.drop_prob=0", "model.output_dropout=0"),
 )
 NETWORKS = ["model=sentiment_rnn", "model=article", "model=gru", "model=rnn", "model=bag_of_words"]
+LACKING = {
+    "model=article": ("model.wide.",),
+    "model=bag_of_words": ("model.hidden_dim", "model.drop_prob", "model.embedding_dropout", "model.wide."),
+}
+"""Keys in the values of this module that a network has not."""
+REGIONS = (
+    "pretraining=two_view",
+    *(f"pretraining.two_view.{value}" for value in ("dimension=6", "batch_size=32", "drawn=8", "frequent=3")),
+    "pretraining.two_view.min_count=2",
+)
 TOLERANCE = 1e-3
 """Largest difference in a probability or a loss: cuDNN multiplies in TF32, with 10 bits behind the point."""
 
 
-def tiny(compose, *overrides):
-    """A tiny configuration for a GPU; overrides of keys that its network lacks are left out."""
-    lacking = ("hidden_dim", "drop_prob", "embedding_dropout")
-    bag = "model=bag_of_words" in overrides
-    return compose(
-        *(o for o in (*overrides[:1], *ON_GPU, *overrides[1:]) if not (bag and any(k in o for k in lacking)))
-    )
+def tiny(compose, network, *overrides):
+    """A tiny configuration for a GPU; values of keys that its network lacks are left out."""
+    lacking = LACKING.get(network, ())
+    return compose(network, *(value for value in (*ON_GPU, *overrides) if not value.startswith(lacking)))
+
+
+def learn_regions(config, dataset, checkpoints, log_metrics=ignore_metrics):
+    hardware = resolve_hardware(config.trainer)
+    return pretrain_regions(config.pretraining.two_view, dataset, hardware, checkpoints, log_metrics)
 
 
 def interrupted_at(stop_at):
@@ -63,9 +82,10 @@ def test_a_gpu_trains_to_the_losses_of_the_cpu(compose, dataset, tmp_path, netwo
         assert one["val_loss"] == pytest.approx(other["val_loss"], abs=TOLERANCE)
 
 
-@pytest.mark.parametrize("part", ["wide", "adversarial_weight", "virtual_weight", "bf16-mixed"])
+@pytest.mark.parametrize("part", ["wide", "adversarial_weight", "virtual_weight", "bf16-mixed", "16-mixed"])
 def test_the_same_seed_gives_the_same_weights_on_a_gpu(compose, dataset, tmp_path, part):
-    overrides = {"wide": (), "bf16-mixed": ("trainer.precision=bf16-mixed",)}.get(part, (f"training.{part}=1.0",))
+    precision = (f"trainer.precision={part}",)
+    overrides = {"wide": (), "bf16-mixed": precision, "16-mixed": precision}.get(part, (f"training.{part}=1.0",))
     config = tiny(compose, "model=sentiment_rnn", *overrides)
     first, second = (train(config, dataset, tmp_path / name) for name in "ab")
     np.testing.assert_equal(weights(first), weights(second))
@@ -95,6 +115,45 @@ def test_a_language_model_trained_on_a_gpu_starts_a_classifier_on_the_cpu(compos
     assert np.isfinite(trained.curve[-1]["val_loss"])
 
 
+def test_region_vectors_learn_on_a_gpu_as_on_the_cpu_and_are_read_there(compose, dataset, tmp_path):
+    on_gpu = tiny(compose, "model=sentiment_rnn", *REGIONS, *WITHOUT_DROPOUT, "model.region_dropout=0")
+    on_cpu = on_gpu.model_copy(update={"trainer": compose(*TINY).trainer})
+    learned = [learn_regions(config, dataset, tmp_path / name) for name, config in (("gpu", on_gpu), ("cpu", on_cpu))]
+    again, curve = stop_and_resume(partial(learn_regions, on_gpu, dataset, tmp_path / "broken"))
+    torch.testing.assert_close(again, learned[0][0], rtol=0, atol=0)
+    assert curve == learned[0][1]
+    for one, other in zip(learned[0][1], learned[1][1], strict=True):
+        assert one["val_loss"] == pytest.approx(other["val_loss"], rel=TOLERANCE)
+    gpu, cpu = (
+        train(config, dataset, tmp_path / f"from {name}", pretrained=learned[0][0])
+        for name, config in (("gpu", on_gpu), ("cpu", on_cpu))
+    )
+    for one, other in zip(gpu.curve, cpu.curve, strict=True):
+        assert one["val_loss"] == pytest.approx(other["val_loss"], abs=TOLERANCE)
+
+
+def test_no_step_of_a_training_waits_for_the_gpu(compose, dataset, tmp_path):
+    """It waits where points are logged, every ten steps, and where an epoch ends; else it prepares the next batch."""
+    config = tiny(compose, "model=sentiment_rnn", *REGIONS, "training.batch_size=2", "training.epochs=1")
+    regions, _ = learn_regions(config, dataset, tmp_path / "regions")
+    steps: list[int] = []
+
+    def count(metrics, step):
+        steps.extend([step] if "train/loss" in metrics else [])
+
+    with warnings.catch_warnings(record=True) as waits:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            train(config, dataset, tmp_path / "classifier", count, pretrained=regions)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    places = [f"{wait.filename}:{wait.lineno}" for wait in waits if "synchronizing" in str(wait.message)]
+    assert steps[-1] > 90
+    often = {place for place in places if places.count(place) > steps[-1] // 2}
+    assert not often
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_gpu_answers_as_the_cpu_does(compose, dataset, tmp_path, network):
     config = tiny(compose, network)
@@ -119,6 +178,6 @@ def test_a_model_trained_on_a_gpu_is_calibrated_as_the_cpu_would(compose, datase
     trained = train(config, dataset, tmp_path)
     validation = read_split(dataset, "validation")
     log_odds = score(trained.network, list(validation), None)
-    weight, bias = fit_weights(log_odds[:, :, None], validation.labels)
-    assert 1 / trained.calibration.temperature[0] == pytest.approx(weight[0], rel=0.01)
-    assert trained.calibration.bias == pytest.approx(bias.tolist(), abs=0.01)
+    expected = calibrate(log_odds, validation.labels, trained.calibration.likelihood, ACCURACY, LABELS)
+    assert trained.calibration.temperature == pytest.approx(expected.temperature, rel=0.01)
+    assert trained.calibration.bias == pytest.approx(expected.bias, abs=0.01)
