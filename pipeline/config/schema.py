@@ -172,11 +172,16 @@ def _describe(problem: Any) -> str:
         # no import statement: registered models hold this module, and not that one, of which they have no need
         meant = import_module("pipeline.config.reference").meant_key(key)
         return f"{key}: unknown key, docs/configuration.md lists them{meant}"
-    if problem["type"] == "missing":
+    context = problem.get("ctx", {})
+    if problem["type"].startswith("union_tag"):  # what is wrong is not the union, but the key that chooses its variant
+        key += "." + context["discriminator"].strip("'")
+    if problem["type"] in {"missing", "union_tag_not_found"}:
         return f"{key}: missing; set it (null where it does not apply)"
     if problem["type"] == "value_error":
-        return f"{key}: {problem['ctx']['error']}"
-    meant = ""
-    if problem["type"] == "literal_error":
-        meant = did_you_mean(str(problem["input"]), re.findall(r"'(.+?)'", problem["ctx"]["expected"]))
-    return f"{key}: {problem['msg']}, got {_SHORT.repr(problem['input'])}{meant}"
+        return f"{key}: {context['error']}"
+    if problem["type"] == "union_tag_invalid":
+        given, message = context["tag"], f"must be one of {context['expected_tags']}"
+    else:
+        given, message = problem["input"], problem["msg"]
+    choices = re.findall(r"'(.+?)'", context.get("expected_tags") or context.get("expected", ""))
+    return f"{key}: {message}, got {_SHORT.repr(given)}{did_you_mean(str(given), choices)}"

@@ -33,6 +33,7 @@ WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logg
 
 SHOWS = {"-c", "--cfg", "-i", "--info"}
 """Hydra's options that show a configuration instead of training with it."""
+HELPS = {"-h", "--help"}
 
 
 def main(train: Callable[..., Mapping[str, float]]) -> None:
@@ -51,6 +52,8 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
             raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
         if MULTIRUN & {*sys.argv} and SHOWS & {*sys.argv}:
             raise PipelineError("-m: --cfg and --info show the configuration of a single trial; leave -m out")
+        if "--resolve" in sys.argv and not (SHOWS | HELPS) & {argument.partition("=")[0] for argument in sys.argv}:
+            raise PipelineError("--resolve: what is to be resolved is shown by --cfg: --cfg job --resolve")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
         # Hydra's parser is argparse's, which takes overrides only in one piece, and answers an error with its own usage
         argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_intermixed_args  # type: ignore[method-assign]

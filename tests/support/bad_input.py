@@ -134,7 +134,7 @@ CONFIGURATION = [
     key("labels of no kind", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("a single class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
     key("class without a name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),
-    key("unknown network", "model.network", "transformer", "model: .*'transformer'"),
+    key("unknown network", "model.network", "transformer", "model.network: must be one of 'sentiment_rnn', "),
     key("infinite rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative rate", "training.lr", -1, "training.lr: .*greater than 0"),
     key("vocabulary size 0", "text.max_vocabulary", 0, "text.max_vocabulary: .*greater than or equal to 1"),
