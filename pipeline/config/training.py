@@ -19,6 +19,9 @@ class TrainingConfig(OptimizerConfig):
     but at most 20."""
     auxiliary_weight: Weight
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
+    counterfactual_weight: Weight
+    """Weight of the losses of counterfactual sentences: English ones of the training texts, whose verdict rules deny or
+    exchange. There are none of fewer than 5,000 texts, or of other classes than negative and positive; 0 makes none."""
     class_weights: Literal["balanced"] | ClassWeights | None
     """Weight of the losses of each class, such as {spam: 5}, others having 1; balanced: the inverse of its share of the
     training split; null: 1 each. Auxiliary texts have auxiliary_weight alone."""

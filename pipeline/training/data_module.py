@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from pipeline.config.labels import LABELS
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
+from pipeline.training.counterfactual_reviews import counterfactual_reviews
 from pipeline.training.distributed import share, world_size
 from pipeline.training.folds import Fold
 from pipeline.training.parted_batches import PartedBatches
@@ -39,8 +41,10 @@ class ReviewDataModule(pl.LightningDataModule):
         max_reviews: most reviews to use of each split, equally many of each class; None uses all.
         seed: seed of the order of the reviews.
         auxiliary_weight: weight of the losses of auxiliary texts; with 0 they are left out.
-        class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts, whose shares of
-            the classes are others, only `auxiliary_weight` counts.
+        counterfactual_weight: weight of the losses of counterfactual sentences, which are made of the reviews and
+            auxiliary texts that are trained on (`pipeline.training.counterfactual_sentences`); with 0 none are made.
+        class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts and
+            counterfactual sentences, whose shares of the classes are others, only their own weight counts.
         classes: names of the classes, by number.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
@@ -57,6 +61,7 @@ class ReviewDataModule(pl.LightningDataModule):
         max_reviews: int | None,
         seed: int,
         auxiliary_weight: float = 1.0,
+        counterfactual_weight: float = 0.0,
         class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
         classes: Sequence[str] = (),
         unlabelled: bool = False,
@@ -66,22 +71,27 @@ class ReviewDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
-        train, validation = ([_labelled_part(read_split(folder, name))] for name in ("train", "validation"))
-        if fold is not None:
+        if fold is None:
+            train, validation = ([_labelled_part(folder, name)] for name in ("train", "validation"))
+        else:
             train, validation = (
-                [_labelled_part(read_split(folder, name), rows) for name, rows in part.items()]
+                [_labelled_part(folder, name, rows) for name, rows in part.items()]
                 for part in (fold.train, fold.held_out)
             )
         if overfit is not None:
             train = validation = first_of_each_label(train, overfit)
-            auxiliary_weight, pseudo_labels = 0.0, None
+            auxiliary_weight, counterfactual_weight, pseudo_labels = 0.0, 0.0, None
         self.validation = TrainingReviews(validation)
         train = first_of_each_label(train, max_reviews)
         of_classes = weights_of_classes(class_weights, train, classes)
         parts = [replace(part, class_weights=of_classes) for part in train]
         if auxiliary_weight and (folder / "auxiliary").exists():
-            auxiliary = _labelled_part(read_split(folder, "auxiliary"), weight=auxiliary_weight)
-            parts += first_of_each_label([auxiliary], max_reviews)
+            parts += first_of_each_label([_labelled_part(folder, "auxiliary", weight=auxiliary_weight)], max_reviews)
+        if counterfactual_weight and tuple(classes) == LABELS:
+            names = [*(["train"] if fold is None else fold.train), "auxiliary"]
+            sources = {name: (part.rows, part.labels) for name, part in zip(names, parts, strict=False)}
+            if (made := counterfactual_reviews(folder, sources, seed)) is not None:
+                parts.append(TrainingPart(made, np.arange(len(made)), made.labels, counterfactual_weight))
         if pseudo_labels is not None:
             rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]
             parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels, class_weights=of_classes))
@@ -205,7 +215,8 @@ def weights_of_classes(
     return in_float32
 
 
-def _labelled_part(split: EncodedSplit, rows: NDArray[np.int64] | None = None, weight: float = 1.0) -> TrainingPart:
+def _labelled_part(folder: Path, name: str, rows: NDArray[np.int64] | None = None, weight: float = 1.0) -> TrainingPart:
+    split = read_split(folder, name)
     rows = np.arange(len(split)) if rows is None else rows
     return TrainingPart(split, rows, split.labels[rows], weight)
 

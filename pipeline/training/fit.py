@@ -121,6 +121,7 @@ def fit(
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
         auxiliary_weight=config.training.auxiliary_weight,
+        counterfactual_weight=config.training.counterfactual_weight,
         class_weights=config.training.class_weights,
         classes=info.corpus.classes,
         unlabelled=config.training.virtual_weight > 0,

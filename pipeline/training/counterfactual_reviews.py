@@ -1,0 +1,64 @@
+"""Counterfactual sentences of the reviews that a training learns from, as token ids."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.config.text import TextConfig
+from pipeline.tables.parquet import open_parquet
+from pipeline.text.counterfactuals import make_counterfactuals
+from pipeline.text.dataset import DATASET_REMEDY, EncodedSplit, read_dataset_info
+from pipeline.text.vocabulary import Encoder, Vocabulary
+from pipeline.training.few_reviews import FEW_TRAINING
+
+MOST_TEXTS = 30_000
+"""Texts that sentences are taken from, drawn from all: more would make no other sentences."""
+
+
+def counterfactual_reviews(
+    folder: Path, sources: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]], seed: int
+) -> EncodedSplit | None:
+    """Return counterfactual sentences of training texts; None where there are none.
+
+    Fewer than `FEW_TRAINING` texts do not say which words are praise and which are blame.
+
+    Args:
+        folder: as written by `preprocess`.
+        sources: rows [n] and labels [n] of the texts, by the name of their split.
+        seed: seed of the texts that are drawn, and of which rule changes which sentence.
+
+    Raises:
+        PipelineError: the texts of a split are missing or damaged.
+    """
+    labels = np.concatenate([labels for _, labels in sources.values()])
+    if len(labels) < FEW_TRAINING:
+        return None
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_TEXTS])
+    texts: list[str] = []
+    start = 0
+    for name, (rows, _) in sources.items():
+        first, end = np.searchsorted(drawn, (start, start + len(rows)))
+        texts += _read_texts(folder, name, rows[drawn[first:end] - start])
+        start += len(rows)
+    made, labels = make_counterfactuals(texts, labels[drawn], seed)
+    if not made:
+        return None
+    encoder = Encoder(TextConfig.model_validate(read_dataset_info(folder).text), Vocabulary.load(folder / "vocab.json"))
+    ids = [encoder.encode(text) for text in made]
+    return EncodedSplit(np.concatenate(ids), np.cumsum([0, *map(len, ids)]), labels)
+
+
+def _read_texts(folder: Path, name: str, rows: NDArray[np.int64]) -> list[str]:
+    """Read some texts of a split; the others are in memory only a few at a time."""
+    texts: dict[int, str] = {}
+    wanted, start = np.sort(rows), 0
+    with open_parquet(folder / name / "rows.parquet", DATASET_REMEDY) as file:
+        for batch in file.iter_batches(columns=["text"]):
+            first, end = np.searchsorted(wanted, (start, start + len(batch)))
+            found = wanted[first:end]
+            texts |= zip(found.tolist(), batch["text"].take(pa.array(found - start)).to_pylist(), strict=True)
+            start += len(batch)
+    return [texts[row] for row in rows.tolist()]
