@@ -12,6 +12,7 @@ from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
 from pipeline.networks.build import fixed_length
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.dataset import read_dataset_info
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
@@ -52,6 +53,9 @@ def first_batches(config: Config, dataset: Path, steps: int) -> Iterator[Labelle
         batch_size=config.training.batch_size,
         fixed_length=fixed_length(config.model),
         max_reviews=config.training.max_reviews,
+        auxiliary_weight=config.training.auxiliary_weight,
+        counterfactual_weight=config.training.counterfactual_weight,
+        classes=read_dataset_info(dataset).corpus.classes,
         seed=config.seed,
     )
     yield from islice(data.train_dataloader(), steps)
