@@ -106,9 +106,7 @@ def make_counterfactuals(
     random = np.random.default_rng(seed)
     sides = _sides(texts, labels)
     words = [sorted(word for word, side in sides.items() if side == label) for label in (0, 1)]
-    if not all(words):
-        return [], np.empty(0, np.int8)
-    sentences = list(_verdicts(texts, labels, sides))
+    sentences = list(_verdicts(texts, labels, sides)) if all(words) else []
     made: list[tuple[str, int]] = []
     of_word: Counter[str] = Counter()
     for place in random.permutation(len(sentences)):

@@ -1,12 +1,14 @@
 """Counterfactual sentences of the reviews that a training learns from, as token ids."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipeline.config.labels import LABELS
 from pipeline.config.text import TextConfig
 from pipeline.tables.parquet import open_parquet
 from pipeline.text.counterfactuals import make_counterfactuals
@@ -17,24 +19,32 @@ from pipeline.training.few_reviews import FEW_TRAINING
 MOST_TEXTS = 30_000
 """Texts that sentences are taken from, drawn from all: more would make no other sentences."""
 
+log = logging.getLogger(__name__)
+
 
 def counterfactual_reviews(
-    folder: Path, sources: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]], seed: int
+    folder: Path, sources: Mapping[str, tuple[NDArray[np.int64], NDArray[np.int8]]], classes: Sequence[str], seed: int
 ) -> EncodedSplit | None:
-    """Return counterfactual sentences of training texts; None where there are none.
+    """Return counterfactual sentences of training texts; None where there are none, which is logged.
 
-    Fewer than `FEW_TRAINING` texts do not say which words are praise and which are blame.
+    Fewer than `FEW_TRAINING` texts do not say which words are praise and which are blame. Only of the classes negative
+    and positive it is known that a denial exchanges them.
 
     Args:
         folder: as written by `preprocess`.
         sources: rows [n] and labels [n] of the texts, by the name of their split.
+        classes: names of the classes, by number.
         seed: seed of the texts that are drawn, and of which rule changes which sentence.
 
     Raises:
         PipelineError: the texts of a split are missing or damaged.
     """
     labels = np.concatenate([labels for _, labels in sources.values()])
+    if tuple(classes) != LABELS:
+        log.info("no counterfactual sentences: the classes are not %s and %s", *LABELS)
+        return None
     if len(labels) < FEW_TRAINING:
+        log.info("no counterfactual sentences: fewer than %s training texts", f"{FEW_TRAINING:,}")
         return None
     drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_TEXTS])
     texts: list[str] = []

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pipeline.config.labels import LABELS
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.training.counterfactual_reviews import counterfactual_reviews
@@ -87,10 +86,10 @@ class ReviewDataModule(pl.LightningDataModule):
         parts = [replace(part, class_weights=of_classes) for part in train]
         if auxiliary_weight and (folder / "auxiliary").exists():
             parts += first_of_each_label([_labelled_part(folder, "auxiliary", weight=auxiliary_weight)], max_reviews)
-        if counterfactual_weight and tuple(classes) == LABELS:
+        if counterfactual_weight:
             names = [*(["train"] if fold is None else fold.train), "auxiliary"]
             sources = {name: (part.rows, part.labels) for name, part in zip(names, parts, strict=False)}
-            if (made := counterfactual_reviews(folder, sources, seed)) is not None:
+            if (made := counterfactual_reviews(folder, sources, classes, seed)) is not None:
                 parts.append(TrainingPart(made, np.arange(len(made)), made.labels, counterfactual_weight))
         if pseudo_labels is not None:
             rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]

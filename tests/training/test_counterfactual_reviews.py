@@ -51,13 +51,17 @@ def test_they_follow_the_reviews_with_a_weight_of_their_own(dataset):
 
 
 @pytest.mark.parametrize("classes", [("bad", "good"), ("negative", "neutral", "positive"), ()])
-def test_there_are_none_of_classes_that_a_denial_does_not_exchange(dataset, classes):
-    assert len(trained_on(dataset, classes=classes, counterfactual_weight=1.0)) == 162
+def test_there_are_none_of_classes_that_a_denial_does_not_exchange(dataset, classes, caplog):
+    with caplog.at_level("INFO"):
+        assert len(trained_on(dataset, classes=classes, counterfactual_weight=1.0)) == 162
+    assert caplog.messages == ["no counterfactual sentences: the classes are not negative and positive"]
 
 
-def test_there_are_none_of_few_reviews(dataset, monkeypatch):
+def test_there_are_none_of_few_reviews(dataset, monkeypatch, caplog):
     monkeypatch.setattr(counterfactual_reviews, "FEW_TRAINING", 163)
-    assert len(trained_on(dataset, classes=LABELS, counterfactual_weight=1.0)) == 162
+    with caplog.at_level("INFO"):
+        assert len(trained_on(dataset, classes=LABELS, counterfactual_weight=1.0)) == 162
+    assert caplog.messages == ["no counterfactual sentences: fewer than 163 training texts"]
 
 
 def test_none_is_made_of_a_review_that_is_held_out(dataset, monkeypatch):
