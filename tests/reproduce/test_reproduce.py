@@ -283,7 +283,8 @@ def test_a_stage_that_is_just_starting_is_ended_too(project, tmp_path, number, c
     (project / "pipeline" / "__init__.py").touch()
     (project / "pipeline" / "stage.py").write_text(stage)
     command = f"""
-import os, pathlib, subprocess, time
+import os, pathlib, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup make test &` lets it be ignored
 from pipeline.cli import tidy_exit
 from pipeline.reproduce.clone import succeeds
 
