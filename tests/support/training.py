@@ -19,6 +19,7 @@ from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.language_model import pretrain_language_model
 from pipeline.training.launcher import ignore_metrics
+from pipeline.training.two_view import pretrain_regions
 from tests.conftest import describe_dataset, reviews
 
 TINY = (
@@ -31,6 +32,13 @@ PRETRAINED = (
     "pretraining=language_model",
     "pretraining.language_model.cutoffs=[10,30]",
     "pretraining.language_model.parts=2",
+)
+REGIONS = (
+    "pretraining.two_view.dimension=6",
+    "pretraining.two_view.batch_size=32",
+    "pretraining.two_view.drawn=8",
+    "pretraining.two_view.frequent=3",
+    "pretraining.two_view.min_count=2",
 )
 
 Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]
@@ -73,6 +81,16 @@ def train_language_model(
     """Call `pretrain_language_model` with the hardware of the configuration."""
     return pretrain_language_model(
         config.pretraining.language_model, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
+    )
+
+
+def train_regions(
+    config: Config, dataset: Path, checkpoints: Path, log_metrics: LogMetrics = ignore_metrics
+) -> Pretrained:
+    """Call `pretrain_regions` with the hardware of the configuration."""
+    assert config.pretraining.two_view is not None
+    return pretrain_regions(
+        config.pretraining.two_view, dataset, resolve_hardware(config.trainer), checkpoints, log_metrics
     )
 
 

@@ -13,6 +13,7 @@ from pipeline.training.folds import Fold
 from tests.conftest import describe_dataset
 from tests.text.test_counterfactuals import corpus
 
+TEXTS, LABELS_OF_TEXTS = corpus(extra=[("It was not there.", 1)])  # else `not` is unknown
 SETTINGS = {"batch_size": 8, "fixed_length": None, "max_reviews": None, "seed": 1, "auxiliary_weight": 1.0}
 
 
@@ -20,12 +21,11 @@ SETTINGS = {"batch_size": 8, "fixed_length": None, "max_reviews": None, "seed": 
 def dataset(compose, tmp_path_factory):
     """Reviews of one sentence: of a plot, a cast and others to train on, of an ending to validate on."""
     folder, config = tmp_path_factory.mktemp("dataset"), compose()
-    texts, labels = corpus(extra=[("It was not there.", 1)])  # else `not` is unknown
-    of_ending = np.array(["ending" in text for text in texts])
+    of_ending = np.array(["ending" in text for text in TEXTS])
     batches = []
     for split, rows in ("train", ~of_ending), ("auxiliary", ~of_ending), ("validation", of_ending):
-        chosen = [text.replace("The", "Its") if split == "auxiliary" else text for text in np.array(texts)[rows]]
-        batches.append((split, pa.record_batch({"text": chosen, "label": pa.array(labels[rows])})))
+        chosen = [text.replace("The", "Its") if split == "auxiliary" else text for text in np.array(TEXTS)[rows]]
+        batches.append((split, pa.record_batch({"text": chosen, "label": pa.array(LABELS_OF_TEXTS[rows])})))
     describe_dataset(folder, text=config.text.model_dump())
     encode_corpus(folder, config.text, [batches], map, LABELS)
     return folder
@@ -72,6 +72,5 @@ def test_none_is_made_of_a_review_that_is_held_out(dataset, monkeypatch):
     held_out, kept = np.arange(0, 81, 2), np.arange(1, 81, 2)
     fold = Fold(train={"train": kept, "validation": np.arange(16)}, held_out={"train": held_out})
     trained_on(dataset, classes=LABELS, counterfactual_weight=1.0, fold=fold)
-    texts = [text for text, _ in zip(*corpus(extra=[("It was not there.", 1)]), strict=True)]
-    train, validation = ([text for text in texts if ("ending" in text) == ending] for ending in (False, True))
+    train, validation = ([text for text in TEXTS if ("ending" in text) == ending] for ending in (False, True))
     assert made_of == [train[row] for row in kept] + validation + [text.replace("The", "Its") for text in train]

@@ -17,10 +17,17 @@ from pipeline.networks.build import build_network
 from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.hardware import resolve_hardware
-from pipeline.training.launcher import ignore_metrics
-from pipeline.training.two_view import pretrain_regions
 from tests.conftest import reviews
-from tests.support.training import PRETRAINED, TINY, stop_and_resume, train, train_language_model, weights
+from tests.support.training import (
+    PRETRAINED,
+    REGIONS,
+    TINY,
+    stop_and_resume,
+    train,
+    train_language_model,
+    train_regions,
+    weights,
+)
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")
 
@@ -35,11 +42,6 @@ LACKING = {
     "model=bag_of_words": ("model.hidden_dim", "model.drop_prob", "model.embedding_dropout", "model.wide."),
 }
 """Keys in the values of this module that a network has not."""
-REGIONS = (
-    "pretraining=two_view",
-    *(f"pretraining.two_view.{value}" for value in ("dimension=6", "batch_size=32", "drawn=8", "frequent=3")),
-    "pretraining.two_view.min_count=2",
-)
 TOLERANCE = 1e-3
 """Largest difference in a probability or a loss: cuDNN multiplies in TF32, with 10 bits behind the point."""
 
@@ -48,11 +50,6 @@ def tiny(compose, network, *overrides):
     """A tiny configuration for a GPU; values of keys that its network lacks are left out."""
     lacking = LACKING.get(network, ())
     return compose(network, *(value for value in (*ON_GPU, *overrides) if not value.startswith(lacking)))
-
-
-def learn_regions(config, dataset, checkpoints, log_metrics=ignore_metrics):
-    hardware = resolve_hardware(config.trainer)
-    return pretrain_regions(config.pretraining.two_view, dataset, hardware, checkpoints, log_metrics)
 
 
 def interrupted_at(stop_at):
@@ -118,8 +115,8 @@ def test_a_language_model_trained_on_a_gpu_starts_a_classifier_on_the_cpu(compos
 def test_region_vectors_learn_on_a_gpu_as_on_the_cpu_and_are_read_there(compose, dataset, tmp_path):
     on_gpu = tiny(compose, "model=sentiment_rnn", *REGIONS, *WITHOUT_DROPOUT, "model.region_dropout=0")
     on_cpu = on_gpu.model_copy(update={"trainer": compose(*TINY).trainer})
-    learned = [learn_regions(config, dataset, tmp_path / name) for name, config in (("gpu", on_gpu), ("cpu", on_cpu))]
-    again, curve = stop_and_resume(partial(learn_regions, on_gpu, dataset, tmp_path / "broken"))
+    learned = [train_regions(config, dataset, tmp_path / name) for name, config in (("gpu", on_gpu), ("cpu", on_cpu))]
+    again, curve = stop_and_resume(partial(train_regions, on_gpu, dataset, tmp_path / "broken"))
     torch.testing.assert_close(again, learned[0][0], rtol=0, atol=0)
     assert curve == learned[0][1]
     for one, other in zip(learned[0][1], learned[1][1], strict=True):
@@ -135,7 +132,7 @@ def test_region_vectors_learn_on_a_gpu_as_on_the_cpu_and_are_read_there(compose,
 def test_no_step_of_a_training_waits_for_the_gpu(compose, dataset, tmp_path):
     """It waits where points are logged, every ten steps, and where an epoch ends; else it prepares the next batch."""
     config = tiny(compose, "model=sentiment_rnn", *REGIONS, "training.batch_size=2", "training.epochs=1")
-    regions, _ = learn_regions(config, dataset, tmp_path / "regions")
+    regions, _ = train_regions(config, dataset, tmp_path / "regions")
     steps: list[int] = []
 
     def count(metrics, step):

@@ -5,7 +5,8 @@ import torch
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.training.hardware import resolve_hardware, seed_generators
-from tests.training.test_gpu import NETWORKS, REGIONS, WITHOUT_DROPOUT, tiny
+from tests.support.training import REGIONS
+from tests.training.test_gpu import NETWORKS, WITHOUT_DROPOUT, tiny
 
 
 def test_a_gpu_that_is_not_there_is_refused(compose):
