@@ -50,9 +50,10 @@ def main(train: Callable[..., Mapping[str, float]]) -> None:
             sys.argv += WITHOUT_FOLDER
         if any(argument.startswith("--experimental-rerun") for argument in sys.argv):
             raise PipelineError("--experimental-rerun unpickles the file it is given; use the overrides instead")
-        if MULTIRUN & {*sys.argv} and SHOWS & {*sys.argv}:
+        options = {argument.partition("=")[0] for argument in sys.argv}  # of `--cfg=job` too
+        if MULTIRUN & options and SHOWS & options:
             raise PipelineError("-m: --cfg and --info show the configuration of a single trial; leave -m out")
-        if "--resolve" in sys.argv and not (SHOWS | HELPS) & {argument.partition("=")[0] for argument in sys.argv}:
+        if "--resolve" in options and not (SHOWS | HELPS) & options:
             raise PipelineError("--resolve: what is to be resolved is shown by --cfg: --cfg job --resolve")
         os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra prints errors itself, on many lines
         # Hydra's parser is argparse's, which takes overrides only in one piece, and answers an error with its own usage

@@ -70,6 +70,7 @@ def test_the_page_lists_every_case_and_what_is_said():
         (["pipeline.train", "-m", "training.epochs=2"], "error: -m: nothing varies; give a key several values, as in "),
         (["pipeline.train", "training.epochs=2", "-m", "seed=3"], "error: -m: nothing varies; give a key several "),
         (["pipeline.train", "-m", "sweep=grid", "--cfg", "job"], "error: -m: --cfg and --info show the configuration "),
+        (["pipeline.train", "-m", "sweep=grid", "--cfg=job"], "error: -m: --cfg and --info show the configuration "),
         (["pipeline.train", "seed=3", "--resolve"], "error: --resolve: what is to be resolved is shown by --cfg: "),
         (["pipeline.train", "seed=3", "--epochs=2"], "error: unrecognized arguments: --epochs=2; --help lists the "),
         (["pipeline.train", "-m", "sweep=tpe", "hydra.sweeper.n_trials=0"], "error: -m: there is nothing to train;"),
