@@ -12,9 +12,9 @@ from benchmarks.machine import describe
 from benchmarks.measuring import set_up
 from benchmarks.table import render, rewrite
 from pipeline.cli import tidy_exit
-from pipeline.evaluation.predictions import read_texts
 from pipeline.runtime.paths import DATASET, DOWNLOADS, MODEL, PRETRAINED, REPORTS, WORKSPACE
 from pipeline.runtime.records import write_json
+from pipeline.text.rows import read_texts
 
 TEXTS = 1024
 """Reviews that both sides of the benchmarks of inference and serving classify."""

@@ -10,11 +10,8 @@ from torch import Tensor
 
 from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
-from pipeline.networks.build import fixed_length
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import read_dataset_info
-from pipeline.training.data_module import ReviewDataModule
-from pipeline.training.fit import fit
+from pipeline.training.fit import fit, training_reviews
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.sentiment_module import LabelledBatch
 
@@ -48,17 +45,7 @@ class Clock:
 
 def first_batches(config: Config, dataset: Path, steps: int) -> Iterator[LabelledBatch]:
     """Yield the batches of the first steps of a training, those that `fit_steps` trains on."""
-    data = ReviewDataModule(
-        dataset,
-        batch_size=config.training.batch_size,
-        fixed_length=fixed_length(config.model),
-        max_reviews=config.training.max_reviews,
-        auxiliary_weight=config.training.auxiliary_weight,
-        counterfactual_weight=config.training.counterfactual_weight,
-        classes=read_dataset_info(dataset).corpus.classes,
-        seed=config.seed,
-    )
-    yield from islice(data.train_dataloader(), steps)
+    yield from islice(training_reviews(config, dataset).train_dataloader(), steps)
 
 
 class _EnoughError(Exception):

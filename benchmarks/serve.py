@@ -28,12 +28,12 @@ from benchmarks.machine import describe
 from benchmarks.measuring import Figure, alternate
 from pipeline.cli import tidy_exit
 from pipeline.config.params import load_params
-from pipeline.evaluation.predictions import read_texts
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.model_lookup import fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, WORKSPACE
+from pipeline.text.rows import read_texts
 from pipeline.tracking.uri import tracking_uri
 
 CHAMPION = "models:/sentiment@champion"

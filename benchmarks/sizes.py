@@ -34,7 +34,7 @@ from pipeline.config.schema import Config
 from pipeline.config.split import AUXILIARY_TEST
 from pipeline.evaluation.baseline import fit_baseline
 from pipeline.evaluation.multiclass import negative_log_likelihood
-from pipeline.evaluation.predictions import ScoredSplit, read_texts, score_split
+from pipeline.evaluation.predictions import ScoredSplit, score_split
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.report.colours import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
@@ -43,6 +43,7 @@ from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.text.dataset import read_dataset_info, read_vocabulary
+from pipeline.text.rows import read_texts
 from pipeline.trained_model import model_info
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware

@@ -19,7 +19,7 @@ from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
 from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_words, share_of_words
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import parts_metrics
-from pipeline.evaluation.predictions import ScoredSplit, stream_texts, write_predictions
+from pipeline.evaluation.predictions import ScoredSplit, write_predictions
 from pipeline.evaluation.scored_splits import ScoredSplits, score_splits
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import slice_table
@@ -47,6 +47,7 @@ from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WOR
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs
 from pipeline.text.dataset import CorpusRecord, read_dataset_info, read_split
+from pipeline.text.rows import stream_texts
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record

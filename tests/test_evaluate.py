@@ -19,7 +19,6 @@ from pipeline import evaluated_model
 from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.evaluation import scored_splits
-from pipeline.evaluation.predictions import read_texts, stream_texts
 from pipeline.evaluation.records import DetailsRecord
 from pipeline.evaluation.scored_splits import read_baseline_texts
 from pipeline.inference import model_folder
@@ -32,6 +31,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import read_json
 from pipeline.stage import Inputs
+from pipeline.text.rows import read_texts, stream_texts
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 from tests.conftest import configuration, made_once
 from tests.support.models import of_classes

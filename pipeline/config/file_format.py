@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from pipeline.config.section import Section
+from pipeline.runtime.records import Record
 
 NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape"}
 """Codecs of Python from text to bytes that no file of lines is in: of single names, of none, or without line breaks."""
@@ -45,3 +46,10 @@ class FileFormat(Section):
 
 AUTOMATIC = FileFormat(delimiter=None, quoting=None, escape=None, encoding=None, columns=None, sheet=None)
 """Everything is detected."""
+
+
+class TrainingFormat(Record):
+    """Quotes of the files that a model was trained on, which no file tells: what its folder keeps of their format."""
+
+    quoting: Literal["standard", "none"] | None = None
+    escape: str | None = None

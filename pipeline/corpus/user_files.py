@@ -12,9 +12,9 @@ from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP
 from pipeline.corpus.label_census import distinct_values, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
+from pipeline.tables.joining import joined_text
 from pipeline.tables.labels import IGNORED, normalise_label
 from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
-from pipeline.text.joining import joined_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""

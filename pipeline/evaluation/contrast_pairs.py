@@ -19,7 +19,7 @@ from pipeline.config.labels import LABELS
 from pipeline.config.split import TRAINING_SPLITS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import MetricValues
-from pipeline.evaluation.predictions import Classifier, stream_texts
+from pipeline.evaluation.predictions import Classifier
 from pipeline.evaluation.sentiment import POSITIVE_NAME
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
@@ -28,6 +28,7 @@ from pipeline.tables.labels import label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import present_splits, read_dataset_info
+from pipeline.text.rows import stream_texts
 
 MAX_CHARACTERS = 2**28
 """Most characters of all pairs together, which are held in memory."""

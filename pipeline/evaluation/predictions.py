@@ -1,8 +1,7 @@
 """Score a split of the dataset from its texts, as a user would, and keep the predictions."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,15 +18,13 @@ from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.parquet import open_parquet
-from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
+from pipeline.tables.parquet import open_with_columns, require_values
+from pipeline.text.dataset import read_dataset_info
+from pipeline.text.rows import read_rows, stream_texts
 
-ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
-"""Columns that the rows of a labelled split must have."""
-TEXTS_AT_ONCE = 1024
-"""Rows of a file whose texts are in memory at a time."""
 PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
 """Columns that a file of predictions must have."""
+PREDICTIONS_REMEDY = "run `dvc repro`"
 
 
 class Classifier(Protocol):
@@ -70,71 +67,20 @@ class ScoredSplit:
         return self.rule.choose(self.probabilities)
 
 
-def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
-    """Read all texts and labels of a split into memory.
-
-    Raises:
-        PipelineError: the split is missing, empty or damaged.
-    """
-    labels = read_labels(dataset, split)
-    return list(stream_texts(dataset, split)), labels
-
-
-def read_labels(dataset: Path, split: str) -> NDArray[np.int8]:
-    """Read the number of the class of each review [n] of a split; errors as `read_texts`."""
-    labels: NDArray[np.int8] = _read_rows(dataset, split, ["id", "label"])["label"].to_numpy()
-    return labels
-
-
-def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = None) -> Iterator[str]:
-    """Yield the texts of a split, holding only a few of them in memory.
-
-    Args:
-        dataset: the dataset folder.
-        split: name of the split.
-        rows: the rows to yield [n], in rising order; None: all.
-
-    Raises:
-        PipelineError: the split is missing or damaged.
-    """
-    start = 0
-    for texts in _text_batches(dataset, split):
-        if rows is None:
-            yield from texts.to_pylist()
-        else:
-            first, end = np.searchsorted(rows, (start, start + len(texts)))
-            yield from texts.take(pa.array(rows[first:end] - start)).to_pylist()
-        start += len(texts)
-
-
-def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
-    """Return the number of characters of each text [n] of a split; errors as `stream_texts`."""
-    return np.concatenate([pc.utf8_length(texts).to_numpy() for texts in _text_batches(dataset, split)], dtype=np.int64)
-
-
-def _text_batches(dataset: Path, split: str) -> Iterator[pa.StringArray]:
-    path = _rows_path(dataset, split)
-    with _parquet_file(path, {"text": pa.string()}, DATASET_REMEDY) as file:
-        for batch in file.iter_batches(TEXTS_AT_ONCE, columns=["text"]):
-            if batch["text"].null_count:
-                raise PipelineError(_lacks_a_value(path, "text", DATASET_REMEDY))
-            yield batch["text"]
-
-
 def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSplit:
     """Have a classifier score the reviews of a split, with a progress bar; few of their texts are in memory.
 
     Raises:
         PipelineError: the split is missing, empty or damaged, or a probability is not finite.
     """
-    rows, texts = _read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
+    rows, texts = read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
     probabilities = classifier.probabilities(_with_progress(texts, split, len(rows)))
     return _answered(split, rows, texts.words, classifier, probabilities, read_dataset_info(dataset).corpus.ordered)
 
 
 def score_split_and_paths(dataset: Path, split: str, predictor: Predictor) -> tuple[ScoredSplit, NDArray[np.float32]]:
     """Do what `score_split` does, and also return the outputs of `Predictor.probabilities_and_paths`."""
-    rows, texts = _read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
+    rows, texts = read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
     probabilities, paths = predictor.probabilities_and_paths(_with_progress(texts, split, len(rows)))
     ordered = read_dataset_info(dataset).corpus.ordered
     return _answered(split, rows, texts.words, predictor, probabilities, ordered), paths
@@ -245,52 +191,10 @@ def read_predictions(path: Path, split: str) -> dict[str, int]:
     Raises:
         PipelineError: the file is missing or damaged.
     """
-    table = _read_columns(path, PREDICTION_COLUMNS, "run `dvc repro`", list(PREDICTION_COLUMNS))
+    with open_with_columns(path, PREDICTION_COLUMNS, PREDICTIONS_REMEDY) as file:
+        table = file.read(list(PREDICTION_COLUMNS))
+    require_values(path, table, PREDICTION_COLUMNS, PREDICTIONS_REMEDY)
     if pc.any(pc.less(table["predicted"], 0)).as_py():
-        raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; run `dvc repro`")
+        raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; {PREDICTIONS_REMEDY}")
     table = table.filter(pc.equal(table["split"], split))
     return dict(zip(table["id"].to_pylist(), table["predicted"].to_pylist(), strict=True))
-
-
-def _read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> pa.Table:
-    """Read these columns of a split, or all but the texts."""
-    path, info = _rows_path(dataset, split), read_dataset_info(dataset)
-    if not (reviews := info.splits.get(split, 0)):
-        raise PipelineError(f"the {split} split in {dataset} is empty; add reviews to it")
-    table = _read_columns(path, ROW_COLUMNS, DATASET_REMEDY, names)
-    if table.num_rows != reviews:
-        raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
-    if not pc.all(pc.is_in(table["label"], pa.array(range(len(info.corpus.classes)), pa.int8()))).as_py():
-        numbers = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "the number of no class"
-        raise PipelineError(f"{path} is damaged: a label is {numbers}; {DATASET_REMEDY}")
-    return table
-
-
-def _rows_path(dataset: Path, split: str) -> Path:
-    return dataset / split / "rows.parquet"
-
-
-def _read_columns(path: Path, columns: Mapping[str, pa.DataType], remedy: str, names: Sequence[str] | None) -> pa.Table:
-    """Read the named columns of a Parquet file, or all but the texts; `columns` are there, and lack no value."""
-    with _parquet_file(path, columns, remedy) as file:
-        table = file.read(names or [name for name in file.schema_arrow.names if name != "text"])
-    for name in columns.keys() & set(table.column_names):
-        if table[name].null_count:
-            raise PipelineError(_lacks_a_value(path, name, remedy))
-    return table
-
-
-def _lacks_a_value(path: Path, column: str, remedy: str) -> str:
-    return f"{path} is damaged: its column {column!r} lacks a value; {remedy}"
-
-
-@contextmanager
-def _parquet_file(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
-    """Open a Parquet file that has these columns."""
-    with open_parquet(path, remedy) as file:
-        for name, expected in columns.items():
-            types = [field.type for field in file.schema_arrow if field.name == name]
-            if types != [expected]:
-                actual = " and ".join(map(str, types)) or "nothing"
-                raise PipelineError(f"{path} is damaged: its column {name!r} holds {actual}, not {expected}; {remedy}")
-        yield file

@@ -13,17 +13,10 @@ from numpy.typing import NDArray
 from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
 from pipeline.evaluation.baseline import MOST_CHARACTERS, fit_baseline, sampled_rows
 from pipeline.evaluation.parts import Part, calibrate_parts
-from pipeline.evaluation.predictions import (
-    Classifier,
-    ScoredSplit,
-    read_labels,
-    score_split,
-    score_split_and_paths,
-    stream_texts,
-    text_lengths,
-)
+from pipeline.evaluation.predictions import Classifier, ScoredSplit, score_split, score_split_and_paths
 from pipeline.inference.predictor import Predictor
 from pipeline.text.dataset import present_splits, read_split
+from pipeline.text.rows import read_labels, stream_texts, text_lengths
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ config.json         format version, calibration, and the configuration of the tr
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import (
     BeforeValidator,
@@ -22,6 +22,7 @@ from torch import nn
 
 from pipeline.config.comparison import require_same
 from pipeline.config.corpus import LabelValues
+from pipeline.config.file_format import TrainingFormat
 from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
@@ -63,13 +64,6 @@ class FormatRecord(Record):
     """The part of `config.json` that all format versions share."""
 
     format: int
-
-
-class TrainingFormat(Record):
-    """Quotes of the user's files, which no file tells."""
-
-    quoting: Literal["standard", "none"] | None = None
-    escape: str | None = None
 
 
 class CorpusOrigin(Record):

@@ -16,7 +16,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from pipeline.inference.predictor import Predictor, text_or_empty
 from pipeline.runtime.errors import PipelineError, listed
-from pipeline.text.joining import joined_text
+from pipeline.tables.joining import joined_text
 
 OUTPUT = "output"
 """Parameter of `predict`, and key of the model's configuration (`model_config`), which holds its default."""

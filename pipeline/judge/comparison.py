@@ -11,7 +11,7 @@ from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.split import TRAINING_SPLITS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.mcnemar import McNemar, mcnemar
-from pipeline.evaluation.predictions import ScoredSplit, stream_texts
+from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.inference.model_folder import ModelInfo
@@ -22,6 +22,7 @@ from pipeline.report.plot_tables import plot_tables
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import present_splits, read_dataset_info
+from pipeline.text.rows import stream_texts
 
 SPLITS_SEEN = (*TRAINING_SPLITS, "validation")
 """Splits that a model was trained or calibrated on."""

@@ -18,9 +18,9 @@ from pipeline.corpus.label_examples import MOST_IGNORED, shell_quoted, value_lis
 from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_folder import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
+from pipeline.tables.joining import joined_text
 from pipeline.tables.labels import IGNORED, label_reader, normalise_label
 from pipeline.tables.table_reader import Table, require_text
-from pipeline.text.joining import joined_text
 
 LABEL = "label"
 """Column of the labels, unless the model was trained on another one."""

@@ -11,8 +11,8 @@ from pipeline.config.split import TRAINING_SPLITS
 from pipeline.config.text import TextConfig
 from pipeline.preprocessing.encoding import RowsBySplit
 from pipeline.runtime.errors import PipelineError
+from pipeline.tables.joining import SEPARATOR
 from pipeline.text.cleaning import clean, prepare
-from pipeline.text.joining import SEPARATOR
 from pipeline.text.tokenizer import sentencepiece_text
 
 LEARNED_REVIEWS = 25_000

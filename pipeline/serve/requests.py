@@ -8,8 +8,8 @@ from typing import Any
 
 from pipeline.inference.pyfunc import OUTPUT
 from pipeline.serve.limits import Limits
+from pipeline.tables.joining import joined_text
 from pipeline.tables.lines import RepeatedKeyError, distinct_keys
-from pipeline.text.joining import joined_text
 
 TEXTS_KEY = "texts"
 """Key of the fast server's own with a list of texts; MLflow does not know it."""

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 from pipeline.inference.predictor import Prediction
 from pipeline.inference.pyfunc import COLUMNS, OUTPUT, OUTPUTS, PROBABILITIES, TABLE, choose_columns
 from pipeline.serve.requests import LISTS, PARAMS_KEY, TABLE_KEY, Refusal, require_item_column, require_item_text
-from pipeline.text.joining import joined_text
+from pipeline.tables.joining import joined_text
 
 TEXT_KEYS = (*LISTS, TABLE_KEY)
 """Keys that hold the texts; a request has one of them."""

@@ -1,6 +1,6 @@
 """Parquet files: opened with errors of one line, and read in batches of bounded memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +47,33 @@ def open_parquet(
         raise PipelineError(f"{path} is damaged (its column names are not UTF-8); {remedy}") from None
     except (pa.ArrowException, OSError) as error:
         raise PipelineError(f"{path} is damaged ({str(error).splitlines()[0][:300]}); {remedy}") from None
+
+
+@contextmanager
+def open_with_columns(path: Path, columns: Mapping[str, pa.DataType], remedy: str) -> Iterator[pq.ParquetFile]:
+    """Do what `open_parquet` does for a file that the pipeline has written with these columns.
+
+    Raises:
+        PipelineError: the file is missing or damaged, or a column is missing or of another type.
+    """
+    with open_parquet(path, remedy) as file:
+        for name, expected in columns.items():
+            types = [field.type for field in file.schema_arrow if field.name == name]
+            if types != [expected]:
+                actual = " and ".join(map(str, types)) or "nothing"
+                raise PipelineError(f"{path} is damaged: its column {name!r} holds {actual}, not {expected}; {remedy}")
+        yield file
+
+
+def require_values(path: Path, table: pa.Table | pa.RecordBatch, columns: Iterable[str], remedy: str) -> None:
+    """Refuse a table of a file that the pipeline has written if one of these columns lacks a value.
+
+    Raises:
+        PipelineError: it does; the message ends with the remedy.
+    """
+    for name in columns:
+        if table[name].null_count:
+            raise PipelineError(f"{path} is damaged: its column {name!r} lacks a value; {remedy}")
 
 
 def parquet_batches(

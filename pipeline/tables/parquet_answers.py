@@ -6,11 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.tables.answer_columns import FileColumns, WantedColumns
+from pipeline.tables.joining import joined_text
 from pipeline.tables.parquet import open_parquet, parquet_batches, without_nul
 from pipeline.tables.table_reader import Table, require_text
 from pipeline.tables.text_answers import AnswerRows
 from pipeline.tables.unpacked import unpacked_file
-from pipeline.text.joining import joined_text
 
 GROUP_ROWS = 16 * 1024
 """Rows held at a time, and rows of a row group of the output; its writer keeps something in memory for each group."""

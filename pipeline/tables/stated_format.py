@@ -4,19 +4,15 @@ import logging
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.config.file_format import AUTOMATIC, FileFormat, TrainingFormat
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.table_reader import TABLE_ENDINGS
 from pipeline.tables.text_answers import PLAIN
 from pipeline.tables.unpacked import table_ending
-
-if TYPE_CHECKING:
-    from pipeline.inference.model_folder import TrainingFormat  # imports torch, which no option needs
 
 ENDINGS = (*TABLE_ENDINGS, PLAIN)
 """Endings of the files that texts are read from."""
@@ -57,7 +53,7 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
         raise PipelineError(f"--format {problem['loc'][0]}={problem['input']}: {message}") from None
 
 
-def as_in_training(source: Path | None, stated: FileFormat, trained: "TrainingFormat") -> FileFormat:
+def as_in_training(source: Path | None, stated: FileFormat, trained: TrainingFormat) -> FileFormat:
     """Return the format to read a file with: the stated one, with the quotes of training if nothing is stated of them.
 
     Delimiter, encoding and the rest are detected, or missed with an error; quotes would be read otherwise in silence.

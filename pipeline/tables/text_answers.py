@@ -14,9 +14,9 @@ from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import AnswerValues, FileColumns, WantedColumns, require_free
 from pipeline.tables.delimited import Delimited
+from pipeline.tables.joining import joined_text
 from pipeline.tables.json_rows import JsonRow, json_text
 from pipeline.tables.table_reader import JsonTable, Table
-from pipeline.text.joining import joined_text
 
 AnswerRows = Callable[[Iterable[tuple[Any, str]]], Iterator[tuple[Any, AnswerValues]]]
 """`Predictor.stream`: from rows with their texts to the same rows with answers."""

@@ -23,24 +23,24 @@ LONGEST = 24
 MOST_OF_WORD, MOST_SENTENCES = 80, 2_500
 """Sentences changed for the same word of praise or blame, and altogether."""
 FEWEST_OCCURRENCES = 20
+"""Occurrences of a word in the texts below which its side is not known."""
 LEAST_LOG_RATIO = 0.5
 """Least logarithm of the ratio of the shares of the texts of both sides that have a word of praise or blame."""
 LEAST_PREDICATIVE = 0.15
 """Share of an adjective's occurrences that follow a form of `be`, or a word such as `very`."""
 
 DEGREES = "very|so|really|quite|pretty|extremely|incredibly|absolutely|truly|just|simply|always"
+BE = ("is", "was", "are", "were", "'s")
 VERDICT = re.compile(
-    rf"\b(?P<be>is|was|are|were|'s)\s+(?P<degree>(?:{DEGREES})\s+)?(?P<word>[a-z]+)(?=\s*(?:[.,!;:)]|$))", re.IGNORECASE
+    rf"\b(?P<be>{'|'.join(BE)})\s+(?P<degree>(?:{DEGREES})\s+)?(?P<word>[a-z]+)(?=\s*(?:[.,!;:)]|$))", re.IGNORECASE
 )
 """A form of `be` and a word that ends a clause."""
-FEELING = re.compile(
-    rf"\bI\s+(?:(?:{DEGREES})\s+)?(?P<word>loved|love|liked|like|enjoyed|enjoy|recommend|hated|hate|disliked|dislike)\b"
-)
 FEELINGS = {
     **{"loved": "love", "liked": "like", "enjoyed": "enjoy", "hated": "hate", "disliked": "dislike"},
     **{word: word for word in ("love", "like", "enjoy", "recommend", "hate", "dislike")},
 }
-"""Their base forms."""
+"""Verbs of praise and blame, with their base forms."""
+FEELING = re.compile(rf"\bI\s+(?:(?:{DEGREES})\s+)?(?P<word>{'|'.join(FEELINGS)})\b")
 OPPOSITE_FEELINGS = {
     "love": "hate",
     "like": "dislike",
@@ -122,7 +122,7 @@ def _sides(texts: Sequence[str], labels: NDArray[np.int8]) -> dict[str, int]:
     """Return the label of each adjective of praise or blame."""
     occurrences, predicative = Counter[str](), Counter[str]()
     in_texts = (Counter[str](), Counter[str]())
-    introduced = {"is", "was", "are", "were", "'s", *DEGREES.split("|")}
+    introduced = {*BE, *DEGREES.split("|")}
     for text, label in zip(texts, labels, strict=True):
         words = _words_in(text)
         occurrences.update(words)

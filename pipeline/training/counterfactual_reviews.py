@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.labels import LABELS
 from pipeline.config.text import TextConfig
-from pipeline.tables.parquet import open_parquet
 from pipeline.text.counterfactuals import make_counterfactuals
-from pipeline.text.dataset import DATASET_REMEDY, EncodedSplit, read_dataset_info
+from pipeline.text.dataset import EncodedSplit, read_dataset_info
+from pipeline.text.rows import stream_texts
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.few_reviews import FEW_TRAINING
 
@@ -32,7 +31,7 @@ def counterfactual_reviews(
 
     Args:
         folder: as written by `preprocess`.
-        sources: rows [n] and labels [n] of the texts, by the name of their split.
+        sources: rows [n], in rising order, and labels [n] of the texts, by the name of their split.
         classes: names of the classes, by number.
         seed: seed of the texts that are drawn, and of which rule changes which sentence.
 
@@ -51,7 +50,7 @@ def counterfactual_reviews(
     start = 0
     for name, (rows, _) in sources.items():
         first, end = np.searchsorted(drawn, (start, start + len(rows)))
-        texts += _read_texts(folder, name, rows[drawn[first:end] - start])
+        texts += stream_texts(folder, name, rows[drawn[first:end] - start])
         start += len(rows)
     made, labels = make_counterfactuals(texts, labels[drawn], seed)
     if not made:
@@ -59,16 +58,3 @@ def counterfactual_reviews(
     encoder = Encoder(TextConfig.model_validate(read_dataset_info(folder).text), Vocabulary.load(folder / "vocab.json"))
     ids = [encoder.encode(text) for text in made]
     return EncodedSplit(np.concatenate(ids), np.cumsum([0, *map(len, ids)]), labels)
-
-
-def _read_texts(folder: Path, name: str, rows: NDArray[np.int64]) -> list[str]:
-    """Read some texts of a split; the others are in memory only a few at a time."""
-    texts: dict[int, str] = {}
-    wanted, start = np.sort(rows), 0
-    with open_parquet(folder / name / "rows.parquet", DATASET_REMEDY) as file:
-        for batch in file.iter_batches(columns=["text"]):
-            first, end = np.searchsorted(wanted, (start, start + len(batch)))
-            found = wanted[first:end]
-            texts |= zip(found.tolist(), batch["text"].take(pa.array(found - start)).to_pylist(), strict=True)
-            start += len(batch)
-    return [texts[row] for row in rows.tolist()]

@@ -41,7 +41,7 @@ class ReviewDataModule(pl.LightningDataModule):
         seed: seed of the order of the reviews.
         auxiliary_weight: weight of the losses of auxiliary texts; with 0 they are left out.
         counterfactual_weight: weight of the losses of counterfactual sentences, which are made of the reviews and
-            auxiliary texts that are trained on (`pipeline.training.counterfactual_sentences`); with 0 none are made.
+            auxiliary texts that are trained on (`pipeline.training.counterfactual_reviews`); with 0 none are made.
         class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts and
             counterfactual sentences, whose shares of the classes are others, only their own weight counts.
         classes: names of the classes, by number.

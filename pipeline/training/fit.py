@@ -115,21 +115,7 @@ def fit(
     info, debug = read_dataset_info(dataset), config.debug or NO_DEBUG
     if debug != NO_DEBUG:
         log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
-    data = ReviewDataModule(
-        dataset,
-        batch_size=config.training.batch_size,
-        fixed_length=fixed_length(config.model),
-        max_reviews=config.training.max_reviews,
-        auxiliary_weight=config.training.auxiliary_weight,
-        counterfactual_weight=config.training.counterfactual_weight,
-        class_weights=config.training.class_weights,
-        classes=info.corpus.classes,
-        unlabelled=config.training.virtual_weight > 0,
-        pseudo_labels=pseudo_labels,
-        fold=fold,
-        overfit=debug.overfit_reviews,
-        seed=config.seed,
-    )
+    data = training_reviews(config, dataset, pseudo_labels, fold)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
     spreads = path_spreads(len(data.train)) if part_names(config.model) else ()
     module = SentimentModule(
@@ -201,6 +187,27 @@ def fit(
         objective=accuracy if objective == ACCURACY else value_of(objective),
         seconds=seconds,
         reviews_per_second=curve.reviews / seconds,
+    )
+
+
+def training_reviews(
+    config: Config, dataset: Path, pseudo_labels: PseudoLabels | None = None, fold: Fold | None = None
+) -> ReviewDataModule:
+    """Return the reviews that `fit` trains and validates on; the arguments are those of `fit`."""
+    return ReviewDataModule(
+        dataset,
+        batch_size=config.training.batch_size,
+        fixed_length=fixed_length(config.model),
+        max_reviews=config.training.max_reviews,
+        seed=config.seed,
+        auxiliary_weight=config.training.auxiliary_weight,
+        counterfactual_weight=config.training.counterfactual_weight,
+        class_weights=config.training.class_weights,
+        classes=read_dataset_info(dataset).corpus.classes,
+        unlabelled=config.training.virtual_weight > 0,
+        pseudo_labels=pseudo_labels,
+        fold=fold,
+        overfit=(config.debug or NO_DEBUG).overfit_reviews,
     )
 
 

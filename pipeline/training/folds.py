@@ -20,8 +20,8 @@ from pipeline.config.training import TrainingConfig
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.parquet import open_parquet
-from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info, read_groups, read_split
+from pipeline.text.dataset import read_dataset_info, read_groups, read_split
+from pipeline.text.rows import read_rows
 
 DIVIDED = ("train", "validation")
 """Splits whose reviews are divided into folds; the test split stays as it is."""
@@ -133,8 +133,7 @@ def write_out_of_fold(
     """
     tables = []
     for name, rows in fold.held_out.items():
-        with open_parquet(dataset / name / "rows.parquet", DATASET_REMEDY) as file:
-            tables.append(file.read(["id", "label"]).take(pa.array(rows)))
+        tables.append(read_rows(dataset, name, ["id", "label"]).take(pa.array(rows)))
     answers = {
         "predicted": pa.array(rule.choose(probabilities), pa.int8()),
         "probabilities": pa.array(list(probabilities)),

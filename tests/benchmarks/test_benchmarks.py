@@ -13,12 +13,12 @@ from benchmarks.corpus import require_prepared, write_article_dataset
 from benchmarks.measuring import Figure, alternate
 from benchmarks.table import render, rewrite, verdict
 from pipeline.config.labels import LABELS
-from pipeline.evaluation.predictions import read_texts
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.text.dataset import read_dataset_info, read_split, read_vocabulary
+from pipeline.text.rows import read_texts
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import save_pretrained

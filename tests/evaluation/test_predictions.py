@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.config.labels import LABELS
 from pipeline.evaluation.baseline import fit_baseline
-from pipeline.evaluation.predictions import ScoredSplit, read_predictions, read_texts, score_split, write_predictions
+from pipeline.evaluation.predictions import ScoredSplit, read_predictions, score_split, write_predictions
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.rows import read_texts
 from tests.conftest import describe_dataset
 from tests.support.scored import NEGATIVE, POSITIVE, simulated, write_dataset
 

@@ -11,7 +11,7 @@ from mlflow.pyfunc.model import PythonModelContext
 
 from pipeline.inference.pyfunc import SentimentModel
 from pipeline.predict import load
-from pipeline.text.joining import SEPARATOR
+from pipeline.tables.joining import SEPARATOR
 from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
 
 

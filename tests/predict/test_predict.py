@@ -29,8 +29,8 @@ from pipeline.predict.answering import file_format
 from pipeline.registry.model_lookup import describe_model, fetch_model
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
+from pipeline.tables.joining import SEPARATOR
 from pipeline.tables.stated_format import stated_format
-from pipeline.text.joining import SEPARATOR
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.conftest import configuration
 from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from pipeline.config.objective import ObjectiveConfig
-from pipeline.evaluation.predictions import read_texts
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.registry.champion import compare, decide
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.rows import read_texts
 from tests.support.scored import write_dataset
 
 CLASSES = ("bad", "so-so", "good")

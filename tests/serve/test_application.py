@@ -15,7 +15,7 @@ from pipeline.serve.limits import Limits
 from pipeline.serve.live_model import LiveModel
 from pipeline.serve.metrics import Metrics
 from pipeline.serve.requests import Refusal, check_type
-from pipeline.text.joining import SEPARATOR
+from pipeline.tables.joining import SEPARATOR
 from tests.support.asgi import JSON, ask, encoded
 from tests.support.commands import prepared
 from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model

@@ -20,16 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.corpus import FilesCorpus
-from pipeline.config.file_format import AUTOMATIC, FileFormat
+from pipeline.config.file_format import AUTOMATIC, FileFormat, TrainingFormat
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
-from pipeline.inference.model_folder import TrainingFormat
 from pipeline.inference.predictor import Prediction
 from pipeline.predict.answering import answer_file
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.joining import SEPARATOR
 from pipeline.tables.stated_format import as_in_training, stated_format
 from pipeline.tables.table_reader import Table
-from pipeline.text.joining import SEPARATOR
 from tests.conftest import composed
 from tests.support.workbooks import workbook_bytes
 

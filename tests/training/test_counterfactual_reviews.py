@@ -1,11 +1,15 @@
 """Counterfactual sentences among the reviews that a training learns from."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.labels import LABELS
 from pipeline.preprocessing.encoding import encode_corpus
+from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training import counterfactual_reviews
 from pipeline.training.data_module import ReviewDataModule
@@ -74,3 +78,14 @@ def test_none_is_made_of_a_review_that_is_held_out(dataset, monkeypatch):
     trained_on(dataset, classes=LABELS, counterfactual_weight=1.0, fold=fold)
     train, validation = ([text for text in TEXTS if ("ending" in text) == ending] for ending in (False, True))
     assert made_of == [train[row] for row in kept] + validation + [text.replace("The", "Its") for text in train]
+
+
+def test_a_text_that_is_missing_is_damage(dataset, tmp_path):
+    damaged = shutil.copytree(dataset, tmp_path / "dataset")
+    rows = pq.read_table(damaged / "train" / "rows.parquet")
+    texts = pa.array([None, *rows["text"].to_pylist()[1:]])
+    pq.write_table(rows.set_column(rows.column_names.index("text"), "text", texts), damaged / "train" / "rows.parquet")
+    with pytest.raises(
+        PipelineError, match=r"train.rows\.parquet is damaged: its column 'text' lacks a value"
+    ):
+        trained_on(damaged, classes=LABELS, counterfactual_weight=1.0)
