@@ -45,10 +45,10 @@ def test_the_readme_quotes_the_committed_metrics(metrics):
     }.items():
         assert f"| {name} | {metrics['test'][key]:.4f} | {metrics['baseline'][key]:.4f} |" in README
     lstm, ngrams = (metrics["parts"][part]["accuracy"] for part in ("lstm", "ngrams"))
-    assert f"alone they have {ngrams:.4f}, the LSTM alone has {lstm:.4f}" in README
+    assert f"The n-grams alone reach {ngrams:.4f}, the LSTM alone {lstm:.4f};" in README
     sentences = metrics["auxiliary"]
-    right = f"sentences of critics, some 20 words each, the model has {sentences['accuracy']:.3f} right"
-    assert f"Of {sentences['reviews']:,} held-out {right}" in " ".join(README.split())
+    right = f"sentences of critics, of some 20 words, accuracy is {sentences['accuracy']:.3f}"
+    assert f"On {sentences['reviews']:,} held-out {right}" in " ".join(README.split())
 
 
 def test_pages_quote_the_committed_metrics(metrics):
