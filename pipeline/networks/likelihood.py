@@ -120,10 +120,14 @@ class CumulativeLogits:
         return _weighted_mean(-self.log_probabilities(outputs).gather(1, labels[:, None])[:, 0], weights)
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
-        """Return the log-probabilities; log(sigmoid(a) - sigmoid(b)) is written without cancellation."""
+        """Return the log-probabilities; log(sigmoid(a) - sigmoid(b)) is written without cancellation.
+
+        Outputs that do not fall, as a fit of their biases may try, make classes as good as impossible: the others share
+        the probability.
+        """
         gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=SMALLEST_GAP)
         between = logsigmoid(outputs[:, :-1]) + logsigmoid(-outputs[:, 1:]) + (-torch.expm1(-gaps)).log()
-        return torch.cat([logsigmoid(-outputs[:, :1]), between, logsigmoid(outputs[:, -1:])], dim=1)
+        return torch.cat([logsigmoid(-outputs[:, :1]), between, logsigmoid(outputs[:, -1:])], dim=1).log_softmax(dim=1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return the probability of each class [batch, classes]."""

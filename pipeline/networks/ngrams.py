@@ -108,7 +108,7 @@ class NgramLogOdds(nn.Module):
 
     @torch.no_grad()
     def count(self, reviews: Reviews, labels: NDArray[np.int8], weights: NDArray[np.float32] | None = None) -> None:
-        """Set the log-count ratios from the training reviews, and the bias to the log-odds of a review's class.
+        """Set the log-count ratios from the training reviews, and the bias to that of the shares of the classes.
 
         The ratio of an n-gram is log((p + 1) / (q + 1)), where p and q count the reviews that contain it and belong to
         the column, or do not (of two classes, the positive and the negative ones), scaled as if there were equally many
@@ -130,7 +130,7 @@ class NgramLogOdds(nn.Module):
             counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
         of_column = torch.from_numpy(self._memberships)  # [columns, classes]
         share = (of_column @ (reviews_of / reviews_of.sum())).clamp(RAREST, 1 - RAREST)  # [columns]
-        self.bias.copy_(share.logit())
+        self.bias.copy_(share.log() if len(share) == len(counts) else share.logit())
         counted_for, counted_against = (
             (side @ counts / (2 * part[:, None]) + 1).log()
             for side, part in ((of_column, share), (1 - of_column, 1 - share))

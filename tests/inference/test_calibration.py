@@ -193,3 +193,13 @@ def test_the_most_probable_of_several_classes_is_the_label() -> None:
     two = np.array([[0.6, 0.4], [0.5, 0.5], [0.3, 0.7]], np.float32)
     assert DecisionRule(0.5).choose(two).tolist() == [0, 1, 1]
     assert DecisionRule(0.6).choose(two).tolist() == [0, 0, 1]
+
+
+def test_a_rare_middle_class_leaves_the_probabilities_of_ordered_classes_whole() -> None:
+    random = np.random.default_rng(2)
+    labels = np.repeat([0, 1, 2], [225, 10, 265])
+    outputs = (2.0 * (labels - 1) + random.normal(0, 1, 500))[:, None] + np.array([0.5, -0.5])
+    calibration = calibrate(outputs, labels, CumulativeLogits(3))
+    probabilities = calibration.probabilities(outputs)
+    np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-6)
+    assert log_loss(labels, probabilities) < 0.4

@@ -134,3 +134,14 @@ def test_a_network_of_two_classes_answers_with_the_probability_of_the_second():
     network = BagOfWords(60, 4).eval()
     x = random_ids(3, 5)
     torch.testing.assert_close(network(x)[0], torch.sigmoid(network.logits(x)[0][:, 0]))
+
+
+def test_outputs_out_of_order_give_probabilities_too():
+    outputs = torch.tensor([[-3.0, 2.0, 1.0]])
+    torch.testing.assert_close(CumulativeLogits(4).probabilities(outputs).sum(1), torch.ones(1))
+
+
+def test_untrained_ngrams_know_the_shares_of_the_classes():
+    wide = NgramLogOdds(orders=1, bits=8, likelihood=Softmax(3))
+    wide.count(letter_reviews(*"a" * 20), np.array([0] * 18 + [1, 2], np.int8))
+    torch.testing.assert_close(wide.bias.softmax(0), torch.tensor([0.9, 0.05, 0.05]))
