@@ -23,6 +23,7 @@ from pipeline.evaluation.records import DetailsRecord
 from pipeline.evaluation.scored_splits import read_baseline_texts
 from pipeline.inference import model_folder
 from pipeline.inference.calibration import calibrate
+from pipeline.inference.model_folder import LearnedFrom
 from pipeline.networks.build import build_network
 from pipeline.networks.likelihood import Likelihood, build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -188,18 +189,32 @@ def test_the_baseline_learns_from_auxiliary_texts_too(workspace: Path) -> None:
     record = json.loads((dataset / "dataset.json").read_text())
     record["splits"] |= {"auxiliary": 72}
     (dataset / "dataset.json").write_text(json.dumps(record))
-    learned = read_baseline_texts(dataset)
+    learned = read_baseline_texts(dataset, LearnedFrom())
     assert list(learned.texts) == [*read_texts(dataset, "train")[0], *read_texts(dataset, "auxiliary")[0]]
     assert len(learned.labels) == 96
     assert learned.weights is None
     assert learned.sample is None
     np.save(dataset / "train" / "copies.npy", np.full(24, 3, np.int32))
-    assert read_baseline_texts(dataset).weights.tolist() == [3] * 24 + [1] * 72
+    assert read_baseline_texts(dataset, LearnedFrom()).weights.tolist() == [3] * 24 + [1] * 72
     (dataset / "train" / "copies.npy").unlink()
     evaluated_model.evaluate_model(config(), Inputs({}))
     metrics = json.loads((workspace / "reports" / "details.json").read_text())
     assert metrics["baseline"]["accuracy"] < 1
     assert "baseline_sample" not in metrics
+
+
+def test_the_baseline_learns_from_the_reviews_that_the_model_has_learned_from(workspace: Path) -> None:
+    dataset = workspace / "artifacts" / "dataset"
+    texts, labels = read_texts(dataset, "train")
+    shutil.copytree(dataset / "train", dataset / "auxiliary")
+    record = json.loads((dataset / "dataset.json").read_text())
+    record["splits"] |= {"auxiliary": 24}
+    (dataset / "dataset.json").write_text(json.dumps(record))
+    assert list(read_baseline_texts(dataset, LearnedFrom(auxiliary_weight=0)).texts) == texts
+    few = read_baseline_texts(dataset, LearnedFrom(max_reviews=4))
+    of_each = [texts[row] for row in range(24) if list(labels[:row]).count(labels[row]) < 2]
+    assert list(few.texts) == [*of_each, *of_each]
+    assert (few.labels.tolist().count(1), few.sample) == (4, None)
 
 
 def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
@@ -211,7 +226,7 @@ def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
     dataset = workspace / "artifacts" / "dataset"
     texts, labels = read_texts(dataset, "train")
     half = sum(map(len, texts)) // 2
-    learned, again = (read_baseline_texts(dataset, half) for _ in range(2))
+    learned, again = (read_baseline_texts(dataset, LearnedFrom(), half) for _ in range(2))
     drawn = list(learned.texts)
     assert drawn == list(again.texts)
     assert half <= sum(map(len, drawn)) < half + max(map(len, texts))

@@ -10,6 +10,7 @@ from pipeline.evaluation.classification import resampled_metrics
 from pipeline.evaluation.label_metrics import resampled_label_metrics
 from pipeline.evaluation.multiclass import resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
+from pipeline.evaluation.wilson import wilson_interval
 
 RESAMPLES = 2000
 BOUNDS = (2.5, 97.5)
@@ -31,7 +32,8 @@ def bootstrap_intervals(
     """Compute 95 % percentile intervals of the metrics that have one. Equal input gives equal intervals.
 
     `scipy.stats.bootstrap` is not used: from the same resamples its bounds differ in the last digits, and one resample
-    in which a metric is undefined makes its whole interval NaN.
+    in which a metric is undefined makes its whole interval NaN. Where all answers are right, or all wrong, no
+    resample differs; the accuracy then has its Wilson interval.
 
     Args:
         test: the model's answers on the held-out split.
@@ -56,7 +58,14 @@ def bootstrap_intervals(
     values = {name: np.concatenate(parts, axis=1) for name, parts in chunks.items()}
     if baseline is not None:
         values["difference"] = values["test"] - values["baseline"]
-    return {name: dict(zip(keys, map(_percentile_interval, metrics), strict=True)) for name, metrics in values.items()}
+    intervals = {
+        name: dict(zip(keys, map(_percentile_interval, metrics), strict=True)) for name, metrics in values.items()
+    }
+    for name, scored in systems.items():
+        right, n = int((scored.predicted == scored.labels).sum()), len(scored.labels)
+        if right in (0, n):
+            intervals[name]["accuracy"] = dict(zip(("low", "high"), wilson_interval(right, n), strict=True))
+    return intervals
 
 
 def mean_intervals(values: Mapping[str, NDArray[np.float64]]) -> Intervals:

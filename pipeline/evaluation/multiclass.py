@@ -57,9 +57,9 @@ def multiclass_metrics(
         "roc_auc": float(np.mean(areas)) if areas else None,
         "log_loss": float(negative_log_likelihood(y, p).mean()),
         "brier": float(_squared_distance(y, p).mean()),
-        **calibration_errors(predicted == y, p.max(axis=1), ece_bins),
+        **calibration_errors(predicted == y, scored.confidence, ece_bins),
         "mean_absolute_error": float(np.mean(np.abs(predicted.astype(int) - y))),
-        "quadratic_kappa": float(sk.cohen_kappa_score(y, predicted, weights="quadratic")) if several else None,
+        "quadratic_kappa": _quadratic_kappa(y, predicted, len(reviews)) if several else None,
         "majority": majority,
         **gains(accuracy, majority),
     }
@@ -120,6 +120,11 @@ def negative_log_likelihood(labels: NDArray[np.int8], p: NDArray[np.float64]) ->
     """Return the negative logarithm of the probability of each true label [n]; p [n, classes], of two or more."""
     values: NDArray[np.float64] = -np.log(np.clip(p[np.arange(len(labels)), labels], np.finfo(np.float64).eps, 1))
     return values
+
+
+def _quadratic_kappa(labels: NDArray[np.int8], predicted: NDArray[np.int8], classes: int) -> float:
+    """Return the kappa of classes in an order; one that does not occur keeps its place between the others."""
+    return float(sk.cohen_kappa_score(labels, predicted, labels=range(classes), weights="quadratic"))
 
 
 def _squared_distance(labels: NDArray[np.int8], p: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -66,6 +66,11 @@ class ScoredSplit:
         """Numbers of the predicted classes."""
         return self.rule.choose(self.probabilities)
 
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Probability of the predicted class."""
+        return self.probabilities[np.arange(len(self.labels)), self.predicted]
+
 
 def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSplit:
     """Have a classifier score the reviews of a split, with a progress bar; few of their texts are in memory.

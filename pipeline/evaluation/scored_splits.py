@@ -14,9 +14,10 @@ from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
 from pipeline.evaluation.baseline import MOST_CHARACTERS, fit_baseline, sampled_rows
 from pipeline.evaluation.parts import Part, calibrate_parts
 from pipeline.evaluation.predictions import Classifier, ScoredSplit, score_split, score_split_and_paths
+from pipeline.inference.model_folder import LearnedFrom
 from pipeline.inference.predictor import Predictor
 from pipeline.text.dataset import present_splits, read_split
-from pipeline.text.rows import read_labels, stream_texts, text_lengths
+from pipeline.text.rows import first_of_each_class, read_labels, stream_texts, text_lengths
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def score_splits(dataset: Path, predictor: Predictor, *, with_baseline: bool) ->
         return ScoredSplits(validation, test, parts, None, auxiliary, None, reviews_per_second, None)
     log.info("baseline: naive-Bayes-weighted logistic regression on the same reviews")
     start = perf_counter()
-    learned = read_baseline_texts(dataset)
+    learned = read_baseline_texts(dataset, predictor.info.training)
     if learned.sample is not None:
         log.warning(
             "baseline: it learns from a random sample of %s of the %s training reviews, because all would take too "
@@ -112,14 +113,16 @@ def _score_auxiliary(dataset: Path, classifier: Classifier) -> ScoredSplit | Non
     return score_split(dataset, AUXILIARY_TEST, classifier) if (dataset / AUXILIARY_TEST).exists() else None
 
 
-def read_baseline_texts(dataset: Path, most_characters: int = MOST_CHARACTERS) -> BaselineTexts:
-    """Choose the reviews that the baseline learns from, among the training split and the auxiliary texts.
+def read_baseline_texts(dataset: Path, model: LearnedFrom, most_characters: int = MOST_CHARACTERS) -> BaselineTexts:
+    """Choose the reviews that the baseline learns from, among those that the model has learned from.
 
     Args:
         dataset: the dataset folder.
+        model: what the model has learned from.
         most_characters: as the `limit` of `sampled_rows`.
     """
-    names = present_splits(dataset, TRAINING_SPLITS)
+    splits = TRAINING_SPLITS if model.auxiliary_weight else TRAINING_SPLITS[:1]
+    names = present_splits(dataset, splits)
     labels = [read_labels(dataset, name) for name in names]
     copies = [read_split(dataset, name).copies for name in names]
     weights = None
@@ -127,10 +130,11 @@ def read_baseline_texts(dataset: Path, most_characters: int = MOST_CHARACTERS) -
         ones = (np.ones(len(own), np.int32) for own in labels)
         weights = np.concatenate([one if own is None else own for own, one in zip(copies, ones, strict=True)])
     lengths, joined = np.concatenate([text_lengths(dataset, name) for name in names]), np.concatenate(labels)
-    rows = sampled_rows(lengths, joined, most_characters)
+    kept = np.flatnonzero(np.concatenate([first_of_each_class(own, model.max_reviews) for own in labels]))
+    rows = kept[sampled_rows(lengths[kept], joined[kept], most_characters)]
     ends = np.cumsum([len(own) for own in labels])
     texts = chain.from_iterable(
         stream_texts(dataset, name, rows[(start <= rows) & (rows < end)] - start)
         for name, start, end in zip(names, [0, *ends], ends, strict=False)
     )
-    return BaselineTexts(texts, joined[rows], None if weights is None else weights[rows], len(joined))
+    return BaselineTexts(texts, joined[rows], None if weights is None else weights[rows], len(kept))

@@ -17,6 +17,8 @@ from pipeline.evaluation.wilson import wilson_interval
 
 MAX_PARTS = 10
 """Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
+LONGEST_NUMBER = 1e15
+"""Size from which a number is written with an exponent."""
 ENOUGH_REVIEWS = 50
 """Reviews a part needs to be named the worst: with fewer, an accuracy says little."""
 
@@ -116,7 +118,9 @@ def column_parts(column: pa.ChunkedArray) -> Parts:
         parts = [(value, places == place) for place, value in enumerate(frequent)]
     missing = np.array([not value for value in values])
     other = ~missing & ~np.any([members for _, members in parts], axis=0) if parts else ~missing
-    return parts + [(name, members) for name, members in (("other", other), ("missing", missing)) if members.any()]
+    rest = [(name, members) for name, members in (("other", other), ("missing", missing)) if members.any()]
+    taken = {name for name, _ in parts}
+    return parts + [(f"({name})" if name in taken else name, members) for name, members in rest]
 
 
 def _parts(name: str, test: ScoredSplit, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Parts:
@@ -142,10 +146,20 @@ def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
 
 def _quartiles(numbers: NDArray[np.float64]) -> Parts:
     """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none."""
-    edges = np.unique([float(f"{edge:.4g}") for edge in np.nanquantile(numbers, [0.25, 0.5, 0.75])])
-    between = (f"{low:g} to {high:g}" for low, high in pairwise(edges))
-    names = [f"up to {edges[0]:g}", *between, f"over {edges[-1]:g}"]
-    return _divided(numbers, edges.tolist(), names)
+    edges = _rounded(np.unique(np.nanquantile(numbers, [0.25, 0.5, 0.75])))
+    shown = [f"{n:g}" if abs(n) >= LONGEST_NUMBER else np.format_float_positional(n, trim="-") for n in edges]
+    between = (f"{low} to {high}" for low, high in pairwise(shown))
+    return _divided(numbers, edges, [f"up to {shown[0]}", *between, f"over {shown[-1]}"])
+
+
+def _rounded(edges: NDArray[np.float64]) -> list[float]:
+    """Round rising numbers to four digits, or to as many more as move none by over a fifth of the least distance."""
+    least = np.diff(edges).min(initial=np.inf)
+    for digits in range(4, 18):
+        rounded = [float(f"{edge:.{digits}g}") for edge in edges]
+        if (np.abs(rounded - edges) <= least / 5).all():
+            break
+    return rounded
 
 
 def _divided(numbers: NDArray[Any], edges: Sequence[float], names: Sequence[str]) -> Parts:

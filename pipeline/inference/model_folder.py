@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     PositiveFloat,
+    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -104,6 +105,15 @@ class DecidedFor(Section):
     objective: ObjectiveConfig = ACCURACY
 
 
+class LearnedFrom(Section):
+    """The part of `training` that says which reviews of the dataset a model learned from."""
+
+    model_config = ConfigDict(extra="allow")
+
+    auxiliary_weight: NonNegativeFloat = 1.0
+    max_reviews: PositiveInt | None = None
+
+
 class ModelInfo(Section):
     """`config.json` of a model folder; further fields, except those of `Origin`, are for people to read."""
 
@@ -122,6 +132,7 @@ class ModelInfo(Section):
     text: TextConfig
     model: Model = Field(discriminator="network")
     pretraining: PretrainingConfig = NO_PRETRAINING
+    training: LearnedFrom = LearnedFrom()
     evaluation: DecidedFor = DecidedFor()
 
     @property

@@ -35,7 +35,7 @@ def plot_tables(test: ScoredSplit, config: EvaluationConfig) -> dict[str, Column
 
     The tables that dvc.yaml names have the same columns whatever the classes are.
     """
-    confidence, right = test.probabilities[np.arange(len(test.labels)), test.predicted], test.predicted == test.labels
+    confidence, right = test.confidence, test.predicted == test.labels
     common = {
         "roc": _with_diagonal(roc_table(test), "fpr", "chance"),
         "precision_recall": precision_recall_table(test),

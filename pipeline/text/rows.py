@@ -50,6 +50,22 @@ def read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> 
     return table
 
 
+def first_of_each_class(labels: NDArray[np.int8], limit: int | None) -> NDArray[np.bool_]:
+    """Return which reviews [n] are the first `limit`, equally many of each class that occurs; without a limit all.
+
+    Args:
+        labels: number of the class of each review [n].
+        limit: number of reviews; of each class at least one is kept.
+    """
+    if limit is None:
+        return np.ones(len(labels), np.bool_)
+    classes = np.unique(labels)
+    kept = np.zeros(len(labels), np.bool_)
+    for label in classes:
+        kept[np.flatnonzero(labels == label)[: max(1, limit // len(classes))]] = True
+    return kept
+
+
 def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = None) -> Iterator[str]:
     """Yield the texts of a split, holding only a few of them in memory.
 

@@ -45,4 +45,12 @@ def test_what_is_undefined_has_no_interval() -> None:
     ones = two_classes(pa.table({}), np.ones(4, np.int8), np.ones(4, int), np.full(4, 0.9))
     intervals = bootstrap_intervals(ones, None)["test"]
     assert intervals["roc_auc"] == {"low": None, "high": None}
-    assert intervals["accuracy"] == {"low": 1, "high": 1}
+
+
+def test_answers_that_are_all_right_leave_doubt_as_to_their_number() -> None:
+    intervals = [
+        bootstrap_intervals(two_classes(pa.table({}), np.arange(n) % 2, np.ones(n, int), (np.arange(n) % 2)), None)
+        for n in (3, 20)
+    ]
+    assert [each["test"]["accuracy"]["low"] for each in intervals] == pytest.approx([0.4385, 0.8389], abs=1e-4)
+    assert [each["test"]["accuracy"]["high"] for each in intervals] == [1, 1]

@@ -143,3 +143,20 @@ def test_metric_names_are_those_mlflow_takes_whatever_the_classes_are_called() -
         _validate_metric_name(name)
     assert sum(name.startswith("test/classes/") for name in flat) == 5 * len(names)
     assert class_table(split)["class"] == list(names)
+
+
+def test_calibration_is_that_of_the_predicted_class_whatever_the_objective() -> None:
+    exact = replace(simulated(20_000, classes=THREE), rule=DecisionRule(costs=[[0, 1, 1], [1, 0, 1], [9, 9, 0]]))
+    assert (exact.predicted != exact.probabilities.argmax(1)).mean() > 0.2
+    assert multiclass_metrics(exact, ece_bins=10, name="test")["ece"] < 0.01
+
+
+def test_a_class_that_does_not_occur_keeps_its_place_in_the_order() -> None:
+    split = answered([0, 0, 2, 2], [SURE[0], SURE[1], SURE[2], SURE[2]], ordered=True)
+    # mean squared distances of label and prediction: as they are, and by chance
+    observed, labels, predicted = 1 / 4, [2 / 4, 0, 2 / 4], [1 / 4, 1 / 4, 2 / 4]
+    expected = sum(p * q * (i - j) ** 2 for i, p in enumerate(labels) for j, q in enumerate(predicted))
+    kappa = 1 - observed / expected
+    assert multiclass_metrics(split, ece_bins=10, name="test")["quadratic_kappa"] == pytest.approx(kappa)
+    without = answered([0, 0, 2, 2], [SURE[0], SURE[2], SURE[2], SURE[2]], ordered=True)
+    assert multiclass_metrics(without, ece_bins=10, name="test")["quadratic_kappa"] == pytest.approx(0.5)

@@ -129,3 +129,18 @@ def test_values_of_the_users_are_drawn_as_they_are(tmp_path: Path) -> None:
     figure = Figure()
     draw_slices(figure.subplots(), slice_table(by_shop(["$_$", "5$"] * 3, [True] * 6), np.zeros(6), EVALUATION), 1.0)
     figure.savefig(tmp_path / "slices.png")  # matplotlib would take what stands between two "$" for a formula
+
+
+def test_quartiles_of_large_numbers_close_to_each_other_are_told_apart() -> None:
+    dates = [20240100 + day for day in range(1, 29)] * 2
+    assert names(dates) == {
+        "up to 20240108": 16,
+        "20240108 to 20240114": 12,
+        "20240114 to 20240121": 14,
+        "over 20240121": 14,
+    }
+    assert list(names(range(100_000, 100_200)).values()) == [51, 50, 50, 49]
+
+
+def test_values_named_as_the_rest_are_parts_of_their_own() -> None:
+    assert names(["missing", "missing", "other", None]) == {"missing": 2, "other": 1, "(missing)": 1}
