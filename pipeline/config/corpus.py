@@ -202,6 +202,9 @@ class FilesCorpus(CorpusInfo):
     def _in_their_order(cls, labels: Any) -> Any:
         if not isinstance(labels, Mapping):
             return labels
+        for name in labels:
+            if name is None or isinstance(name, bool):
+                raise ValueError(f"YAML reads the name of a class as {name}; put it in quotes, such as 'no'")
         named = {str(name).strip(): values for name, values in labels.items()}
         if len(named) < len(labels):
             raise ValueError("two classes have the same name; give each its own")

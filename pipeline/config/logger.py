@@ -14,6 +14,3 @@ class LoggerConfig(Section):
     """Write the points as CSV to logs/csv/."""
     wandb: str | None = Field(min_length=1)
     """Project of Weights & Biases to send the points to; needs the package wandb and its login; null: none."""
-
-
-NO_LOGGERS = LoggerConfig(tensorboard=False, csv=False, wandb=None)

@@ -136,6 +136,11 @@ class Config(Section):
     def _slices_are_there(self) -> "Config":
         kept = self.corpus.keep_columns if isinstance(self.corpus, FilesCorpus) else []
         for name in self.evaluation.slices:
+            if name in SLICES and name in kept:
+                raise ValueError(
+                    f"evaluation.slices names {name!r}, which is a slice of the pipeline's own and among "
+                    "corpus.keep_columns; rename the column, or do not keep it"
+                )
             if name not in (*SLICES, *kept):
                 raise ValueError(
                     f"evaluation.slices names {name!r}, which is neither {' nor '.join(SLICES)} nor among "

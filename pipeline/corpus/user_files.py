@@ -1,6 +1,9 @@
 """Corpora in the user's own files, with any column names and any labels."""
 
 import logging
+import math
+import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, req
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
+_WHOLE_NUMBER = re.compile(r"^(\d+)\.0$")
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +86,20 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
 def _groups(column: str, path: Path, batch: pa.RecordBatch, ids: pa.Array) -> pa.Array:
     """Return the group of each row; one without a value is a group of its own."""
     distinct, indices = distinct_values("corpus.group_column", column, path, batch)
-    names = np.array([f"{NAMED_GROUP}{value}" if (value := normalise_label(each)) else "" for each in distinct], object)
+    names = np.array([f"{NAMED_GROUP}{name}" if (name := _group_name(each)) else "" for each in distinct], object)
     groups = names[indices]
     return pa.array(np.where(groups == "", ids.to_numpy(zero_copy_only=False), groups), pa.string())
+
+
+def _group_name(value: object) -> str:
+    """Return the form in which groups are compared; empty if there is none (null, NaN, blank).
+
+    Text is not read as a number, as that of labels is: identifiers of many digits, or of leading zeros, would be one.
+    `12.0`, as tables write 12 in a column that lacks values, is 12.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return _WHOLE_NUMBER.sub(r"\1", unicodedata.normalize("NFKC", str(value)).strip().casefold())
 
 
 def _labelled_batches(

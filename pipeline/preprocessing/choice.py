@@ -23,6 +23,7 @@ from pipeline.preprocessing.duplicates import (
     count_classes,
     count_copies,
     find_duplicates,
+    with_duplicates,
 )
 from pipeline.preprocessing.split_writer import RowArrays
 from pipeline.preprocessing.splitting import hold_out, leave_out_shared_groups, require_all_classes
@@ -78,6 +79,8 @@ def choose_reviews(
     copies = count_copies(keys, unshared) if duplicates == "weight" else None
     report: dict[str, Any] = {"duplicates": found | {"classes_before": before, "classes_after": after}}
     require_all_classes(keys, keep, classes)
+    if duplicates == "keep" and not grouped:
+        keys.group = with_duplicates(keys)
     parts = hold_out(keys, keep, split, classes)
     log_groups_for_classes(parts)
     if grouped:

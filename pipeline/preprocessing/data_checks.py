@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.corpus import DataCheckConfig
-from pipeline.config.split import TRAINING_SPLITS
+from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 def overlap_share(keys: ReviewKeys, keep: NDArray[np.bool_]) -> float:
-    """Return the share of the kept reviews of the test split whose text is trained or validated on, too."""
+    """Return the share of the kept reviews of the test split whose text is learned from or validated on, too."""
     test = keep & (keys.split == PRECEDENCE.index("test"))
-    seen = keep & np.isin(keys.split, [PRECEDENCE.index(split) for split in ("validation", *TRAINING_SPLITS)])
+    seen = keep & np.isin(keys.split, [PRECEDENCE.index(split) for split in ("validation", *PRETRAINING_SPLITS)])
     return round(float(np.isin(keys.near[test], keys.near[seen]).mean()), 5)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import Duplicates
 from pipeline.config.split import AUXILIARY_TEST
+from pipeline.runtime.garbage import importing
 from pipeline.text.normalisation import smileys_as_emoji
 
 PRECEDENCE = ("test", "validation", "train", AUXILIARY_TEST, "auxiliary", "unlabelled")
@@ -172,6 +173,28 @@ def find_duplicates(
         "contradicting": contradicting,
         "tied": tied,
     }
+
+
+def with_duplicates(keys: ReviewKeys) -> NDArray[np.uint64]:
+    """Return the groups [n] of a corpus without groups, where those that share a `near_key` are made one.
+
+    The letters of a text are not enough: as smileys and combining marks may be written, near duplicates differ in them.
+    """
+    with importing():  # not above: only duplicates=keep needs it
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+    order = np.lexsort((keys.group, keys.near))
+    near, group = keys.near[order], keys.group[order]
+    linked = (near[1:] == near[:-1]) & (group[1:] != group[:-1])
+    names, ends = np.unique(np.concatenate([group[:-1][linked], group[1:][linked]]), return_inverse=True)
+    links = coo_array((np.ones(len(ends) // 2), np.split(ends, 2)), shape=(len(names), len(names)))
+    _, component = connected_components(links, directed=False)
+    _, firsts = np.unique(component, return_index=True)
+    groups = keys.group.copy()
+    joined = np.isin(groups, names)
+    groups[joined] = names[firsts[component[np.searchsorted(names, groups[joined])]]]
+    return groups
 
 
 def _contradicting(labels: NDArray[np.int8]) -> int:

@@ -460,6 +460,14 @@ def test_groups_of_the_users_files_are_told_apart_as_labels_are_and_a_row_withou
     assert description(project)["ungrouped"] == 2
 
 
+def test_groups_are_no_numbers(project: Path) -> None:
+    authors = ["1382736455661297664", "1382736455661297665", "0012345", "12345", "12e3", "12000", "Nan", "NaN"]
+    rows = [{"text": f"text {n}", "label": n % 2, "author": author} for n, author in enumerate(authors)]
+    (project / "reviews.jsonl").write_bytes(encoded(rows, "jsonl"))
+    read = written(corpus("files", path="reviews.jsonl", group_column="author"), project)["train"]
+    assert [row["split_group"] for row in read] == [f"group:{author.casefold()}" for author in authors]
+
+
 def test_another_group_column_makes_another_corpus() -> None:
     read = {"path": "a", "fingerprint": "sha256:1"}
     by_shop, by_film = (corpus("files", group_column=name, **read) for name in ("shop", "film"))

@@ -15,6 +15,7 @@ from pipeline.preprocessing.duplicates import (
     group_key,
     letters_key,
     near_key,
+    with_duplicates,
 )
 
 
@@ -170,3 +171,18 @@ def test_a_kept_review_stands_for_those_of_its_split_and_label_that_are_left():
     assert count_copies(keys(rows), np.ones(8, bool))[keep].tolist() == [3, 1, 1]
     without = np.arange(8) != 1
     assert count_copies(keys(rows), without)[0] == 2
+
+
+def test_near_duplicates_are_held_out_together_though_their_letters_differ():
+    texts = ["tr\u00e8s bon film", "tre\u0300s bon film", "fine :D", "fine \U0001f600", "a dull one"]
+    corpus = keys([("train", text, 1) for text in texts])
+    assert len(set(corpus.group.tolist())) == 5
+    groups = with_duplicates(corpus).tolist()
+    assert (groups[0], groups[2]) == (groups[1], groups[3])
+    assert len(set(groups)) == 3
+    assert groups[4] == corpus.group[4]
+
+
+def test_a_chain_of_duplicates_is_one_group():
+    texts = ["fine :D", "fine \U0001f600", "Fine.\U0001f600", "fine"]  # the last has the letters of the second
+    assert len(set(with_duplicates(keys([("train", text, 1) for text in texts])).tolist())) == 1

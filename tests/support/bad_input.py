@@ -173,6 +173,12 @@ CONFIGURATION = [
     key("weight of no class", "training.class_weights", {"spam": 2}, "class_weights: there is no class 'spam'; the"),
     key("weight of 0", "training.class_weights", {"negative": 0}, "class_weights.*greater than 0, got 0"),
     key("slice of no column", "evaluation.slices", ["shop"], "evaluation.slices names 'shop', .* corpus.keep_columns"),
+    Case(
+        *("slice named as one of the pipeline's own", "train", "a slice of the pipeline's own and among corpus.keep"),
+        {"corpus.keep_columns": ["length"], "evaluation.slices": ["length"]},
+        corpus="files",
+    ),
+    key("class named by a truth value", "corpus.labels", {True: ["y"], False: ["n"]}, "a class as True; put it in q"),
     key("pretraining of no use", "pretraining", TWO_VIEW, "two_view goes with a network of recurrent layers, and "),
     key("check without a bound", "registry.checks", {"a": {"metric": "m"}}, "registry.checks.a: a check needs min or"),
     key("too many threads", "trainer.threads", 99_999, "trainer.threads: .*less than or equal to 1024"),
