@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,7 @@ from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
 from pipeline.sweep.parent_run import TrialRun
-from pipeline.sweep.search_space import SearchSpace
-from pipeline.sweep.trial import trial_name
+from pipeline.sweep.search_space import SearchSpace, short_keys
 from pipeline.tables.csv_lines import csv_text
 from pipeline.tables.parquet import open_parquet
 from pipeline.tracking.finished_runs import download_folder
@@ -111,9 +110,15 @@ def read_answers(store: Store, trials: Sequence[TrialRun], config: Config) -> li
             with open_parquet(path, "train the trial again with sweep.rerun=true") as file:
                 answers = file.read()
             metrics = _metrics(answers, trial.name, config)
-            answered.append(FoldAnswers(trial_name(values), fold, trial.run_id, answers, metrics))
+            answered.append(FoldAnswers(setting_of(values), fold, trial.run_id, answers, metrics))
     settings = list(dict.fromkeys(each.setting for each in answered))
     return sorted(answered, key=lambda each: (settings.index(each.setting), each.fold))
+
+
+def setting_of(values: Mapping[str, str]) -> str:
+    """Return the searched values as they were written, so that no two settings are one."""
+    short = short_keys(values)
+    return " ".join(f"{short[key]}={value}" for key, value in values.items())
 
 
 def _metrics(answers: pa.Table, name: str, config: Config) -> MetricValues:

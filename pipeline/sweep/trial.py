@@ -163,6 +163,7 @@ def trial_name(values: Mapping[str, Any]) -> str:
 
 def _three_digits(value: str) -> str:
     try:
-        return value if value.lstrip("-").isdigit() else f"{float(value):.3g}"
+        rounded = f"{float(value):.3g}"
     except ValueError:
         return value
+    return value if float(rounded).is_integer() else rounded  # 0.9995 is not 1

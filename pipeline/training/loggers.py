@@ -42,7 +42,7 @@ def open_loggers(config: LoggerConfig, folder: Path, name: str) -> Iterator[list
     if distributed.rank() > 0:
         yield []
         return
-    version, name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}", name.replace("/", "-")
+    version, name = f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}", name.replace("/", "-")
     loggers: list[Logger] = []
     with ExitStack() as runs:
         if config.csv:

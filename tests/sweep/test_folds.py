@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.sweep.folds import FoldAnswers, format_folds, mean_and_deviation, parent_metrics
+from pipeline.sweep.folds import FoldAnswers, format_folds, mean_and_deviation, parent_metrics, setting_of
 from tests.sweep.test_sweep import SHORT, SWEEP, TRAINED, artifacts, runs, sweep_of
 
 FAST = [override for override in SHORT if "max_reviews" not in override]
@@ -136,3 +136,8 @@ def test_a_metric_that_is_undefined_in_a_fold_is_undefined_over_all():
     assert mean_and_deviation(folds)["roc_auc"] is None
     assert "kfold/roc_auc_mean" not in parent_metrics(folds)
     assert "undefined" in format_folds(folds, 2)
+
+
+def test_settings_that_look_alike_are_not_one():
+    assert setting_of({"training.ema_decay": "0.9995"}) != setting_of({"training.ema_decay": "0.99951"})
+    assert setting_of({"training.lr": "1e-3", "model.hidden_dim": "64"}) == "lr=1e-3 hidden_dim=64"

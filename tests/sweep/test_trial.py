@@ -15,3 +15,4 @@ def test_a_trial_is_named_by_its_searched_values():
     assert trial_name({"training.lr": "1", "pretraining.lr": "2"}) == "training.lr=1 pretraining.lr=2"
     assert trial_name({"text/vectors": "none", "+model.x": "y"}) == "vectors=none x=y"
     assert len(trial_name({"a": "b" * 500})) == 100
+    assert trial_name({"a": "0.9995", "b": "1e-3", "c": "1234.5", "d": "none"}) == "a=0.9995 b=0.001 c=1234.5 d=none"
