@@ -18,7 +18,15 @@ from pipeline.inference.predictor import Predictor
 from pipeline.judge.comparison import Judged, judge, note_on_seen, require_same_classes, seen_reviews
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
-from pipeline.judge.output import DETAILS, FIGURES, PAGE, default_output, require_replaceable, write_judgement
+from pipeline.judge.output import (
+    DETAILS,
+    FIGURES,
+    PAGE,
+    default_output,
+    require_replaceable,
+    tell_of_replaced,
+    write_judgement,
+)
 from pipeline.registry.model_lookup import describe_model, find_source, load, short_name
 from pipeline.report.findings import Findings, Judgement
 from pipeline.report.formatting import interval, number, p_value
@@ -55,6 +63,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
 
     model = load(arguments.model)
     judged_file = file_digest(source, "sha256")
+    tell_of_replaced(output, judged_file)
     about = describe_model(arguments.model, model.info)
     log.info("model: %s", about)
     compared, compared_about = None, None

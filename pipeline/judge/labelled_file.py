@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.corpus import LabelValues
+from pipeline.config.evaluation import SLICES
 from pipeline.config.file_format import FileFormat
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_values, unmistakable_labels
@@ -81,7 +82,7 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
         raise PipelineError(f"--label-column {label} is the column of the texts; name that of the labels")
     for name in reading.slices:
         _require_column(table, name, "--slice")
-        if name in OWN_COLUMNS:
+        if name in (*OWN_COLUMNS, *SLICES):
             raise PipelineError(f"--slice {name}: a column of the pipeline's own has this name; rename yours")
     usual = [name for name in reading.usual_slices if name in table.schema.names and name not in OWN_COLUMNS]
     slices = list(dict.fromkeys([*reading.slices, *usual]))

@@ -1,5 +1,6 @@
 """Folder of a judgement: report page, figures, metrics and predictions, whole or not at all."""
 
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from pipeline.report.page import write_report
 from pipeline.report.plots import write_figures
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
-from pipeline.runtime.records import write_json
+from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.tables.csv_lines import csv_text
 
 RECORD, DETAILS, PAGE, FIGURES, PREDICTIONS = (
@@ -29,6 +30,15 @@ RECORD, DETAILS, PAGE, FIGURES, PREDICTIONS = (
 WRITTEN = {RECORD, DETAILS, PAGE, FIGURES, f"{PREDICTIONS}.csv", f"{PREDICTIONS}.parquet"}
 CLASH = "judged_"
 """Prefix of the added columns where the file has columns of their names."""
+
+log = logging.getLogger(__name__)
+
+
+class JudgementRecord(Record):
+    """The part of `judgement.json` that a later judgement reads."""
+
+    sha256: str | None = None
+    """Checksum of the judged file."""
 
 
 def default_output(model: str, source: Path) -> Path:
@@ -51,6 +61,19 @@ def require_replaceable(folder: Path) -> None:
     foreign = present - WRITTEN if RECORD in present else present
     if foreign:
         raise PipelineError(f"--output {folder} holds {min(foreign)!r}, which is of no judgement; name another folder")
+
+
+def tell_of_replaced(folder: Path, digest: str) -> None:
+    """Log that the output folder holds a judgement of other reviews, which the new one replaces.
+
+    Args:
+        folder: folder that `require_replaceable` let pass.
+        digest: SHA-256 of the file that is judged now.
+    """
+    if (folder / RECORD).exists():
+        earlier = read_json(folder / RECORD, JudgementRecord, "remove the folder, or name another with --output").sha256
+        if earlier != digest:
+            log.warning("%s: the judgement of another file, or of this one before an edit, is replaced", folder)
 
 
 def write_judgement(

@@ -245,12 +245,22 @@ def test_a_failed_check_has_an_exit_code_of_its_own(
 
 
 def test_only_an_earlier_judgement_is_replaced(
-    project: SmallProject, compose: Compose, capfd: pytest.CaptureFixture[str]
+    project: SmallProject,
+    compose: Compose,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     source = words(project, compose, "m", ("negative", "positive"), (AWFUL, "negative"), (POOR, "positive"))
     run = ("--model", "m", "--input", source.name)
     for _ in range(2):
         assert project.run("judge", *run) == 0
+    assert "is replaced" not in caplog.text
+    (project.root / "b").mkdir()
+    shutil.copy(source, project.root / "b")
+    (project.root / "b" / source.name).write_text(source.read_text() + f"{AWFUL},negative\n")
+    assert project.run("judge", "--model", "m", "--input", f"b/{source.name}") == 0
+    told = "judgements/m.csv-m: the judgement of another file, or of this one before an edit, is replaced"
+    assert told in caplog.text
     folder = project.root / "judgements" / "m.csv-m"
     before = project.contents()
     assert project.run("judge", *run, "--check", "none<=1") == 2  # found out only when all is computed
@@ -302,3 +312,12 @@ def test_a_logged_judgement_belongs_to_the_version(trained: SmallProject) -> Non
     }
     assert trained.run("judge", "--model", version.run_id, "--input", source.name, "--log", "--output", "of_run") == 0
     assert results(trained.root / "of_run")["details"]["test"]["accuracy"] == accuracy
+
+
+def test_a_slice_with_the_name_of_one_of_the_pipelines_own_is_refused(
+    project: SmallProject, compose: Compose, capfd: pytest.CaptureFixture[str]
+) -> None:
+    word_model(project.root / "m", compose, ("negative", "positive"))
+    write_csv(project.root / "in.csv", ["text", "label", "length"], [(AWFUL, "negative", "short film")])
+    assert project.run("judge", "--model", "m", "--input", "in.csv", "--slice", "length") == 2
+    assert "--slice length: a column of the pipeline's own has this name; rename yours" in capfd.readouterr().err
