@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
+from pipeline.text.rows import first_of_each_class
 from pipeline.training.counterfactual_reviews import counterfactual_reviews
 from pipeline.training.distributed import share, world_size
 from pipeline.training.folds import Fold
@@ -173,13 +174,7 @@ def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_si
 
 def first_of_each_label(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:
     """Keep the first `limit` reviews of the parts together, equally many of each class; without a limit all."""
-    if limit is None:
-        return parts
-    labels = np.concatenate([part.labels for part in parts])
-    classes = np.unique(labels)
-    kept = np.zeros(len(labels), np.bool_)
-    for label in classes:
-        kept[np.flatnonzero(labels == label)[: max(1, limit // len(classes))]] = True
+    kept = first_of_each_class(np.concatenate([part.labels for part in parts]), limit)
     kept_of_parts = np.split(kept, np.cumsum([len(part.rows) for part in parts])[:-1])
     return [
         replace(part, rows=part.rows[own], labels=part.labels[own])

@@ -14,7 +14,7 @@ from pipeline.config.pretraining import LanguageModelConfig
 from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
-from pipeline.text.dataset import present_splits, read_split
+from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.base_module import BaseModule
 from pipeline.training.callbacks import LearningCurve, LogMetrics
@@ -50,7 +50,7 @@ def pretrain_language_model(
     pl.seed_everything(config.seed, verbose=False)
     network = LanguageModel(len(Vocabulary.load(dataset / "vocab.json")), config)
     curve = LearningCurve(("loss", "perplexity"))
-    data = _TextDataModule(dataset, config)
+    data = TextDataModule(dataset, config)
     run_trainer(
         _LanguageModule(network, config, config.seed),
         data,
@@ -91,32 +91,34 @@ class _LanguageModule(BaseModule):
         self.log_dict({"val/loss": loss, "val/perplexity": loss.exp()}, prog_bar=True)
 
 
-class _TextDataModule(pl.LightningDataModule):
+class TextDataModule(pl.LightningDataModule):
     """Training and unlabelled reviews as text to train on, validation reviews as text to validate on."""
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()
         self._max_length = config.max_length
         self._train, self._validation = (
-            JoinedReviews([(split, np.arange(len(split))) for split in (read_split(folder, name) for name in names)])
+            JoinedReviews([_predictable(read_split(folder, name), config.max_reviews) for name in names])
             for names in (present_splits(folder, PRETRAINING_SPLITS), ["validation"])
         )
-        rows = _predictable_rows(self._train.lengths)[: config.max_reviews]
+        rows = np.arange(len(self._train))
         self.order = LengthBatches(rows, self._train.lengths[rows], config.batch_size, config.seed, config.parts)
-        rows = _predictable_rows(self._validation.lengths)[: config.max_reviews]
+        rows = np.arange(len(self._validation))
         self._validation_order = sorted_batches(rows, self._validation.lengths[rows], config.batch_size)
 
     def train_dataloader(self) -> DataLoader[ReviewBatch]:
+        """Return shuffled batches of reviews of similar length, in another order each epoch."""
         return ResumableLoader(_TextBatches(self._train, self._max_length), self.order)
 
     def val_dataloader(self) -> DataLoader[ReviewBatch]:
+        """Return batches from the shortest reviews to the longest."""
         reviews = _TextBatches(self._validation, self._max_length)
         return DataLoader(reviews, batch_size=None, sampler=[rows.tolist() for rows in self._validation_order])
 
 
-def _predictable_rows(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows of the reviews with at least two words; in a single word there is nothing to predict."""
-    return np.flatnonzero(lengths > 1)
+def _predictable(split: EncodedSplit, limit: int | None) -> tuple[EncodedSplit, NDArray[np.int64]]:
+    """Return a split, and the rows of its first reviews with at least two words: of one word nothing is predicted."""
+    return split, np.flatnonzero(split.lengths > 1)[:limit]
 
 
 class _TextBatches(Dataset[ReviewBatch]):

@@ -85,7 +85,5 @@ def test_a_text_that_is_missing_is_damage(dataset, tmp_path):
     rows = pq.read_table(damaged / "train" / "rows.parquet")
     texts = pa.array([None, *rows["text"].to_pylist()[1:]])
     pq.write_table(rows.set_column(rows.column_names.index("text"), "text", texts), damaged / "train" / "rows.parquet")
-    with pytest.raises(
-        PipelineError, match=r"train.rows\.parquet is damaged: its column 'text' lacks a value"
-    ):
+    with pytest.raises(PipelineError, match=r"train.rows\.parquet is damaged: its column 'text' lacks a value"):
         trained_on(damaged, classes=LABELS, counterfactual_weight=1.0)

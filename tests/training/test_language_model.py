@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.config.split import PRETRAINING_SPLITS
+from pipeline.text.dataset import present_splits, read_split
+from pipeline.training.language_model import TextDataModule
 from tests.support.training import PRETRAINED, TINY, stop_and_resume, train, train_language_model, weights
 
 
@@ -32,3 +35,11 @@ def test_a_training_that_starts_from_a_language_model_is_reproducible(compose, d
     )
     np.testing.assert_equal(weights(first), weights(second))
     assert not np.array_equal(weights(first)["deep.embedding.weight"], weights(random)["deep.embedding.weight"])
+
+
+def test_max_reviews_are_of_each_split(compose, dataset):
+    config = compose(*TINY, *PRETRAINED, "pretraining.language_model.max_reviews=3").pretraining.language_model
+    module = TextDataModule(dataset, config)
+    splits = [read_split(dataset, name) for name in present_splits(dataset, PRETRAINING_SPLITS)]
+    firsts = [review for split in splits for review in [review for review in split if len(review) > 1][:3]]
+    assert [review.tolist() for review in module._train] == [review.tolist() for review in firsts]
