@@ -154,6 +154,8 @@ class FilesCorpus(CorpusInfo):
     """The validation split, beside `train`; null: drawn from the training split."""
     test: str | None
     """The test split, beside `train`; null: drawn from the training split."""
+    unlabelled: str | None
+    """Further reviews to learn from without labels, named alike: for `pretraining` and `pseudo_labels`; null: none."""
     format: FileFormat
     """Format of all these files; null leaves a key to automatic detection, whose result is printed."""
     text_column: str | Annotated[list[str], Field(min_length=1)]

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config.corpus import FilesCorpus
-from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP, CanonicalWriter
+from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP, UNLABELLED_SCHEMA, CanonicalWriter
 from pipeline.corpus.label_census import distinct_values, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
@@ -27,23 +27,22 @@ log = logging.getLogger(__name__)
 
 
 def files_by_split(corpus: FilesCorpus) -> dict[str, list[Path]]:
-    """Return the files of each split that the corpus names; those of `path`, to be split later, are `train`.
+    """Return the files of each split that the corpus names, labelled ones first; those of `path` are `train`.
 
     Raises:
         PipelineError: a file is missing.
     """
-    if corpus.path is not None:
-        return {"train": existing_files("corpus.path", corpus.path)}
-    named = {"train": corpus.train, "validation": corpus.validation, "test": corpus.test}
-    return {split: existing_files(f"corpus.{split}", path) for split, path in named.items() if path is not None}
+    split_of = {"path": "train", **{split: split for split in ("train", "validation", "test", "unlabelled")}}
+    named = {key: getattr(corpus, key) for key in split_of}
+    return {split_of[key]: existing_files(f"corpus.{key}", path) for key, path in named.items() if path is not None}
 
 
 def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """Add the rows of the user's files with ids `<split>-<row>`, or `row-<row>` for a single file to be split later.
 
-    Rows count from 1, without the header. Groups are told apart as labels are: by neither letter case, surrounding
-    space nor type. A row is left out and counted if `corpus.ignore_labels` names its label
-    (`ignored_labels`), or that it has none (`no_label`).
+    Rows count from 1, without the header. Groups are told apart by neither letter case, surrounding space nor type. A
+    row is left out and counted if `corpus.ignore_labels` names its label (`ignored_labels`), or that it has none
+    (`no_label`). Of unlabelled files the texts alone are read.
 
     Raises:
         PipelineError: a file, a column, `corpus.format`, `corpus.labels` or `corpus.ignore_labels` does not fit, or a
@@ -51,10 +50,13 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     """
     _require_free_names(corpus)
     sources = {
-        split: {path: _opened(corpus, path) for path in paths} for split, paths in files_by_split(corpus).items()
+        split: {path: _opened(corpus, path, labelled=split != "unlabelled") for path in paths}
+        for split, paths in files_by_split(corpus).items()
     }
+    endings = [table.ending for files in sources.values() for table in files.values()]
+    require_effect("corpus.format.", corpus.format, {ending: FORMAT_KEYS[ending] for ending in endings})
+    unlabelled = sources.pop("unlabelled", {})
     tables = [table for files in sources.values() for table in files.values()]
-    require_effect("corpus.format.", corpus.format, {table.ending: FORMAT_KEYS[table.ending] for table in tables})
     grouped = [] if corpus.group_column is None else [pa.field(GROUP_COLUMN, pa.string())]
     written = pa.schema([*LABELLED_SCHEMA, *grouped, *_kept_columns(corpus, tables)])
     label_of = settle_labels(corpus, list(sources.values()))
@@ -74,6 +76,15 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
                     "write them alike, or leave the column out"
                 ) from None
             writer.add(split, rows.filter(labels.is_valid()))
+    _add_unlabelled(corpus, unlabelled, writer)
+
+
+def _add_unlabelled(corpus: FilesCorpus, files: dict[Path, Table], writer: CanonicalWriter) -> None:
+    row = 1
+    for _, batch in _batches(files, corpus.text_columns, corpus.text_columns):
+        ids = pa.array([f"unlabelled-{number}" for number in range(row, row + batch.num_rows)], pa.string())
+        row += batch.num_rows
+        writer.add("unlabelled", pa.record_batch([ids, _texts(corpus, batch)], schema=UNLABELLED_SCHEMA))
 
 
 def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
@@ -109,7 +120,9 @@ def _labelled_batches(
     writer: CanonicalWriter,
 ) -> Iterator[tuple[Path, pa.RecordBatch, pa.Array]]:
     """Yield the batches of a split's files, each with its file and its labels (int8; null for a row to leave out)."""
-    for path, batch in _batches(corpus, files):
+    groups = [] if corpus.group_column is None else [corpus.group_column]
+    columns = dict.fromkeys([*corpus.text_columns, corpus.label_column, *groups, *corpus.keep_columns])
+    for path, batch in _batches(files, list(columns), corpus.text_columns):
         distinct, indices = distinct_values("corpus.label_column", corpus.label_column, path, batch)
         values = [normalise_label(value) for value in distinct]
         numbers = [label_of(value) for value in values]
@@ -122,13 +135,11 @@ def _labelled_batches(
         yield path, batch, pa.array(labels, pa.int8(), mask=labels == IGNORED)
 
 
-def _batches(corpus: FilesCorpus, files: dict[Path, Table]) -> Iterator[tuple[Path, pa.RecordBatch]]:
+def _batches(files: dict[Path, Table], columns: list[str], texts: list[str]) -> Iterator[tuple[Path, pa.RecordBatch]]:
     """Yield the batches of files, and say of each file what was detected and how many rows it has."""
-    groups = [] if corpus.group_column is None else [corpus.group_column]
-    columns = list(dict.fromkeys([*corpus.text_columns, corpus.label_column, *groups, *corpus.keep_columns]))
     for path, table in files.items():
         rows = 0
-        for batch in table.batches(columns, corpus.text_columns):
+        for batch in table.batches(columns, texts):
             rows += batch.num_rows
             yield path, batch
         log.info("%s: %s, %s rows", path.name, table.form, f"{rows:,}")
@@ -143,13 +154,15 @@ def _require_free_names(corpus: FilesCorpus) -> None:
             raise PipelineError(f"corpus.keep_columns: {name!r} is named more than once; name it once")
 
 
-def _opened(corpus: FilesCorpus, path: Path) -> Table:
-    """Return a file that has the columns that are read."""
+def _opened(corpus: FilesCorpus, path: Path, *, labelled: bool) -> Table:
+    """Return a file that has the columns that are read; without labels, only those of the texts are."""
     table = Table(path, corpus.format)
     schema = table.schema
-    keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns")
-    keys |= {} if corpus.group_column is None else {corpus.group_column: "corpus.group_column"}
-    keys |= {corpus.label_column: "corpus.label_column", **dict.fromkeys(corpus.text_columns, "corpus.text_column")}
+    keys = dict.fromkeys(corpus.text_columns, "corpus.text_column")
+    if labelled:
+        keys |= {corpus.label_column: "corpus.label_column"}
+        keys |= {} if corpus.group_column is None else {corpus.group_column: "corpus.group_column"}
+        keys = dict.fromkeys(corpus.keep_columns, "corpus.keep_columns") | keys
     for name, key in keys.items():
         if name not in schema.names:
             problem = f"{path} has no column {name!r}; its columns are {listed(schema.names)}"

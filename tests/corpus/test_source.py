@@ -460,6 +460,34 @@ def test_groups_of_the_users_files_are_told_apart_as_labels_are_and_a_row_withou
     assert description(project)["ungrouped"] == 2
 
 
+def test_unlabelled_reviews_of_the_user_need_a_text_alone(project: Path) -> None:
+    rows = [{"text": f"text {n}", "label": n % 2, "shop": "a", "stars": n} for n in range(4)]
+    (project / "reviews.jsonl").write_bytes(encoded(rows, "jsonl"))
+    (project / "more").mkdir()
+    (project / "more" / "1.csv").write_text("date,text\n1,one more\n2,\n3,and another\n")
+    (project / "more" / "2.jsonl").write_bytes(encoded([{"text": "the last", "label": "unknown"}], "jsonl"))
+    with_groups = corpus(
+        "files", path="reviews.jsonl", group_column="shop", keep_columns=["stars"], unlabelled="more/*"
+    )
+    read = written(with_groups, project)
+    assert len(read["train"]) == 4
+    assert [(row["id"], row["text"]) for row in read["unlabelled"]] == [
+        ("unlabelled-1", "one more"),
+        ("unlabelled-3", "and another"),
+        ("unlabelled-4", "the last"),
+    ]
+    assert (description(project)["splits"], description(project)["left_out"]) == (
+        {"train": 4, "unlabelled": 3},
+        {"empty_text": 1},
+    )
+    (project / "more" / "1.csv").write_text("date,body\n1,one more\n")
+    with pytest.raises(PipelineError, match=r"corpus.text_column: .*1.csv has no column 'text'"):
+        written(with_groups, project)
+    before = corpus_fingerprint(with_groups)
+    (project / "more" / "2.jsonl").write_bytes(encoded([{"text": "another last"}], "jsonl"))
+    assert corpus_fingerprint(with_groups) != before
+
+
 def test_groups_are_no_numbers(project: Path) -> None:
     authors = ["1382736455661297664", "1382736455661297665", "0012345", "12345", "12e3", "12000", "Nan", "NaN"]
     rows = [{"text": f"text {n}", "label": n % 2, "author": author} for n, author in enumerate(authors)]

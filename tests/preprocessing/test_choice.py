@@ -94,6 +94,20 @@ def test_duplicates_may_be_kept_where_all_of_a_text_are_in_one_split(project):
     assert data["measures"]["overlap_share"] == 0
 
 
+def test_unlabelled_reviews_join_the_dataset_but_no_review_of_another_split(project):
+    write(project, apps=short_reviews())
+    more = ["good app", "u1 v2 w3", *(f"x{n} y{n}" for n in range(50))]
+    (project.root / "more.txt.csv").write_text("\n".join(["review", *more]) + "\n")
+    data, splits = preprocessed(project, path="apps.csv")
+    with_more, same = preprocessed(project, path="apps.csv", unlabelled="more.txt.csv")
+    unlabelled = pq.read_table(project.root / "artifacts" / "dataset" / "unlabelled" / "rows.parquet")
+    assert unlabelled["text"].to_pylist() == more[2:]
+    assert with_more["left_out"]["duplicates"] == data["left_out"]["duplicates"] + 2
+    assert {name: [row["id"] for row in rows] for name, rows in same.items()} == {
+        name: [row["id"] for row in rows] for name, rows in splits.items()
+    }
+
+
 def test_conflicting_labels_are_settled_counted_and_said(project, caplog):
     rows = short_reviews()
     conflicts = ["nice,bad,a", "so so,good,a", "so so,bad,b"]
