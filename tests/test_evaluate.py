@@ -49,6 +49,11 @@ def config(*overrides: str) -> Config:
     return configuration(*(overrides or ("model=bag_of_words",)), "registry.checks.better_than_majority.min=-9")
 
 
+@pytest.fixture(autouse=True)
+def _fresh_store(tmp_path: Path, fresh_database: Path) -> None:
+    shutil.copy(fresh_database, tmp_path)
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return prepare(tmp_path, monkeypatch)

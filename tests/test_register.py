@@ -27,7 +27,6 @@ from tests.support.registration import (
     CONFIG,
     TRAINING,
     aliases,
-    fresh_database,
     misleading,
     outcome,
     store,
@@ -35,7 +34,7 @@ from tests.support.registration import (
     workspace,
 )
 
-__all__ = ["fresh_database", "misleading", "store"]  # fixtures
+__all__ = ["misleading", "store"]  # fixtures
 
 
 def test_a_model_that_failed_a_check_is_not_registered(store: Store, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pipeline.ablation.__main__ import ablation_table, collect, trials_of_last_s
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import PARENT_TAG
 from pipeline.tracking.finished_runs import FinishedRun
-from tests.support.registration import fresh_database, misleading, store  # noqa: F401
+from tests.support.registration import misleading, store  # noqa: F401
 
 SMALL_CORPUS = (  # the corpus of the fixture's `experiment=tiny`
     *("corpus=files", "corpus.path=reviews.csv", "corpus.text_column=review", "corpus.label_column=verdict"),

@@ -1,5 +1,6 @@
 """The model card of a version, in the registry and beside its weights."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -173,8 +174,9 @@ def test_the_registered_model_says_what_it_returns() -> None:
 
 
 def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copy(fresh_database, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     store = connect(configuration().tracking)
     with training_run(store, "run", {}) as run:

@@ -22,7 +22,7 @@ from pipeline.sweep.parent_run import OBJECTIVE
 from pipeline.tracking.finished_runs import FinishedRun
 from pipeline.tracking.provenance import code_digest, git_commit
 from tests.conftest import composed
-from tests.support.registration import fresh_database, misleading, store  # noqa: F401
+from tests.support.registration import misleading, store  # noqa: F401
 
 MADE_FROM = {"stage": "train", "git.commit": "a" * 40, "git.dirty": "false", "code.sha256": "b", "data.md5": "c.dir"}
 HARDWARE = {"hardware.device": "cpu", "hardware.precision": "32-true", "hardware.threads": "3"}

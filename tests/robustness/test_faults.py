@@ -17,7 +17,6 @@ from pipeline.runtime.paths import WORKSPACE
 from tests.conftest import Project
 from tests.support.registration import (  # noqa: F401
     aliases,
-    fresh_database,
     misleading,
     outcome,
     store,

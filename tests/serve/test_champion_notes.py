@@ -10,9 +10,9 @@ from pipeline.registry.versions import set_alias
 from pipeline.runtime.errors import PipelineError
 from pipeline.serve.champion_notes import champion_notes, require_champion
 from pipeline.tracking.store import Store
-from tests.support.registration import CONFIG, fresh_database, misleading, outcome, store, workspace
+from tests.support.registration import CONFIG, misleading, outcome, store, workspace
 
-__all__ = ["fresh_database", "misleading", "store"]  # fixtures
+__all__ = ["misleading", "store"]  # fixtures
 
 
 def champion_of(folder: Path, **corpus: str | None) -> ModelInfo:

@@ -23,9 +23,9 @@ from pipeline.serve.metrics import Metrics
 from pipeline.tracking.store import Store
 from tests.support.asgi import ask, encoded, exchange
 from tests.support.models import SPAM, WORDS, word_model
-from tests.support.registration import CONFIG, fresh_database, misleading, outcome, store, workspace
+from tests.support.registration import CONFIG, misleading, outcome, store, workspace
 
-__all__ = ["fresh_database", "misleading", "store"]  # fixtures
+__all__ = ["misleading", "store"]  # fixtures
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from mlflow import MlflowClient
 
 from pipeline import registration
 from pipeline.inference.model_folder import save_model
@@ -35,16 +34,6 @@ TRAINING = {"train_seconds": 1.5, "reviews_per_second": 16.0, "epochs": 2}
 TRAINING |= {"device": "cpu", "precision": "32-true", "threads": 1}
 METRICS = {"test": {"accuracy": 0.9, "ece": 0.02}, "baseline": {"accuracy": 0.88}, "val": {"accuracy": 0.9}}
 CONFIG = configuration("model=bag_of_words", "model.embedding_dim=1")
-
-
-@pytest.fixture(scope="session")
-def fresh_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tables without a row: creating them takes seconds, copying them none."""
-
-    def create(folder: Path) -> None:
-        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_registered_models()
-
-    return made_once(tmp_path_factory, "tables", create) / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Sweeps on SLURM, without a cluster; tests/integration/test_slurm.py has a real one."""
 
 import inspect
+import shutil
 import signal
 import subprocess
 from contextlib import nullcontext
@@ -84,8 +85,9 @@ def test_a_requeue_that_ends_its_own_scontrol_is_no_failure(monkeypatch: pytest.
 
 
 def test_a_trial_whose_job_died_fails_in_the_run_it_opened_or_a_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shutil.copy(fresh_database, tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     store = connect(TRACKING)
     sweep = open_sweep(store, "key", "sweep", {"data.md5": "d"}, {}, {})

@@ -1,6 +1,7 @@
 """Folders named by a setting or a tag are checked before anything is written or deleted there."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from tests.support.registration import TRAINING
 
 
 @pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def root(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "project" / "trials").mkdir(parents=True)
+    shutil.copy(fresh_database, tmp_path / "project")
     monkeypatch.setenv("DVC_ROOT", str(tmp_path / "project"))
     return tmp_path / "project"
 

@@ -1,5 +1,6 @@
 """A project that was moved, with its sqlite file and its artifacts."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +32,12 @@ def test_a_moved_project_finds_its_artifacts(root: Path, tmp_path_factory: pytes
 
 
 def test_no_table_of_mlflow_names_the_old_place(
-    root: Path, compose: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory
+    root: Path, fresh_database: Path, compose: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """MLflow's tables are not part of its interface: a release that keeps a path in another column fails here."""
     old, model = root / "old", word_model(root / "model", compose, THREE)
     old.mkdir()
+    shutil.copy(fresh_database, old)
     with training_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
         run.log_text("hello", "greeting.txt")
     register_version(connect(tracking("sqlite:///old/mlflow.db")), "reviews", "", Candidate(model, run.run_id, {}, ""))
