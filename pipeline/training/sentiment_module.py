@@ -147,7 +147,7 @@ class SentimentModule(BaseModule):
             PipelineError: a key of the training is unknown, missing or has a wrong value.
         """
         try:
-            config = TrainingConfig.model_validate({**(info.model_extra or {}).get("training", {}), **training})
+            config = TrainingConfig.model_validate(info.training.model_dump(exclude_unset=True) | training)
         except ValidationError as error:
             raise PipelineError(f"training: {first_problem(error)}") from None
         return cls(
