@@ -27,4 +27,4 @@ class OptimizerConfig(Section):
     gradient_clip: float | None = Field(gt=0, le=1e9)
     """Gradient clipping: largest norm of the gradient; null: none."""
     max_reviews: int | None = Field(ge=2, lt=2**31)
-    """Reviews used of each split, for a quick try: half of each label, or the first to pre-train on; null: all."""
+    """Reviews used of each split, for a quick try: as many of each class, or the first to pre-train on; null: all."""

@@ -1,11 +1,11 @@
 """MLflow's record of the run to reproduce."""
 
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pipeline.evaluation.records import DetailsRecord
+from pipeline.registry.model_lookup import VERSION_URI
 from pipeline.registry.versions import find_alias, run_of_version
 from pipeline.runtime.checksum import file_digest
 from pipeline.runtime.errors import PipelineError
@@ -69,7 +69,7 @@ def find_training(store: Store, name: str) -> FinishedRun:
 
 
 def _run_of_model_uri(store: Store, name: str) -> str:
-    parts = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/(\d+))", name)
+    parts = VERSION_URI.fullmatch(name)
     if parts is None:
         raise PipelineError(f"{name}: write a version as models:/sentiment@champion or models:/sentiment/3")
     model, alias, version = parts.groups()
