@@ -45,7 +45,9 @@ def main(port: int) -> None:
     if _on_desktop():
         _open_when_it_answers(page, port)
     os.environ.update(UI_ENVIRONMENT, MLFLOW_BACKEND_STORE_URI=store.uri)  # not an argument: it may hold a password
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)])
+    # several workers would survive the terminal: uvicorn's supervisor takes its hang-up for a request to restart them
+    arguments = ["ui", "--host", HOST, "--port", str(port), "--workers", "1"]
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *arguments])
 
 
 def page_of_runs(store: Store, server: str) -> str:

@@ -111,6 +111,20 @@ def test_all_its_processes_end_when_it_is_terminated(target: str, trained: Proje
         assert "\nterminated\n" in log.read_text()
 
 
+@pytest.mark.parametrize("target", ["ui", "serve"])
+def test_all_its_processes_end_with_the_terminal(target: str, trained: Project, tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with running(trained, target, port, log) as process:
+        wait_for(process, port, target, log)
+        os.killpg(process.pid, signal.SIGHUP)  # as a terminal does that is closed
+        process.wait(TIMEOUT)
+        deadline = time.monotonic() + TIMEOUT
+        while remaining := group(process.pid):
+            assert time.monotonic() < deadline, remaining
+            time.sleep(0.1)
+        bind(port).close()
+
+
 def test_a_running_request_does_not_delay_the_shutdown_for_long(trained: Project, tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     with running(trained, "serve", port, log) as process:
