@@ -88,6 +88,15 @@ def group(leader: int) -> list[psutil.Process]:
     return processes
 
 
+def require_all_ended(leader: int, port: int) -> None:
+    """Wait until no process of a group is left, and see that the port is free."""
+    deadline = time.monotonic() + TIMEOUT
+    while remaining := group(leader):
+        assert time.monotonic() < deadline, remaining
+        time.sleep(0.1)
+    bind(port).close()
+
+
 def test_a_server_has_its_own_ui(trained: Project, tmp_path: Path) -> None:
     with MLflowServer(tmp_path, f"sqlite:///{tmp_path}/server.db") as server:
         shown = trained.run(*MAKE, "ui", f"PORT={free_port()}", MLFLOW_TRACKING_URI=server.uri)
@@ -101,11 +110,7 @@ def test_all_its_processes_end_when_it_is_terminated(target: str, trained: Proje
         wait_for(process, port, target, log)
         process.terminate()  # only make, as a supervisor does
         assert process.wait(TIMEOUT) == -signal.SIGTERM
-        deadline = time.monotonic() + TIMEOUT
-        while remaining := group(process.pid):
-            assert time.monotonic() < deadline, remaining
-            time.sleep(0.1)
-        bind(port).close()
+        require_all_ended(process.pid, port)
     assert "Traceback" not in log.read_text()
     if target == "serve":
         assert "\nterminated\n" in log.read_text()
@@ -118,11 +123,7 @@ def test_all_its_processes_end_with_the_terminal(target: str, trained: Project, 
         wait_for(process, port, target, log)
         os.killpg(process.pid, signal.SIGHUP)  # as a terminal does that is closed
         process.wait(TIMEOUT)
-        deadline = time.monotonic() + TIMEOUT
-        while remaining := group(process.pid):
-            assert time.monotonic() < deadline, remaining
-            time.sleep(0.1)
-        bind(port).close()
+        require_all_ended(process.pid, port)
 
 
 def test_a_running_request_does_not_delay_the_shutdown_for_long(trained: Project, tmp_path: Path) -> None:
