@@ -12,7 +12,8 @@ from torchtext.data.utils import get_tokenizer
 from benchmarks import reference
 from benchmarks.corpus import configuration
 from benchmarks.measuring import Figure, alternate, seconds
-from pipeline.inference.model_folder import FORMAT_VERSION, ModelInfo
+from pipeline.inference.model_folder import FORMAT_VERSION
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.networks.build import build_network
 from pipeline.networks.sentiment_rnn import SentimentRNN

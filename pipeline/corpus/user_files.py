@@ -1,10 +1,9 @@
 """Corpora in the user's own files, with any column names and any labels."""
 
 import logging
-import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from pipeline.corpus.label_census import distinct_values, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.joining import joined_text
-from pipeline.tables.labels import IGNORED, normalise_label
+from pipeline.tables.labels import IGNORED, fold, normalise_label
 from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
@@ -61,11 +60,9 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
     written = pa.schema([*LABELLED_SCHEMA, *grouped, *_kept_columns(corpus, tables)])
     label_of = settle_labels(corpus, list(sources.values()))
     for split, files in sources.items():
-        row = 1
+        next_ids = _ids(split if corpus.path is None else "row")
         for path, batch, labels in _labelled_batches(corpus, files, label_of, writer):
-            prefix = split if corpus.path is None else "row"
-            ids = pa.array([f"{prefix}-{number}" for number in range(row, row + batch.num_rows)], pa.string())
-            row += batch.num_rows
+            ids = pa.array(islice(next_ids, batch.num_rows), pa.string())
             groups = [] if corpus.group_column is None else [_groups(corpus.group_column, path, batch, ids)]
             arrays = [ids, _texts(corpus, batch), labels, *groups, *(batch[name] for name in corpus.keep_columns)]
             try:
@@ -80,11 +77,14 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
 
 
 def _add_unlabelled(corpus: FilesCorpus, files: dict[Path, Table], writer: CanonicalWriter) -> None:
-    row = 1
+    next_ids = _ids("unlabelled")
     for _, batch in _batches(files, corpus.text_columns, corpus.text_columns):
-        ids = pa.array([f"unlabelled-{number}" for number in range(row, row + batch.num_rows)], pa.string())
-        row += batch.num_rows
+        ids = pa.array(islice(next_ids, batch.num_rows), pa.string())
         writer.add("unlabelled", pa.record_batch([ids, _texts(corpus, batch)], schema=UNLABELLED_SCHEMA))
+
+
+def _ids(prefix: str) -> Iterator[str]:
+    return (f"{prefix}-{row}" for row in count(1))
 
 
 def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
@@ -97,20 +97,11 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
 def _groups(column: str, path: Path, batch: pa.RecordBatch, ids: pa.Array) -> pa.Array:
     """Return the group of each row; one without a value is a group of its own."""
     distinct, indices = distinct_values("corpus.group_column", column, path, batch)
-    names = np.array([f"{NAMED_GROUP}{name}" if (name := _group_name(each)) else "" for each in distinct], object)
-    groups = names[indices]
+    # `12.0`, as tables write 12 in a column that lacks values, is 12. No other text is read as a number, as that of
+    # labels is: identifiers of many digits, or of leading zeros, would be one.
+    names = [_WHOLE_NUMBER.sub(r"\1", fold(value)) for value in distinct]
+    groups = np.array([f"{NAMED_GROUP}{name}" if name else "" for name in names], object)[indices]
     return pa.array(np.where(groups == "", ids.to_numpy(zero_copy_only=False), groups), pa.string())
-
-
-def _group_name(value: object) -> str:
-    """Return the form in which groups are compared; empty if there is none (null, NaN, blank).
-
-    Text is not read as a number, as that of labels is: identifiers of many digits, or of leading zeros, would be one.
-    `12.0`, as tables write 12 in a column that lacks values, is 12.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return _WHOLE_NUMBER.sub(r"\1", unicodedata.normalize("NFKC", str(value)).strip().casefold())
 
 
 def _labelled_batches(

@@ -12,7 +12,7 @@ from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.multiclass import negative_log_likelihood
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.inference.calibration import calibrate
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.scoring import Calibration
 from pipeline.networks.build import part_names
 

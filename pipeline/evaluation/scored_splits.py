@@ -14,7 +14,7 @@ from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
 from pipeline.evaluation.baseline import MOST_CHARACTERS, fit_baseline, sampled_rows
 from pipeline.evaluation.parts import Part, calibrate_parts
 from pipeline.evaluation.predictions import Classifier, ScoredSplit, score_split, score_split_and_paths
-from pipeline.inference.model_folder import LearnedFrom
+from pipeline.inference.model_info import LearnedFrom
 from pipeline.inference.predictor import Predictor
 from pipeline.text.dataset import present_splits, read_split
 from pipeline.text.rows import first_of_each_class, read_labels, stream_texts, text_lengths

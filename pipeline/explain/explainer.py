@@ -12,7 +12,8 @@ from pipeline.explain.attribution import attribute, within_tolerance
 from pipeline.explain.memory import Direction, trace_memory
 from pipeline.explain.target import Target, choose_target
 from pipeline.explain.words import Word, read
-from pipeline.inference.model_folder import ModelInfo, load_model
+from pipeline.inference.model_folder import load_model
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Prediction, to_predictions
 from pipeline.inference.scoring import score
 from pipeline.networks.build import Network, deep_part, fixed_length

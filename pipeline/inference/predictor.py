@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.model_folder import ModelInfo, load_model
+from pipeline.inference.model_folder import load_model
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.scoring import BATCH_SIZE, score_with_paths
 from pipeline.inference.shared_threads import SharedThreads
 from pipeline.networks.build import Network, fixed_length

@@ -14,7 +14,7 @@ from pipeline.evaluation.mcnemar import McNemar, mcnemar
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.report.formatting import count

@@ -17,7 +17,7 @@ from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_values, unmistakable_labels
 from pipeline.corpus.label_examples import MOST_IGNORED, shell_quoted, value_list
 from pipeline.evaluation.contrast_pairs import NAMED_LABELS
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.joining import joined_text
 from pipeline.tables.labels import IGNORED, label_reader, normalise_label

@@ -22,7 +22,8 @@ from pipeline.config.tracking import TrackingConfig
 from pipeline.evaluation.predictions import score_split
 from pipeline.evaluation.sentiment import is_sentiment
 from pipeline.evaluation.slices import accuracy_by_length
-from pipeline.inference.model_folder import ModelInfo, load_model, read_model_info
+from pipeline.inference.model_folder import load_model, read_model_info
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import has_sentences, ladder_panels
 from pipeline.memory_ladder.measures import (

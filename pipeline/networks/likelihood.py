@@ -48,6 +48,9 @@ class Likelihood(Protocol):
         The rest of the review counts against it.
         """
 
+    def link(self, shares: Tensor) -> Tensor:
+        """Return the columns [columns] that stand for these shares of the reviews, `memberships` summed."""
+
 
 class Logistic:
     """Two classes: the output is the log-odds of the second."""
@@ -73,6 +76,10 @@ class Logistic:
     def memberships(self) -> NDArray[np.float64]:
         """Reviews of the second class count for the only column, those of the first against it."""
         return np.array([[0.0, 1.0]])
+
+    def link(self, shares: Tensor) -> Tensor:
+        """The column is a log-odds."""
+        return shares.logit()
 
 
 LOGISTIC = Logistic()
@@ -103,6 +110,10 @@ class Softmax:
     def memberships(self) -> NDArray[np.float64]:
         """There is a column for each class; reviews of all other classes count against it."""
         return np.eye(self.classes)
+
+    def link(self, shares: Tensor) -> Tensor:
+        """The columns are logarithms of probabilities, up to a number that all share."""
+        return shares.log()
 
 
 class CumulativeLogits:
@@ -136,6 +147,10 @@ class CumulativeLogits:
     def memberships(self) -> NDArray[np.float64]:
         """The only column takes the more of a review, the higher its class."""
         return np.linspace(0, 1, self.classes)[None]
+
+    def link(self, shares: Tensor) -> Tensor:
+        """The column is a log-odds."""
+        return shares.logit()
 
 
 def build_likelihood(classes: int, ordered: bool) -> Likelihood:

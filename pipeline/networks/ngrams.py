@@ -61,7 +61,7 @@ class NgramLogOdds(nn.Module):
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("bias", torch.zeros(likelihood.columns))
-        self._memberships, self.thresholds = likelihood.memberships(), likelihood.thresholds()
+        self.likelihood, self.thresholds = likelihood, likelihood.thresholds()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return outputs [batch, outputs] for token ids x [batch, time], padded on the right; lengths [batch]."""
@@ -120,7 +120,7 @@ class NgramLogOdds(nn.Module):
             labels: number of the class of each review [n].
             weights: what each review counts for [n]; None: 1.
         """
-        counts = torch.zeros(self._memberships.shape[1], self.buckets, dtype=torch.float64)
+        counts = torch.zeros(self.likelihood.classes, self.buckets, dtype=torch.float64)
         reviews_of = torch.from_numpy(np.bincount(labels, weights, minlength=len(counts)).astype(np.float64))
         for batch, buckets, present in self.batches(reviews):
             counted = present.double()
@@ -128,9 +128,9 @@ class NgramLogOdds(nn.Module):
                 counted *= torch.from_numpy(weights[batch])[:, None]
             rows = torch.from_numpy(labels[batch].astype(np.int64))[:, None]
             counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
-        of_column = torch.from_numpy(self._memberships)  # [columns, classes]
+        of_column = torch.from_numpy(self.likelihood.memberships())  # [columns, classes]
         share = (of_column @ (reviews_of / reviews_of.sum())).clamp(RAREST, 1 - RAREST)  # [columns]
-        self.bias.copy_(share.log() if len(share) == len(counts) else share.logit())
+        self.bias.copy_(self.likelihood.link(share))
         counted_for, counted_against = (
             (side @ counts / (2 * part[:, None]) + 1).log()
             for side, part in ((of_column, share), (1 - of_column, 1 - share))

@@ -18,7 +18,7 @@ from pipeline.evaluation.mcnemar import mcnemar
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.permutation import permutation_test
 from pipeline.evaluation.predictions import Classifier, score_split
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.objective_value import objective_value
 from pipeline.inference.predictor import Predictor
 from pipeline.registry.versions import (

@@ -17,7 +17,7 @@ from pipeline.config.objective import ObjectiveConfig
 from pipeline.config.schema import Config
 from pipeline.config.split import SPLITS
 from pipeline.evaluation.metrics import HEADLINE, METRICS, metric_names, objective_key
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.report.formatting import count, counts, interval, markdown_table, number, percent, readable
 from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.description import code_version

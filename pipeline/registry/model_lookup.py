@@ -17,7 +17,7 @@ from pipeline.runtime.paths import MODEL
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-    from pipeline.inference.model_folder import ModelInfo
+    from pipeline.inference.model_info import ModelInfo
     from pipeline.inference.predictor import Predictor
     from pipeline.tracking.store import Store
 

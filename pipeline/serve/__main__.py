@@ -23,7 +23,7 @@ from pipeline.runtime.port import HOST, bind
 from pipeline.serve.limits import Limits
 
 if TYPE_CHECKING:
-    from pipeline.inference.model_folder import ModelInfo
+    from pipeline.inference.model_info import ModelInfo
     from pipeline.serve.application import AsgiApp
 
 SHUTDOWN_SECONDS = 5

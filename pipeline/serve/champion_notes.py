@@ -1,7 +1,7 @@
 """Notes about the champion to serve: whether there is one, and where it may not be the model that the user expects."""
 
 from pipeline.config.schema import Config
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.registry.model_lookup import find_registered
 from pipeline.registry.versions import CHAMPION
 from pipeline.runtime.errors import PipelineError

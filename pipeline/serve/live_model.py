@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from pipeline.config.params import load_params
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.pyfunc import SLICE
 from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, registered_version

@@ -19,13 +19,22 @@ _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": opera
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
+def fold(value: object) -> str:
+    """Return a value as text without differences of letter case, surrounding space, type and Unicode form.
+
+    It is empty if there is no value (null, NaN, blank).
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return unicodedata.normalize("NFKC", str(value)).strip().casefold()
+
+
 def normalise_label(value: object) -> str:
     """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    Letter case, surrounding space, type and the Unicode form of characters do not matter: `Pos` equals `pos`, the text
-    `"1.0"` equals the number 1.
+    What `fold` makes equal is equal, and so are numbers, however they are written: the text `"1.0"` and the number 1.
     """
-    text = "" if value is None else unicodedata.normalize("NFKC", str(value)).strip().casefold()
+    text = fold(value)
     number = finite_number(text)
     if number is None:
         return "" if text == "nan" else text

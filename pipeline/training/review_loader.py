@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch.utils.data import DataLoader
 
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import require_sequence, text_or_empty
 from pipeline.networks.build import fixed_length
 from pipeline.networks.padding import pad

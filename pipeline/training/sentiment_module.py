@@ -13,7 +13,7 @@ from pipeline.config.model import Model
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration import fit_weights
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.networks.build import Network, build_network, deep_part, path_logits
 from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import build_likelihood

@@ -10,7 +10,7 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.config.schema import Config
-from pipeline.inference.model_folder import ModelInfo
+from pipeline.inference.model_info import ModelInfo
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.registry.model_card import front_matter, model_card, version_card
 from pipeline.registry.packaging import Candidate

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.inference.model_folder import ModelInfo, read_model_info
+from pipeline.inference.model_folder import read_model_info
+from pipeline.inference.model_info import ModelInfo
 from pipeline.registry.versions import set_alias
 from pipeline.runtime.errors import PipelineError
 from pipeline.serve.champion_notes import champion_notes, require_champion
