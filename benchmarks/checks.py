@@ -17,9 +17,9 @@ from scipy.special import expit
 from benchmarks.corpus import configuration
 from pipeline.cli import tidy_exit
 from pipeline.config.registry import CheckConfig
+from pipeline.evaluation.binary import calibration_errors, gains
 from pipeline.evaluation.bootstrap import mean_intervals
 from pipeline.evaluation.checks import check_metrics
-from pipeline.evaluation.classification import calibration_errors, gains
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import WORKSPACE
 

@@ -11,7 +11,7 @@ from pipeline.config.schema import Config, validate
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 
 VALIDATION = 64
 """Validation reviews of the article's dataset: no timed step needs one, but a training does."""
@@ -35,7 +35,7 @@ def require_prepared(*folders: Path) -> None:
 
 def write_dataset(folder: Path, splits: Mapping[str, pa.Table], config: Config, source: Path) -> None:
     """Write a dataset folder of the splits as `preprocess` does; the rest of `dataset.json` is that of `source`."""
-    info = read_dataset_info(source)
+    info = read_dataset_record(source)
     folder.mkdir(parents=True)
     batches = [[(split, batch)] for split, rows in splits.items() for batch in rows.to_batches(1000)]
     vocabulary, summaries, digest = encode_corpus(folder, config.text, batches, map, info.corpus.classes)

@@ -10,10 +10,10 @@ from benchmarks.corpus import configuration
 from benchmarks.fitting import Weights, first_batches, reviews_per_second
 from benchmarks.measuring import Figure, alternate, seconds
 from pipeline.config.schema import Config
-from pipeline.networks.build import build_network, deep_part
+from pipeline.networks.build import build_network, deep_path
 from pipeline.networks.likelihood import LOGISTIC
 from pipeline.networks.wide_and_deep import WideAndDeep
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.callbacks import move_averages
 from pipeline.training.hardware import resolve_hardware
@@ -36,7 +36,7 @@ def compare(
         overrides: overrides of the configuration, for trying it out.
     """
     config = configuration("training.batch_size=64", *overrides)
-    weights = load_pretrained(pretrained, config.pretraining, read_dataset_info(dataset).digest)
+    weights = load_pretrained(pretrained, config.pretraining, read_dataset_record(dataset).digest)
     sides = {"bare": bare_reviews_per_second, "ours": reviews_per_second}
     trainings = {side: partial(train, config, dataset, weights, steps) for side, train in sides.items()}
     medians = alternate("overhead", trainings, rounds)
@@ -68,7 +68,7 @@ def bare_reviews_per_second(config: Config, dataset: Path, pretrained: Weights, 
     ends: list[float] = []
     for ids, lengths, labels in batches:
         with torch.autocast(device, torch.bfloat16, enabled=hardware.precision == "bf16-mixed"):
-            logits, _ = deep_part(network).logits(ids, None, lengths)
+            logits, _ = deep_path(network).logits(ids, None, lengths)
             loss = LOGISTIC.loss(logits.float(), labels)
             if isinstance(network, WideAndDeep):
                 loss = loss + LOGISTIC.loss(network.wide(ids, lengths), labels)

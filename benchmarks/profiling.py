@@ -20,7 +20,7 @@ from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.schema import Config
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.regions import RegionVectors
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.training.callbacks import MovingAverage
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import load_pretrained
@@ -88,7 +88,7 @@ def measure(dataset: Path, pretrained: Path, *, steps: int = 60, overrides: tupl
         multiplication and an addition count as two, the backward pass as twice the forward pass); the machine's peak.
     """
     config = configuration("trainer=cpu", *overrides)
-    weights = load_pretrained(pretrained, config.pretraining, read_dataset_info(dataset).digest)
+    weights = load_pretrained(pretrained, config.pretraining, read_dataset_record(dataset).digest)
     precision = resolve_hardware(config.trainer).precision
     window = Window(steps - 1)
     with (

@@ -55,7 +55,7 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(used.ru_utime + used.ru_stime, used.ru_maxrss)
 """
 """A small process between: the peak of a child is never less than the memory that its parent has when it starts it."""
-SHORTEST, LONGEST = 10, 30
+MIN_WORDS, MAX_WORDS = 10, 30
 CHUNK = 10_000
 """Reviews that are generated together."""
 SYLLABLES = [consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou"]
@@ -87,13 +87,13 @@ class Measurements(Record):
 
 
 def generate(reviews: int, seed: int = 1) -> Iterator[pa.RecordBatch]:
-    """Yield so many labelled reviews of `SHORTEST` to `LONGEST` words; most say which class they are of."""
+    """Yield so many labelled reviews of `MIN_WORDS` to `MAX_WORDS` words; most say which class they are of."""
     random = np.random.default_rng(seed)
     cumulative = np.cumsum(1 / np.arange(1, WORDS + 1))
     words = np.array([_word(number) for number in range(WORDS + 2 * OPINIONS)])
     for start in range(0, reviews, CHUNK):
         labels = random.integers(0, 2, min(CHUNK, reviews - start))
-        lengths = random.integers(SHORTEST, LONGEST + 1, len(labels))
+        lengths = random.integers(MIN_WORDS, MAX_WORDS + 1, len(labels))
         ends = np.cumsum(lengths)
         chosen = np.searchsorted(cumulative, random.random(ends[-1]) * cumulative[-1])
         opinions = WORDS + OPINIONS * labels + random.integers(0, OPINIONS, len(labels))

@@ -38,11 +38,11 @@ from pipeline.evaluation.predictions import ScoredSplit, score_split
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.report.colours import BASELINE_COLOUR, GUESS_COLOUR, MODEL_COLOUR
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, REPORTS, WORKSPACE
 from pipeline.runtime.records import Record, read_json, write_json
-from pipeline.text.dataset import read_dataset_info, read_vocabulary
+from pipeline.text.dataset import read_dataset_record, read_vocabulary
 from pipeline.text.rows import read_texts
 from pipeline.trained_model import model_info
 from pipeline.training.fit import fit
@@ -60,7 +60,7 @@ SHARES = (50, 80, 95)
 KINDS = {"reviews": (("train", "validation"), "test"), "sentences": (("auxiliary",), AUXILIARY_TEST)}
 """Splits of the prepared dataset that the texts of a kind are drawn from, and the one that they are tested on."""
 SEEDS = (1, 2, 3, 4, 5)
-MOST_TESTED = 2000
+MAX_TESTED = 2000
 VALIDATION = 0.1
 CONFIDENCE = 0.95
 SHARE_COLOURS = (MODEL_COLOUR, BASELINE_COLOUR, "#009E73")
@@ -135,7 +135,7 @@ def measure(cell: Cell, config: Config, dataset: Path) -> MeasuredCell:
         for learned, _curve in pretrained.values():
             weights |= learned
         trained = fit(config, folder, hardware, checkpoints / "train", ignore_metrics, weights or None)
-        info = read_dataset_info(folder)
+        info = read_dataset_record(folder)
         save_model(folder / "model", trained.network, read_vocabulary(folder), model_info(config, info, trained))
         model = score_split(folder, "test", Predictor.load(folder / "model"))
         classes = info.corpus.classes
@@ -160,7 +160,7 @@ def draw_splits(cell: Cell, dataset: Path) -> dict[str, pa.Table]:
     random = np.random.default_rng([cell.seed, cell.share])
     pool, test = _pool(cell, dataset), _rows(dataset, [KINDS[cell.kind][1]])
     size = _most(pool, cell.share) if cell.size == ALL else int(cell.size)
-    held_out = _draw(random, test, min(MOST_TESTED, _most(test, cell.share)), cell.share)
+    held_out = _draw(random, test, min(MAX_TESTED, _most(test, cell.share)), cell.share)
     drawn = _draw(random, pool, size, cell.share)
     validation = _draw(random, drawn, round(VALIDATION * size), cell.share)
     known = set(validation["id"].to_pylist())

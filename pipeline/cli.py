@@ -21,7 +21,7 @@ from pipeline.runtime.errors import PipelineError, translate_os_errors
 from pipeline.runtime.garbage import collect_from_now_on
 
 EPILOG = "The configuration is read from params.yaml, which `dvc repro` composes from conf/."
-ERROR_LENGTH_LIMIT = 2000
+MAX_ERROR_LENGTH = 2000
 """Most characters of an error's line."""
 
 
@@ -96,7 +96,7 @@ def tidy_exit(failure: int = 1) -> Iterator[None]:
 
 def _fail(problem: str, code: int) -> NoReturn:
     line = masked(" ".join(problem.splitlines()))
-    print(f"error: {line if len(line) <= ERROR_LENGTH_LIMIT else line[:ERROR_LENGTH_LIMIT] + ' …'}", file=sys.stderr)
+    print(f"error: {line if len(line) <= MAX_ERROR_LENGTH else line[:MAX_ERROR_LENGTH] + ' …'}", file=sys.stderr)
     _discard_output()
     sys.exit(code)
 

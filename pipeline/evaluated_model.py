@@ -16,7 +16,7 @@ from pipeline.config.schema import Config
 from pipeline.evaluation.checks import CHECKED, MORE_REVIEWS, check_metrics, checked_digests, needs_baseline
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.contrast_pairs import load_pairs, score_pairs
-from pipeline.evaluation.frequent_words import LEAST_SHARE, frequent_words, share_of_words
+from pipeline.evaluation.frequent_words import MIN_FREQUENT_SHARE, frequent_words, share_of_words
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.parts import parts_metrics
 from pipeline.evaluation.predictions import ScoredSplit, write_predictions
@@ -36,17 +36,17 @@ from pipeline.inference.predictor import Predictor
 from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.report.data_record import DataRecord
-from pipeline.report.figures import drawings, figure_sizes
+from pipeline.report.figure_files import write_figures, write_panels
+from pipeline.report.figures import figure_drawers, figure_sizes
 from pipeline.report.findings import Findings
 from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
-from pipeline.report.plots import write_figures, write_panels
 from pipeline.report.terminal import format_report
 from pipeline.runtime.errors import listed
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs
-from pipeline.text.dataset import CorpusRecord, read_dataset_info, read_split
+from pipeline.text.dataset import CorpusRecord, read_dataset_record, read_split
 from pipeline.text.rows import stream_texts
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
@@ -68,7 +68,7 @@ def evaluate_model(config: Config, inputs: Inputs) -> None:
     data_path = REPORTS / "data.json"
     predictor = Predictor.load(MODEL, device=choose_device(config.trainer.accelerator))
     run = read_training_record(TRAINING_RECORD, "train a model with `dvc repro`")
-    dataset = read_dataset_info(DATASET)
+    dataset = read_dataset_record(DATASET)
     require_trained_for(config, MODEL, dataset.digest)
     require_digest(MODEL, run.model)
     learning_curve = read_learning_curve(REPORTS / "learning_curve.csv")
@@ -154,7 +154,7 @@ def _warn_of_another_language(tests: Mapping[str, tuple[Sequence[str], str]]) ->
         return
     frequent = frequent_words(stream_texts(DATASET, "train"))
     for name, (texts, remedy) in tests.items():
-        if texts and (share := share_of_words(texts, frequent)) < LEAST_SHARE:
+        if texts and (share := share_of_words(texts, frequent)) < MIN_FREQUENT_SHARE:
             log.warning(
                 "%s seem to be in another language than the reviews: only %.0f %% of their words are frequent there; "
                 "write some of your own, or leave them out with %s",
@@ -181,7 +181,7 @@ def write_reports(findings: Findings, baseline: ScoredSplit | None) -> None:
     """Write tables, pictures, JSON files and the page that shows all of it, and last the checks of what was written."""
     write_tables(REPORTS / "plots", findings.tables)
     classes = findings.classes
-    figures = drawings(findings.tables, baseline, findings.learning_curve, findings.metrics, classes)
+    figures = figure_drawers(findings.tables, baseline, findings.learning_curve, findings.metrics, classes)
     write_figures(findings.figures, figures, figure_sizes(len(classes)))
     if findings.ladder:
         for form in ("png", "svg"):

@@ -44,17 +44,17 @@ def main(config: Config, inputs: Inputs) -> None:
     corpus = read_corpus_record(DATA)
     require_downloaded_for(config, corpus)
     with (
-        worker_pool(1 if count_rows(DATA) <= SMALL_CORPUS else available_cores()) as mapping,
+        worker_pool(1 if count_rows(DATA) <= SMALL_CORPUS else available_cores()) as ordered_map,
         replace(DATASET) as folder,
     ):
-        keys = scan(DATA, mapping)
+        keys = scan(DATA, ordered_map)
         chosen = choose_reviews(keys, corpus, config.corpus.duplicates, config.split, has_groups(DATA))
         reviews = select(row_groups(DATA), keys.split, chosen.keep)
         model = None
         if config.text.tokenizer == "sentencepiece":
             model = learn_sentencepiece(select(row_groups(DATA), keys.split, chosen.keep), config.text)
         del keys
-        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, mapping, corpus.classes, model)
+        vocabulary, splits, digest = encode_corpus(folder, config.text, reviews, ordered_map, corpus.classes, model)
         digest = write_row_arrays(folder, chosen.arrays, digest)
         unknown_share = splits["validation"]["unknown_word_share"]
         check_coverage(unknown_share, config.text, len(vocabulary), folder / "validation", is_trial(corpus.splits))

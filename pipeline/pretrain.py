@@ -13,22 +13,22 @@ from pipeline.runtime.atomic import replace
 from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import DATASET, PRETRAINED
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_dataset_info, require_prepared_for, require_whole
+from pipeline.text.dataset import read_dataset_record, require_prepared_for, require_whole
 from pipeline.tracking.hyperparameters import set_values
 from pipeline.tracking.provenance import origin_of, run_name
-from pipeline.training.pretrained_info import write_pretrained_info
+from pipeline.training.pretrained_record import write_pretrained_record
 
 
 def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pretrained/`."""
-    dataset = read_dataset_info(DATASET)
+    dataset = read_dataset_record(DATASET)
     require_prepared_for(config, dataset)
     if not config.pretraining.methods:
         logging.info("pretraining=none: nothing to pre-train")
         inputs.require_unchanged()
         with replace(PRETRAINED) as folder:
             folder.mkdir(parents=True)
-            write_pretrained_info(folder, config.pretraining, dataset.digest, {})
+            write_pretrained_record(folder, config.pretraining, dataset.digest, {})
         return
     with importing():  # torch, Lightning and MLflow, which take longer than to say that there is nothing to do
         from pipeline.tracking.run import Run

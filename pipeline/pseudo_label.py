@@ -15,7 +15,7 @@ from pipeline.config.schema import Config
 from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.stage import Inputs, run_stage
-from pipeline.text.dataset import read_dataset_info, require_prepared_for, require_whole
+from pipeline.text.dataset import read_dataset_record, require_prepared_for, require_whole
 from pipeline.tracking.hyperparameters import hyperparameters
 from pipeline.tracking.provenance import origin_of, run_name
 from pipeline.training.pseudo_labels import save_pseudo_labels, teacher_config
@@ -23,7 +23,7 @@ from pipeline.training.pseudo_labels import save_pseudo_labels, teacher_config
 
 def main(config: Config, inputs: Inputs) -> None:
     """Write `artifacts/pseudo_labels/`."""
-    dataset = read_dataset_info(DATASET)
+    dataset = read_dataset_record(DATASET)
     require_prepared_for(config, dataset)
     settings = config.pseudo_labels
     if settings.teacher is None:

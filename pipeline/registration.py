@@ -24,7 +24,7 @@ from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.paths import ARTIFACTS, DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE, project_root
 from pipeline.runtime.records import read_json, write_json
 from pipeline.stage import Inputs
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.evaluation_record import headline
 from pipeline.tracking.finished_runs import finished_runs
@@ -32,7 +32,7 @@ from pipeline.tracking.hyperparameters import hyperparameters
 from pipeline.tracking.metric_points import defined_metrics
 from pipeline.tracking.provenance import PROVENANCE, origin_of, run_name, shown_tags
 from pipeline.tracking.query import find_run
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
 
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 def register_model(config: Config, inputs: Inputs) -> None:
     """Register the model of this checkout, once it is certain that the checks are about it."""
     checks, run = read_checks(), read_training_record(TRAINING_RECORD, RUN_DVC_REPRO)
-    require_trained_for(config, MODEL, read_dataset_info(DATASET).digest)
+    require_trained_for(config, MODEL, read_dataset_record(DATASET).digest)
     require_digest(MODEL, run.model)
     require_checked(checks, WORKSPACE)
     register(config, checks, queued=project_root() != WORKSPACE, check=inputs.require_unchanged)
@@ -131,7 +131,7 @@ def _candidate(config: Config, store: Store) -> Candidate:
     for part, key in (("test", "accuracy"), ("baseline", "accuracy")):
         if part in details:
             tags[f"{part}.{key}"] = f"{details[part][key]:.6g}"
-    dataset, info = read_dataset_info(DATASET), read_model_info(MODEL / "config.json")
+    dataset, info = read_dataset_record(DATASET), read_model_info(MODEL / "config.json")
     card = version_card(config, details, training.model_copy(update={"origin": origin}), dataset, info)
     return Candidate(MODEL, run_id, tags, card, front_matter(config, details))
 
@@ -142,7 +142,7 @@ def _stand_in(config: Config, store: Store, unknown: str, origin: Mapping[str, s
         return earlier[0].run_id
     log.info("MLflow run %s is not in %s: another run stands in for it", unknown, store.name)
     source = {"source.run_id": unknown, "mlflow.source.name": "pipeline.register"}
-    with training_run(store, run_name(config), {**shown_tags(origin), **source}) as run:
+    with open_run(store, run_name(config), {**shown_tags(origin), **source}) as run:
         run.log_params(hyperparameters(config))
         run.log_dict(origin, PROVENANCE)
         run.log_metrics(headline(defined_metrics(details)), step=0)

@@ -31,7 +31,7 @@ from pipeline.config.training import require_no_fold
 from pipeline.runtime.garbage import importing
 from pipeline.runtime.paths import ARTIFACTS, REPORTS
 from pipeline.stage import Inputs, run_stage
-from pipeline.training.inputs import TRAINED_ON
+from pipeline.training.inputs import TRAINING_INPUTS
 
 
 def main(config: Config, inputs: Inputs) -> None:
@@ -50,7 +50,7 @@ if __name__ == "__main__":
         parser.usage = "python -m pipeline.train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]"
         parser.print_help()
     elif len(sys.argv) == 1:
-        run_stage(main, __doc__, *TRAINED_ON)
+        run_stage(main, __doc__, *TRAINING_INPUTS)
     else:
         from pipeline.trained_model import train_model
 

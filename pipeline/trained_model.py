@@ -13,7 +13,13 @@ from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.runtime.records import write_json
 from pipeline.stage import Inputs
-from pipeline.text.dataset import DatasetRecord, read_dataset_info, read_vocabulary, require_prepared_for, require_whole
+from pipeline.text.dataset import (
+    DatasetRecord,
+    read_dataset_record,
+    read_vocabulary,
+    require_prepared_for,
+    require_whole,
+)
 from pipeline.tracking.hyperparameters import hyperparameters
 from pipeline.tracking.provenance import WITHOUT_EFFECT, data_md5, environment, origin_of, run_name
 from pipeline.tracking.run import Run
@@ -57,7 +63,7 @@ def train_model(
     Returns:
         the row of the learning curve with the lowest calibrated validation loss.
     """
-    dataset = read_dataset_info(DATASET)
+    dataset = read_dataset_record(DATASET)
     require_prepared_for(config, dataset)
     require_whole(DATASET, dataset)
     require_fitting_vectors(config.model, DATASET)

@@ -20,7 +20,7 @@ from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.description import NOTE_TAG, run_description, with_result
 from pipeline.tracking.provenance import PROVENANCE, shown_tags
-from pipeline.tracking.run import Run, training_run
+from pipeline.tracking.run import Run, open_run
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
 from pipeline.training.hardware import Hardware
@@ -102,7 +102,7 @@ def _open_run(config: Config, name: str, tags: Mapping[str, str], checkpoints: P
         checkpoints.with_suffix(".lock"), f"another process runs the same training; waiting for {checkpoints.name}"
     ):
         with (
-            training_run(store, name, tags, checkpoints / "run_id", config.tracking.system_metrics) as run,
+            open_run(store, name, tags, checkpoints / "run_id", config.tracking.system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
             run.set_tags({**tags, "mlflow.runName": name})  # the tags of a resumed run are those of its last attempt

@@ -22,7 +22,7 @@ from pipeline.evaluation import scored_splits
 from pipeline.evaluation.records import DetailsRecord
 from pipeline.evaluation.scored_splits import read_baseline_texts
 from pipeline.inference import model_folder
-from pipeline.inference.calibration import calibrate
+from pipeline.inference.calibration_fitting import calibrate
 from pipeline.inference.model_info import LearnedFrom
 from pipeline.networks.build import build_network
 from pipeline.networks.likelihood import Likelihood, build_likelihood

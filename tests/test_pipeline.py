@@ -118,8 +118,8 @@ CODE_EDITS = {
     "the page of an explanation": ("pages/explain.html", r"<", r"<!-- edited --><", set()),
     "what that page shows": ("explain/page.py", r"UNITS_SHOWN = ", r"\g<0>1 + ", set()),
     "the template of the report": ("pages/report.html", r"<", r"<!-- edited --><", {"evaluate"}),
-    "a figure of sweeps": ("sweep/summary.py", r"MOST_TICKS = ", r"\g<0>1 + ", set()),
-    "how a sweep runs its trials": ("sweep/trial.py", r"LONGEST_NAME = ", r"\g<0>1 + ", set()),
+    "a figure of sweeps": ("sweep/summary.py", r"MAX_TICKS = ", r"\g<0>1 + ", set()),
+    "how a sweep runs its trials": ("sweep/trial.py", r"MAX_TRIAL_NAME = ", r"\g<0>1 + ", set()),
     "a constant of the n-grams": (
         "networks/ngrams.py",
         r"PRIME = ",

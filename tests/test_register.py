@@ -20,7 +20,7 @@ from pipeline.registry.versions import download_model, find_alias, has_lost_file
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from pipeline.tracking.provenance import origin_of
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store
 from tests.conftest import configuration, describe_dataset
 from tests.support.registration import (
@@ -100,7 +100,7 @@ def test_a_queued_experiment_never_becomes_champion(store: Store, tmp_path: Path
 def test_a_model_that_two_projects_register_at_the_same_moment_is_one_version(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mine_first: bool
 ) -> None:
-    with training_run(store, "of both", {}) as run:
+    with open_run(store, "of both", {}) as run:
         pass
     model = workspace(tmp_path / "w", errors=1) / "artifacts" / "model"
     create = MlflowClient.create_model_version
@@ -164,7 +164,7 @@ def test_models_of_other_reviews_are_not_compared(store: Store, tmp_path: Path) 
 
 
 def test_a_version_belongs_to_the_run_that_made_it_and_tells_its_origin(store: Store, tmp_path: Path) -> None:
-    with training_run(store, "known", {}) as run:
+    with open_run(store, "known", {}) as run:
         pass
     before = store.client.get_run(run.run_id).info
     folder = workspace(tmp_path / "w", errors=0, run_id=run.run_id)

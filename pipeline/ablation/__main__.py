@@ -27,8 +27,8 @@ from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
 from pipeline.inference.predictor import Predictor
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
+from pipeline.report.figure_files import write_panels
 from pipeline.report.formatting import readable
-from pipeline.report.plots import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated

@@ -16,7 +16,7 @@ from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10
 """Most failures shown of a capability."""
-LEAST = float(np.finfo(float).tiny)
+MIN_DISTANCE = float(np.finfo(float).tiny)
 """Least distance of a failure from a pass, such as that of a probability which equals the threshold."""
 
 
@@ -154,7 +154,7 @@ def _wrong_by(expect: str, before: CaseAnswer, after: CaseAnswer | None, toleran
     rise = after.positive - before.positive
     match expect:
         case "same":
-            return max(abs(rise), LEAST) if before.label != after.label else 0
+            return max(abs(rise), MIN_DISTANCE) if before.label != after.label else 0
         case "rises":
             return max(-rise - tolerance, 0)
         case _:
@@ -169,7 +169,7 @@ def _gap(answer: CaseAnswer, expected: str) -> float:
         gap = abs(answer.positive - answer.threshold)
     else:
         gap = answer.probabilities[answer.label] - answer.probabilities[expected]
-    return max(gap, LEAST)
+    return max(gap, MIN_DISTANCE)
 
 
 def _worst(results: Sequence[CaseResult]) -> Iterator[CaseResult]:

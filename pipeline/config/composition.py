@@ -57,7 +57,7 @@ def compose_config(overrides: list[str], conf: Path = CONF) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def validated(composed: DictConfig) -> Config:
+def validate_composed(composed: DictConfig) -> Config:
     """The configuration, with all interpolations resolved; what Hydra keeps for itself is left out.
 
     Raises:

@@ -16,8 +16,8 @@ from pipeline.config.section import Checksum, Fingerprint, Section
 Duplicates = Literal["drop", "weight", "keep"]
 LabelValues = list[bool | int | float | str | None] | str
 """Values of a label column: a list, or comparisons with numbers."""
-MOST_CLASSES = 100
-LONGEST_CLASS_NAME = 60
+MAX_CLASSES = 100
+MAX_CLASS_NAME = 60
 ClassValues = Annotated[
     LabelValues, Field(description="Values that mean the class of this name: a list, or a comparison such as '<=4'.")
 ]
@@ -210,13 +210,13 @@ class FilesCorpus(CorpusInfo):
         named = {str(name).strip(): values for name, values in labels.items()}
         if len(named) < len(labels):
             raise ValueError("two classes have the same name; give each its own")
-        if not 2 <= len(named) <= MOST_CLASSES:
+        if not 2 <= len(named) <= MAX_CLASSES:
             classes = f"{len(named)} " + ("class is named" if len(named) == 1 else "classes are named")
-            raise ValueError(f"{classes}; name from 2 to {MOST_CLASSES}, each with its values")
+            raise ValueError(f"{classes}; name from 2 to {MAX_CLASSES}, each with its values")
         for name in named:
-            if not name.isprintable() or not 0 < len(name) <= LONGEST_CLASS_NAME:
+            if not name.isprintable() or not 0 < len(name) <= MAX_CLASS_NAME:
                 raise ValueError(
-                    f"{name[:LONGEST_CLASS_NAME]!r} is no name of a class; use 1 to {LONGEST_CLASS_NAME} characters"
+                    f"{name[:MAX_CLASS_NAME]!r} is no name of a class; use 1 to {MAX_CLASS_NAME} characters"
                 )
         # of the usual two, positive is the second, whatever their order in the file
         return {name: named[name] for name in LABELS} if set(named) == set(LABELS) else named

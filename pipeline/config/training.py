@@ -20,8 +20,9 @@ class TrainingConfig(OptimizerConfig):
     auxiliary_weight: Weight
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
     counterfactual_weight: Weight
-    """Weight of the losses of counterfactual sentences: English ones of the training texts, whose verdict rules deny or
-    exchange. There are none of fewer than 5,000 texts, or of other classes than negative and positive; 0 makes none."""
+    """Weight of the losses of counterfactual sentences: short English sentences of the training texts, whose opinion
+    rules negate or reverse. None are made of fewer than 5,000 texts, or for classes other than negative and positive; 0
+    makes none."""
     class_weights: Literal["balanced"] | ClassWeights | None
     """Weight of the losses of each class, such as {spam: 5}, others having 1; balanced: the inverse of its share of the
     training split; null: 1 each. Auxiliary texts have auxiliary_weight alone."""

@@ -21,7 +21,7 @@ TIMEOUTS = (10, 60)
 """Seconds to wait for a connection, and for the next byte."""
 DELAYS = (1, 2, 4, 8)
 """Seconds before each further attempt; an attempt that made progress starts the series anew."""
-LONGEST_DELAY = 60
+MAX_DELAY = 60
 """Longest wait, in seconds, that a server may ask for."""
 TEMPORARY_STATUSES = {408, 429, 500, 502, 503, 504}
 """HTTP status codes that are worth another attempt."""
@@ -89,7 +89,7 @@ def _receive_file(url: str, part: Path) -> bool:
             if _part_size(part) > furthest:
                 delays, furthest = iter(DELAYS), _part_size(part)
             delay = next(delays, None)
-            if delay is None or error.delay > LONGEST_DELAY:
+            if delay is None or error.delay > MAX_DELAY:
                 problem = f"cannot download {url} ({error})"
                 raise PipelineError(f"{problem}; run the command again later, the download will resume") from None
             delay = max(delay, error.delay)

@@ -20,11 +20,11 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 
-MOST_VALUES = 1000
+MAX_VALUES = 1000
 """Different values that are kept in memory; a column with more that no class names holds no labels."""
 VALUES_SHOWN = 10
 FILES_SHOWN = 3
-LONGEST_VALUE = 500
+MAX_VALUE = 500
 """Characters of the longest value that is kept in memory; a longer one is a review rather than a label."""
 LABEL_COLUMN = "corpus.label_column"
 """Key that names the label column of the user's files."""
@@ -40,7 +40,7 @@ class Census:
     rows: Counter[int | None] = field(default_factory=Counter)
     """Rows by number of class, `IGNORED` or None where nothing names the value."""
     values: Counter[str] = field(default_factory=Counter)
-    """Rows by normalised value, of the first `MOST_VALUES` named ones and of all others."""
+    """Rows by normalised value, of the first `MAX_VALUES` named ones and of all others."""
     spelled: dict[str, str] = field(default_factory=dict)
     """The first spelling of each value."""
 
@@ -152,16 +152,16 @@ def count_labels(
             value = normalise_label(original)
             number = stated(value)
             census.rows[number] += rows
-            if number is None and len(value) > LONGEST_VALUE:
+            if number is None and len(value) > MAX_VALUE:
                 problem = f"holds a value of {len(value):,} characters"
                 raise PipelineError(f"{keys[0]}: {column} {problem}; name the column with the labels")
-            if number is None or len(census.values) < MOST_VALUES or value in census.values:
+            if number is None or len(census.values) < MAX_VALUES or value in census.values:
                 unnamed += number is None and value not in census.values
                 census.values[value] += rows
-                census.spelled.setdefault(value, " ".join(str(original).split())[:LONGEST_VALUE])
-        if unnamed > MOST_VALUES:
+                census.spelled.setdefault(value, " ".join(str(original).split())[:MAX_VALUE])
+        if unnamed > MAX_VALUES:
             raise PipelineError(
-                f"{keys[0]}: {column} holds more than {MOST_VALUES:,} different values that no class names, "
+                f"{keys[0]}: {column} holds more than {MAX_VALUES:,} different values that no class names, "
                 f"such as {census.shown(list(census.values)[:3])}; name the column with the labels, or ranges of its "
                 f"numbers, as in {keys[1]}{{negative: '<=4', positive: '>4'}}\""
             )

@@ -4,16 +4,16 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.config.corpus import MOST_CLASSES
+from pipeline.config.corpus import MAX_CLASSES
 from pipeline.config.labels import LABELS
 from pipeline.config.override_value import YAML_WORDS, override_value
 from pipeline.tables.labels import finite_number
 
 VALUE_LENGTH = 30
 """Characters of a value that a message shows."""
-MOST_LISTED = 3
+MAX_LISTED = 3
 """Different numbers that an example lists; more are compared."""
-MOST_IGNORED = 20
+MAX_IGNORED = 20
 """Values to leave out that an override lists."""
 NAMES = (("neg", "pos"), ("negative", "positive"))
 """Names of the classes that leave no doubt."""
@@ -33,11 +33,11 @@ def example_overrides(spellings: Mapping[str, str]) -> list[str]:
     numbers = {value: number for value in values if (number := finite_number(value)) is not None}
     numeric = len(numbers) == len(values)
     ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
-    if not numeric and (len(values) > MOST_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
+    if not numeric and (len(values) > MAX_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
         return []
     classes = _example_classes(ordered, numeric)
     texts = {name: value_list(spellings, named) for name, named in classes.items()}
-    if numeric and len(ordered) > MOST_LISTED:
+    if numeric and len(ordered) > MAX_LISTED:
         texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
     override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
     stated = {value for named in classes.values() for value in named}
@@ -53,7 +53,7 @@ def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequenc
     """
     if numeric:
         half = max(1, len(ordered) // 2)
-        middle = {"neutral": ordered[1:2]} if len(ordered) == MOST_LISTED else {}
+        middle = {"neutral": ordered[1:2]} if len(ordered) == MAX_LISTED else {}
         return {"negative": ordered[:half], **middle, "positive": ordered[-half:]}
     alike = [[value for value in ordered if value.startswith(name)] for name in NAMES[0]]
     if all(alike) and sum(map(len, alike)) == len(ordered):
@@ -71,7 +71,7 @@ def ignoring_override(spellings: Mapping[str, str], values: Sequence[str]) -> st
         spellings: as `example_overrides` has them.
         values: normalised values.
     """
-    if len(values) > MOST_IGNORED:
+    if len(values) > MAX_IGNORED:
         return "corpus.ignore_labels, a list or a comparison such as '>4 <7'"
     return f"-S {shell_quoted(f'corpus.ignore_labels={value_list(spellings, sorted(values))}')}"
 

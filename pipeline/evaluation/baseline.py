@@ -14,21 +14,21 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import normalize
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
-from pipeline.inference.calibration import calibrate
+from pipeline.inference.calibration import Calibration
+from pipeline.inference.calibration_fitting import calibrate
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.rule_fitting import choose_rule
-from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.runtime.errors import PipelineError
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
-MOST_STEPS = 1000
+MAX_STEPS = 1000
 """Most passes of the optimiser over the reviews."""
 FEATURE_BITS = 22
 """Binary logarithm of the number of hashed features: with 2^20, collisions cost half a point of accuracy."""
 WEIGHT_BITS = 25
 """Binary logarithm of the largest number of weights, features times outputs: many classes get fewer features."""
-MOST_CHARACTERS = 40_000_000
+MAX_BASELINE_CHARACTERS = 40_000_000
 """Most characters of the training reviews together: some 30,000 film reviews, or 350,000 short ones; with them a
 baseline of two classes takes less than 1 GB of memory."""
 HASHED_AT_ONCE = 1024
@@ -82,7 +82,7 @@ def fit_baseline(
     The regularisation strength and the calibration have the lowest log loss on validation, and the labels are chosen
     for the objective, as the model's are. With `weights` [n], each review counts as if it stood so often among the
     training reviews. Deterministic; about 20 s of one core for 24,000 reviews of 180 words. The texts are read once, a
-    few at a time; memory grows with those to train on, see `MOST_CHARACTERS`.
+    few at a time; memory grows with those to train on, see `MAX_BASELINE_CHARACTERS`.
 
     Raises:
         PipelineError: the training reviews hold no word, or none of them is of one of the classes.
@@ -110,7 +110,7 @@ def fit_baseline(
         slopes, biases = np.empty_like(ratios), np.empty(len(ratios), np.float32)
         for output, (ratio, chosen) in enumerate(zip(ratios, positive, strict=True)):
             # the dual form takes a third of the time; its order of the reviews is random, but seeded
-            regression = LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=MOST_STEPS, random_state=0)
+            regression = LogisticRegression(C=c, solver="liblinear", dual=True, max_iter=MAX_STEPS, random_state=0)
             # liblinear computes in float64: converted here, the float32 copy is freed before the regression begins
             regression.fit(_scaled(features, ratio).astype(np.float64), chosen, sample_weight=weights)
             slopes[output], biases[output] = regression.coef_[0], regression.intercept_[0]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
-from pipeline.evaluation.classification import resampled_metrics
+from pipeline.evaluation.binary import resampled_binary_metrics
 from pipeline.evaluation.label_metrics import resampled_label_metrics
 from pipeline.evaluation.multiclass import resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
@@ -82,7 +82,7 @@ def mean_intervals(values: Mapping[str, NDArray[np.float64]]) -> Intervals:
 def _resampled(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
     if scored.rule.threshold is None:
         return resampled_multiclass_metrics(counts, scored)
-    return resampled_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.rule.threshold)
+    return resampled_binary_metrics(counts, scored.labels, scored.probabilities[:, 1], scored.rule.threshold)
 
 
 def _resamples(n: int, resamples: int) -> Iterator[NDArray[np.float64]]:

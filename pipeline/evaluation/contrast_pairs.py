@@ -27,10 +27,10 @@ from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean
-from pipeline.text.dataset import present_splits, read_dataset_info
+from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
 
-MAX_CHARACTERS = 2**28
+MAX_PAIR_CHARACTERS = 2**28
 """Most characters of all pairs together, which are held in memory."""
 PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
 NAMED_LABELS = {"negative": "negative", "neg": "negative", "positive": "positive", "pos": "positive"}
@@ -110,7 +110,7 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
 
     It returns the number of the class, None for anything but negative and positive.
     """
-    corpus = read_dataset_info(dataset).corpus
+    corpus = read_dataset_record(dataset).corpus
     numbers = {name: corpus.classes.index(name) for name in LABELS}
     stated = corpus.config.get("labels")
     named = NAMED_LABELS if stated is not None else {**NAMED_LABELS, **NUMBERED_LABELS}
@@ -132,8 +132,8 @@ def _read_pairs(table: Table, label_of: Callable[[str], int | None]) -> list[Con
     for row in (row for batch in table.batches(PAIR_COLUMNS) for row in batch.to_pylist()):
         rows.append(row)
         characters += sum(len(str(row[name])) for name in PAIR_COLUMNS)
-        if characters > MAX_CHARACTERS:
-            raise PipelineError(f"{path} holds more than {MAX_CHARACTERS:,} characters of pairs; use a part of it")
+        if characters > MAX_PAIR_CHARACTERS:
+            raise PipelineError(f"{path} holds more than {MAX_PAIR_CHARACTERS:,} characters of pairs; use a part of it")
     if not rows:
         raise PipelineError(f"{path} holds no pairs; add some")
     return [_pair(row, f"{path}, pair {number}", label_of) for number, row in enumerate(rows, 1)]

@@ -1,6 +1,6 @@
 """The table of metrics: every list of them, in reports, in MLflow and in the model card, is made from it.
 
-A new metric is a row here and its value in `classification.py`, for more than two classes in `multiclass.py`.
+A new metric is a row here and its value in `binary.py`, for more than two classes in `multiclass.py`.
 """
 
 import re

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.evaluation.predictions import ScoredSplit
 
 MISTAKES_SHOWN = 20
-LONGEST_QUOTE = 400
+MAX_QUOTE = 400
 """Characters shown of a text."""
 
 
@@ -57,4 +57,4 @@ def confident_mistakes(test: ScoredSplit, texts: Iterable[str]) -> list[Mistake]
 
 
 def _beginning(text: str) -> str:
-    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE].rstrip()} …"
+    return text if len(text) <= MAX_QUOTE else f"{text[:MAX_QUOTE].rstrip()} …"

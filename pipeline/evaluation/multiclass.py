@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sk
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
-from pipeline.evaluation.classification import calibration_errors, gains
+from pipeline.evaluation.binary import calibration_errors, gains
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.label_metrics import label_metrics
 from pipeline.evaluation.metrics import METRICS, MetricValues, metric_names

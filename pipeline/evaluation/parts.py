@@ -11,10 +11,10 @@ from pipeline.evaluation.bootstrap import mean_intervals
 from pipeline.evaluation.metrics import MetricValues
 from pipeline.evaluation.multiclass import negative_log_likelihood
 from pipeline.evaluation.predictions import ScoredSplit
-from pipeline.inference.calibration import calibrate
+from pipeline.inference.calibration import Calibration
+from pipeline.inference.calibration_fitting import calibrate
 from pipeline.inference.model_info import ModelInfo
-from pipeline.inference.scoring import Calibration
-from pipeline.networks.build import part_names
+from pipeline.networks.build import path_names
 
 KEYS = ("accuracy", "log_loss")
 """Metrics of each part."""
@@ -43,7 +43,7 @@ def calibrate_parts(info: ModelInfo, validation: WithPaths, test: WithPaths) -> 
         the parts by name.
     """
     parts = {}
-    for number, name in enumerate(part_names(info.model)):
+    for number, name in enumerate(path_names(info.model)):
         outputs, labels = validation[1][:, :, number], validation[0].labels
         calibration = calibrate(outputs, labels, info.likelihood, info.objective, info.classes, f"{name} alone")
         parts[name] = Part(

@@ -19,7 +19,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_with_columns, require_values
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.text.rows import read_rows, stream_texts
 
 PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
@@ -80,14 +80,14 @@ def score_split(dataset: Path, split: str, classifier: Classifier) -> ScoredSpli
     """
     rows, texts = read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
     probabilities = classifier.probabilities(_with_progress(texts, split, len(rows)))
-    return _answered(split, rows, texts.words, classifier, probabilities, read_dataset_info(dataset).corpus.ordered)
+    return _answered(split, rows, texts.words, classifier, probabilities, read_dataset_record(dataset).corpus.ordered)
 
 
 def score_split_and_paths(dataset: Path, split: str, predictor: Predictor) -> tuple[ScoredSplit, NDArray[np.float32]]:
     """Do what `score_split` does, and also return the outputs of `Predictor.probabilities_and_paths`."""
     rows, texts = read_rows(dataset, split), _CountedTexts(stream_texts(dataset, split))
     probabilities, paths = predictor.probabilities_and_paths(_with_progress(texts, split, len(rows)))
-    ordered = read_dataset_info(dataset).corpus.ordered
+    ordered = read_dataset_record(dataset).corpus.ordered
     return _answered(split, rows, texts.words, predictor, probabilities, ordered), paths
 
 

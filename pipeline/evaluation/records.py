@@ -55,7 +55,7 @@ class SampleSize(Record):
     available: int
 
 
-class WorstPart(Record):
+class WorstSlice(Record):
     """Part of the test split with the lowest accuracy."""
 
     part: str
@@ -88,7 +88,7 @@ class DetailsRecord(Record):
     parts: dict[str, PartMetrics] = Field(default_factory=dict)
     """Metrics of the parts of a network that joins two: see `pipeline.evaluation.parts.parts_metrics`."""
     auxiliary: AuxiliaryMetrics | None = None
-    worst_slice: WorstPart | None = None
+    worst_slice: WorstSlice | None = None
     behaviour: dict[str, CapabilityMetrics] = Field(default_factory=dict)
     contrast: PairMetrics | None = None
 

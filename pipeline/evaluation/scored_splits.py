@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config.split import AUXILIARY_TEST, TRAINING_SPLITS
-from pipeline.evaluation.baseline import MOST_CHARACTERS, fit_baseline, sampled_rows
+from pipeline.evaluation.baseline import MAX_BASELINE_CHARACTERS, fit_baseline, sampled_rows
 from pipeline.evaluation.parts import Part, calibrate_parts
 from pipeline.evaluation.predictions import Classifier, ScoredSplit, score_split, score_split_and_paths
 from pipeline.inference.model_info import LearnedFrom
@@ -113,7 +113,9 @@ def _score_auxiliary(dataset: Path, classifier: Classifier) -> ScoredSplit | Non
     return score_split(dataset, AUXILIARY_TEST, classifier) if (dataset / AUXILIARY_TEST).exists() else None
 
 
-def read_baseline_texts(dataset: Path, model: LearnedFrom, most_characters: int = MOST_CHARACTERS) -> BaselineTexts:
+def read_baseline_texts(
+    dataset: Path, model: LearnedFrom, most_characters: int = MAX_BASELINE_CHARACTERS
+) -> BaselineTexts:
     """Choose the reviews that the baseline learns from, among those that the model has learned from.
 
     Args:

@@ -17,7 +17,7 @@ from pipeline.evaluation.wilson import wilson_interval
 
 MAX_PARTS = 10
 """Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
-LONGEST_NUMBER = 1e15
+EXPONENT_FROM = 1e15
 """Size from which a number is written with an exponent."""
 ENOUGH_REVIEWS = 50
 """Reviews a part needs to be named the worst: with fewer, an accuracy says little."""
@@ -33,7 +33,7 @@ UNKNOWN_SHARES = {
 }
 """Name of each class of shares of unknown words, by its upper edge: the same for every corpus, so that they compare."""
 
-Parts = list[tuple[str, NDArray[np.bool_]]]
+SliceMembers = list[tuple[str, NDArray[np.bool_]]]
 """The values of a slice, and the members `[n]` of each."""
 
 
@@ -48,7 +48,7 @@ def slice_table(test: ScoredSplit, unknown_words: NDArray[np.float64], config: E
     correct = test.predicted == test.labels
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([LENGTH, *config.slices]):
-        for value, members in _parts(name, test, unknown_words, config):
+        for value, members in _members_by_value(name, test, unknown_words, config):
             part = {"part": f"{name}: {value}", "slice": name, "value": value}
             rows.append(part | _accuracy_row(correct[members]))
     return as_columns(rows)
@@ -64,7 +64,7 @@ def accuracy_by_length(test: ScoredSplit, edges: Sequence[int]) -> Columns:
     return as_columns(rows)
 
 
-def worst_part(table: Columns) -> dict[str, Any] | None:
+def worst_slice(table: Columns) -> dict[str, Any] | None:
     """Return the row with the lowest accuracy among parts with `ENOUGH_REVIEWS`; None if there is none.
 
     The only part of a slice is no candidate: it is all reviews.
@@ -90,7 +90,7 @@ def accuracies(table: Columns) -> dict[str, dict[str, float]]:
     return by_slice
 
 
-def length_classes(words: ArrayLike, edges: Sequence[int]) -> Parts:
+def length_classes(words: ArrayLike, edges: Sequence[int]) -> SliceMembers:
     """Divide reviews by length.
 
     Args:
@@ -105,7 +105,7 @@ def length_classes(words: ArrayLike, edges: Sequence[int]) -> Parts:
     return _divided(np.asarray(words), edges, names)
 
 
-def column_parts(column: pa.ChunkedArray) -> Parts:
+def column_slices(column: pa.ChunkedArray) -> SliceMembers:
     """Divide reviews by the values of a column; those without one are `missing`."""
     values = ["" if value is None else str(value).strip() for value in column.to_pylist()]
     counts = Counter(value for value in values if value)
@@ -123,12 +123,14 @@ def column_parts(column: pa.ChunkedArray) -> Parts:
     return parts + [(f"({name})" if name in taken else name, members) for name, members in rest]
 
 
-def _parts(name: str, test: ScoredSplit, unknown_words: NDArray[np.float64], config: EvaluationConfig) -> Parts:
+def _members_by_value(
+    name: str, test: ScoredSplit, unknown_words: NDArray[np.float64], config: EvaluationConfig
+) -> SliceMembers:
     if name == LENGTH:
         return length_classes(test.words, config.length_edges)
     if name == UNKNOWN_WORDS:
         return _divided(unknown_words, list(UNKNOWN_SHARES), list(UNKNOWN_SHARES.values()))
-    return column_parts(test.rows[name])
+    return column_slices(test.rows[name])
 
 
 def _accuracy_row(correct: NDArray[Any]) -> dict[str, float | int]:
@@ -144,10 +146,10 @@ def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
         return None
 
 
-def _quartiles(numbers: NDArray[np.float64]) -> Parts:
+def _quartiles(numbers: NDArray[np.float64]) -> SliceMembers:
     """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none."""
     edges = _rounded(np.unique(np.nanquantile(numbers, [0.25, 0.5, 0.75])))
-    shown = [f"{n:g}" if abs(n) >= LONGEST_NUMBER else np.format_float_positional(n, trim="-") for n in edges]
+    shown = [f"{n:g}" if abs(n) >= EXPONENT_FROM else np.format_float_positional(n, trim="-") for n in edges]
     between = (f"{low} to {high}" for low, high in pairwise(shown))
     return _divided(numbers, edges, [f"up to {shown[0]}", *between, f"over {shown[-1]}"])
 
@@ -162,7 +164,7 @@ def _rounded(edges: NDArray[np.float64]) -> list[float]:
     return rounded
 
 
-def _divided(numbers: NDArray[Any], edges: Sequence[float], names: Sequence[str]) -> Parts:
+def _divided(numbers: NDArray[Any], edges: Sequence[float], names: Sequence[str]) -> SliceMembers:
     """Divide numbers by rising edges, each inside the part below it; NaN is in no part, and no part is empty."""
     index = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
     return [(name, index == i) for i, name in enumerate(names) if (index == i).any()]

@@ -7,14 +7,14 @@ import numpy as np
 
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.objective import ObjectiveConfig
+from pipeline.evaluation.binary import binary_metrics
 from pipeline.evaluation.bootstrap import bootstrap_intervals
-from pipeline.evaluation.classification import classification_metrics
 from pipeline.evaluation.columns import Columns, as_columns
 from pipeline.evaluation.label_metrics import label_metrics
 from pipeline.evaluation.metrics import METRICS, MetricValues, objective_key
 from pipeline.evaluation.multiclass import multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
-from pipeline.evaluation.slices import accuracies, worst_part
+from pipeline.evaluation.slices import accuracies, worst_slice
 from pipeline.evaluation.wilson import wilson_interval
 
 
@@ -37,7 +37,7 @@ def collect_metrics(
         config: the number of bins of the calibration error, and the objective.
         baseline_name: names the baseline in warnings.
     """
-    worst = worst_part(slices)
+    worst = worst_slice(slices)
     systems = {"test": (test, test.split)} | ({} if baseline is None else {"baseline": (baseline, baseline_name)})
     on_validation = {} if validation is None else split_metrics(validation, validation.split, config)
     shown = {key for key, metric in METRICS.items() if metric.brief} | {objective_key(config.objective.metric)}
@@ -118,9 +118,7 @@ def split_metrics(scored: ScoredSplit, name: str, config: EvaluationConfig) -> M
     if threshold is None:
         return multiclass_metrics(scored, ece_bins=bins, name=name, objective=config.objective)
     values = {
-        **classification_metrics(
-            scored.labels, scored.probabilities[:, 1], threshold=threshold, ece_bins=bins, name=name
-        ),
+        **binary_metrics(scored.labels, scored.probabilities[:, 1], threshold=threshold, ece_bins=bins, name=name),
         **label_metrics(scored, config.objective),
     }
     return {key: values[key] for key in (*METRICS, "reviews") if key in values}

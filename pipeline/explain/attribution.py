@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pipeline.explain.target import Target
 from pipeline.networks.bag_of_words import BagOfWords
-from pipeline.networks.build import Network, deep_part
+from pipeline.networks.build import Network, deep_path
 from pipeline.networks.excerpt import excerpt
 from pipeline.networks.ngrams import NgramLogOdds
 from pipeline.networks.sentiment_rnn import SentimentRNN
@@ -71,7 +71,7 @@ def attribute(network: Network, x: Tensor, steps: NDArray[np.int64], target: Tar
         steps: index from the first id that is no padding of each word [n] that the deep path reads.
         target: what is attributed.
     """
-    deep = deep_part(network)
+    deep = deep_path(network)
     deep_weight, wide_weight = network.path_weights.tolist() if isinstance(network, WideAndDeep) else (1.0, 0.0)
     wide, left_out, deep_share = None, 0.0, deep_weight / target.temperature
     with torch.no_grad():

@@ -16,7 +16,7 @@ from pipeline.inference.model_folder import load_model
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Prediction, to_predictions
 from pipeline.inference.scoring import score
-from pipeline.networks.build import Network, deep_part, fixed_length
+from pipeline.networks.build import Network, deep_path, fixed_length
 from pipeline.networks.excerpt import excerpt
 from pipeline.networks.padding import pad
 from pipeline.runtime.errors import PipelineError, listed
@@ -131,7 +131,7 @@ class Explainer:
         info, fixed = self.info, fixed_length(self.info.model)
         if name is not None and name not in info.classes:
             raise PipelineError(f"the model has no class {name!r}; its classes are {listed(info.classes)}")
-        max_length = deep_part(self._network).max_length
+        max_length = deep_path(self._network).max_length
         reading = read(text, info.text, self._vocabulary, fixed, max_length)
         count = len(reading.words)
         x, _ = pad([reading.ids], fixed)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline.explain.attribution import without_words
 from pipeline.explain.lstm_trace import Trace, trace_network
 from pipeline.explain.target import Target
-from pipeline.networks.build import Network, deep_part
+from pipeline.networks.build import Network, deep_path
 from pipeline.networks.pooling import pool
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -41,7 +41,7 @@ def trace_memory(network: Network, x: Tensor, words: int, target: Target) -> lis
     Returns:
         each direction, in the target before it is divided; an empty list if the network has no LSTM cells.
     """
-    deep = deep_part(network)
+    deep = deep_path(network)
     if not isinstance(deep, SentimentRNN) or not isinstance(deep.lstm, nn.LSTM):
         return []
     weight = network.path_weights[0] if isinstance(network, WideAndDeep) else 1.0

@@ -14,9 +14,9 @@ from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import BEGINNING, Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
-WORD_LIMIT = 500
+MAX_EXPLAINED_WORDS = 500
 """Most words of an explanation: the cost of the probability after each word grows with their square."""
-TEXT_LIMIT = 10_000
+MAX_TEXT_WORDS = 10_000
 """Most words of a text of which an excerpt is explained: the n-grams read all words before each of the excerpt."""
 
 
@@ -65,7 +65,7 @@ def read(
     kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
     if len(kept) == 0:
         raise PipelineError("the text has no words; give one with at least one word")
-    limit = WORD_LIMIT if max_length is None or max_length > WORD_LIMIT else TEXT_LIMIT
+    limit = MAX_EXPLAINED_WORDS if max_length is None or max_length > MAX_EXPLAINED_WORDS else MAX_TEXT_WORDS
     if len(kept) > limit:
         raise PipelineError(
             f"the text has {len(kept):,} words, an explanation takes at most {limit:,}; give a part of it"

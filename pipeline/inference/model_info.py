@@ -21,8 +21,8 @@ from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.section import Section
 from pipeline.config.text import TextConfig
+from pipeline.inference.calibration import Calibration
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import Likelihood, build_likelihood
 from pipeline.runtime.records import Record, first_problem
 

@@ -23,7 +23,7 @@ OUTPUT = "output"
 TABLE, PROBABILITIES = "table", "probabilities"
 COLUMNS = ["label", "probability"]
 OUTPUTS = (TABLE, *COLUMNS, PROBABILITIES)
-SLICE = 8
+TEXTS_PER_TURN = 8
 """Texts that are computed before the next request has its turn. Fewer make a text slower; more, up to 64, do not
 make it faster."""
 
@@ -35,7 +35,7 @@ class SentimentModel(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the model folder."""
-        self.predictor = Predictor.load(context.artifacts["model"], batch_size=SLICE)
+        self.predictor = Predictor.load(context.artifacts["model"], batch_size=TEXTS_PER_TURN)
         self._output = (context.model_config or {}).get(OUTPUT, TABLE)
 
     # MLflow warns of a type hint that it cannot make a schema from, unless it is a DataFrame.

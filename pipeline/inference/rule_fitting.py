@@ -20,12 +20,12 @@ LEVEL = 0.05
 """Significance level at which a threshold is called more accurate than 0.5."""
 OWN_LABEL = 0.5
 """Share of a review that belongs to its own label where a rule is fitted; its probabilities divide the rest."""
-MOST_CUTS = 1000
+MAX_CUTS = 1000
 """Most values of a weight that are tried: evenly many reviews lie between two of them."""
 ROUNDS = 10
 """Most times that each weight is fitted, the others being fixed."""
 WHOLE_MODEL = "the model"
-SMALLEST = 1e-12
+MIN_PROBABILITY = 1e-12
 """Stands for a probability of 0 in a ratio."""
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def fit_class_weights(
     Source: Koyejo et al. (2014), NeurIPS, for thresholds of calibrated probabilities; Narasimhan et al. (2015), ICML,
     for weights of more classes.
     """
-    p, classes = np.maximum(probabilities, SMALLEST), probabilities.shape[1]
+    p, classes = np.maximum(probabilities, MIN_PROBABILITY), probabilities.shape[1]
     membership = OWN_LABEL * np.eye(classes)[labels.astype(np.int64)] + (1 - OWN_LABEL) * p
     weights = np.ones(classes)
     for _ in range(ROUNDS):
@@ -164,14 +164,14 @@ def _best_weight(
     order = np.argsort(ratios, kind="stable")
     ratios, sorted_membership = ratios[order], membership[order]
     cuts = np.concatenate([[0], np.flatnonzero(ratios[1:] > ratios[:-1]) + 1, [n]])  # reviews taken
-    if len(cuts) > MOST_CUTS:
-        cuts = cuts[np.linspace(0, len(cuts) - 1, MOST_CUTS).astype(np.int64)]
+    if len(cuts) > MAX_CUTS:
+        cuts = cuts[np.linspace(0, len(cuts) - 1, MAX_CUTS).astype(np.int64)]
     of_rival = np.eye(classes)[rivals[order]]  # [n, classes]
     labelled, right = (_left_of(values, cuts) for values in (of_rival, of_rival * sorted_membership))
     labelled[:, number], right[:, number] = cuts, _taken(sorted_membership[:, number], cuts)
     values = metric(right, labelled, membership.sum(axis=0))
     lowest, highest = np.append(ratios[0] / 4, ratios)[cuts], np.append(ratios, 4 * ratios[-1])[cuts]
-    best = values >= values.max() - SMALLEST
+    best = values >= values.max() - MIN_PROBABILITY
     if np.any(best & (lowest < weights[number]) & (weights[number] <= highest)):
         return float(weights[number])
     middles = np.sqrt(lowest * highest)[best]

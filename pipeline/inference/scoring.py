@@ -1,50 +1,19 @@
 """Scoring: the outputs that a trained network gives to encoded reviews, and their calibration."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.inference.decision_rule import DecisionRule
-from pipeline.networks.build import Network, deep_part, join_paths, path_logits
-from pipeline.networks.likelihood import Likelihood
+from pipeline.networks.build import Network, deep_path, join_paths, path_logits
 from pipeline.networks.padding import pad
 
 BATCH_SIZE = 64
 
 Rows = NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Scaling of a model's outputs, and its decision rule; fitted by `pipeline.inference.calibration`."""
-
-    likelihood: Likelihood
-    temperature: Sequence[float]
-    """Divisor of each output, or one for all outputs of classes in an order."""
-    bias: Sequence[float]
-    """Added to each quotient."""
-    rule: DecisionRule
-
-    def summary(self) -> dict[str, Any]:
-        """Return the fitted values by name; those that the classes or the objective do not need are None."""
-        return {"temperature": self.temperature, "bias": self.bias, **vars(self.rule)}
-
-    def outputs(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the calibrated outputs [n, outputs] for those of a network."""
-        return (outputs / np.array(self.temperature, outputs.dtype) + np.array(self.bias, outputs.dtype)).astype(
-            np.float32
-        )
-
-    def probabilities(self, outputs: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the calibrated probability of each class [n, classes] for the outputs [n, outputs] of a network."""
-        calibrated = torch.from_numpy(self.outputs(outputs))
-        probabilities: NDArray[np.float32] = self.likelihood.probabilities(calibrated).numpy()
-        return np.stack([1 - probabilities, probabilities], axis=1) if probabilities.ndim == 1 else probabilities
 
 
 class BatchMap(Protocol):
@@ -73,7 +42,7 @@ def score(
         batch_size: most reviews in a batch.
     """
     if not reviews:
-        return np.empty((0, deep_part(network).likelihood.outputs), np.float32)
+        return np.empty((0, deep_path(network).likelihood.outputs), np.float32)
     return score_with_paths(network, reviews, fixed_length, batch_map, batch_size)[0]
 
 

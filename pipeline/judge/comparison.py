@@ -21,7 +21,7 @@ from pipeline.report.formatting import count
 from pipeline.report.plot_tables import plot_tables
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.cleaning import clean
-from pipeline.text.dataset import present_splits, read_dataset_info
+from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
 
 SPLITS_SEEN = (*TRAINING_SPLITS, "validation")
@@ -92,7 +92,7 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     Returns:
         the number; None if the dataset is not there, or not the one of the model.
     """
-    if not (dataset / "dataset.json").exists() or read_dataset_info(dataset).digest != info.dataset_digest:
+    if not (dataset / "dataset.json").exists() or read_dataset_record(dataset).digest != info.dataset_digest:
         return None
     keys = [near_key(clean(text)) for text in texts]
     judged, known = set(keys), set()

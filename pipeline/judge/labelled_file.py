@@ -15,7 +15,7 @@ from pipeline.config.evaluation import SLICES
 from pipeline.config.file_format import FileFormat
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_values, unmistakable_labels
-from pipeline.corpus.label_examples import MOST_IGNORED, shell_quoted, value_list
+from pipeline.corpus.label_examples import MAX_IGNORED, shell_quoted, value_list
 from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_info import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
@@ -195,7 +195,7 @@ def _unknown(
     census: Census, unnamed: Sequence[str], column: str, classes: Iterable[str], *, some_known: bool
 ) -> PipelineError:
     example = shell_quoted(f"{{{', '.join(f'{name}: [...]' for name in classes)}}}")
-    listable = some_known and len(unnamed) <= MOST_IGNORED  # a copied command must not leave out every row
+    listable = some_known and len(unnamed) <= MAX_IGNORED  # a copied command must not leave out every row
     ignored = shell_quoted(value_list(census.spellings, sorted(unnamed))) if listable else "'[...]'"
     return PipelineError(
         f"{column} holds labels that mean no class of the model, {listed(list(classes))}: {census.shown(unnamed)}; say "

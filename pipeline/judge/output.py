@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.judge.comparison import Judged
-from pipeline.report.figures import drawings, figure_sizes
+from pipeline.report.figure_files import write_figures
+from pipeline.report.figures import figure_drawers, figure_sizes
 from pipeline.report.findings import Findings
 from pipeline.report.page import write_report
-from pipeline.report.plots import write_figures
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json, write_json
@@ -90,7 +90,7 @@ def write_judgement(
         parquet: write the predictions as Parquet, not as CSV.
     """
     folder.mkdir()
-    figures = drawings(judged.tables, judged.compared, None, judged.metrics, findings.classes, "compared")
+    figures = figure_drawers(judged.tables, judged.compared, None, judged.metrics, findings.classes, "compared")
     write_figures(findings.figures, figures, figure_sizes(len(findings.classes)))
     write_report(folder / PAGE, findings)
     write_json(folder / DETAILS, judged.metrics)

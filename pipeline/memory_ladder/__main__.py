@@ -22,7 +22,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.memory_ladder.figure import COLOURS
 from pipeline.memory_ladder.recall import UNITS, RecallTask, recall_accuracy, train_recall
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated

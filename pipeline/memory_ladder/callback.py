@@ -35,14 +35,14 @@ from pipeline.memory_ladder.measures import (
     replace_sentence,
 )
 from pipeline.networks.build import Network, fixed_length
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import FOLDER_TAG, find_trials, latest_trials
 from pipeline.sweep.session import present_session
 from pipeline.sweep.trial_folders import trial_folder
-from pipeline.text.dataset import read_dataset_info, read_split
+from pipeline.text.dataset import read_dataset_record, read_split
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
@@ -104,7 +104,7 @@ def measure_ladder(trials: Mapping[str, Path], config: EvaluationConfig) -> dict
         trials: folders of trials by the name of the model.
         config: has the classes of length.
     """
-    info = read_dataset_info(paths.DATASET)
+    info = read_dataset_record(paths.DATASET)
     classes = info.corpus.classes
     pairs = OPPOSITES if is_sentiment(classes) else ()
     if not pairs:

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from pipeline.report.formatting import count, length_tick, readable
 
 COLOURS = {"bag_of_words": "#999999", "rnn": "#D55E00", "gru": "#E69F00", "lstm": "#0072B2"}
-SMALLEST_SHARE = 1e-6
+MIN_SHARE = 1e-6
 """Lower end of the axis of gradients: anything smaller counts as forgotten."""
 
 Ladder = Mapping[str, Any]
@@ -60,7 +60,7 @@ def draw_gradient(axes: Axes, ladder: Ladder) -> None:
         shares = np.array(model["gradient"])
         axes.plot(np.where(shares > 0, shares, np.nan), color=COLOURS[model["kind"]], label=label)
     axes.set_yscale("log")
-    axes.set_ylim(max(SMALLEST_SHARE, axes.get_ylim()[0]), 1)
+    axes.set_ylim(max(MIN_SHARE, axes.get_ylim()[0]), 1)
     axes.set(title="Influence of a word", xlabel="steps before the end", ylabel="share of the gradient's norm")
     axes.legend(loc="best")
 

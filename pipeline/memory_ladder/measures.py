@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.config.labels import NEGATIVE, POSITIVE
-from pipeline.inference.scoring import BATCH_SIZE, Calibration, score
+from pipeline.inference.calibration import Calibration
+from pipeline.inference.scoring import BATCH_SIZE, score
 from pipeline.memory_ladder.record import SentenceInfluence
-from pipeline.networks.build import Network, deep_part
+from pipeline.networks.build import Network, deep_path
 from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import Likelihood
 from pipeline.networks.padding import pad
@@ -56,7 +57,7 @@ def gradient_curve(network: Network, reviews: Sequence[Review], fixed_length: in
         shares [steps] from the last word backwards, as many as the shortest review has words; their sum is 1.
     """
     reviews = sorted((review[:fixed_length] for review in reviews), key=len)
-    limit = deep_part(network).max_length
+    limit = deep_path(network).max_length
     steps = min(len(reviews[0]), limit or len(reviews[0]))
     shares = np.zeros(steps)
     for start in range(0, len(reviews), BATCH_SIZE):
@@ -123,15 +124,15 @@ def _log_odds(calibration: Calibration, outputs: NDArray[np.float32], numbers: t
 def _gradient_norms(network: Network, ids: Tensor, lengths: Tensor | None) -> NDArray[np.float64]:
     """Return the norm of the gradient of each review's prediction by each of its word vectors [batch, time]."""
     vectors: list[Tensor] = []
-    hook = deep_part(network).embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
+    hook = deep_path(network).embedding.register_forward_hook(lambda _module, _input, output: vectors.append(output))
     try:
         logits, _ = network.logits(ids, None, lengths)
     finally:
         hook.remove()
-    log_odds = _predicted_log_odds(logits, deep_part(network).likelihood)
+    log_odds = _predicted_log_odds(logits, deep_path(network).likelihood)
     (gradient,) = torch.autograd.grad(log_odds.sum(), vectors)  # [batch, time, embedding], or [time, batch, embedding]
     norms = gradient.double().norm(dim=2)
-    if isinstance(deep_part(network), SentimentRNN):
+    if isinstance(deep_path(network), SentimentRNN):
         norms = norms.T  # it looks its words up one step after the other
     return np.asarray(norms)
 

@@ -22,7 +22,7 @@ MARK = 0
 UNITS, WORD_VECTOR = 32, 16
 """Units of every cell, and numbers in its word vectors."""
 TEXTS_PER_STEP = 64
-LARGEST_NORM = 1.0
+MAX_NORM = 1.0
 """Gradient clipping."""
 
 
@@ -91,7 +91,7 @@ def train_recall(
         loss = likelihood.loss(network.logits(texts.ids)[0], texts.answers)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), LARGEST_NORM)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
         optimizer.step()
         report_step()
         if step in steps:

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.config.evaluation import MemoryLadderConfig
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.records import Record, read_json
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def read_ladder(config: MemoryLadderConfig, dataset: Path) -> dict[str, Any] | N
         return None
     path = project_root() / config.path
     ladder = read_json(path, LadderRecord, "run `dvc repro`, which checks for it")
-    if ladder.dataset != read_dataset_info(dataset).digest:
+    if ladder.dataset != read_dataset_record(dataset).digest:
         log.info("%s is of another dataset and left out of the report; docs/memory.md shows how to measure again", path)
         return None
     return ladder.model_dump()

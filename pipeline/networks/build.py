@@ -78,7 +78,7 @@ def parameter_lower_bound(config: Model, vocab_size: int) -> int:
     return words + config.hidden_dim * (config.embedding_dim + config.n_layers * config.hidden_dim)
 
 
-def deep_part(network: Network) -> SentimentRNN | BagOfWords:
+def deep_path(network: Network) -> SentimentRNN | BagOfWords:
     """Return the network without its wide path, if it has one."""
     return network.deep if isinstance(network, WideAndDeep) else network
 
@@ -98,7 +98,7 @@ def join_paths(network: Network, paths: Tensor) -> Tensor:
     return network.join(paths) if isinstance(network, WideAndDeep) else paths[:, :, 0]
 
 
-def part_names(config: Model) -> tuple[str, ...]:
+def path_names(config: Model) -> tuple[str, ...]:
     """Return a name for each of the paths that a network joins, in their order; none for a network of one path."""
     if isinstance(config, SentimentRNNConfig) and config.wide is not None:
         return config.cell, "ngrams"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, logsigmoid, softplus
 
-SMALLEST_GAP = 1e-6
+MIN_GAP = 1e-6
 """Smallest difference of two thresholds; in float32 they could meet, and no class would be left between them."""
 
 
@@ -136,7 +136,7 @@ class CumulativeLogits:
         Outputs that do not fall, as a fit of their biases may try, make classes as good as impossible: the others share
         the probability.
         """
-        gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=SMALLEST_GAP)
+        gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=MIN_GAP)
         between = logsigmoid(outputs[:, :-1]) + logsigmoid(-outputs[:, 1:]) + (-torch.expm1(-gaps)).log()
         return torch.cat([logsigmoid(-outputs[:, :1]), between, logsigmoid(outputs[:, -1:])], dim=1).log_softmax(dim=1)
 
@@ -179,5 +179,5 @@ class Thresholds(nn.Module):
 
     def forward(self, score: Tensor) -> Tensor:
         """Return falling logits [batch, classes - 1] for scores [batch, 1]."""
-        below = (softplus(self.weight[1:]) + SMALLEST_GAP).cumsum(0)
+        below = (softplus(self.weight[1:]) + MIN_GAP).cumsum(0)
         return score + self.weight[0] - torch.cat([below.new_zeros(1), below])

@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from pipeline.networks.sequence_keys import sequence_keys
 from pipeline.text.vocabulary import UNKNOWN
 
-MOST_TOKENS = 3
+MAX_NEGATION_TOKENS = 3
 """Most tokens of a negation: basic_english parts `don't` into three."""
 
 
@@ -39,13 +39,13 @@ class NegationScope(nn.Module):
         """Set the negations and the ends of clauses; those with a word that the vocabulary lacks are never met.
 
         Args:
-            negations: token ids of words such as `not` or `don't`; one of more than `MOST_TOKENS` is never met.
+            negations: token ids of words such as `not` or `don't`; one of more than `MAX_NEGATION_TOKENS` is never met.
             ends: token ids of words and signs such as `but` or `,`; only those of a single token are ever met.
 
         Returns:
             number of negations that can be met.
         """
-        for buffer, words, most in (self.negations, negations, MOST_TOKENS), (self.ends, ends, 1):
+        for buffer, words, most in (self.negations, negations, MAX_NEGATION_TOKENS), (self.ends, ends, 1):
             for row, ids in enumerate(words):
                 if len(ids) <= most and UNKNOWN not in ids:
                     buffer[row] = self._keys(torch.from_numpy(ids)[None])[len(ids) - 1, 0, -1]
@@ -62,4 +62,4 @@ class NegationScope(nn.Module):
         return pad(last_negation[:, :-1], (1, 0)) > last_end  # the negation of an earlier word
 
     def _keys(self, x: Tensor) -> Tensor:
-        return sequence_keys(x, MOST_TOKENS, self._vocab_size)
+        return sequence_keys(x, MAX_NEGATION_TOKENS, self._vocab_size)

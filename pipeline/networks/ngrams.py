@@ -17,10 +17,10 @@ from pipeline.networks.padding import pad
 PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
 COUNTING_BATCH = 256
-RAREST = 1e-3
+MIN_CLASS_SHARE = 1e-3
 """Least share of the reviews that a class is taken to have: below, its few n-grams would count for too much."""
 MIN_BITS = 10
-MOST_WEIGHTS = 2**24
+MAX_WEIGHTS = 2**24
 """Most buckets of all columns together, as many as the configuration allows a single one: 64 MB of weights."""
 
 
@@ -43,7 +43,7 @@ class NgramLogOdds(nn.Module):
 
     Args:
         orders: longest n-gram, in words.
-        bits: hash buckets, as a power of two: 2**bits; fewer where all columns together would exceed `MOST_WEIGHTS`.
+        bits: hash buckets, as a power of two: 2**bits; fewer where all columns together would exceed `MAX_WEIGHTS`.
         likelihood: meaning of the outputs; by default that of two classes.
         negation: finds the words in the scope of a negation, which count as words of their own; None: they do not.
     """
@@ -57,7 +57,7 @@ class NgramLogOdds(nn.Module):
         super().__init__()
         self.orders = orders
         self.negation = negation
-        self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MOST_WEIGHTS / likelihood.columns))))
+        self.buckets = max(2**MIN_BITS, min(2**bits, 2 ** int(math.log2(MAX_WEIGHTS / likelihood.columns))))
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("bias", torch.zeros(likelihood.columns))
@@ -129,7 +129,7 @@ class NgramLogOdds(nn.Module):
             rows = torch.from_numpy(labels[batch].astype(np.int64))[:, None]
             counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
         of_column = torch.from_numpy(self.likelihood.memberships())  # [columns, classes]
-        share = (of_column @ (reviews_of / reviews_of.sum())).clamp(RAREST, 1 - RAREST)  # [columns]
+        share = (of_column @ (reviews_of / reviews_of.sum())).clamp(MIN_CLASS_SHARE, 1 - MIN_CLASS_SHARE)  # [columns]
         self.bias.copy_(self.likelihood.link(share))
         counted_for, counted_against = (
             (side @ counts / (2 * part[:, None]) + 1).log()

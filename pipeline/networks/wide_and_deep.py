@@ -12,7 +12,7 @@ class WideAndDeep(nn.Module):
 
     In training each path has a loss of its own. With a loss on their sum alone, the n-grams would fit the training
     reviews within an epoch and leave the recurrent network nothing to learn. The weights of the two paths are fitted
-    on the validation split, whose labels neither path has seen (`pipeline.inference.calibration.fit_weights`).
+    on the validation split, whose labels neither path has seen (`pipeline.inference.calibration_fitting.fit_weights`).
 
     Args:
         deep: recurrent network, which reads the words in order.

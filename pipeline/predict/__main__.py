@@ -30,8 +30,7 @@ from tqdm import tqdm
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.predict.answering import answer_file, check_paths, format_keys, write_lines
-from pipeline.predict.answering import file_format as ending_of
+from pipeline.predict.answering import answer_file, check_paths, ending_of, format_keys, write_lines
 from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError

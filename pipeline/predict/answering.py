@@ -23,7 +23,7 @@ from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plai
 from pipeline.tables.unpacked import packing, table_ending
 
 
-def file_format(path: Path) -> str:
+def ending_of(path: Path) -> str:
     """Return the ending that tells a file's format, without that of its packing.
 
     Raises:
@@ -36,7 +36,7 @@ def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
     """Return what texts come from, for messages, with the keys of the format that it has."""
     if source is None:
         return {"texts that are given, or lines of standard input, which are UTF-8": ()}
-    ending = file_format(source)
+    ending = ending_of(source)
     return {ending: ("encoding",) if ending == PLAIN else FORMAT_KEYS[ending]}
 
 
@@ -51,17 +51,17 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         PipelineError: a file is missing, an ending does not fit, or the output would replace what it should not.
     """
     if source is not None and not source.is_file():
-        file_format(source)  # an unknown ending is said first
+        ending_of(source)  # an unknown ending is said first
         if source.exists():
             raise PipelineError(f"--input {source} is no file; give one that ends in {', '.join(ENDINGS)}")
         raise PipelineError(f"--input {source}: there is no such file; correct the path")
-    ending = PLAIN if source is None else file_format(source)
+    ending = PLAIN if source is None else ending_of(source)
     if output is None:
         if ending == PARQUET:
             raise PipelineError("a Parquet file cannot be written to standard output; name a file with --output")
         return
     written = ".csv" if ending == XLSX else ending
-    if file_format(output) != written:
+    if ending_of(output) != written:
         kept = "the answers to XLSX are CSV" if ending == XLSX else "the format of the input is kept"
         raise PipelineError(f"--output {output}: {kept}; use a name that ends in {written}")
     if ending == PARQUET and packing(output):

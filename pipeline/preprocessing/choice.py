@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import Duplicates
 from pipeline.config.split import SplitConfig
-from pipeline.preprocessing.account import (
+from pipeline.preprocessing.choice_log import (
     log_duplicates,
     log_groups,
     log_groups_for_classes,

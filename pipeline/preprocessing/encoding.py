@@ -61,7 +61,7 @@ def encode_corpus(
     folder: Path,
     config: TextConfig,
     reviews: Iterable[RowsBySplit],
-    mapping: OrderedMap,
+    ordered_map: OrderedMap,
     classes: Sequence[str],
     tokenizer_model: bytes | None = None,
 ) -> tuple[Vocabulary, dict[str, dict[str, Any]], str]:
@@ -71,7 +71,7 @@ def encode_corpus(
         folder: an empty folder.
         config: tokenizer, vocabulary and length limits.
         reviews: batches of about a thousand reviews, which the worker that tokenises them also reads.
-        mapping: `map`, or the map of a `worker_pool`.
+        ordered_map: `map`, or the map of a `worker_pool`.
         classes: names of the labels, by number.
         tokenizer_model: model of the tokenizer, if it is a learned one.
 
@@ -86,7 +86,7 @@ def encode_corpus(
     labels: dict[str, NDArray[np.int64]] = {}
     writers: dict[str, SplitWriter] = {}
     with ExitStack() as stack:
-        for batch in mapping(partial(tokenize_batch, config=config, tokenizer_model=tokenizer_model), reviews):
+        for batch in ordered_map(partial(tokenize_batch, config=config, tokenizer_model=tokenizer_model), reviews):
             provisional = np.fromiter(map(ids.__getitem__, batch.words.to_pylist()), dtype=np.int32)
             counts.extend([0] * (len(ids) - len(counts)))
             np.frombuffer(counts, np.int64)[provisional] += batch.counts

@@ -21,12 +21,12 @@ from pipeline.runtime.worker_pool import OrderedMap
 from pipeline.text.cleaning import clean
 
 
-def scan(data: Path, mapping: OrderedMap) -> ReviewKeys:
+def scan(data: Path, ordered_map: OrderedMap) -> ReviewKeys:
     """Return the keys of all reviews in the order of `row_groups`, each with the split of its file.
 
     Args:
         data: folder of a corpus in canonical form.
-        mapping: `map`, or the map of a `worker_pool`.
+        ordered_map: `map`, or the map of a `worker_pool`.
     """
     total = count_rows(data)
     keys = ReviewKeys(
@@ -38,7 +38,7 @@ def scan(data: Path, mapping: OrderedMap) -> ReviewKeys:
     )
     start = 0
     with tqdm(total=total, desc="scan", unit=" reviews", disable=None, leave=False) as progress:
-        for near, group, exact, label, split in mapping(_scan_group, row_groups(data)):
+        for near, group, exact, label, split in ordered_map(_scan_group, row_groups(data)):
             rows = slice(start, start + len(near))
             keys.near[rows], keys.group[rows], keys.exact[rows] = near, group, exact
             keys.label[rows], keys.split[rows] = label, split

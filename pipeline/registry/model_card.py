@@ -21,10 +21,10 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.report.formatting import count, counts, interval, markdown_table, number, percent, readable
 from pipeline.text.dataset import DatasetRecord
 from pipeline.tracking.description import code_version
-from pipeline.tracking.evaluation_record import figures_table
+from pipeline.tracking.evaluation_record import headline_table
 from pipeline.tracking.training_record import TrainingRecord
 
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 """Number of capabilities that a card lists, those with the highest failure rates."""
 
 WEAKEST_CLASSES = 3
@@ -83,11 +83,11 @@ def version_card(
         test=details["test"],
         baseline=details.get("baseline"),
         intervals=intervals,
-        figures=figures_table(details["test"], details.get("baseline", {}), intervals),
+        figures=headline_table(details["test"], details.get("baseline", {}), intervals),
         contrast=details.get("contrast"),
         worst_slice=details.get("worst_slice"),
         weakest=", ".join(f"{name} {number(f1)}" for f1, name in weakest[:WEAKEST_CLASSES]),
-        failures=_failures_table(failures[:MOST_FAILURES]),
+        failures=_failures_table(failures[:MAX_FAILURES]),
         capabilities=len(capabilities),
         test_is_drawn="test" not in dataset.corpus.splits,
         reviews=counts({split: rows for split in SPLITS if (rows := dataset.splits.get(split))}),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.store import Store
 
 VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
-MOST_CLASSES_NAMED = 6
+MAX_CLASSES_NAMED = 6
 """Most classes that are all named in the line about a model; of more, the first three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
@@ -75,7 +75,7 @@ def short_name(model: Path | str) -> str:
 
 
 def _alternatives(classes: Sequence[str]) -> str:
-    if len(classes) > MOST_CLASSES_NAMED:
+    if len(classes) > MAX_CLASSES_NAMED:
         return f"one of {len(classes)} classes ({', '.join(classes[:3])}, …)"
     return f"{', '.join(classes[:-1])} or {classes[-1]}"
 

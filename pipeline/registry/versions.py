@@ -27,7 +27,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
 PROJECT_TAG = "project.sha256"
 """Tag of a logged model: a hash of the machine and the folder it was logged from."""
-DESCRIPTION_LIMIT = 5000
+MAX_DESCRIPTION = 5000
 """Characters of a description that the databases behind MLflow can hold."""
 
 log = logging.getLogger(__name__)
@@ -202,6 +202,6 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
 
 def _within_limit(description: str) -> str:
     more = f"\n\n… the rest is in the model's folder, in {CARD_FILE}."
-    if len(description) <= DESCRIPTION_LIMIT:
+    if len(description) <= MAX_DESCRIPTION:
         return description
-    return description[: DESCRIPTION_LIMIT - len(more)] + more
+    return description[: MAX_DESCRIPTION - len(more)] + more

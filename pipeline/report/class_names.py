@@ -6,7 +6,7 @@ from functools import cache
 
 from matplotlib.font_manager import findfont, get_font
 
-LONGEST_DRAWN = 24
+MAX_DRAWN_NAME = 24
 """Most characters of a class's name in a figure."""
 
 
@@ -30,6 +30,6 @@ def _can_be_drawn(name: str) -> bool:
 
 
 def _shortened(name: str) -> str:
-    half = LONGEST_DRAWN // 2
-    short = name if len(name) <= LONGEST_DRAWN else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"
+    half = MAX_DRAWN_NAME // 2
+    short = name if len(name) <= MAX_DRAWN_NAME else f"{name[:half].rstrip()}…{name[-half:].lstrip()}"
     return short.replace("$", r"\$")  # two of them would start a formula

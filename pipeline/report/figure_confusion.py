@@ -16,7 +16,7 @@ FEW_CLASSES = 6
 """Most classes whose confusion matrix fits a figure of the usual size."""
 ROOM_FOR_NAMES = 40
 """Most characters of the names of all classes that fit below a confusion matrix side by side."""
-SMALLEST_FONT = 4.5
+MIN_FONT_SIZE = 4.5
 """Size in points below which numbers are left out of a figure."""
 DARK_CELL = 0.75
 """Share from which the colour of a cell needs a light text."""
@@ -40,7 +40,7 @@ def draw_confusion(axes: Axes, table: Columns, accuracy: float, classes: Sequenc
         share = shares[row, column]
         text = f"{count(int(n))}\n{percent(float(share))}" if few else count(int(n))
         colour = BACKGROUND if share > DARK_CELL else TEXT_COLOUR
-        if size >= SMALLEST_FONT and (few or n):
+        if size >= MIN_FONT_SIZE and (few or n):
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
     ticks = range(len(classes))
     if len(classes) == 2:
@@ -49,7 +49,7 @@ def draw_confusion(axes: Axes, table: Columns, accuracy: float, classes: Sequenc
     else:
         tick_size = min(8, _points(axes)[1] / len(classes))
         rotation = 0 if sum(map(len, names)) <= ROOM_FOR_NAMES else 90
-        ticks, names = (ticks, names) if tick_size >= SMALLEST_FONT else (range(0), [])
+        ticks, names = (ticks, names) if tick_size >= MIN_FONT_SIZE else (range(0), [])
         axes.set_xticks(ticks, names, rotation=rotation, fontsize=tick_size)
         axes.set_yticks(ticks, names, fontsize=tick_size)
     axes.grid(visible=False)

@@ -19,12 +19,12 @@ from pipeline.report.figure_curves import (
     draw_precision_recall,
     draw_roc,
 )
+from pipeline.report.figure_files import Draw
 from pipeline.report.figure_slices import draw_accuracy_by_length, draw_behaviour, draw_slices
 from pipeline.report.plot_tables import precision_recall_table, roc_table
-from pipeline.report.plots import Draw
 
 
-def drawings(
+def figure_drawers(
     tables: Mapping[str, Columns],
     baseline: ScoredSplit | None,
     learning_curve: Columns | None,

@@ -13,7 +13,7 @@ from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import HEADLINE, METRICS, objective_key
 from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
-from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_part
+from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_slice
 from pipeline.pages.rendering import write_page
 from pipeline.report import formatting
 from pipeline.report.class_names import names_in_figures
@@ -171,7 +171,7 @@ def page_context(findings: Findings) -> PageContext:
         slices={name: as_rows(rows_of_slice(slices, name)) for name in dict.fromkeys(slices["slice"])},
         length=LENGTH,
         unknown_words=UNKNOWN_WORDS,
-        worst=worst_part(slices),
+        worst=worst_slice(slices),
         enough_reviews=ENOUGH_REVIEWS,
         capabilities=as_rows(tables.get("behaviour", {})),
         examples=findings.behaviour,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.evaluation.classification import reliability
+from pipeline.evaluation.binary import reliability
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.multiclass import class_table
 from pipeline.evaluation.predictions import ScoredSplit

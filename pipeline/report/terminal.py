@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.columns import Columns, as_rows
 from pipeline.evaluation.metrics import METRICS, objective_key
-from pipeline.evaluation.slices import worst_part
+from pipeline.evaluation.slices import worst_slice
 from pipeline.report.formatting import bound, count, counts, interval, number, outcome, percent, readable
 
 FAILURES_SHOWN = 3
@@ -54,7 +54,7 @@ def format_report(
         )
     lines += _class_lines(by_class)
     lines += _part_lines(metrics.get("parts", {}))
-    if (worst := worst_part(slices)) is not None:
+    if (worst := worst_slice(slices)) is not None:
         accuracy, reviews = number(worst["accuracy"]), count(worst["reviews"])
         lines.append(f"worst slice: {worst['part']}: accuracy {accuracy}, {reviews} reviews")
     if auxiliary := metrics.get("auxiliary"):

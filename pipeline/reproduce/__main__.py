@@ -42,7 +42,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import Record, read_json
 from pipeline.tracking.finished_runs import FinishedRun, find_finished, read_config
-from pipeline.tracking.provenance import WITHOUT_EFFECT, code_digest, find_commit
+from pipeline.tracking.provenance import WITHOUT_EFFECT, find_commit, source_sha256
 from pipeline.tracking.store import Store, connect, default_tracking_uri
 
 SKIPPED_STAGES = ("compose", "download", "register")
@@ -119,7 +119,7 @@ def require_code(run: FinishedRun, clone: Path, chosen: str | None) -> None:
     Raises:
         PipelineError: the code differs from the run's.
     """
-    if code_digest(clone) == run.tags["code.sha256"]:
+    if source_sha256(clone) == run.tags["code.sha256"]:
         if run.tags.get("git.dirty") == "true":
             log.warning(
                 "the run had uncommitted changes, but none in pipeline/; if they were in behaviour_suite/, the suite "

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-LEAST_LIKENESS = 0.7
+MIN_SIMILARITY = 0.7
 """Ratio of `difflib` from which on two names are taken for the same one."""
 
 
-def did_you_mean(name: str, known: Iterable[str], least: float = LEAST_LIKENESS) -> str:
+def did_you_mean(name: str, known: Iterable[str], least: float = MIN_SIMILARITY) -> str:
     """Return `; did you mean …?` with the known name that is most like another one, or nothing if none is like it.
 
     Args:

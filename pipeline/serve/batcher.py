@@ -9,7 +9,7 @@ from itertools import islice
 from threading import Event
 
 from pipeline.inference.predictor import Prediction, Predictor
-from pipeline.inference.pyfunc import SLICE
+from pipeline.inference.pyfunc import TEXTS_PER_TURN
 
 BATCH_TEXTS = 32
 """Most texts of one batch, as long as no request in it has several: enough to compute those of like length together."""
@@ -32,13 +32,13 @@ class WaitingRequest:
 class Batcher:
     """Answers the texts of concurrent requests with one predictor.
 
-    Nothing waits for a batch to fill: a request that comes alone is computed at once, and those that come while batches
-    are computed make up the next. A request with more than `SLICE` texts, or with long ones, gains nothing from others,
-    so it is computed by itself; the predictor lets short ones go between its slices. The threads end when nothing
-    refers to the batcher any more, that is, when its last request is answered.
+    Nothing waits for a batch to fill: a request that comes alone is computed at once, and those that come while
+    batches are computed make up the next. A request with more than `TEXTS_PER_TURN` texts, or with long ones, gains
+    nothing from others, so it is computed by itself; the predictor lets short ones go between its slices. The threads
+    end when nothing refers to the batcher any more, that is, when its last request is answered.
 
     Args:
-        predictor: of batches of `SLICE` texts.
+        predictor: of batches of `TEXTS_PER_TURN` texts.
         observe: called with the number of texts in each batch, from any thread.
     """
 
@@ -49,7 +49,7 @@ class Batcher:
 
     async def __call__(self, texts: Sequence[str]) -> list[Prediction]:
         """Return the prediction for each text. If the caller is cancelled, its texts are not computed any more."""
-        if len(texts) > SLICE or sum(map(len, texts)) > JOINED_CHARACTERS:
+        if len(texts) > TEXTS_PER_TURN or sum(map(len, texts)) > JOINED_CHARACTERS:
             return await self._alone(texts)
         request = WaitingRequest(texts)
         self._waiting.append(request)

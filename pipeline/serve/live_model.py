@@ -7,7 +7,7 @@ from threading import Event, Thread
 from pipeline.config.params import load_params
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.pyfunc import SLICE
+from pipeline.inference.pyfunc import TEXTS_PER_TURN
 from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, registered_version
 from pipeline.serve.batcher import Batcher
 from pipeline.serve.metrics import Metrics
@@ -15,7 +15,7 @@ from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
 
 POLL_SECONDS = 10.0
 """Seconds between two looks at which version an alias names."""
-LONGEST_PAUSE = 60
+MAX_PAUSE = 60
 """Most looks that are left out before a version that could not be loaded is tried again: ten minutes."""
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class LiveModel:
             self.current, self._address = self._load(address), address
         except Exception as error:  # it must not end the present one
             if address == self._failed:
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+                self._pause = min(2 * self._pause, MAX_PAUSE)
             else:
                 self._failed, self._pause = address, 1
                 self._metrics.count_reload(loaded=False)
@@ -122,7 +122,7 @@ class LiveModel:
 
     def _load(self, address: str) -> ServedModel:
         with model_folder(address) as folder:
-            predictor = Predictor.load(folder, batch_size=SLICE)
+            predictor = Predictor.load(folder, batch_size=TEXTS_PER_TURN)
         predictor([""])  # the first call takes longer; and a model that fails must not replace one that answers
         title = describe_model(address, predictor.info)
         self._metrics.show_model(address)

@@ -29,20 +29,20 @@ from pipeline.sweep.session import Session, at_end, training_code
 from pipeline.sweep.slurm import survive_lost_jobs
 from pipeline.sweep.trial import Trial
 from pipeline.sweep.trial_folders import require_separate
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.tracking.provenance import UNKNOWN_ORIGIN, WITHOUT_EFFECT, data_md5, git_commit, git_dirty
 from pipeline.tracking.store import connect
 from pipeline.training import distributed
-from pipeline.training.inputs import TRAINED_ON
+from pipeline.training.inputs import TRAINING_INPUTS
 
-LONGEST_PARAM = 6000
+MAX_PARAM = 6000
 """Characters that MLflow stores of a parameter."""
-MOST_TRIALS = 100_000
+MAX_TRIALS = 100_000
 RANGES = {
-    "hydra.sweeper.n_trials": (1, MOST_TRIALS),
-    "hydra.sweeper.seed": (0, 2**32 - 1 - MOST_TRIALS),  # each trial's sampler adds the trial's number
-    "hydra.sweeper.max_batch_size": (1, MOST_TRIALS),
-    "hydra.launcher.array_parallelism": (1, MOST_TRIALS),
+    "hydra.sweeper.n_trials": (1, MAX_TRIALS),
+    "hydra.sweeper.seed": (0, 2**32 - 1 - MAX_TRIALS),  # each trial's sampler adds the trial's number
+    "hydra.sweeper.max_batch_size": (1, MAX_TRIALS),
+    "hydra.launcher.array_parallelism": (1, MAX_TRIALS),
 }
 """Smallest and largest values of settings."""
 NOT_IN_KEY = ("params", "n_trials", "max_batch_size")
@@ -84,8 +84,8 @@ def _open_session(composed: DictConfig) -> None:
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))
-    inputs = Inputs.note(*(WORKSPACE / path for path in TRAINED_ON))
-    data, code = read_dataset_info(DATASET).digest, training_code()
+    inputs = Inputs.note(*(WORKSPACE / path for path in TRAINING_INPUTS))
+    data, code = read_dataset_record(DATASET).digest, training_code()
     settings = OmegaConf.to_container(sweeper, resolve=True)
     assert isinstance(settings, dict)
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
@@ -103,7 +103,7 @@ def _open_session(composed: DictConfig) -> None:
         "data.md5": data_md5() or UNKNOWN_ORIGIN,
         "corpus": config.corpus.name,
     }
-    params = {f"search.{searched.lstrip('+')}": value[:LONGEST_PARAM] for searched, value in space.texts.items()}
+    params = {f"search.{searched.lstrip('+')}": value[:MAX_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
     run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
@@ -137,7 +137,7 @@ def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConf
             "-m: nothing varies; give a key several values, as in model.hidden_dim=64,128, or choose a sweep, as in "
             "sweep=grid; without -m it is a single trial"
         )
-    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations(MOST_TRIALS)) < 1:
+    if (sweeper.n_trials if "n_trials" in sweeper else space.combinations(MAX_TRIALS)) < 1:
         raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
     for key, (smallest, largest) in RANGES.items():
         _, section, name = key.split(".")
@@ -164,10 +164,10 @@ def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: SearchSpace
         space: the search space.
     """
     if _class_name(launcher) == "LocalLauncher" and "n_trials" not in sweeper:
-        return min(space.combinations(MOST_TRIALS), sweeper.get("max_batch_size") or MOST_TRIALS)
+        return min(space.combinations(MAX_TRIALS), sweeper.get("max_batch_size") or MAX_TRIALS)
     if "n_jobs" in launcher:
         jobs = int(launcher.n_jobs)
-        trials = sweeper.get("n_trials") or space.combinations(MOST_TRIALS)
+        trials = sweeper.get("n_trials") or space.combinations(MAX_TRIALS)
         return min(trials, jobs if jobs > 0 else available_cores())
     return 1
 

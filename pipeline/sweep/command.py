@@ -26,7 +26,7 @@ from pipeline.sweep.trial import run_trial
 from pipeline.sweep.trial_folders import require_separate
 from pipeline.tracking.provenance import CHOICES
 from pipeline.training import distributed
-from pipeline.training.inputs import trained_on
+from pipeline.training.inputs import training_inputs
 
 WITHOUT_FOLDER = ["hydra.run.dir=.", "hydra.output_subdir=null", "hydra/job_logging=none"]
 """Overrides for the processes of a trial beyond the first, which alone creates the trial's folder."""
@@ -90,4 +90,4 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
         if distributed.rank() == 0:
             log_dataset(config, taken)
         tags[CHOICES] = choices_tag(choices, taken)
-        return train_here(config, Inputs.note(*trained_on(config)), tags=tags)["val_calibrated_loss"]
+        return train_here(config, Inputs.note(*training_inputs(config)), tags=tags)["val_calibrated_loss"]

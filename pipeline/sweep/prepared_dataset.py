@@ -16,13 +16,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from pipeline.config.comparison import flatten, require_same
-from pipeline.config.composition import compose_config, translate_hydra_errors, validated
+from pipeline.config.composition import compose_config, translate_hydra_errors, validate_composed
 from pipeline.config.override_value import override_value
 from pipeline.config.schema import Config
 from pipeline.corpus.source import corpus_fingerprint
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 
 SECTIONS = ("corpus", "split", "text")
 """Sections of the configuration that the prepared dataset was made with."""
@@ -81,7 +81,7 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
     try:
         made = _made_with()
     except PipelineError:
-        validated(composed)  # a mistake in the overrides is said first
+        validate_composed(composed)  # a mistake in the overrides is said first
         raise
     asked = {section_of(str(override)) for override in hydra_config.overrides.task}
     plain = _without_overrides(hydra_config)
@@ -94,7 +94,7 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
         taken.append(section)
         with open_dict(composed):
             composed[section] = made[section]
-    config = validated(composed)
+    config = validate_composed(composed)
     require_same(config.model_dump(include=set(SECTIONS)), made, DATASET.relative_to(DATASET.parents[1]), REMEDY)
     return config, taken
 
@@ -127,7 +127,7 @@ def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
 
 def _made_with() -> dict[str, Any]:
     """Return the sections that the prepared dataset was made with."""
-    info = read_dataset_info(DATASET)
+    info = read_dataset_record(DATASET)
     return {"corpus": info.corpus.config, "split": info.split, "text": info.text}
 
 

@@ -11,7 +11,7 @@ from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
 from pipeline.stage import Inputs
-from pipeline.training.inputs import trained_on
+from pipeline.training.inputs import training_inputs
 
 VARIABLE = "SENTIMENT_SWEEP"
 INTERRUPTED, TERMINATED = 130, 143
@@ -45,7 +45,7 @@ class Session:
         Raises:
             PipelineError: an input or the code has changed since.
         """
-        inputs = Inputs({path: self.inputs[str(path)] for path in trained_on(config)})
+        inputs = Inputs({path: self.inputs[str(path)] for path in training_inputs(config)})
         inputs.require_unchanged()
         if os.getpid() != self.process and training_code() != self.code:  # this process has imported other code
             raise PipelineError("pipeline/ was edited since the sweep began; run the command again for a new sweep")

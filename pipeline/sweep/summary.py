@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.config.schema import Config
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.folds import (
@@ -63,9 +63,9 @@ OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
 PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
 """File in the folder of a sweep over folds."""
-MOST_SLICES = 6
+MAX_PANELS = 6
 """Panels for searched keys in the picture."""
-MOST_TICKS = 6
+MAX_TICKS = 6
 """Up to this many different numbers, each is a tick of the axis."""
 LOG_SCALE_RATIO = 20
 """From this ratio of the largest to the smallest value on, the axis is logarithmic."""
@@ -225,7 +225,7 @@ def sweep_panels(losses: Sequence[float], values: Mapping[str, Sequence[str]]) -
         losses: losses of the finished trials, in the order in which they started.
         values: values of these trials, by searched key.
     """
-    slices = [partial(_draw_slice, losses=losses, key=key, values=values[key]) for key in list(values)[:MOST_SLICES]]
+    slices = [partial(_draw_slice, losses=losses, key=key, values=values[key]) for key in list(values)[:MAX_PANELS]]
     return [partial(_draw_best_so_far, losses=losses), *slices]
 
 
@@ -252,6 +252,6 @@ def _draw_slice(axes: Axes, losses: Sequence[float], key: str, values: Sequence[
         if min(numbers) > 0 and max(numbers) / min(numbers) >= LOG_SCALE_RATIO:
             axes.set_xscale("log")
         ticks = sorted(set(numbers))
-        if len(ticks) <= MOST_TICKS:
+        if len(ticks) <= MAX_TICKS:
             axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
     axes.set(title=key, xlabel=key)

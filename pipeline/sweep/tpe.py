@@ -24,7 +24,7 @@ from pipeline.runtime.worker_pool import available_cores
 from pipeline.sweep.search_space import SearchSpace
 from pipeline.sweep.session import present_session
 
-MOST_CHOICES = 10_000
+MAX_CHOICES = 10_000
 REPEATS = "repeats"
 """Attribute of a trial that repeats an earlier one: the number of that one."""
 
@@ -79,9 +79,9 @@ def distribution(override: Override) -> BaseDistribution:
             return IntDistribution(min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]), step=abs(numbers.step))
         choices = [str(number) for number in numbers]
     else:
-        choices = list(islice(override.sweep_string_iterator(), MOST_CHOICES + 1))
-    if not 1 <= len(choices) <= MOST_CHOICES:
-        raise PipelineError(f"{override.input_line}: list 1 to {MOST_CHOICES:,} values to search, or use an interval")
+        choices = list(islice(override.sweep_string_iterator(), MAX_CHOICES + 1))
+    if not 1 <= len(choices) <= MAX_CHOICES:
+        raise PipelineError(f"{override.input_line}: list 1 to {MAX_CHOICES:,} values to search, or use an interval")
     return CategoricalDistribution(choices)
 
 

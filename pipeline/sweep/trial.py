@@ -25,7 +25,7 @@ from pipeline.sweep.trial_folders import require_separate
 from pipeline.tracking.provenance import CHOICES, config_hash
 from pipeline.tracking.store import Store, connect
 
-LONGEST_NAME = 100
+MAX_TRIAL_NAME = 100
 
 log = logging.getLogger(__name__)
 
@@ -158,7 +158,7 @@ def searched_values(searched: Iterable[str], overrides: Iterable[str]) -> dict[s
 def trial_name(values: Mapping[str, Any]) -> str:
     """Name a trial by its searched values: `hidden_dim=64 lr=0.001`."""
     short = short_keys(values)
-    return " ".join(f"{short[key]}={_three_digits(value)}" for key, value in values.items())[:LONGEST_NAME]
+    return " ".join(f"{short[key]}={_three_digits(value)}" for key, value in values.items())[:MAX_TRIAL_NAME]
 
 
 def _three_digits(value: str) -> str:

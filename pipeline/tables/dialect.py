@@ -14,11 +14,11 @@ from pipeline.tables.format_advice import option
 
 SAMPLE_ROWS = 200
 """First rows by which the delimiter is found, and the kinds of values that tell rows lost in quotes."""
-MOST_KINDS = 50
+MAX_KINDS = 50
 """Most different values of a column of kinds, such as the labels."""
 
 
-FEWEST_ROWS = 3
+MIN_ROWS = 3
 """Fewest rows that tell the kind of a column's values."""
 _CODES = [re.compile(pattern) for pattern in (rb"\d++", rb"[+-]?\d++(?:[.,]\d++)?", rb"[^\s\d\"]*+\d[^\s\"]*+")]
 """Kinds of values of which a column may have any number: row numbers, numbers, and codes that have a digit."""
@@ -179,9 +179,9 @@ class Dialect:
 
 def _kind_of(values: set[bytes], rows: int) -> Callable[[bytes], object] | None:
     """Return the function that tells the values of a column, of so many rows, from text; None if they are text."""
-    if not values or rows < FEWEST_ROWS:
+    if not values or rows < MIN_ROWS:
         return None
-    if len(values) <= min(MOST_KINDS, rows // FEWEST_ROWS):
+    if len(values) <= min(MAX_KINDS, rows // MIN_ROWS):
         return values.__contains__
     return next((code.fullmatch for code in _CODES if all(map(code.fullmatch, values))), None)
 

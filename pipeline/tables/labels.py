@@ -19,7 +19,7 @@ _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": opera
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
-def fold(value: object) -> str:
+def fold_case(value: object) -> str:
     """Return a value as text without differences of letter case, surrounding space, type and Unicode form.
 
     It is empty if there is no value (null, NaN, blank).
@@ -32,9 +32,10 @@ def fold(value: object) -> str:
 def normalise_label(value: object) -> str:
     """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    What `fold` makes equal is equal, and so are numbers, however they are written: the text `"1.0"` and the number 1.
+    What `fold_case` makes equal is equal, and so are numbers, however they are written: the text `"1.0"` and the number
+    1.
     """
-    text = fold(value)
+    text = fold_case(value)
     number = finite_number(text)
     if number is None:
         return "" if text == "nan" else text

@@ -1,8 +1,8 @@
-"""Counterfactual sentences: what sentences of the training texts say when their verdict is denied or exchanged.
+"""Counterfactual sentences: short sentences of the training texts whose opinion is negated or reversed by rules.
 
 A review is labelled as a whole, so nothing teaches a network that "not bad" is praise. Here short sentences with a
 single word of praise or blame, on the side of their review's label, become others of known label by rules: the word is
-denied, exchanged for one of the other side, or both; or the whole sentence is denied or affirmed by what is put around
+negated, replaced by one of the other side, or both; or the whole sentence is negated or affirmed by what is put around
 it. (People wrote such sentences for Kaushik, Hovy & Lipton 2020, Learning the Difference that Makes a Difference with
 Counterfactually-Augmented Data.) The rules know English; words of praise and blame are found by counting.
 """
@@ -18,20 +18,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-LONGEST = 24
+MAX_WORDS = 24
 """Words of the longest sentence that is changed."""
-MOST_OF_WORD, MOST_SENTENCES = 80, 2_500
+MAX_OF_WORD, MAX_SENTENCES = 80, 2_500
 """Sentences changed for the same word of praise or blame, and altogether."""
-FEWEST_OCCURRENCES = 20
+MIN_OCCURRENCES = 20
 """Occurrences of a word in the texts below which its side is not known."""
-LEAST_LOG_RATIO = 0.5
+MIN_LOG_RATIO = 0.5
 """Least logarithm of the ratio of the shares of the texts of both sides that have a word of praise or blame."""
-LEAST_PREDICATIVE = 0.15
+MIN_PREDICATIVE = 0.15
 """Share of an adjective's occurrences that follow a form of `be`, or a word such as `very`."""
 
 DEGREES = "very|so|really|quite|pretty|extremely|incredibly|absolutely|truly|just|simply|always"
 BE = ("is", "was", "are", "were", "'s")
-VERDICT = re.compile(
+OPINION = re.compile(
     rf"\b(?P<be>{'|'.join(BE)})\s+(?P<degree>(?:{DEGREES})\s+)?(?P<word>[a-z]+)(?=\s*(?:[.,!;:)]|$))", re.IGNORECASE
 )
 """A form of `be` and a word that ends a clause."""
@@ -49,21 +49,21 @@ OPPOSITE_FEELINGS = {
     "hate": "love",
     "dislike": "like",
 }
-DENIES = re.compile(
+NEGATIONS = re.compile(
     r"n't\b|\b(?:not|never|no|nobody|nothing|none|hardly|without|cannot|neither|nor|but|if|unless|than|except|however|"
     r"though|although|too|would|could|should)\b",
     re.IGNORECASE,
 )
-"""Words that may turn a verdict round by themselves: sentences with them are left alone."""
-DENIED_BE = ("{be} not", "{be}n't", "{be} never", "{be} hardly", "{be} not at all", "{be} far from")
-DENIED_S = ("'s not", "'s never", "'s hardly", "'s far from")
-DENIALS = (
+"""Words that may reverse an opinion by themselves: sentences with them are left alone."""
+NEGATED_BE = ("{be} not", "{be}n't", "{be} never", "{be} hardly", "{be} not at all", "{be} far from")
+NEGATED_S = ("'s not", "'s never", "'s hardly", "'s far from")
+NEGATING_FRAMES = (
     *("I do not believe that {it}", "I would never claim that {it}", "It is not true that {it}"),
     *("No one can tell me that {it}", "I do not believe, for what it is worth, that {it}"),
     *("I would not claim, whatever the critics write, that {it}", "Some say that {it} That is not so."),
     *("{it} Or so they say: I disagree.", "I was promised that {it} It is not true.", "{it} Not at all!"),
 )
-AFFIRMATIONS = (
+AFFIRMING_FRAMES = (
     *("I do believe that {it}", "I would always claim that {it}", "It is true that {it}"),
     *("Everyone can tell you that {it}", "I do believe, for what it is worth, that {it}"),
     *("I would claim, whatever the critics write, that {it}", "Some say that {it} That is so."),
@@ -75,7 +75,7 @@ SENTENCE_END = re.compile(r"(?<=[.!?])\s+|<br />")
 log = logging.getLogger(__name__)
 
 
-class Verdict(NamedTuple):
+class OpinionSentence(NamedTuple):
     """A sentence with one word of praise or blame."""
 
     before: str
@@ -106,14 +106,14 @@ def make_counterfactuals(
     random = np.random.default_rng(seed)
     sides = _sides(texts, labels)
     words = [sorted(word for word, side in sides.items() if side == label) for label in (0, 1)]
-    sentences = list(_verdicts(texts, labels, sides)) if all(words) else []
+    sentences = list(_opinion_sentences(texts, labels, sides)) if all(words) else []
     made: list[tuple[str, int]] = []
     of_word: Counter[str] = Counter()
     for place in random.permutation(len(sentences)):
-        verdict = sentences[place]
-        if of_word[verdict.word] < MOST_OF_WORD and of_word.total() < MOST_SENTENCES:
-            of_word[verdict.word] += 1
-            made += _changed(verdict, words[1 - verdict.label], random)
+        opinion = sentences[place]
+        if of_word[opinion.word] < MAX_OF_WORD and of_word.total() < MAX_SENTENCES:
+            of_word[opinion.word] += 1
+            made += _changed(opinion, words[1 - opinion.label], random)
     log.info("made %s counterfactual sentences of %s in the training texts", f"{len(made):,}", f"{of_word.total():,}")
     return [text for text, _ in made], np.array([label for _, label in made], np.int8)
 
@@ -131,60 +131,64 @@ def _sides(texts: Sequence[str], labels: NDArray[np.int8]) -> dict[str, int]:
     sizes = np.bincount(labels, minlength=2)
     sides = {}
     for word, count in occurrences.items():
-        if count < FEWEST_OCCURRENCES or len(word) < 3 or "'" in word or word.endswith("ly"):
+        if count < MIN_OCCURRENCES or len(word) < 3 or "'" in word or word.endswith("ly"):
             continue
         blamed, praised = ((in_texts[label][word] + 1) / (sizes[label] + 1) for label in (0, 1))
         ratio = math.log(praised / blamed)
-        if abs(ratio) > LEAST_LOG_RATIO and predicative[word] > LEAST_PREDICATIVE * count:
+        if abs(ratio) > MIN_LOG_RATIO and predicative[word] > MIN_PREDICATIVE * count:
             sides[word] = int(ratio > 0)
     return sides
 
 
-def _verdicts(texts: Sequence[str], labels: NDArray[np.int8], sides: dict[str, int]) -> Iterator[Verdict]:
+def _opinion_sentences(
+    texts: Sequence[str], labels: NDArray[np.int8], sides: dict[str, int]
+) -> Iterator[OpinionSentence]:
     feelings = {word: int(base not in {"hate", "dislike"}) for word, base in FEELINGS.items()}
     known = sides | feelings
     for text, label in zip(texts, labels.tolist(), strict=True):
         for sentence in SENTENCE_END.split(text):
-            if len(sentence) > 12 * LONGEST or DENIES.search(sentence):
+            if len(sentence) > 12 * MAX_WORDS or NEGATIONS.search(sentence):
                 continue
             words = _words_in(sentence)
-            if len(words) > LONGEST or sum(word in known for word in words) != 1:
+            if len(words) > MAX_WORDS or sum(word in known for word in words) != 1:
                 continue
-            if (found := VERDICT.search(sentence)) and sides.get(found["word"].lower()) == label:
-                start, be, degree = sentence[: found.start()], found["be"], found["degree"] or ""
-                yield Verdict(start.lstrip(), be, degree, found["word"], sentence[found.end() :].rstrip(), label)
-            elif (found := FEELING.search(sentence)) and feelings[found["word"]] == label:
-                start = sentence[: found.start()].lstrip() + "I "
-                yield Verdict(start, None, "", found["word"], sentence[found.end() :].rstrip(), label)
+            if (match := OPINION.search(sentence)) and sides.get(match["word"].lower()) == label:
+                start, be, degree = sentence[: match.start()], match["be"], match["degree"] or ""
+                yield OpinionSentence(
+                    start.lstrip(), be, degree, match["word"], sentence[match.end() :].rstrip(), label
+                )
+            elif (match := FEELING.search(sentence)) and feelings[match["word"]] == label:
+                start = sentence[: match.start()].lstrip() + "I "
+                yield OpinionSentence(start, None, "", match["word"], sentence[match.end() :].rstrip(), label)
 
 
-def _changed(verdict: Verdict, others: Sequence[str], random: np.random.Generator) -> Iterator[tuple[str, int]]:
+def _changed(opinion: OpinionSentence, others: Sequence[str], random: np.random.Generator) -> Iterator[tuple[str, int]]:
     """Yield the sentence and what the rules make of it, with their labels."""
-    label = verdict.label
-    if verdict.be is None:
-        base = FEELINGS[verdict.word]
-        past = base != verdict.word
+    label = opinion.label
+    if opinion.be is None:
+        base = FEELINGS[opinion.word]
+        past = base != opinion.word
         other = OPPOSITE_FEELINGS[base]
-        exchanged = verdict._replace(word=next(w for w, b in FEELINGS.items() if b == other and (w != b) == past))
+        opposite = opinion._replace(word=next(w for w, b in FEELINGS.items() if b == other and (w != b) == past))
     else:
-        exchanged = verdict._replace(word=others[int(random.integers(len(others)))])
-    yield verdict.text, label
-    yield exchanged.text, 1 - label
-    yield _denied(verdict, random), 1 - label
-    yield _denied(exchanged, random), label
-    for frames, side in ((DENIALS, 1), (AFFIRMATIONS, 0)):
-        said, of = (verdict, label) if random.integers(2) else (exchanged, 1 - label)
-        yield _framed(frames[random.integers(len(frames))], said.text), of ^ side
+        opposite = opinion._replace(word=others[int(random.integers(len(others)))])
+    yield opinion.text, label
+    yield opposite.text, 1 - label
+    yield _negated(opinion, random), 1 - label
+    yield _negated(opposite, random), label
+    for frames, side in ((NEGATING_FRAMES, 1), (AFFIRMING_FRAMES, 0)):
+        source, source_label = (opinion, label) if random.integers(2) else (opposite, 1 - label)
+        yield _framed(frames[random.integers(len(frames))], source.text), source_label ^ side
 
 
-def _denied(verdict: Verdict, random: np.random.Generator) -> str:
-    if verdict.be is None:
-        base = FEELINGS[verdict.word]
-        do = "did" if base != verdict.word else "do"
-        word = (f"{do} not {base}", f"{do}n't {base}", f"never {verdict.word}")[random.integers(3)]
-        return verdict._replace(word=word).text
-    forms = DENIED_S if verdict.be == "'s" else DENIED_BE
-    return verdict._replace(be=forms[random.integers(len(forms))].format(be=verdict.be), degree="").text
+def _negated(opinion: OpinionSentence, random: np.random.Generator) -> str:
+    if opinion.be is None:
+        base = FEELINGS[opinion.word]
+        do = "did" if base != opinion.word else "do"
+        word = (f"{do} not {base}", f"{do}n't {base}", f"never {opinion.word}")[random.integers(3)]
+        return opinion._replace(word=word).text
+    forms = NEGATED_S if opinion.be == "'s" else NEGATED_BE
+    return opinion._replace(be=forms[random.integers(len(forms))].format(be=opinion.be), degree="").text
 
 
 def _framed(frame: str, sentence: str) -> str:

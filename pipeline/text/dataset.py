@@ -139,7 +139,7 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     if name == "unlabelled":
         return EncodedSplit(ids.array, offsets.array, np.empty(0, np.int8))
     labels = ArrayFile(folder / name / "labels.npy", np.int8, (reviews,), DATASET_REMEDY)
-    labels.require_within(0, len(read_dataset_info(folder).corpus.classes) - 1)
+    labels.require_within(0, len(read_dataset_record(folder).corpus.classes) - 1)
     if not (folder / name / "copies.npy").exists():
         return EncodedSplit(ids.array, offsets.array, labels.array)
     copies = ArrayFile(folder / name / "copies.npy", np.int32, (reviews,), DATASET_REMEDY)
@@ -156,11 +156,11 @@ def read_groups(folder: Path, name: str) -> NDArray[np.int32]:
     Raises:
         PipelineError: the array is missing or damaged.
     """
-    reviews = read_dataset_info(folder).splits.get(name)
+    reviews = read_dataset_record(folder).splits.get(name)
     return ArrayFile(folder / name / "groups.npy", np.int32, (reviews,), DATASET_REMEDY).array
 
 
-def read_dataset_info(folder: Path) -> DatasetRecord:
+def read_dataset_record(folder: Path) -> DatasetRecord:
     """Read `dataset.json`.
 
     Raises:
@@ -191,7 +191,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
         PipelineError: the file, or the model of a learned tokenizer beside it, is missing or damaged, or its number of
             words differs from that in `dataset.json`.
     """
-    vocabulary, info = Vocabulary.load(folder / "vocab.json"), read_dataset_info(folder)
+    vocabulary, info = Vocabulary.load(folder / "vocab.json"), read_dataset_record(folder)
     if len(vocabulary) != info.vocabulary:
         raise PipelineError(
             f"{folder / 'vocab.json'} is damaged: it has {len(vocabulary)} words, not {info.vocabulary}; "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_with_columns, require_values
-from pipeline.text.dataset import DATASET_REMEDY, read_dataset_info
+from pipeline.text.dataset import DATASET_REMEDY, read_dataset_record
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Columns that the rows of a labelled split must have; those of unlabelled reviews have a text alone."""
@@ -36,7 +36,7 @@ def read_labels(dataset: Path, split: str) -> NDArray[np.int8]:
 
 def read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> pa.Table:
     """Read these columns of a labelled split, or all but the texts; errors as `read_texts`."""
-    path, info = _rows_path(dataset, split), read_dataset_info(dataset)
+    path, info = _rows_path(dataset, split), read_dataset_record(dataset)
     if not (reviews := info.splits.get(split, 0)):
         raise PipelineError(f"the {split} split in {dataset} is empty; add reviews to it")
     with open_with_columns(path, ROW_COLUMNS, DATASET_REMEDY) as file:

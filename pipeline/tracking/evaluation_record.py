@@ -70,7 +70,7 @@ def log_evaluation(
             if key not in logged:
                 points += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
         send_points(store, run.info.run_id, points)
-        description = with_figures(run.data.tags.get(NOTE_TAG, ""), values)
+        description = with_metrics_table(run.data.tags.get(NOTE_TAG, ""), values)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
@@ -94,7 +94,7 @@ def _is_headline(name: str) -> bool:
     return part not in NOT_LOGGED and key in HEADLINE_OF.get(part, [key])
 
 
-def with_figures(description: str, metrics: Mapping[str, float]) -> str:
+def with_metrics_table(description: str, metrics: Mapping[str, float]) -> str:
     """Return a run's description that begins with the table of test figures, in place of an earlier result.
 
     Args:
@@ -107,10 +107,10 @@ def with_figures(description: str, metrics: Mapping[str, float]) -> str:
     )
     if not test:
         return description
-    return with_result(description, figures_table(test, baseline))
+    return with_result(description, headline_table(test, baseline))
 
 
-def figures_table(
+def headline_table(
     test: Mapping[str, float | None],
     baseline: Mapping[str, float | None],
     intervals: Mapping[str, Mapping[str, float | None]] | None = None,

@@ -40,7 +40,7 @@ def origin_of(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
         "git.dirty": git_dirty(workspace),
         "data.md5": data_md5(workspace) or UNKNOWN_ORIGIN,
         "config.hash": config_hash(config),
-        "code.sha256": code_digest(workspace),
+        "code.sha256": source_sha256(workspace),
         "corpus": config.corpus.name,
         "model": model_kind(config),
         **job_tags(),
@@ -125,7 +125,7 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def code_digest(workspace: Path = WORKSPACE) -> str:
+def source_sha256(workspace: Path = WORKSPACE) -> str:
     """Return the SHA-256 of the names and contents of the package's modules: equal for equal code, committed or not."""
     digest = hashlib.sha256()
     for path in sorted((workspace / "pipeline").rglob("*.py")):

@@ -99,7 +99,7 @@ class Run:
 
 
 @contextmanager
-def training_run(
+def open_run(
     store: Store,
     name: str,
     tags: Mapping[str, str],

@@ -21,13 +21,13 @@ from pipeline.training.distributed import gather, rank
 LogMetrics = Callable[[Mapping[str, float], int], None]
 """Receives values by name, and their step."""
 
-MOST_COLUMNS = 80
+MAX_BAR_WIDTH = 80
 """Width of a progress bar."""
 
 log = logging.getLogger(__name__)
 
 
-def log_below(log_metrics: LogMetrics, name: str, metrics: Mapping[str, float], step: int) -> None:
+def log_prefixed(log_metrics: LogMetrics, name: str, metrics: Mapping[str, float], step: int) -> None:
     """Log the metrics of one of several trainings, each as `name/metric`."""
     log_metrics({f"{name}/{metric}": value for metric, value in metrics.items()}, step)
 
@@ -133,7 +133,7 @@ class EpochBar(pl.Callback):
                 total=int(trainer.num_training_batches),
                 initial=batch_idx,
                 unit="batch",
-                ncols=min(MOST_COLUMNS, shutil.get_terminal_size().columns),
+                ncols=min(MAX_BAR_WIDTH, shutil.get_terminal_size().columns),
                 leave=False,
             )
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from pipeline.config.labels import LABELS
 from pipeline.config.text import TextConfig
 from pipeline.text.counterfactuals import make_counterfactuals
-from pipeline.text.dataset import EncodedSplit, read_dataset_info
+from pipeline.text.dataset import EncodedSplit, read_dataset_record
 from pipeline.text.rows import stream_texts
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.few_reviews import FEW_TRAINING
 
-MOST_TEXTS = 30_000
+MAX_SOURCE_TEXTS = 30_000
 """Texts that sentences are taken from, drawn from all: more would make no other sentences."""
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ def counterfactual_reviews(
     """Return counterfactual sentences of training texts; None where there are none, which is logged.
 
     Fewer than `FEW_TRAINING` texts do not say which words are praise and which are blame. Only of the classes negative
-    and positive it is known that a denial exchanges them.
+    and positive is it known that negating one gives the other.
 
     Args:
         folder: as written by `preprocess`.
@@ -45,7 +45,7 @@ def counterfactual_reviews(
     if len(labels) < FEW_TRAINING:
         log.info("no counterfactual sentences: fewer than %s training texts", f"{FEW_TRAINING:,}")
         return None
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MOST_TEXTS])
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MAX_SOURCE_TEXTS])
     texts: list[str] = []
     start = 0
     for name, (rows, _) in sources.items():
@@ -55,6 +55,8 @@ def counterfactual_reviews(
     made, labels = make_counterfactuals(texts, labels[drawn], seed)
     if not made:
         return None
-    encoder = Encoder(TextConfig.model_validate(read_dataset_info(folder).text), Vocabulary.load(folder / "vocab.json"))
+    encoder = Encoder(
+        TextConfig.model_validate(read_dataset_record(folder).text), Vocabulary.load(folder / "vocab.json")
+    )
     ids = [encoder.encode(text) for text in made]
     return EncodedSplit(np.concatenate(ids), np.cumsum([0, *map(len, ids)]), labels)

@@ -79,14 +79,14 @@ class ReviewDataModule(pl.LightningDataModule):
                 for part in (fold.train, fold.held_out)
             )
         if overfit is not None:
-            train = validation = first_of_each_label(train, overfit)
+            train = validation = limit_parts(train, overfit)
             auxiliary_weight, counterfactual_weight, pseudo_labels = 0.0, 0.0, None
         self.validation = TrainingReviews(validation)
-        train = first_of_each_label(train, max_reviews)
+        train = limit_parts(train, max_reviews)
         of_classes = weights_of_classes(class_weights, train, classes)
         parts = [replace(part, class_weights=of_classes) for part in train]
         if auxiliary_weight and (folder / "auxiliary").exists():
-            parts += first_of_each_label([_labelled_part(folder, "auxiliary", weight=auxiliary_weight)], max_reviews)
+            parts += limit_parts([_labelled_part(folder, "auxiliary", weight=auxiliary_weight)], max_reviews)
         if counterfactual_weight:
             names = [*(["train"] if fold is None else fold.train), "auxiliary"]
             sources = {name: (part.rows, part.labels) for name, part in zip(names, parts, strict=False)}
@@ -103,7 +103,7 @@ class ReviewDataModule(pl.LightningDataModule):
             rows = np.arange(len(self.unlabelled))[:max_reviews]
             unlabelled_order = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
         self._order = PairedBatches(order, unlabelled_order)
-        self._validated = TrainingReviews(first_of_each_label(validation, max_reviews))
+        self._validated = TrainingReviews(limit_parts(validation, max_reviews))
         self._validation_order = sorted_batches(np.arange(len(self._validated)), self._validated.lengths, batch_size)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
@@ -172,7 +172,7 @@ def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_si
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
 
 
-def first_of_each_label(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:
+def limit_parts(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:
     """Keep the first `limit` reviews of the parts together, equally many of each class; without a limit all."""
     kept = first_of_each_class(np.concatenate([part.labels for part in parts]), limit)
     kept_of_parts = np.split(kept, np.cumsum([len(part.rows) for part in parts])[:-1])

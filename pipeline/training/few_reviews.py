@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from pipeline.config.training import TrainingConfig
 
-FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
-LEAST_STEPS = 600
+MIN_EPOCHS, MAX_EPOCHS = 3, 20
+MIN_STEPS = 600
 """Steps of the optimizer that a recurrent network needs before it is as good as n-grams."""
 FEW_TRAINING = 5000
 """Training reviews from which on a recurrent network is trusted as much as n-grams, and trained together with them."""
-MOST_REGRESSED = 4_000_000
+MAX_REGRESSED = 4_000_000
 """Tokens of the training reviews, times columns of the n-grams, beyond which a regression would take over 1 GB."""
 FEW_SPREADS, SPREADS = (0.3, 1.0), (1.0, 1.0)
 """Prior spreads of the recurrent network and the n-grams, for fewer training reviews and for more."""
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def resolve_epochs(config: TrainingConfig, reviews: int) -> int:
     """Return `training.epochs`, or where it is null the epochs that the number of reviews asks for, and say so.
 
-    These are `FEWEST_EPOCHS`, and of few reviews as many as make `LEAST_STEPS`, but at most `MOST_EPOCHS`.
+    These are `MIN_EPOCHS`, and of few reviews as many as make `MIN_STEPS`, but at most `MAX_EPOCHS`.
 
     Args:
         config: its number of epochs, batch size and accumulation are used.
@@ -33,7 +33,7 @@ def resolve_epochs(config: TrainingConfig, reviews: int) -> int:
     if config.epochs is not None:
         return config.epochs
     steps = math.ceil(math.ceil(reviews / config.batch_size) / config.accumulate_grad_batches)
-    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(LEAST_STEPS / steps)))
+    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps)))
     log.info(
         "training.epochs is null: %d epochs of %s steps, for %s training reviews", epochs, f"{steps:,}", f"{reviews:,}"
     )
@@ -47,7 +47,7 @@ def fitted_by_regression(lengths: NDArray[np.int64], columns: int) -> bool:
         lengths: number of tokens of each training review [n].
         columns: those of the n-grams, see `pipeline.networks.likelihood.Likelihood`.
     """
-    few = len(lengths) < FEW_TRAINING and int(lengths.sum()) * columns <= MOST_REGRESSED
+    few = len(lengths) < FEW_TRAINING and int(lengths.sum()) * columns <= MAX_REGRESSED
     if few:
         log.info("fewer than %s training texts: n-grams are fitted by regression", f"{FEW_TRAINING:,}")
     return few

@@ -18,13 +18,14 @@ from pipeline.config.model import SentimentRNNConfig
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.schema import Config
 from pipeline.config.text import TextConfig
-from pipeline.inference.calibration import calibrate, fit_weights
+from pipeline.inference.calibration import Calibration
+from pipeline.inference.calibration_fitting import calibrate, fit_weights
 from pipeline.inference.objective_value import objective_value
-from pipeline.inference.scoring import Calibration, score_with_paths
-from pipeline.networks.build import Network, deep_part, fixed_length, part_names
+from pipeline.inference.scoring import score_with_paths
+from pipeline.networks.build import Network, deep_path, fixed_length, path_names
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.paths import project_root
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
 from pipeline.training.data_module import ReviewDataModule
@@ -112,12 +113,12 @@ def fit(
         KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     pl.seed_everything(config.seed, verbose=False)
-    info, debug = read_dataset_info(dataset), config.debug or NO_DEBUG
+    info, debug = read_dataset_record(dataset), config.debug or NO_DEBUG
     if debug != NO_DEBUG:
         log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
     data = training_reviews(config, dataset, pseudo_labels, fold)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
-    spreads = path_spreads(len(data.train)) if part_names(config.model) else ()
+    spreads = path_spreads(len(data.train)) if path_names(config.model) else ()
     module = SentimentModule(
         config.model,
         len(vocabulary),
@@ -129,7 +130,7 @@ def fit(
         spreads=spreads,
     )
     network, likelihood = module.network, module.likelihood
-    start_from_vectors(deep_part(network).embedding, dataset)
+    start_from_vectors(deep_path(network).embedding, dataset)
     if pretrained is not None:
         start_from_pretrained(network, pretrained, config.pretraining)
     if isinstance(network, WideAndDeep):
@@ -203,7 +204,7 @@ def training_reviews(
         auxiliary_weight=config.training.auxiliary_weight,
         counterfactual_weight=config.training.counterfactual_weight,
         class_weights=config.training.class_weights,
-        classes=read_dataset_info(dataset).corpus.classes,
+        classes=read_dataset_record(dataset).corpus.classes,
         unlabelled=config.training.virtual_weight > 0,
         pseudo_labels=pseudo_labels,
         fold=fold,

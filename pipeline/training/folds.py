@@ -20,7 +20,7 @@ from pipeline.config.training import TrainingConfig
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.errors import PipelineError
-from pipeline.text.dataset import read_dataset_info, read_groups, read_split
+from pipeline.text.dataset import read_dataset_record, read_groups, read_split
 from pipeline.text.rows import read_rows
 
 DIVIDED = ("train", "validation")
@@ -55,7 +55,7 @@ def read_fold(dataset: Path, training: TrainingConfig) -> Fold | None:
     groups = np.concatenate([read_groups(dataset, name) for name in DIVIDED])
     splits = [read_split(dataset, name) for name in DIVIDED]
     labels = np.concatenate([split.labels for split in splits])
-    info = read_dataset_info(dataset)
+    info = read_dataset_record(dataset)
     fold = assign_folds(groups, labels, folds, info.split["seed"], info.corpus.classes)
     parts = np.split(fold == training.fold - 1, [len(splits[0])])
     return Fold(

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from pipeline.config.comparison import require_same
 from pipeline.config.model import Model, require_embedding_dim
 from pipeline.config.pretraining import PretrainingConfig
-from pipeline.networks.build import Network, deep_part
+from pipeline.networks.build import Network, deep_path
 from pipeline.networks.weights import read_weights, write_weights
 from pipeline.runtime.atomic import replace, write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import read_json
 from pipeline.text.dataset import read_vectors
 from pipeline.training.callbacks import learning_curve_csv
-from pipeline.training.pretrained_info import PRETRAINED_FILE, PretrainedInfo, write_pretrained_info
+from pipeline.training.pretrained_record import PRETRAINED_FILE, PretrainedRecord, write_pretrained_record
 from pipeline.training.pretraining import Pretrained
 
 PRETRAIN_AGAIN = "pre-train with `dvc repro pretrain`"
@@ -52,7 +52,7 @@ def save_pretrained(
             write_weights(temporary / method / "weights.safetensors", weights)
             write_text(temporary / method / "learning_curve.csv", learning_curve_csv(curve))
         best = {method: min(curve, key=lambda row: row["val_loss"]) for method, (_, curve) in trained.items()}
-        write_pretrained_info(temporary, config, digest, best)
+        write_pretrained_record(temporary, config, digest, best)
 
 
 def load_pretrained(folder: Path, config: PretrainingConfig, digest: str) -> dict[str, Tensor] | None:
@@ -68,7 +68,7 @@ def load_pretrained(folder: Path, config: PretrainingConfig, digest: str) -> dic
     """
     if not config.methods:
         return None
-    info = read_json(folder / PRETRAINED_FILE, PretrainedInfo, PRETRAIN_AGAIN)
+    info = read_json(folder / PRETRAINED_FILE, PretrainedRecord, PRETRAIN_AGAIN)
     require_same(
         {"pretraining": {method: settings.model_dump() for method, settings in config.methods.items()}},
         {"pretraining": {method: info.config.get(method) for method in config.methods}},
@@ -98,7 +98,7 @@ def start_from_pretrained(network: Network, weights: Mapping[str, Tensor], pretr
     left_out: tuple[str, ...] = ("fc.", "thresholds.")
     if pretraining.language_model is None:
         left_out += ("embedding.", "lstm")
-    deep, weights = deep_part(network), dict(weights)
+    deep, weights = deep_path(network), dict(weights)
     try:
         for name, own in deep.state_dict().items():
             if name.endswith("weight_ih_l0") and name in weights and pretraining.two_view is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline.config.schema import Config
 from pipeline.runtime.paths import WORKSPACE
 
-TRAINED_ON = (
+TRAINING_INPUTS = (
     "artifacts/dataset/dataset.json",
     "artifacts/pretrained/pretrained.json",
     "artifacts/pseudo_labels/pseudo_labels.json",
@@ -13,9 +13,9 @@ TRAINED_ON = (
 """Files that a training may read, relative to the checkout; each describes what its folder was made from."""
 
 
-def trained_on(config: Config) -> list[Path]:
+def training_inputs(config: Config) -> list[Path]:
     """Return the paths of the files that a training with this configuration reads."""
-    dataset, pretrained, pseudo_labels = TRAINED_ON
+    dataset, pretrained, pseudo_labels = TRAINING_INPUTS
     names = [dataset]
     if config.pretraining.methods:
         names.append(pretrained)

@@ -10,7 +10,7 @@ from pipeline.training.training_reviews import TrainingReviews
 
 RIDGE_C = 100.0
 """C, the inverse strength of the ridge penalty: docs/small-data.md says how it was chosen."""
-MOST_ITERATIONS = 500
+MAX_ITERATIONS = 500
 OPTIMUM_TOLERANCE = 1e-8
 """Change of the loss, and largest entry of its gradient, at which the optimum is reached."""
 
@@ -35,7 +35,7 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
     bias = wide.bias.clone().requires_grad_()
     optimizer = torch.optim.LBFGS(
         [weights, bias, *wide.thresholds.parameters()],
-        max_iter=MOST_ITERATIONS,
+        max_iter=MAX_ITERATIONS,
         tolerance_grad=OPTIMUM_TOLERANCE,
         tolerance_change=OPTIMUM_TOLERANCE,
         line_search_fn="strong_wolfe",

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from pipeline.config.optimizer import OptimizerConfig
 
-SMALLEST_SQUARE = 1e-10
+MIN_SQUARE = 1e-10
 """Sum of squares that a row begins with, so that no gradient is divided by 0."""
 
 
@@ -76,7 +76,7 @@ class RowAdagrad(Optimizer):
     def _update(self, weight: Tensor, gradient: Tensor, lr: float) -> None:
         state = self.state[weight]
         if not state:
-            state["squares"] = weight.new_full((len(weight),), SMALLEST_SQUARE)
+            state["squares"] = weight.new_full((len(weight),), MIN_SQUARE)
         squares = state["squares"]
         rows = torch.arange(len(weight), device=weight.device)
         if gradient.is_sparse:

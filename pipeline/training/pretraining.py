@@ -6,7 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline.config.pretraining import LanguageModelConfig, PretrainingConfig
-from pipeline.training.callbacks import LogMetrics, log_below
+from pipeline.training.callbacks import LogMetrics, log_prefixed
 from pipeline.training.distributed import process_group
 from pipeline.training.hardware import Hardware
 from pipeline.training.language_model import pretrain_language_model
@@ -38,9 +38,9 @@ def pretrain(
     trained = {}
     with process_group():  # one for all trainings: processes that part may not meet again at the same address
         for name, settings in config.methods.items():
-            log = partial(log_below, log_metrics, name)
+            log_own = partial(log_prefixed, log_metrics, name)
             if isinstance(settings, LanguageModelConfig):
-                trained[name] = pretrain_language_model(settings, dataset, hardware, checkpoints / name, log)
+                trained[name] = pretrain_language_model(settings, dataset, hardware, checkpoints / name, log_own)
             else:
-                trained[name] = pretrain_regions(settings, dataset, hardware, checkpoints / name, log)
+                trained[name] = pretrain_regions(settings, dataset, hardware, checkpoints / name, log_own)
     return trained

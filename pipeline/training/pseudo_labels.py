@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 LABEL_AGAIN = "label again: `dvc repro pseudo_label`, or `dvc exp run` with the same overrides"
 
 
-class PseudoLabelsInfo(Record):
+class PseudoLabelsRecord(Record):
     """`pseudo_labels.json`."""
 
     config: dict[str, Any]
@@ -84,7 +84,7 @@ def load_pseudo_labels(folder: Path, config: Config, dataset: DatasetRecord) -> 
     """
     if config.pseudo_labels.teacher is None:
         return None
-    info = read_json(folder / "pseudo_labels.json", PseudoLabelsInfo, LABEL_AGAIN)
+    info = read_json(folder / "pseudo_labels.json", PseudoLabelsRecord, LABEL_AGAIN)
     require_same(teacher_config(config), info.config, folder, LABEL_AGAIN)
     if info.dataset != dataset.digest:
         raise PipelineError(f"{folder} was made from another dataset; {LABEL_AGAIN}")

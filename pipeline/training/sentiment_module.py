@@ -12,9 +12,9 @@ from pipeline.config.labels import LABELS
 from pipeline.config.model import Model
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.training import TrainingConfig
-from pipeline.inference.calibration import fit_weights
+from pipeline.inference.calibration_fitting import fit_weights
 from pipeline.inference.model_info import ModelInfo
-from pipeline.networks.build import Network, build_network, deep_part, path_logits
+from pipeline.networks.build import Network, build_network, deep_path, path_logits
 from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.sentiment_rnn import SentimentRNN
@@ -152,7 +152,7 @@ class SentimentModule(BaseModule):
             raise PipelineError(f"training: {first_problem(error)}") from None
         return cls(
             info.model,
-            deep_part(network).embedding.num_embeddings,
+            deep_path(network).embedding.num_embeddings,
             config,
             seed,
             classes=info.classes,
@@ -183,7 +183,7 @@ class SentimentModule(BaseModule):
     def losses(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         """Return the loss, a sum over paths and adversarial terms, and the cross-entropy of the sum of the paths."""
         network, reviews, labels, weights = self.network, batch.reviews, batch.labels, batch.loss_weights
-        deep = deep_part(network)
+        deep = deep_path(network)
         if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
             logits, loss = self._adversarial_losses(deep, batch)
         else:

@@ -14,7 +14,7 @@ from pipeline.config.schema import Config
 from pipeline.inference.scoring import score
 from pipeline.networks.build import fixed_length
 from pipeline.text.dataset import read_split
-from pipeline.training.callbacks import LogMetrics, log_below
+from pipeline.training.callbacks import LogMetrics, log_prefixed
 from pipeline.training.distributed import process_group
 from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import Hardware
@@ -52,8 +52,8 @@ def fit_teachers(
         for seed in config.pseudo_labels.seeds:
             teacher = config.model_copy(update={"training": config.pseudo_labels.teacher, "seed": seed})
             name = f"seed_{seed}"
-            log = partial(log_below, log_metrics, name)
-            teachers[seed] = fit(teacher, dataset, hardware, checkpoints / name, log, pretrained)
+            log_own = partial(log_prefixed, log_metrics, name)
+            teachers[seed] = fit(teacher, dataset, hardware, checkpoints / name, log_own, pretrained)
     return teachers
 
 

@@ -17,7 +17,7 @@ from pipeline.preprocessing.duplicates import near_key
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
-from pipeline.text.dataset import read_dataset_info, read_split, read_vocabulary
+from pipeline.text.dataset import read_dataset_record, read_split, read_vocabulary
 from pipeline.text.rows import read_texts
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from pipeline.training.hardware import resolve_hardware
@@ -52,7 +52,7 @@ def pretrained(dataset, tmp_path_factory):
     """Region vectors as the stage pretrain writes them."""
     folder, config = tmp_path_factory.mktemp("pretrained"), configuration(*SMALL)
     learned = pretrain(config.pretraining, dataset, resolve_hardware(config.trainer), folder / "kept", ignore_metrics)
-    save_pretrained(folder / "weights", config.pretraining, read_dataset_info(dataset).digest, learned)
+    save_pretrained(folder / "weights", config.pretraining, read_dataset_record(dataset).digest, learned)
     return folder / "weights"
 
 
@@ -67,7 +67,7 @@ def test_reference_and_predict_give_the_same_answers():
 def test_the_article_is_trained_by_both_sides_on_every_word_and_200_tokens(dataset, tmp_path):
     article = tmp_path / "article"
     write_article_dataset(dataset, article)
-    info, vocabulary = read_dataset_info(article), read_vocabulary(article)
+    info, vocabulary = read_dataset_record(article), read_vocabulary(article)
     assert (info.splits, info.text["max_tokens"]) == ({"train": 1728, "validation": 40}, 200)
     assert {"delight", "misery"} <= set(vocabulary.words)
     assert read_split(article, "train").lengths.max() <= 200

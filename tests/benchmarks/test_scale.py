@@ -13,7 +13,7 @@ def test_generated_reviews_are_short_distinct_and_the_same_every_time():
     assert not reviews.equals(pa.Table.from_batches(scale.generate(12_000, seed=2)))
     texts = reviews["text"].to_pylist()
     assert len(set(texts)) == len(texts)
-    assert {len(text.split()) for text in texts} == set(range(scale.SHORTEST, scale.LONGEST + 1))
+    assert {len(text.split()) for text in texts} == set(range(scale.MIN_WORDS, scale.MAX_WORDS + 1))
     assert set(reviews["label"].to_pylist()) == {"negative", "positive"}
 
 

@@ -230,7 +230,7 @@ def test_a_few_thousand_values_are_fine_where_comparisons_name_them(project: Pat
 
 
 def test_no_more_values_are_kept_than_a_column_of_labels_has(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_census, "MOST_VALUES", 50)
+    monkeypatch.setattr(label_census, "MAX_VALUES", 50)
     with pytest.raises(PipelineError, match=r"holds more than 50 different values .*; name the column with the labels"):
         labels_of(project, [f"review {number}" for number in range(60)])
     assert labels_of(project, list(range(100)), "corpus.labels={negative: '<70', positive: '>=70'}")[69:71] == [0, 1]

@@ -6,7 +6,14 @@ from matplotlib.figure import Figure
 from mlflow.utils.validation import _validate_metric_name
 
 from pipeline.evaluation.predictions import ScoredSplit
-from pipeline.evaluation.slices import accuracies, column_parts, length_classes, rows_of_slice, slice_table, worst_part
+from pipeline.evaluation.slices import (
+    accuracies,
+    column_slices,
+    length_classes,
+    rows_of_slice,
+    slice_table,
+    worst_slice,
+)
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.figure_slices import draw_slices
 from pipeline.report.terminal import format_report
@@ -31,7 +38,7 @@ def by_shop(shops: list[str], right: list[bool]) -> ScoredSplit:
 
 
 def names(column: list[object]) -> dict[str, int]:
-    return {name: int(members.sum()) for name, members in column_parts(pa.chunked_array([pa.array(column)]))}
+    return {name: int(members.sum()) for name, members in column_slices(pa.chunked_array([pa.array(column)]))}
 
 
 def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
@@ -41,7 +48,7 @@ def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
     shop = rows_of_slice(table, "shop")
     assert dict(zip(shop["value"], shop["accuracy"], strict=True)) == {"north": 0.9, "south": 0.75, "kiosk": 0}
     assert shop["low"][1] < 0.75 < shop["high"][1]
-    worst = worst_part(table)
+    worst = worst_slice(table)
     assert worst is not None
     assert (worst["slice"], worst["value"], worst["reviews"]) == ("shop", "south", 60)  # three reviews say little
     metrics = collect_metrics(test, test, None, table, EVALUATION)
@@ -53,14 +60,14 @@ def test_accuracy_of_each_part_and_the_worst_of_those_large_enough() -> None:
 
 def test_no_part_of_a_small_test_split_is_called_the_worst() -> None:
     table = slice_table(by_shop(["north"] * 20, [True] * 20), np.zeros(20), EVALUATION)
-    assert worst_part(table) is None
+    assert worst_slice(table) is None
     assert "worst_slice" not in collect_metrics(simulated(20), simulated(20), None, table, EVALUATION)
 
 
 def test_a_part_that_is_all_reviews_is_not_called_the_worst() -> None:
     table = slice_table(by_shop(["north"] * 60, [True] * 60), np.zeros(60), EVALUATION)
     assert set(table["reviews"]) == {60}
-    assert worst_part(table) is None
+    assert worst_slice(table) is None
 
 
 def test_length_classes_include_their_upper_edge_and_leave_out_empty_ones() -> None:
@@ -93,7 +100,7 @@ def test_every_review_is_in_one_part() -> None:
         random.normal(size=99),
         random.permutation([None, *"abcdefghijklmnop"] * 6),
     ):
-        parts = [members for _, members in column_parts(pa.chunked_array([pa.array(list(column))]))]
+        parts = [members for _, members in column_slices(pa.chunked_array([pa.array(list(column))]))]
         assert (np.sum(parts, axis=0) == 1).all()
 
 

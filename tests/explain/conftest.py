@@ -7,7 +7,7 @@ import torch
 from pipeline.config.labels import LABELS
 from pipeline.config.pretraining import NO_PRETRAINING
 from pipeline.inference.model_folder import save_model
-from pipeline.networks.build import build_network, deep_part
+from pipeline.networks.build import build_network, deep_path
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.support.models import FIVE, SPAM, THREE
@@ -55,9 +55,9 @@ def small_model(folder, compose, name, classes=LABELS, ordered=False, hidden=8):
         if name == "regions":
             ngrams = [ids_of("not bad"), ids_of("a good film")]
             network.deep.regions.load_state_dict(region_state(ngrams, len(SPECIALS) + len(WORDS), dimension=6))
-        deep_part(network).embedding.weight.normal_()
-        deep_part(network).fc.weight.normal_()
-        for parameter, weight in deep_part(network).named_parameters():
+        deep_path(network).embedding.weight.normal_()
+        deep_path(network).fc.weight.normal_()
+        for parameter, weight in deep_path(network).named_parameters():
             if "weight_ih" in parameter or "weight_hh" in parameter:
                 weight.normal_(std=0.5)
         if hasattr(network, "wide"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.explain.words import WORD_LIMIT, read, spell
+from pipeline.explain.words import MAX_EXPLAINED_WORDS, read, spell
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import Tokenizer
@@ -68,7 +68,7 @@ def test_a_network_of_fixed_length_is_shown_the_words_it_reads(compose):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [('  ""', "has no words"), ("a " * (WORD_LIMIT + 1), "has 501 words, .* at most 500; give a part")],
+    [('  ""', "has no words"), ("a " * (MAX_EXPLAINED_WORDS + 1), "has 501 words, .* at most 500; give a part")],
 )
 def test_a_review_without_words_or_with_too_many_is_refused(compose, text, message):
     with pytest.raises(PipelineError, match=message):

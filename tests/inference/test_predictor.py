@@ -12,7 +12,7 @@ import torch
 
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.predictor import CHUNK_SIZE
-from pipeline.networks.build import part_names
+from pipeline.networks.build import path_names
 from pipeline.predict import load
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
@@ -46,7 +46,7 @@ def test_the_paths_come_with_the_same_answers_and_make_them_up(saved):
     many = [TEXTS[i % len(TEXTS)] for i in range(CHUNK_SIZE + 50)]
     probabilities, paths = predictor.probabilities_and_paths(many)
     np.testing.assert_array_equal(probabilities, predictor.probabilities(many))
-    assert paths.shape == (len(many), 1, len(part_names(predictor.info.model)) or 1)
+    assert paths.shape == (len(many), 1, len(path_names(predictor.info.model)) or 1)
     joined = predictor.info.calibration.probabilities(paths.sum(axis=2))  # untrained: each path has the weight 1
     np.testing.assert_allclose(probabilities, joined, atol=1e-6)
 

@@ -9,7 +9,7 @@ from mlflow import MlflowClient
 from pipeline.memory_ladder.callback import format_ladder, measure_ladder
 from pipeline.memory_ladder.figure import ladder_panels
 from pipeline.memory_ladder.record import LadderRecord
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime import paths
 from pipeline.runtime.records import write_json
 from pipeline.sweep.parent_run import PARENT_TAG

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.inference.calibration import Calibration
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.inference.scoring import Calibration
 from pipeline.memory_ladder.measures import OPPOSITES, farther_half, gradient_curve, long_reviews, replace_sentence
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.likelihood import LOGISTIC, CumulativeLogits, Softmax

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.memory_ladder.__main__ import measure_recall, recall_panels, recall_table
 from pipeline.memory_ladder.recall import MARK, RecallTask, recall_accuracy, train_recall
-from pipeline.report.plots import write_panels
+from pipeline.report.figure_files import write_panels
 from pipeline.runtime.errors import PipelineError
 
 TASK = RecallTask(words=3, farthest=4)

@@ -8,7 +8,7 @@ from torch import nn
 from pipeline.networks.bag_of_words import BagOfWords
 from pipeline.networks.build import build_network
 from pipeline.networks.likelihood import LOGISTIC, CumulativeLogits, Softmax, build_likelihood
-from pipeline.networks.ngrams import MOST_WEIGHTS, NgramLogOdds
+from pipeline.networks.ngrams import MAX_WEIGHTS, NgramLogOdds
 from pipeline.networks.padding import pad
 from pipeline.runtime.errors import PipelineError
 from tests.support.networks import letter_reviews, random_ids
@@ -127,7 +127,7 @@ def test_many_classes_share_the_weights_of_the_ngrams():
     assert NgramLogOdds(2, 21).buckets == 2**21
     assert NgramLogOdds(2, 24).buckets == 2**24
     assert NgramLogOdds(2, 21, Softmax(4)).buckets == 2**21
-    assert NgramLogOdds(2, 21, Softmax(20)).weight.numel() <= MOST_WEIGHTS
+    assert NgramLogOdds(2, 21, Softmax(20)).weight.numel() <= MAX_WEIGHTS
 
 
 def test_a_network_of_two_classes_answers_with_the_probability_of_the_second():

@@ -12,7 +12,7 @@ from torch import nn
 
 from pipeline.config.labels import LABELS
 from pipeline.config.text import PackageVectors
-from pipeline.networks.build import build_network, deep_part
+from pipeline.networks.build import build_network, deep_path
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.vector_file import find_in_file
 from pipeline.preprocessing.vector_source import find_vectors, vector_dimension
@@ -159,7 +159,7 @@ def test_other_vectors_give_another_digest(own, tmp_path):
 def test_the_embedding_starts_from_the_vectors_in_its_own_scale(model, compose, own, tmp_path):
     vocabulary, *_ = prepared(tmp_path / "dataset", own)
     torch.manual_seed(1)
-    embedding = deep_part(build_network(compose(*OWN, f"model={model}").model, len(vocabulary))).embedding
+    embedding = deep_path(build_network(compose(*OWN, f"model={model}").model, len(vocabulary))).embedding
     before = embedding.weight.detach().clone()
     start_from_vectors(embedding, tmp_path / "dataset")
     vectors, covered = (torch.from_numpy(np.array(part)) for part in read_vectors(tmp_path / "dataset"))
@@ -186,7 +186,7 @@ def test_a_training_starts_from_them(compose, own, tmp_path):
     hardware = resolve_hardware(config.trainer)
     trained = fit(config, tmp_path / "dataset", hardware, tmp_path / "checkpoints", lambda *_: None)
     vectors, covered = (torch.from_numpy(np.array(part)) for part in read_vectors(tmp_path / "dataset"))
-    weight = deep_part(trained.network).embedding.weight.detach()
+    weight = deep_path(trained.network).embedding.weight.detach()
     cosine = torch.cosine_similarity(weight[covered], vectors[covered], dim=1)
     torch.testing.assert_close(cosine, torch.ones_like(cosine))
 

@@ -17,7 +17,7 @@ from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import download_model, register_version
 from pipeline.runtime.records import write_json
 from pipeline.text.dataset import DatasetRecord
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
 from pipeline.tracking.training_record import TrainingRecord
 from tests.conftest import configuration, corpus_record
@@ -179,7 +179,7 @@ def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
     shutil.copy(fresh_database, tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     store = connect(configuration().tracking)
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         pass
     chosen = configuration("model=bag_of_words").model_dump(mode="json", include={"text", "model"})
     write_json(

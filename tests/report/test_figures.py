@@ -20,10 +20,10 @@ from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.class_names import names_in_figures
 from pipeline.report.figure_confusion import draw_confusion
-from pipeline.report.figures import drawings, figure_sizes
+from pipeline.report.figure_files import write_figures
+from pipeline.report.figures import figure_drawers, figure_sizes
 from pipeline.report.formatting import interval
 from pipeline.report.plot_tables import confusion_matrix, plot_tables, read_learning_curve, write_tables
-from pipeline.report.plots import write_figures
 from pipeline.report.terminal import format_report
 from tests.conftest import configuration
 from tests.support.scored import simulated, two_classes
@@ -71,7 +71,7 @@ def test_figures_and_tables_are_the_same_bytes_every_time(tmp_path: Path) -> Non
     for name in ("first", "second"):
         curve = read_learning_curve(tmp_path / "curve.csv")
         write_tables(tmp_path / name, written)
-        write_figures(tmp_path / f"{name}-figures", drawings(written, simulated(seed=1), curve, values, LABELS))
+        write_figures(tmp_path / f"{name}-figures", figure_drawers(written, simulated(seed=1), curve, values, LABELS))
     assert files(tmp_path / "first") == files(tmp_path / "second")
     pictures = files(tmp_path / "first-figures")
     assert pictures == files(tmp_path / "second-figures")
@@ -105,7 +105,9 @@ def test_a_split_of_one_label_is_still_drawn(tmp_path: Path) -> None:
     test = two_classes(rows, np.ones(2, np.int8), np.array([1, 2]), [0.9, 0.4])
     values = collect_metrics(test, test, None, slices(test), EVALUATION)
     written = all_tables(test)
-    write_figures(tmp_path / "f", drawings(written, None, read_learning_curve(tmp_path / "curve.csv"), values, LABELS))
+    write_figures(
+        tmp_path / "f", figure_drawers(written, None, read_learning_curve(tmp_path / "curve.csv"), values, LABELS)
+    )
     assert (tmp_path / "f" / "roc.png").exists()
 
 
@@ -121,7 +123,7 @@ def test_tables_and_figures_are_made_for_any_classes(tmp_path: Path, classes: tu
     written = all_tables(test)
     curve = read_learning_curve(tmp_path / "curve.csv")
     sizes = figure_sizes(len(classes))
-    write_figures(tmp_path / "figures", drawings(written, baseline, curve, values, classes), sizes)
+    write_figures(tmp_path / "figures", figure_drawers(written, baseline, curve, values, classes), sizes)
     assert (tmp_path / "figures" / "summary.png").exists()
     confidence = written["confidence"]
     assert sum(confidence["right"]) / 600 == pytest.approx(values["test"]["accuracy"])
@@ -139,7 +141,7 @@ def test_each_of_a_few_classes_has_a_curve_and_of_many_only_the_mean() -> None:
         test = simulated(600, classes=classes)
         values = collect_metrics(test, test, None, slices(test), EVALUATION)
         axes = Figure().subplots()
-        drawings(all_tables(test), None, {}, values, classes)["roc"](axes)
+        figure_drawers(all_tables(test), None, {}, values, classes)["roc"](axes)
         assert len(axes.get_lines()) == lines  # and guessing
 
 

@@ -19,11 +19,11 @@ from pipeline.evaluation.mistakes import Mistake
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
 from pipeline.report.data_record import DataRecord
-from pipeline.report.figures import drawings
+from pipeline.report.figure_files import write_figures
+from pipeline.report.figures import figure_drawers
 from pipeline.report.findings import Findings
 from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables
-from pipeline.report.plots import write_figures
 from tests.conftest import configuration
 from tests.support.scored import simulated
 
@@ -117,7 +117,7 @@ def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
     metrics["contrast"] = {"original_accuracy": 0.9, "edited_accuracy": 0.7, "consistency": 0.65, "pairs": 20}
     metrics["parts"] = PARTS
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": BEHAVIOUR_TABLE}
-    write_figures(folder, drawings(plots, baseline, CURVE, metrics, LABELS))
+    write_figures(folder, figure_drawers(plots, baseline, CURVE, metrics, LABELS))
     shutil.copy(folder / "roc.svg", folder / "memory_ladder.svg")
     return Findings(
         classes=LABELS,
@@ -295,7 +295,7 @@ def of_classes(findings: Findings, folder: Path, classes: Sequence[str]) -> Find
     slices = slice_table(test, np.linspace(0, 0.1, len(test.labels)), EVALUATION)
     metrics = collect_metrics(test, test, simulated(400, seed=1, classes=classes), slices, EVALUATION)
     plots = {**plot_tables(test, EVALUATION), "slices": slices, "behaviour": behaviour_table({}, {})}
-    write_figures(folder / "figures", drawings(plots, None, CURVE, metrics, classes))
+    write_figures(folder / "figures", figure_drawers(plots, None, CURVE, metrics, classes))
     split = SPLIT | {"classes": {name: 100 + number for number, name in enumerate(classes)}}
     data = DataRecord.model_validate(DATA | {"splits": {"test": split, "unlabelled": SPLIT}})
     mistakes = [Mistake("7", classes[-1], classes[0], 0.9, 0.05, "Irony.")]

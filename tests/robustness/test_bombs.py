@@ -19,7 +19,7 @@ STARTED = (
     "import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-m', 'tests.support.bombs', *sys.argv[1:]]))"
 )
 """Starts the measured process through another: a child of this one would inherit its peak of memory, which is high."""
-MOST = 600 * MB
+MAX_MEMORY = 600 * MB
 """Bytes that a bomb may take beyond those of the imports."""
 
 
@@ -47,7 +47,7 @@ def test_a_bomb_takes_little_memory(name: str, outcomes: dict[str, tuple[str | N
     message, memory = outcomes[name]
     expected = BOMBS[name].message
     assert message is None if expected is None else re.search(expected, message or ""), message
-    assert memory < MOST
+    assert memory < MAX_MEMORY
 
 
 def test_a_review_of_the_greatest_length_is_read(tmp_path: Path) -> None:

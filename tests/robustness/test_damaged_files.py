@@ -17,7 +17,7 @@ from pipeline.evaluation import checks
 from pipeline.memory_ladder.record import read_ladder
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
-from pipeline.text.dataset import read_dataset_info, read_split, read_vectors
+from pipeline.text.dataset import read_dataset_record, read_split, read_vectors
 from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.conftest import describe_dataset
 from tests.support.bad_input import MODEL
@@ -199,7 +199,7 @@ def test_damaged_pseudo_labels_are_named(probabilities, message, compose, tmp_pa
     describe_dataset(tmp_path, unlabelled=50)
     save_pseudo_labels(tmp_path / "labels", config, "digest", probabilities, {})
     with pytest.raises(PipelineError, match=f"probabilities.npy is damaged: {message}; label again"):
-        load_pseudo_labels(tmp_path / "labels", config, read_dataset_info(tmp_path))
+        load_pseudo_labels(tmp_path / "labels", config, read_dataset_record(tmp_path))
 
 
 @pytest.mark.parametrize(

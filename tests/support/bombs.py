@@ -39,7 +39,7 @@ from pipeline.text.vocabulary import SPECIALS, Vocabulary
 from tests.support.workbooks import STRINGS, replaced, workbook_bytes
 
 MB = 2**20
-MOST = 6 * 2**30
+MAX_MEMORY = 6 * 2**30
 """Bytes that the process may allocate, so that a bomb that goes off does no harm."""
 from tests.conftest import configuration, corpus_record
 
@@ -286,7 +286,7 @@ BOMBS = {
 
 def main(folder: Path, names: list[str]) -> None:
     """Read bombs that were made before, and print the error and the peak of memory of each."""
-    resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST))
+    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     print(peak(), flush=True)
     for name in names:
         pa.default_memory_pool().release_unused()  # what another bomb has left

@@ -13,7 +13,7 @@ from pipeline.corpus.source import corpus_fingerprint
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF
 from pipeline.sweep import prepared_dataset
-from pipeline.text.dataset import read_dataset_info
+from pipeline.text.dataset import read_dataset_record
 from tests.support.commands import SmallProject, prepared, project
 
 __all__ = ["prepared", "project"]  # fixtures
@@ -33,7 +33,7 @@ def test_the_advised_experiments_are_of_the_corpus_that_the_dataset_was_made_fro
     arguments = refusal("text.max_tokens", "text.max_tokens=50,100")
     assert arguments[:4] == ["dvc", "exp", "run", "--queue"] and arguments[-1] == "text.max_tokens=50,100"
     advised = compose_config([override for override in arguments[4:-1] if override != "-S"])
-    made = read_dataset_info(dataset)
+    made = read_dataset_record(dataset)
     for section, values in {"corpus": made.corpus.config, "split": made.split, "text": made.text}.items():
         assert {**advised[section], "fingerprint": None} == {**values, "fingerprint": None}
 

@@ -25,9 +25,9 @@ def corpus(sentences=("The {} is {}.",), extra=()):
 def labels_of(texts, labels, seeds=40):
     """All sentences that many seeds make, each with the one label that all of them give it."""
     labelled = {pair for seed in range(seeds) for pair in zip(*made_with(texts, labels, seed), strict=True)}
-    found = dict(labelled)
-    assert len(found) == len(labelled)
-    return found
+    match = dict(labelled)
+    assert len(match) == len(labelled)
+    return match
 
 
 def made_with(texts, labels, seed=1):

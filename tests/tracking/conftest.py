@@ -18,10 +18,10 @@ from tests.conftest import made_once
 OPEN_AND_LOG = """
 import sys
 from pipeline.config.tracking import TrackingConfig
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
 store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, patience=5))
-with training_run(store, sys.argv[1], {}) as run:
+with open_run(store, sys.argv[1], {}) as run:
     run.log_metrics({"loss": 1.0}, 0)
 """
 

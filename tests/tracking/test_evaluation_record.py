@@ -6,8 +6,8 @@ import numpy as np
 from mlflow.artifacts import load_text
 
 from pipeline.tracking.description import NOTE_TAG
-from pipeline.tracking.evaluation_record import figures_table, log_evaluation
-from pipeline.tracking.run import training_run
+from pipeline.tracking.evaluation_record import headline_table, log_evaluation
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store, default_tracking_uri
 from tests.tracking.conftest import points, read
 
@@ -17,7 +17,7 @@ def test_an_evaluation_joins_the_ended_run_once(store: Store, tmp_path: Path) ->
     figures.mkdir()
     (figures / "roc.png").write_bytes(b"png")
     report.write_text("{}")
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         pass
     before = read(store, run).info
     for _ in range(2):
@@ -32,7 +32,7 @@ def test_an_evaluation_joins_the_ended_run_once(store: Store, tmp_path: Path) ->
 
 
 def test_what_a_person_wrote_of_a_run_stays_above_its_figures(store: Store) -> None:
-    with training_run(store, "run", {NOTE_TAG: "Mine."}) as run:
+    with open_run(store, "run", {NOTE_TAG: "Mine."}) as run:
         pass
     log_evaluation(store, run.run_id, {"memory/recall": 0.5}, None, [])
     assert read(store, run).data.tags[NOTE_TAG] == "Mine."
@@ -45,7 +45,7 @@ def test_what_a_person_wrote_of_a_run_stays_above_its_figures(store: Store) -> N
 
 
 def test_a_run_gets_the_headline_of_an_evaluation_and_its_tables(store: Store) -> None:
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         pass
     details = {
         "test": {"accuracy": 0.9, "mcc": 0.8, "classes": {"good": {"f1": 0.9}}},
@@ -65,11 +65,11 @@ def test_a_run_gets_the_headline_of_an_evaluation_and_its_tables(store: Store) -
 
 
 def test_figures_without_intervals_stay_as_they_were() -> None:
-    assert figures_table({"accuracy": 0.9}, {}).endswith("| accuracy&emsp; | 0.9000&emsp; | &emsp; |")
+    assert headline_table({"accuracy": 0.9}, {}).endswith("| accuracy&emsp; | 0.9000&emsp; | &emsp; |")
 
 
 def test_a_curve_is_logged_once(store: Store) -> None:
-    with training_run(store, "a run", {}) as run:
+    with open_run(store, "a run", {}) as run:
         pass
     for _ in range(2):
         log_evaluation(store, run.run_id, {}, None, [], {"curve": np.linspace(0, 1, 1500).tolist()})

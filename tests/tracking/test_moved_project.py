@@ -10,7 +10,7 @@ import pytest
 from pipeline.config.schema import Config
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import register_version
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
 from tests.support.models import THREE, word_model
 from tests.tracking.conftest import tracking
@@ -19,13 +19,13 @@ from tests.tracking.conftest import tracking
 def test_a_moved_project_finds_its_artifacts(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     (root / "old").mkdir()
     (root / "mlflow.db").rename(root / "old" / "mlflow.db")
-    with training_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
+    with open_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
         run.log_text("hello", "greeting.txt")
     new = tmp_path_factory.mktemp("new") / "place"
     (root / "old").rename(new)
     store = connect(tracking(f"sqlite:///{new}/mlflow.db"))
     assert Path(store.client.download_artifacts(run.run_id, "greeting.txt")).read_text() == "hello"
-    with training_run(store, "run", {}) as later:
+    with open_run(store, "run", {}) as later:
         later.log_text("again", "greeting.txt")
     assert len(list(new.rglob("greeting.txt"))) == 2
     assert not (root / "old").exists()
@@ -38,7 +38,7 @@ def test_no_table_of_mlflow_names_the_old_place(
     old, model = root / "old", word_model(root / "model", compose, THREE)
     old.mkdir()
     shutil.copy(fresh_database, old)
-    with training_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
+    with open_run(connect(tracking("sqlite:///old/mlflow.db")), "run", {}) as run:
         run.log_text("hello", "greeting.txt")
     register_version(connect(tracking("sqlite:///old/mlflow.db")), "reviews", "", Candidate(model, run.run_id, {}, ""))
     new = tmp_path_factory.mktemp("new") / "place"

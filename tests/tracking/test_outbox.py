@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import send
 from pipeline.runtime.errors import PipelineError
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.unsent import deleted_runs, send_unsent
 from tests.conftest import configuration
@@ -22,10 +22,10 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from pipeline.config.tracking import TrackingConfig
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
 store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
-with training_run(store, "run", {}, Path(sys.argv[1])) as run:
+with open_run(store, "run", {}, Path(sys.argv[1])) as run:
     run.log_params({"lr": 0.1})
     run.log_text("hello", "notes/greeting.txt")
     for step in (1, 2, 3):
@@ -89,7 +89,7 @@ def test_a_killed_trial_that_its_sweep_has_ended_stays_failed(store: Store, run_
 
 
 def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, root: Path, run_id: str) -> None:
-    with training_run(store, "run", {}, root / "run_id") as run:
+    with open_run(store, "run", {}, root / "run_id") as run:
         assert run.run_id == run_id
         for step in (2, 3, 4):
             run.log_metrics({"loss": 1 / step, "accuracy": 0.5}, step)
@@ -101,7 +101,7 @@ def test_a_resumed_training_sends_what_was_left_before_it_goes_on(store: Store, 
 @pytest.fixture
 def deleted(store: Store) -> str:
     """A run that was deleted while it was trained."""
-    with training_run(store, "deleted", {}) as run:
+    with open_run(store, "deleted", {}) as run:
         store.client.delete_run(run.run_id)
         run.log_metrics({"loss": 1.0}, 1)
     return run.run_id
@@ -111,7 +111,7 @@ def test_a_deleted_run_is_told_once(
     store: Store, root: Path, run_id: str, deleted: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        with training_run(store, "another", {}):
+        with open_run(store, "another", {}):
             pass
     messages = [record.getMessage() for when in ("setup", "call") for record in caplog.get_records(when)]
     (line,) = [message for message in messages if f"MLflow run {deleted} was deleted" in message]
@@ -140,7 +140,7 @@ def test_nothing_else_is_removed(store: Store, root: Path, run_id: str) -> None:
     with pytest.raises(PipelineError, match=r"^not sent: "):
         send.main(configuration("tracking.experiment=reviews"), discard=True)
     assert waiting(root) == [run_id]
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         store.client.delete_run(run.run_id)
         assert deleted_runs(store, discard=True) == []
         assert (root / ".unsent" / run.run_id).exists()
@@ -181,7 +181,7 @@ def test_an_entry_that_names_a_folder_elsewhere_is_refused(
 
 
 def test_a_training_that_still_runs_sends_for_itself(store: Store, root: Path) -> None:
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         assert send_unsent(store) == []
         assert store.client.get_run(run.run_id).info.status == "RUNNING"
         run.log_metrics({"loss": 1.0}, 1)
@@ -192,7 +192,7 @@ def test_a_training_that_still_runs_sends_for_itself(store: Store, root: Path) -
 def test_a_run_with_something_unsent_is_not_resumed(store: Store, root: Path, run_id: str) -> None:
     journal = root / ".unsent" / run_id / "journal.jsonl"
     journal.write_text(journal.read_text().replace(store.lasting_name, "http://elsewhere"))
-    with pytest.raises(PipelineError, match="cannot be resumed"), training_run(store, "run", {}, root / "run_id"):
+    with pytest.raises(PipelineError, match="cannot be resumed"), open_run(store, "run", {}, root / "run_id"):
         pytest.fail("it was resumed")
     assert journal.exists()
 
@@ -212,5 +212,5 @@ def test_a_run_killed_before_it_logged_anything_ends_killed_and_can_be_resumed(
     assert store.client.get_run(run_id).info.status == "KILLED"
     assert waiting(root) == []
     (tmp_path / "record").write_text(run_id)
-    with training_run(store, "run", {}, tmp_path / "record") as run:
+    with open_run(store, "run", {}, tmp_path / "record") as run:
         assert run.run_id == run_id

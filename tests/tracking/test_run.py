@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store
 from tests.tracking.conftest import points, read
 
@@ -23,7 +23,7 @@ def test_a_run_ends_as_the_training_did(
     store: Store, ending: BaseException | None, status: str, error: str | None
 ) -> None:
     try:
-        with training_run(store, "run", {"corpus": "mine"}) as run:
+        with open_run(store, "run", {"corpus": "mine"}) as run:
             assert read(store, run).info.status == "RUNNING"
             if ending:
                 raise ending
@@ -37,12 +37,12 @@ def test_a_run_ends_as_the_training_did(
 
 def test_a_resumed_run_goes_on_without_a_point_twice(store: Store, tmp_path: Path) -> None:
     record = tmp_path / "run_id"
-    with pytest.raises(ValueError, match="stop"), training_run(store, "run", {}, record) as first:
+    with pytest.raises(ValueError, match="stop"), open_run(store, "run", {}, record) as first:
         first.log_params({"lr": 0.1})
         for step in (1, 2):
             first.log_metrics({"loss": 1 / step}, step)
         raise ValueError("stop")
-    with training_run(store, "other name", {}, record) as second:
+    with open_run(store, "other name", {}, record) as second:
         stored = read(store, second)
         assert (stored.info.status, stored.data.tags.get("error")) == ("RUNNING", None)
         second.log_params({"lr": 0.2, "epochs": 3})
@@ -58,12 +58,12 @@ def test_a_resumed_run_goes_on_without_a_point_twice(store: Store, tmp_path: Pat
 
 def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store, tmp_path: Path) -> None:
     record = tmp_path / "run_id"
-    with training_run(store, "deleted", {}) as run:
+    with open_run(store, "deleted", {}) as run:
         pass
     store.client.delete_run(run.run_id)
     for lost in (run.run_id, "f" * 32):
         record.write_text(lost)
-        with training_run(store, "new", {}, record) as new:
+        with open_run(store, "new", {}, record) as new:
             assert new.run_id != lost
         assert record.read_text() == new.run_id
 
@@ -71,7 +71,7 @@ def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store, tmp_pa
 def test_a_run_holds_its_dataset_parameters_and_files(store: Store, tmp_path: Path) -> None:
     digest = "0123456789abcdef0123456789abcdef.dir"
     (tmp_path / "figure.png").write_bytes(b"png")
-    with training_run(store, "run", {}) as run:
+    with open_run(store, "run", {}) as run:
         for _ in range(2):  # as after a resume
             run.log_dataset("mine", {"source": "my own files"}, digest, {"train": 8, "test": 2})
         run.log_params({f"key{i}": i for i in range(150)})

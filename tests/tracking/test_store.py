@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store, connect
 from tests.tracking.conftest import OPEN_AND_LOG, tracking
 
@@ -47,7 +47,7 @@ def test_runs_and_artifacts_stay_in_the_project_wherever_it_is_called_from(
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     monkeypatch.chdir(elsewhere)
-    with training_run(connect(tracking()), "run", {}) as run:
+    with open_run(connect(tracking()), "run", {}) as run:
         run.log_text("hello", "notes/greeting.txt")
     assert [path.read_text() for path in (root / "mlartifacts").rglob("greeting.txt")] == ["hello"]
     assert list(elsewhere.iterdir()) == []

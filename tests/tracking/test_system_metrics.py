@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from pipeline.tracking.run import training_run
+from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store
 from tests.tracking.conftest import points
 
@@ -18,7 +18,7 @@ def test_system_metrics_go_to_the_run_and_leave_no_thread(
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
     key = "system/cpu_utilization_percentage"
     for start in range(2):
-        with training_run(store, "run", {}, tmp_path / "run_id", system_metrics=True) as run:
+        with open_run(store, "run", {}, tmp_path / "run_id", system_metrics=True) as run:
             time.sleep(0.5)
             run.log_metrics({"val/accuracy": 0.5}, start)
             time.sleep(0.7)

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.config.labels import LABELS
 from pipeline.config.objective import ACCURACY
-from pipeline.inference.calibration import calibrate
+from pipeline.inference.calibration_fitting import calibrate
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.scoring import score

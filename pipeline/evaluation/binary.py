@@ -17,7 +17,7 @@ DRAWS_SEED = 0
 log = logging.getLogger(__name__)
 
 
-def classification_metrics(
+def binary_metrics(
     labels: ArrayLike, probabilities: ArrayLike, *, threshold: float, ece_bins: int, name: str
 ) -> MetricValues:
     """Compare calibrated probabilities with the true labels.
@@ -71,7 +71,7 @@ def calibration_errors(labels: ArrayLike, probabilities: ArrayLike, bins: int) -
     return {"ece": error, "ece_expected": by_chance, "ece_excess": error - by_chance}
 
 
-def resampled_metrics(
+def resampled_binary_metrics(
     counts: NDArray[np.float64], labels: NDArray[np.int8], probabilities: NDArray[np.float32], threshold: float
 ) -> dict[str, NDArray[np.float64]]:
     """Compute the metrics that have a confidence interval on many bootstrap resamples at once.
@@ -83,7 +83,7 @@ def resampled_metrics(
         threshold: smallest probability that counts as positive.
 
     Returns:
-        Values `[resamples]` by key, as `classification_metrics` defines them; NaN where a resample holds one label
+        Values `[resamples]` by key, as `binary_metrics` defines them; NaN where a resample holds one label
         only and the metric is undefined.
     """
     order = np.argsort(probabilities, kind="stable")

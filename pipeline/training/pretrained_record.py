@@ -10,14 +10,14 @@ from pipeline.runtime.records import Record, write_json
 PRETRAINED_FILE = "pretrained.json"
 
 
-class PretrainedInfo(Record):
+class PretrainedRecord(Record):
     """The record, of which `train` reads these values."""
 
     config: dict[str, Any]
     dataset: str
 
 
-def write_pretrained_info(
+def write_pretrained_record(
     folder: Path, config: PretrainingConfig, digest: str, best: Mapping[str, Mapping[str, float]]
 ) -> None:
     """Write the record.

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from pipeline.evaluation.classification import classification_metrics, expected_calibration_error, resampled_metrics
+from pipeline.evaluation.binary import binary_metrics, expected_calibration_error, resampled_binary_metrics
 from pipeline.evaluation.metrics import METRICS
 from pipeline.evaluation.summary import split_metrics
 from tests.conftest import configuration
@@ -13,7 +13,7 @@ EVALUATION = configuration().evaluation
 
 
 def metrics(labels: list[int], probabilities: list[float], threshold: float = 0.5) -> dict[str, float | int | None]:
-    return classification_metrics(labels, probabilities, threshold=threshold, ece_bins=10, name="test")
+    return binary_metrics(labels, probabilities, threshold=threshold, ece_bins=10, name="test")
 
 
 def test_metrics_of_four_reviews_worked_by_hand() -> None:
@@ -71,10 +71,10 @@ def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
     test_probabilities = test.probabilities[:, 1].round(1)  # with ties
     counts = np.random.default_rng(1).multinomial(50, np.full(50, 1 / 50), size=3).astype(float)
     counts[0] = 1
-    resampled = resampled_metrics(counts, test.labels, test_probabilities, 0.5)
+    resampled = resampled_binary_metrics(counts, test.labels, test_probabilities, 0.5)
     for resample, drawn in enumerate(counts.astype(int)):
         labels, probabilities = np.repeat(test.labels, drawn), np.repeat(test_probabilities, drawn)
-        expected = classification_metrics(labels, probabilities, threshold=0.5, ece_bins=10, name="test")
+        expected = binary_metrics(labels, probabilities, threshold=0.5, ece_bins=10, name="test")
         values = {key: values[resample] for key, values in resampled.items()}
         assert values == pytest.approx({key: expected[key] for key in values})
 
@@ -82,5 +82,7 @@ def test_a_resample_has_the_metrics_of_the_reviews_drawn() -> None:
 def test_the_table_of_metrics_names_what_is_computed() -> None:
     computed = split_metrics(simulated(), "test", EVALUATION)
     assert [*(key for key, metric in METRICS.items() if metric.applies_to(2, False)), "reviews"] == list(computed)
-    resampled = resampled_metrics(np.ones((1, 2)), np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5)
+    resampled = resampled_binary_metrics(
+        np.ones((1, 2)), np.array([1, 0], np.int8), np.array([0.9, 0.1], np.float32), 0.5
+    )
     assert list(resampled) == ["accuracy", "f1", "roc_auc", "log_loss", "brier"]

@@ -1,4 +1,4 @@
-"""Account, for the terminal, of duplicates, conflicting labels and groups: what was left out, and what it changed."""
+"""Log lines about duplicates, conflicting labels and groups: what was left out, and what it changed."""
 
 import logging
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.config.corpus import Duplicates
 from pipeline.preprocessing.splitting import Drawn
 
-MOST_CLASSES_SHOWN = 5
+MAX_CLASSES_SHOWN = 5
 NOTABLE_CHANGE = 0.005
 """Least change of a class's share that is worth a line."""
 COUNTED = ("repeats", "exact", "label_conflicts", "contradicting", "tied")
@@ -85,6 +85,6 @@ def _changed_shares(before: Mapping[str, int], after: Mapping[str, int]) -> str:
     changes = {name: abs(now - was) for name, (was, now) in shares.items()}
     if max(changes.values()) < NOTABLE_CHANGE:
         return ""
-    most = sorted(changes, key=lambda name: -changes[name])[:MOST_CLASSES_SHOWN]
+    most = sorted(changes, key=lambda name: -changes[name])[:MAX_CLASSES_SHOWN]
     shown = [f"{name} {was:.1%} → {now:.1%}" for name, (was, now) in shares.items() if name in most]
     return ", ".join(shown)

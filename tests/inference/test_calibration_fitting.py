@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
-from pipeline.inference.calibration import calibrate, fit_weights
+from pipeline.inference.calibration import Calibration
+from pipeline.inference.calibration_fitting import calibrate, fit_weights
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.rule_fitting import choose_threshold
-from pipeline.inference.scoring import Calibration
 from pipeline.networks.likelihood import LOGISTIC, CumulativeLogits, Likelihood, Softmax
 from pipeline.runtime.errors import PipelineError
 from tests.support.scored import simulated
