@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pipeline.config.ending_of import AUTOMATIC
+from pipeline.config.file_format import AUTOMATIC
 from pipeline.inference.model_folder import save_model
 from pipeline.inference.predictor import CHUNK_SIZE
 from pipeline.networks.build import build_network
@@ -318,9 +318,9 @@ def test_a_class_that_the_file_cannot_hold_is_said(compose, tmp_path, classes, f
     folder = word_model(tmp_path / "model", compose, classes)
     source, output = tmp_path / "in.csv", tmp_path / "out.csv"
     source.write_text("text,n\nawful,1\npoor,2\n")
-    ending_of = AUTOMATIC.model_copy(update=format_keys)
+    file_format = AUTOMATIC.model_copy(update=format_keys)
     with pytest.raises(PipelineError, match=message):
-        main([], source, output, None, str(folder), None, None, ending_of)
+        main([], source, output, None, str(folder), None, None, file_format)
     assert not output.exists()
 
 
@@ -352,10 +352,10 @@ def test_quotes_are_read_as_in_training_unless_another_format_is_stated(model, t
         in caplog.messages
     )
     source.write_text('n\ttext\n1\t"schön"\n', encoding="cp1252")
-    main([], source, output, None, str(folder), None, ending_of=stated_format(["encoding=cp1252"]))
+    main([], source, output, None, str(folder), None, file_format=stated_format(["encoding=cp1252"]))
     assert output.read_text("cp1252").splitlines()[1].startswith('1\t"schön"\t')
     source.write_text('n\ttext\n1\t"schön"\n')
-    main([], source, output, None, str(folder), None, ending_of=stated_format(["quoting=standard"]))
+    main([], source, output, None, str(folder), None, file_format=stated_format(["quoting=standard"]))
     assert output.read_text().splitlines()[1].startswith("1\tschön\t")
 
 
@@ -364,7 +364,7 @@ def test_a_file_without_a_header_has_no_names_to_choose(model, tmp_path, caplog)
     source.write_text("a good film,pos\n")
     caplog.set_level("INFO")
     headerless = stated_format(["columns=text,label"])
-    main([], source, output, None, str(model), None, ending_of=headerless)
+    main([], source, output, None, str(model), None, file_format=headerless)
     assert output.read_text().startswith("a good film,pos,") and len(output.read_text().splitlines()) == 1
     assert f"{source} has no header; the answers are its last columns: label, probability" in caplog.messages
     assert "predicted_label" not in caplog.text
