@@ -11,9 +11,9 @@ from torch import Tensor
 from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
+from pipeline.training.batches import LabelledBatch
 from pipeline.training.fit import fit, training_reviews
 from pipeline.training.hardware import resolve_hardware
-from pipeline.training.sentiment_module import LabelledBatch
 
 Weights = Mapping[str, Tensor] | None
 """Pre-trained weights, as `load_pretrained` returns them."""

@@ -10,12 +10,10 @@ import psutil
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from pipeline.config.hydra_search_path import conf_folder
+from pipeline.config.hydra_search_path import conf_folder, dvc_composes
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.pipeline_lock import Holder, acquire
 
-DVC_COMPOSES = "dvc.utils.hydra"
-"""Module that only DVC imports, just before it composes."""
 IN_A_COPY = "--temp"
 """Option with which DVC runs the stages in a copy of this checkout. The lock must be free while the copy is made, but
 not afterwards. (With `--queue` the process ends as soon as it has rewritten params.yaml and restored it.)"""
@@ -30,7 +28,7 @@ class ExperimentLock(SearchPathPlugin):
         Raises:
             DvcException: another command holds the lock; DVC shows this exception as one line.
         """
-        if DVC_COMPOSES not in sys.modules:
+        if not dvc_composes():
             return
         from dvc.exceptions import DvcException  # imported only in DVC's own process
 

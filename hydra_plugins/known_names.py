@@ -11,7 +11,7 @@ from itertools import pairwise
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from pipeline.config.hydra_search_path import conf_folder
+from pipeline.config.hydra_search_path import conf_folder, dvc_composes
 
 NAME = re.compile(r"(?:-S|--set-param=)?(?:params\.yaml:)?(?P<name>[A-Za-z_][\w./]*)=(?P<value>.*)", re.DOTALL)
 """An override that changes what is there."""
@@ -27,7 +27,7 @@ class KnownNames(SearchPathPlugin):
             DvcException: conf/ has no such key, group or choice.
         """
         conf = conf_folder(search_path)
-        if "dvc.utils.hydra" not in sys.modules or conf is None:
+        if not dvc_composes() or conf is None:
             return
         from dvc.exceptions import DvcException  # imported only in DVC's own process
 

@@ -32,7 +32,7 @@ from pipeline.runtime import checksum, pipeline_lock
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.credentials import hide_secrets, masked, refusal_of, secret_keys
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import PipelineError, first_of
 from pipeline.runtime.named_files import existing_file
 from pipeline.runtime.paths import CODE, CONF, PARAMS, WORKSPACE, project_root
 from pipeline.site_cache import keep_in_project
@@ -97,15 +97,13 @@ def _report_changes(values: Mapping[str, Any]) -> None:
         key for key in {**after, **before} if before.get(key) != after.get(key) and not key.endswith(".fingerprint")
     ]
     if changed:
-        shown = [f"{key} {_shown(key, before)} → {_shown(key, after)}" for key in changed[:LISTED]]
-        more = f" and {len(changed) - LISTED} more" if len(changed) > LISTED else ""
+        shown = first_of([f"{key} {_shown(key, before)} → {_shown(key, after)}" for key in changed], LISTED)
         sections = dict.fromkeys(key.partition(".")[0] for key in changed)
         files = dict.fromkeys(f"conf/{name}/" if (CONF / name).is_dir() else "conf/config.yaml" for name in sections)
         log.warning(
-            "params.yaml: %s%s, as composed from conf/; a value set in params.yaml itself is not kept: edit %s, "
+            "params.yaml: %s, as composed from conf/; a value set in params.yaml itself is not kept: edit %s, "
             "or set it for one run with -S in `dvc exp run`",
-            ", ".join(shown),
-            more,
+            shown,
             " and ".join(files),
         )
 

@@ -6,8 +6,9 @@ Verifies the checksum. Writes downloads/: a Parquet file for each split that the
 
 from pipeline.config.schema import Config
 from pipeline.corpus.source import write_corpus
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DOWNLOADS
-from pipeline.stage import Inputs, run_stage
+from pipeline.stage import run_stage
 
 
 def main(config: Config, inputs: Inputs) -> None:

@@ -9,7 +9,8 @@ metrics, tables, pictures and reports to the MLflow run.
 
 from pipeline.config.schema import Config
 from pipeline.runtime.garbage import importing
-from pipeline.stage import Inputs, run_stage
+from pipeline.runtime.inputs import Inputs
+from pipeline.stage import run_stage
 
 READS = (
     *("artifacts/dataset/dataset.json", "artifacts/model", "artifacts/run.json"),

@@ -43,9 +43,9 @@ from pipeline.report.page import write_report
 from pipeline.report.plot_tables import plot_tables, read_learning_curve, write_tables
 from pipeline.report.terminal import format_report
 from pipeline.runtime.errors import listed
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE
 from pipeline.runtime.records import read_json, write_json
-from pipeline.stage import Inputs
 from pipeline.text.dataset import CorpusRecord, read_dataset_record, read_split
 from pipeline.text.rows import stream_texts
 from pipeline.tracking.evaluation_record import log_evaluation

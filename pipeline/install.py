@@ -41,9 +41,9 @@ def main(root: Path, exactly: bool) -> None:
                 f"make PYTHON={other}"
             )
         if unusable:
-            print(f"{unusable}; it is made anew", flush=True)
+            print(f"{unusable}; recreating it", flush=True)
         if subprocess.call([sys.executable, "-m", "venv", "--clear", str(venv)]):
-            sys.exit(f"error: {sys.executable} -m venv failed, as said above")
+            sys.exit(f"error: {sys.executable} -m venv failed, see above")
     _install(root, venv, max(project.stat().st_mtime, constraints.stat().st_mtime))
 
 
@@ -67,7 +67,7 @@ def _install(root: Path, venv: Path, changed: float) -> None:
     if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         print("\n".join(lines[-LAST_LINES:]), file=sys.stderr)
-        sys.exit(f"error: pip failed, as said above; all that it said is in {log}")
+        sys.exit(f"error: pip failed, see above; all that it said is in {log}")
     installed.touch()
     print(f"installed in {time.monotonic() - start:.0f} s; the log is .venv/install.log", flush=True)
 
@@ -100,7 +100,7 @@ def reason_to_renew(
         return ".venv is not complete, or its Python is gone"
     version = int(major), int(minor)
     if not oldest <= version <= newest or wanted not in (None, version):
-        return f".venv is of Python {dotted(version)}"
+        return f".venv uses Python {dotted(version)}"
     interpreter = re.search(r"/.*/bin/python", script)
     if interpreter is None or Path(interpreter[0]).parent.resolve() != (venv / "bin").resolve():
         return ".venv was made for another folder"

@@ -27,10 +27,11 @@ from pipeline.preprocessing.splitting import select
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.report.formatting import counts
 from pipeline.runtime.atomic import replace
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DATA, DATASET, REPORTS
 from pipeline.runtime.records import write_json
 from pipeline.runtime.worker_pool import available_cores, worker_pool
-from pipeline.stage import Inputs, run_stage
+from pipeline.stage import run_stage
 from pipeline.text.dataset import DatasetRecord
 
 SMALL_CORPUS = 5_000

@@ -11,8 +11,9 @@ from functools import partial
 from pipeline.config.schema import Config
 from pipeline.runtime.atomic import replace
 from pipeline.runtime.garbage import importing
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DATASET, PRETRAINED
-from pipeline.stage import Inputs, run_stage
+from pipeline.stage import run_stage
 from pipeline.text.dataset import read_dataset_record, require_prepared_for, require_whole
 from pipeline.tracking.hyperparameters import set_values
 from pipeline.tracking.provenance import origin_of, run_name

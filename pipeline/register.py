@@ -9,7 +9,8 @@ is not registered again. A queued experiment makes its model `challenger` at mos
 from pipeline.config.schema import Config
 from pipeline.evaluation.checks import CHECKED
 from pipeline.runtime.garbage import importing
-from pipeline.stage import Inputs, run_stage
+from pipeline.runtime.inputs import Inputs
+from pipeline.stage import run_stage
 
 
 def main(config: Config, inputs: Inputs) -> None:

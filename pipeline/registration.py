@@ -21,9 +21,9 @@ from pipeline.registry.versions import (
 )
 from pipeline.report.formatting import number
 from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import ARTIFACTS, DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE, project_root
 from pipeline.runtime.records import read_json, write_json
-from pipeline.stage import Inputs
 from pipeline.text.dataset import read_dataset_record
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.evaluation_record import headline

@@ -26,7 +26,7 @@ class RegistrationRecord(Record):
 
 
 def main() -> None:
-    """Print it.
+    """Print the accuracy, the model's place in the registry and the next steps.
 
     Raises:
         PipelineError: the pipeline has not run to its end.

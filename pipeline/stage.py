@@ -5,8 +5,7 @@ Another DVC command in the same checkout may rewrite params.yaml and check out o
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -15,41 +14,13 @@ from pipeline.cli import EPILOG, Parser, tidy_exit
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
 from pipeline.runtime import paths, pipeline_lock
-from pipeline.runtime.checksum import content_digest
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.parent_process import end_with
 
 GRACE = 10
 """Seconds that a stage has to end by itself after its DVC process has ended, as after a signal to both."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Digests of the files and folders that a command reads, taken when it began; None for one that was missing."""
-
-    digests: Mapping[Path, str | None]
-
-    @classmethod
-    def note(cls, *paths: Path) -> "Inputs":
-        """Take the digests now."""
-        return cls({path: content_digest(path) for path in paths})
-
-    def require_unchanged(self, *paths: Path) -> None:
-        """Compare the inputs with their digests; to be called before a result is written.
-
-        Args:
-            paths: the inputs to compare; all of them if none is given.
-
-        Raises:
-            PipelineError: an input has changed; the message names it.
-        """
-        for path in paths or self.digests:
-            if content_digest(path) != self.digests[path]:
-                raise PipelineError(
-                    f"{path} was changed by another command while this one used it; "
-                    "run it again when the other has finished"
-                )
 
 
 def run_stage(stage: Callable[[Config, Inputs], object], description: str | None, *reads: str) -> None:

@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def describe_changes(reasons: Iterable[Mapping[str, Mapping[str, Any]] | str]) -> list[str]:
-    """Word what `dvc status --json` says of a stage, such as `params.yaml model.hidden_dim modified`.
+    """Describe what `dvc status --json` says of a stage, such as `params.yaml model.hidden_dim modified`.
 
     Args:
         reasons: changed dependencies and outputs by kind; a plain text is a reason that follows from them.

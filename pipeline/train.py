@@ -29,8 +29,9 @@ from pipeline.config.debug import require_no_debug
 from pipeline.config.schema import Config
 from pipeline.config.training import require_no_fold
 from pipeline.runtime.garbage import importing
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import ARTIFACTS, REPORTS
-from pipeline.stage import Inputs, run_stage
+from pipeline.stage import run_stage
 from pipeline.training.inputs import TRAINING_INPUTS
 
 

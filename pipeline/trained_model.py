@@ -10,9 +10,9 @@ from pipeline.config.schema import Config
 from pipeline.inference.model_folder import TRAINED_WITH, save_model
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DATASET, PRETRAINED, PSEUDO_LABELS
 from pipeline.runtime.records import write_json
-from pipeline.stage import Inputs
 from pipeline.text.dataset import (
     DatasetRecord,
     read_dataset_record,

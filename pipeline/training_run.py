@@ -64,7 +64,7 @@ def train_in_run(
         dataset: `dataset.json` of the data.
         hardware: from `resolve_hardware`.
         describe: logs more about the run before the training starts.
-        result: words what was reached, as Markdown; the description of the run then begins with it.
+        result: describes what was reached, as Markdown; the description of the run then begins with it.
 
     Returns:
         the result of `train`.

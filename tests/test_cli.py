@@ -243,7 +243,7 @@ def test_a_port_in_use_is_one_line(target):
         )
     error, line_of_make = result.stderr.splitlines()
     assert error.startswith(f"error: port {port} ")
-    assert "in use; choose another with PORT=" in error
+    assert "in use; choose another with --port (make: PORT=" in error
     assert line_of_make.startswith("make: ***")
     assert (result.returncode, result.stdout) == (2, "")
 

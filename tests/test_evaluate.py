@@ -29,9 +29,9 @@ from pipeline.networks.likelihood import Likelihood, build_likelihood
 from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.runtime.records import read_json
-from pipeline.stage import Inputs
 from pipeline.text.rows import read_texts, stream_texts
 from pipeline.text.vocabulary import SPECIALS, Encoder, Vocabulary
 from tests.conftest import configuration, made_once

@@ -34,8 +34,8 @@ def test_an_environment_of_this_folder_and_a_python_that_will_do_is_kept(tmp_pat
 
 def test_another_one_is_made_anew(tmp_path):
     old, newer, copied, broken = (tmp_path / name for name in ("old", "newer", "copied", "broken"))
-    assert reason_to_renew(environment(old, "3.10"), OLDEST, NEWEST, None) == ".venv is of Python 3.10"
-    assert reason_to_renew(environment(newer, "3.13"), OLDEST, NEWEST, (3, 11)) == ".venv is of Python 3.13"
+    assert reason_to_renew(environment(old, "3.10"), OLDEST, NEWEST, None) == ".venv uses Python 3.10"
+    assert reason_to_renew(environment(newer, "3.13"), OLDEST, NEWEST, (3, 11)) == ".venv uses Python 3.13"
     elsewhere = environment(copied, "3.12", made_in=old)
     assert reason_to_renew(elsewhere, OLDEST, NEWEST, None) == ".venv was made for another folder"
     venv = environment(broken)

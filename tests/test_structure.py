@@ -133,7 +133,7 @@ ROOMS = dict(
     re.findall(r"^\| `(\w+)/` \| (.*) \|$", (WORKSPACE / "docs" / "architecture.md").read_text("utf-8"), re.MULTILINE)
 )
 """The purpose of each room, as the page has it, in its order."""
-SHARED = {"cli", "stage", "training_run"}
+SHARED = {"cli"}
 """Modules beside the stages that rooms may import."""
 COMMANDS = {"ablation", "explain", "judge", "predict", "reproduce", "serve"}
 """Rooms that no other room imports."""

@@ -41,7 +41,7 @@ class EvaluationConfig(Section):
     ece_bins: int = Field(ge=2, le=10_000)
     """Bins of the expected calibration error (ECE)."""
     length_edges: list[Count] = Field(min_length=1)
-    """Upper edges, in words, of the length classes for which accuracy is reported; they must rise."""
+    """Upper edges, in words, of the length classes for which accuracy is reported, in ascending order."""
     baseline: bool
     """Also train and evaluate the baseline, naive-Bayes-weighted logistic regression on n-grams."""
     slices: list[str]
@@ -56,5 +56,5 @@ class EvaluationConfig(Section):
     @model_validator(mode="after")
     def _edges_rise(self) -> "EvaluationConfig":
         if sorted(set(self.length_edges)) != self.length_edges:
-            raise ValueError("evaluation.length_edges must rise")
+            raise ValueError("evaluation.length_edges must be in ascending order")
         return self

@@ -101,8 +101,8 @@ class BagOfWordsConfig(Section):
     output_dropout: Fraction
     """Dropout before the output layer: share of the units."""
     max_length: Size | None = None  # models trained before it was there have none
-    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its end;
-    n-grams read all of it; null: all."""
+    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its
+    end; null: all."""
 
 
 Model = SentimentRNNConfig | BagOfWordsConfig

@@ -40,7 +40,7 @@ class LanguageModelConfig(OptimizerConfig):
     @model_validator(mode="after")
     def _cutoffs_rise(self) -> "LanguageModelConfig":
         if sorted(set(self.cutoffs)) != self.cutoffs:
-            raise ValueError("pretraining.language_model.cutoffs must rise")
+            raise ValueError("pretraining.language_model.cutoffs must be in ascending order")
         return self
 
 

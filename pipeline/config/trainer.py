@@ -11,8 +11,8 @@ class TrainerConfig(Section):
     """The hardware a training runs on."""
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    """Device to train and evaluate on; auto: an NVIDIA or AMD GPU where there is one, else the processor; mps: that of
-    an Apple processor."""
+    """Device to train and evaluate on; auto: an NVIDIA or AMD GPU where there is one, else the processor; mps: the GPU
+    of an Apple processor."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
     """Numeric precision; auto: bf16-mixed where the processor or GPU computes in it, else 32-true; 16-mixed is for
     GPUs without it, such as the T4."""

@@ -145,7 +145,7 @@ def sampled_rows(lengths: NDArray[np.int64], labels: NDArray[np.int8], limit: in
         limit: number of characters; where all texts together have no more, all reviews are drawn.
 
     Returns:
-        the rows drawn, in rising order.
+        the rows drawn, in ascending order.
     """
     order = np.random.default_rng(0).permutation(len(lengths))
     place = np.empty(len(lengths))  # of each review among those of its class, from 0 to 1

@@ -95,7 +95,7 @@ def length_classes(words: ArrayLike, edges: Sequence[int]) -> SliceMembers:
 
     Args:
         words: number of words of each review, `[n]`.
-        edges: rising upper edges, each inside its class; a last class takes what is longer.
+        edges: ascending upper edges, each inside its class; a last class takes what is longer.
 
     Returns:
         Name (`up to 50 words`, `51 to 100 words`, `over 800 words`) and members `[n]` of each class that is not empty.
@@ -155,7 +155,7 @@ def _quartiles(numbers: NDArray[np.float64]) -> SliceMembers:
 
 
 def _rounded(edges: NDArray[np.float64]) -> list[float]:
-    """Round rising numbers to four digits, or to as many more as move none by over a fifth of the least distance."""
+    """Round ascending numbers to four digits, or to as many more as move none by over a fifth of the least distance."""
     least = np.diff(edges).min(initial=np.inf)
     for digits in range(4, 18):
         rounded = [float(f"{edge:.{digits}g}") for edge in edges]
@@ -165,6 +165,6 @@ def _rounded(edges: NDArray[np.float64]) -> list[float]:
 
 
 def _divided(numbers: NDArray[Any], edges: Sequence[float], names: Sequence[str]) -> SliceMembers:
-    """Divide numbers by rising edges, each inside the part below it; NaN is in no part, and no part is empty."""
+    """Divide numbers by ascending edges, each inside the part below it; NaN is in no part, and no part is empty."""
     index = np.where(np.isnan(numbers), -1, np.searchsorted(edges, numbers, side="left"))
     return [(name, index == i) for i, name in enumerate(names) if (index == i).any()]

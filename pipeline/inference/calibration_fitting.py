@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import expit
 from torch import Tensor
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
@@ -58,10 +57,7 @@ def calibrate(
     z, y = np.asarray(outputs, dtype=np.float64), np.asarray(labels)
     require_finite(z)
     precisions = np.full(1 if likelihood.columns == 1 else z.shape[1], SCALE_SPREAD**-2)
-    if likelihood.classes == 2:
-        weights, bias = _fit_two_classes(z, y, precisions, around=1)
-    else:
-        weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, precisions, y, likelihood, around=1)
+    weights, bias = _fit(lambda weights: torch.from_numpy(z) * weights, precisions, y, likelihood, around=1)
     with np.errstate(divide="ignore"):
         temperature = np.clip(np.where(weights == 0, np.inf, 1 / weights), *TEMPERATURE_BOUNDS)
     scale = Calibration(likelihood, temperature.tolist(), bias.tolist(), DecisionRule())
@@ -97,24 +93,7 @@ def fit_weights(
     z, y = np.asarray(paths, dtype=np.float64), np.asarray(labels)
     require_finite(z)
     precisions = z.var(axis=0).mean(axis=0) / np.square(spreads) if len(spreads) else np.zeros(z.shape[2])
-    if likelihood.classes == 2:
-        return _fit_two_classes(z[:, 0], y, precisions)
     return _fit(lambda weights: torch.from_numpy(z) @ weights, precisions, y, likelihood)
-
-
-def _fit_two_classes(
-    paths: NDArray[np.float64], labels: NDArray[np.generic], precisions: NDArray[np.float64], around: float = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Do what `_fit` does for two classes; in this form their figures stay those of earlier versions."""
-    targets = _smoothed(labels, 2)[:, 1]
-    z = np.column_stack([paths, np.ones(len(paths))])
-
-    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scaled = z @ weights
-        gradient = z.T @ (expit(scaled) - targets) / len(labels)
-        return float(np.mean(np.logaddexp(0, scaled) - targets * scaled)), gradient
-
-    return _minimum(loss, precisions, around, 1, len(labels))
 
 
 def _fit(

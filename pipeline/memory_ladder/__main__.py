@@ -60,14 +60,14 @@ def measure_recall(task: RecallTask, steps: Sequence[int], seeds: int) -> dict[s
 
     Args:
         task: the task; `DISTANCES` beyond its farthest are left out.
-        steps: training steps after which each network is measured, in rising order.
+        steps: training steps after which each network is measured, in ascending order.
         seeds: networks to train of each cell, with the seeds from 1 on.
 
     Raises:
-        PipelineError: a number is less than 1, or the steps do not rise.
+        PipelineError: a number is less than 1, or the steps are not ascending.
     """
     if min(*steps, seeds) < 1 or sorted(set(steps)) != list(steps):
-        raise PipelineError("--steps, --seeds: must be at least 1 each, and the steps in rising order")
+        raise PipelineError("--steps, --seeds: must be at least 1 each, and the steps in ascending order")
     torch.set_num_threads(1)  # with matrices this small, threads only wait for one another
     distances = [distance for distance in DISTANCES if distance <= task.farthest]
     cells: dict[str, Any] = {}

@@ -66,8 +66,8 @@ def train_recall(
         cell: `rnn`, `gru` or `lstm`.
         lr: learning rate of Adam, constant.
         task: the task.
-        steps: numbers of steps of the optimizer, in rising order, after each of which the network is yielded. Each step
-            reads new texts.
+        steps: numbers of steps of the optimizer, in ascending order, after each of which the network is yielded. Each
+            step reads new texts.
         seed: seed of the initial weights and of the texts.
         report_step: called after each step.
     """

@@ -70,7 +70,7 @@ class AdaptiveSoftmax(nn.Module):
     Args:
         size: numbers in a state.
         vocab_size: number of words, sorted by frequency.
-        cutoffs: first word of each cluster of rarer words, in rising order; an empty list makes a plain softmax.
+        cutoffs: first word of each cluster of rarer words, in ascending order; an empty list makes a plain softmax.
     """
 
     def __init__(self, size: int, vocab_size: int, cutoffs: Sequence[int]) -> None:

@@ -12,6 +12,7 @@ from pipeline.networks.likelihood import LOGISTIC, Likelihood
 from pipeline.networks.pooling import pool
 from pipeline.networks.regions import RegionVectors, activate
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.vocabulary import UNKNOWN
 
 RECURRENT_LAYERS: dict[str, type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]] = {
     "lstm": nn.LSTM,
@@ -45,13 +46,12 @@ class SentimentRNN(nn.Module):
         cell: `lstm`, `gru` or `rnn`.
         bidirectional: also read backwards.
         pooling: poolings of the hidden states over time, concatenated; see `pipeline.networks.pooling.pool`.
-        word_dropout: share of words replaced by `unknown_index` in training.
+        word_dropout: share of words replaced by the unknown word in training.
         embedding_dropout: variational dropout on the word vectors: the same entries at every step of a review (Gal &
             Ghahramani 2016, section 4.1).
         output_dropout: dropout before the linear layer.
         initialisation: `torch` keeps torch's own; `orthogonal` draws small word vectors, makes the recurrent weights
             orthogonal (Saxe et al. 2014) and opens the forget gates (bias 1; Jozefowicz et al. 2015, section 5).
-        unknown_index: token id of the unknown word.
         likelihood: meaning of the outputs; by default that of two classes.
         regions: region vectors that the recurrent layers read beside the word vectors; None: none.
         region_dropout: variational dropout on the region vectors.
@@ -78,7 +78,6 @@ class SentimentRNN(nn.Module):
         embedding_dropout: float = 0.0,
         output_dropout: float = 0.3,
         initialisation: str = "torch",
-        unknown_index: int = 1,
         likelihood: Likelihood = LOGISTIC,
         regions: RegionVectors | None = None,
         region_dropout: float = 0.0,
@@ -94,7 +93,6 @@ class SentimentRNN(nn.Module):
         self.hidden_dim, self.n_layers = hidden_dim, n_layers
         self.pooling = tuple(pooling)
         self.word_dropout, self.embedding_dropout = word_dropout, embedding_dropout
-        self.unknown_index = unknown_index
         self.region_dropout = region_dropout
         self.max_length = max_length
         inputs = embedding_dim + (0 if regions is None else regions.dimension)
@@ -158,7 +156,7 @@ class SentimentRNN(nn.Module):
         words = x
         if self.training and self.word_dropout:
             dropped = torch.rand(x.shape, device=x.device) < self.word_dropout
-            words = x.masked_fill(dropped, self.unknown_index)
+            words = x.masked_fill(dropped, UNKNOWN)
         # one step after the other in memory, as the recurrent layers read them: they would copy any other order
         vectors = self.embedding(words.t()).transpose(0, 1)
         return self._drop(vectors, self.embedding_dropout), None if self.regions is None else self.regions(x)

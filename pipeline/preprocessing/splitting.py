@@ -43,13 +43,13 @@ def hold_out(
         keys: of all reviews.
         keep: True for each review that is kept [n].
         config: shares and seed.
-        classes: names of the labels, by number.
+        classes: names of the classes, by number.
 
     Returns:
         each part that was drawn.
 
     Raises:
-        PipelineError: a split would hold no review of a label.
+        PipelineError: a split would hold no review of a class.
     """
     drawn = {name: name for name in ("test", "validation") if not (keys.split == PRECEDENCE.index(name)).any()}
     parts = _hold_out(keys, keep, "train", drawn, config, classes)
@@ -103,8 +103,8 @@ class _Groups:
     """Groups of reviews that are taken for one part after the other.
 
     Args:
-        rank: key of each review's group, in rising order [reviews].
-        strata: number of the stratum of each review, in rising order within a group [reviews].
+        rank: key of each review's group, in ascending order [reviews].
+        strata: number of the stratum of each review, in ascending order within a group [reviews].
     """
 
     def __init__(self, rank: NDArray[np.uint64], strata: NDArray[np.int8]) -> None:

@@ -68,7 +68,7 @@ def version_card(
     return _TEMPLATES.get_template("model_card.md").render(
         name=config.registry.model_name,
         title=network_name(config.model),
-        network=network_name(config.model).removesuffix(" and n-grams"),
+        network=_deep_name(config.model),
         max_length=config.model.max_length,
         architecture=_architecture(config.model),
         parts=parts,
@@ -130,9 +130,15 @@ def front_matter(config: Config, details: Mapping[str, Any]) -> str:
 
 def network_name(model: Model) -> str:
     """Return the usual name of a network: `BiLSTM and n-grams`."""
+    has_ngrams = not isinstance(model, BagOfWordsConfig) and model.wide is not None
+    return f"{_deep_name(model)} and n-grams" if has_ngrams else _deep_name(model)
+
+
+def _deep_name(model: Model) -> str:
+    """Return the usual name of a network without its n-grams."""
     if isinstance(model, BagOfWordsConfig):
         return "Bag of words"
-    return "Bi" * model.bidirectional + CELLS[model.cell] + " and n-grams" * (model.wide is not None)
+    return f"Bi{CELLS[model.cell]}" if model.bidirectional else CELLS[model.cell]
 
 
 def _network_tags(model: Model) -> list[str]:
@@ -148,7 +154,7 @@ def _architecture(model: Model) -> list[str]:
     layers = f"{model.n_layers} layer{'s' if model.n_layers > 1 else ''}"
     directions = "in each direction" if model.bidirectional else "forwards"
     recurrent = (
-        f"{'Bi' * model.bidirectional}{CELLS[model.cell]}: word vectors of {model.embedding_dim} numbers, {layers} of "
+        f"{_deep_name(model)}: word vectors of {model.embedding_dim} numbers, {layers} of "
         f"{model.hidden_dim} units {directions}, pooled by {' and '.join(model.pooling)}, then a linear layer"
     )
     if model.wide is None:
@@ -162,8 +168,7 @@ def _architecture(model: Model) -> list[str]:
 
 
 def _parts_table(model: Model, parts: Mapping[str, Any]) -> str:
-    deep = network_name(model).removesuffix(" and n-grams")
-    names = {"ngrams": "n-grams", "joint": "joined"}
+    deep, names = _deep_name(model), {"ngrams": "n-grams", "joint": "joined"}
     rows = [[names.get(name, deep), number(part["accuracy"]), number(part["log_loss"])] for name, part in parts.items()]
     return markdown_table(["each part alone, on test", "accuracy", "log loss"], rows)
 

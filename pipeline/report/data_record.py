@@ -1,5 +1,6 @@
 """Schema of `reports/data.json`: what `preprocess` found in the corpus, as the report shows it."""
 
+from pipeline.evaluation.records import CheckOutcome
 from pipeline.runtime.records import Record
 
 
@@ -66,17 +67,6 @@ class GroupCounts(Record):
     """Number of groups that a drawn split has only for the class it would lack without them, by split."""
 
 
-class DataCheck(Record):
-    """Outcome of a check of the data."""
-
-    name: str
-    metric: str
-    value: float | int | None
-    min: float | None
-    max: float | None
-    passed: bool
-
-
 class DataRecord(Record):
     """Content of `reports/data.json`."""
 
@@ -85,6 +75,6 @@ class DataRecord(Record):
     splits: dict[str, SplitSummary]
     duplicates: DuplicateCounts
     groups: GroupCounts | None = None
-    checks: list[DataCheck]
+    checks: list[CheckOutcome]
     left_out: dict[str, int]
     """Rows of the corpus that are in no split, by reason."""

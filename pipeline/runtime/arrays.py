@@ -62,7 +62,7 @@ class ArrayFile:
             least, greatest = chunk.min(), chunk.max()
             self.require(bool(least >= low and greatest <= high), f"not all of its values are from {low} to {high}")
 
-    def require_rising(self) -> None:
+    def require_ascending(self) -> None:
         """Refuse the file unless each value is greater than the one before it.
 
         Raises:
@@ -70,8 +70,8 @@ class ArrayFile:
         """
         last = None
         for chunk in self._chunks():
-            rising = (last is None or chunk[0] > last) and (chunk[1:] > chunk[:-1]).all()
-            self.require(bool(rising), "its numbers do not rise")
+            ascending = (last is None or chunk[0] > last) and (chunk[1:] > chunk[:-1]).all()
+            self.require(bool(ascending), "its numbers are not ascending")
             last = chunk[-1]
 
     def _chunks(self) -> Iterator[NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Errors a user can put right: the one exception for them, and the wording of what the operating system refuses."""
+"""Errors a user can put right: the one exception for them, and messages for what the operating system refuses."""
 
 import errno
 import re
@@ -48,10 +48,15 @@ def refusal(error: Exception) -> tuple[str, str] | None:
     return next((refused for words, refused in BY_WORDS.items() if re.search(words, str(error))), None)
 
 
+def first_of(items: Sequence[object], most: int) -> str:
+    """List items for a message; of many, list the first ones and count the rest."""
+    more = f" and {len(items) - most:,} more" if len(items) > most else ""
+    return ", ".join(map(str, items[:most])) + more
+
+
 def listed(names: Sequence[str], most: int = 20) -> str:
     """Quote names for a message; of many, quote the first ones and count the rest."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(map(repr, names[:most])) + more
+    return first_of([repr(name) for name in names], most)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ def bind(port: int) -> socket.socket:
         PipelineError: there is no such port, or it is in use.
     """
     if port not in PORTS:
-        raise PipelineError(f"port {port} does not exist; choose one below {PORTS.stop} with PORT=…")
+        raise PipelineError(f"port {port} does not exist; choose one below {PORTS.stop} with --port (make: PORT=…)")
     # name the protocol: only then does asyncio turn off Nagle's delay, which makes answers 40 ms slower
     bound = socket.socket(proto=socket.IPPROTO_TCP)
     # as servers do, so that connections of one that has just ended do not block its port
@@ -25,6 +25,7 @@ def bind(port: int) -> socket.socket:
     except OSError as error:
         bound.close()
         raise PipelineError(
-            f"port {port} of {HOST}: {(error.strerror or str(error)).lower()}; choose another with PORT=…"
+            f"port {port} of {HOST}: {(error.strerror or str(error)).lower()}; "
+            "choose another with --port (make: PORT=…)"
         ) from None
     return bound

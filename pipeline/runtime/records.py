@@ -63,7 +63,7 @@ def read_json(path: Path, schema: type[Schema], remedy: str) -> Schema:
 
 
 def first_problem(error: ValidationError) -> str:
-    """Word the first of a schema's complaints, as a part of a line."""
+    """Describe the first of a schema's complaints, as a part of a line."""
     problem = error.errors()[0]
     key = ".".join(map(str, problem["loc"]))
     match problem["type"]:

@@ -16,7 +16,7 @@ BATCH_TEXTS = 32
 JOINED_CHARACTERS = 20_000
 """Most characters of a request that is computed together with others: they would wait for a longer one."""
 PIECE = 64
-"""Texts of one request that are computed before it is looked whether their client still waits."""
+"""Texts of one request that are computed between two checks that its client is still connected."""
 BATCHES = 2
 """Batches at a time: while one is tokenised or its longest texts are computed, another keeps all cores busy."""
 

@@ -17,9 +17,9 @@ from pipeline.cli import tidy_exit
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import DATASET, WORKSPACE, project_root
 from pipeline.runtime.worker_pool import available_cores
-from pipeline.stage import Inputs
 from pipeline.sweep.folds import require_folds
 from pipeline.sweep.frozen_conf import require_frozen
 from pipeline.sweep.parent_run import open_sweep

@@ -16,9 +16,9 @@ from omegaconf import DictConfig
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.composition import translate_hydra_errors
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import CONF, project_root
 from pipeline.runtime.worker_pool import translate_worker_deaths
-from pipeline.stage import Inputs
 from pipeline.sweep.frozen_conf import MULTIRUN, freeze_conf
 from pipeline.sweep.prepared_dataset import choices_tag, log_dataset, trial_config
 from pipeline.sweep.session import sweep_ended

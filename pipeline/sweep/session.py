@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pipeline.config.schema import Config
 from pipeline.runtime.code_digest import Code
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.parent_process import end_with
-from pipeline.stage import Inputs
 from pipeline.training.inputs import training_inputs
 
 VARIABLE = "SENTIMENT_SWEEP"

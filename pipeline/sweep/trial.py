@@ -13,9 +13,9 @@ from pipeline.cli import TerminalHandler, tidy_exit
 from pipeline.config.schema import Config
 from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
-from pipeline.stage import Inputs
 from pipeline.sweep.parent_run import FOLDER_TAG, TrialRun, child_tags, find_trials, latest_trials, record_failure
 from pipeline.sweep.prepared_dataset import choices_tag, trial_config
 from pipeline.sweep.search_space import short_keys

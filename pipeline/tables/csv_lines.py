@@ -8,11 +8,15 @@ from typing import Any
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
-def csv_line(values: Iterable[Any], delimiter: str = ",") -> str:
-    """Format a row; values with a delimiter, a quote or a line break are quoted."""
+def csv_line(values: Iterable[Any], **dialect: Any) -> str:
+    """Format a row; values with a delimiter, a quote or a line break are quoted, unless `csv.writer` is told otherwise.
+
+    Raises:
+        csv.Error: a value cannot be written in this dialect.
+    """
     line = StringIO()
     # with this terminator a lone \r or \n in a value is quoted by older Pythons, too
-    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(values)
+    csv.writer(line, lineterminator="\r\n", **dialect).writerow(values)
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 

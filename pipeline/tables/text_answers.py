@@ -6,13 +6,13 @@ Users' values are passed through unchanged: those of CSV and TSV as text, a JSON
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.answer_columns import AnswerValues, FileColumns, WantedColumns, require_free
+from pipeline.tables.csv_lines import csv_line
 from pipeline.tables.delimited import Delimited
 from pipeline.tables.joining import joined_text
 from pipeline.tables.json_rows import JsonRow, json_text
@@ -72,26 +72,21 @@ def _delimited_lines(
 
 
 def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileFormat) -> str:
-    line = StringIO()
     unquoted = file_format.quoting == "none"
-    writer = csv.writer(
-        line,
-        delimiter=delimiter,
-        quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_MINIMAL,
-        quotechar=None if unquoted else '"',
-        escapechar=file_format.escape,
-        doublequote=file_format.escape is None,
-        # with this terminator a lone \r or \n in a value is quoted by older Pythons, too
-        lineterminator="\r\n",
-    )
     try:
-        writer.writerow(values)
+        return csv_line(
+            values,
+            delimiter=delimiter,
+            quoting=csv.QUOTE_NONE if unquoted else csv.QUOTE_MINIMAL,
+            quotechar=None if unquoted else '"',
+            escapechar=file_format.escape,
+            doublequote=file_format.escape is None,
+        )
     except csv.Error:  # the values of the file were read in the same format
         raise PipelineError(
             f"a class or --prefix has {delimiter!r} in its name, which cannot be written without quotes; give a file "
             "with quotes or another delimiter"
         ) from None
-    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _json_texts(

@@ -133,7 +133,7 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
     offsets = ArrayFile(folder / name / "offsets.npy", np.int64, (None,), DATASET_REMEDY)
     reviews = len(offsets.array) - 1
     offsets.require(reviews > 0 and offsets.array[0] == 0, "it does not begin with 0, or holds no review")
-    offsets.require_rising()
+    offsets.require_ascending()
     ids = ArrayFile(folder / name / "ids.npy", np.int32, (int(offsets.array[-1]),), DATASET_REMEDY)
     ids.require_within(0, len(Vocabulary.load(folder / "vocab.json")) - 1)
     if name == "unlabelled":

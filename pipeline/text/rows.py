@@ -72,7 +72,7 @@ def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = Non
     Args:
         dataset: the dataset folder.
         split: name of the split.
-        rows: the rows to yield [n], in rising order; None: all.
+        rows: the rows to yield [n], in ascending order; None: all.
 
     Raises:
         PipelineError: the split is missing or damaged.

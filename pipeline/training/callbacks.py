@@ -1,16 +1,15 @@
-"""Lightning callbacks of a training: learning curve, early stopping, moving average of the weights; and its logger."""
+"""Lightning callbacks of a training: learning curve, early stopping, moving average of the weights, progress."""
 
 import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, WeightAveraging
-from pytorch_lightning.loggers import Logger
 from torch import Tensor
 from tqdm import tqdm
 
@@ -18,18 +17,10 @@ from pipeline.config.training import TrainingConfig
 from pipeline.tables.csv_lines import csv_text
 from pipeline.training.distributed import gather, rank
 
-LogMetrics = Callable[[Mapping[str, float], int], None]
-"""Receives values by name, and their step."""
-
 MAX_BAR_WIDTH = 80
 """Width of a progress bar."""
 
 log = logging.getLogger(__name__)
-
-
-def log_prefixed(log_metrics: LogMetrics, name: str, metrics: Mapping[str, float], step: int) -> None:
-    """Log the metrics of one of several trainings, each as `name/metric`."""
-    log_metrics({f"{name}/{metric}": value for metric, value in metrics.items()}, step)
 
 
 def optional_callbacks(config: TrainingConfig, monitor: str) -> list[pl.Callback]:
@@ -92,29 +83,6 @@ def move_averages(decay: float, averages: Sequence[Tensor], present: Sequence[Te
 def learning_curve_csv(rows: list[dict[str, float]]) -> str:
     """Return the rows of a `LearningCurve` as CSV with a header."""
     return csv_text(list(rows[0]), ([row[name] for name in rows[0]] for row in rows))
-
-
-class ForwardingLogger(Logger):
-    """Logger that passes each point to a function, so that this room needs no knowledge of MLflow."""
-
-    def __init__(self, log_metrics: LogMetrics) -> None:
-        super().__init__()
-        self._log_metrics = log_metrics
-
-    @property
-    def name(self) -> None:
-        """None: Lightning has no files to write for this logger."""
-
-    @property
-    def version(self) -> None:
-        """None, like `name`."""
-
-    def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Do nothing: the whole configuration is logged with the MLflow run."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Pass the values on, except for Lightning's own epoch counter."""
-        self._log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step or 0)
 
 
 class EpochBar(pl.Callback):

@@ -37,7 +37,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
 class CheckpointWithinEpoch(Checkpoint):
     """Writes a checkpoint every few minutes within an epoch, and removes it when that of the whole epoch is written.
 
-    Lightning's `ModelCheckpoint` would also save amid gradients that are accumulated, which no checkpoint holds.
+    Lightning's `ModelCheckpoint` would also save in the middle of gradient accumulation, and a checkpoint holds no
+    accumulated gradients.
     """
 
     def __init__(self, path: Path) -> None:

@@ -31,7 +31,7 @@ def counterfactual_reviews(
 
     Args:
         folder: as written by `preprocess`.
-        sources: rows [n], in rising order, and labels [n] of the texts, by the name of their split.
+        sources: rows [n], in ascending order, and labels [n] of the texts, by the name of their split.
         classes: names of the classes, by number.
         seed: seed of the texts that are drawn, and of which rule changes which sentence.
 

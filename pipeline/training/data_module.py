@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.text.rows import first_of_each_class
+from pipeline.training.batches import LabelledBatch, ReviewBatch
 from pipeline.training.counterfactual_reviews import counterfactual_reviews
 from pipeline.training.distributed import share, world_size
 from pipeline.training.folds import Fold
 from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.resumable_loader import ResumableLoader
-from pipeline.training.sentiment_module import LabelledBatch, ReviewBatch
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 
 POOL_BATCHES = 50

@@ -27,13 +27,13 @@ from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import read_dataset_record
 from pipeline.text.vocabulary import Encoder, Vocabulary
-from pipeline.training.callbacks import LearningCurve, LogMetrics, optional_callbacks
+from pipeline.training.callbacks import LearningCurve, optional_callbacks
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
 from pipeline.training.initial_weights import start_from_pretrained, start_from_vectors
-from pipeline.training.loggers import open_loggers
+from pipeline.training.loggers import LogMetrics, open_loggers
 from pipeline.training.ngram_regression import fit_ngrams
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.sentiment_module import SentimentModule

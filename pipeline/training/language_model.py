@@ -17,12 +17,13 @@ from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.base_module import BaseModule
-from pipeline.training.callbacks import LearningCurve, LogMetrics
+from pipeline.training.batches import ReviewBatch
+from pipeline.training.callbacks import LearningCurve
 from pipeline.training.data_module import LengthBatches, sorted_batches
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
+from pipeline.training.loggers import LogMetrics
 from pipeline.training.resumable_loader import ResumableLoader
-from pipeline.training.sentiment_module import ReviewBatch
 from pipeline.training.trainer import run_trainer
 from pipeline.training.training_reviews import JoinedReviews
 
@@ -34,8 +35,8 @@ def pretrain_language_model(
 
     Args:
         config: the language model and its training.
-        dataset: folder written by `preprocess`. The model is trained on the training and, where there are any, the
-            unlabelled reviews, and validated on the validation reviews; it never sees the test reviews.
+        dataset: folder written by `preprocess`. The model learns from the training, auxiliary and unlabelled
+            texts, as far as there are any, and is validated on the validation reviews; it never sees the test reviews.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point.
@@ -92,7 +93,7 @@ class _LanguageModule(BaseModule):
 
 
 class TextDataModule(pl.LightningDataModule):
-    """Training and unlabelled reviews as text to train on, validation reviews as text to validate on."""
+    """Training, auxiliary and unlabelled texts to train on, validation reviews as text to validate on."""
 
     def __init__(self, folder: Path, config: LanguageModelConfig) -> None:
         super().__init__()

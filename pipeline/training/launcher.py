@@ -22,8 +22,8 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # not in i
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.parent_process import end_with
-from pipeline.training.callbacks import LogMetrics
 from pipeline.training.hardware import Hardware, set_up_process
+from pipeline.training.loggers import LogMetrics
 
 Trained = TypeVar("Trained")
 SendMessage = Callable[[str, object], None]
@@ -160,7 +160,7 @@ class _ForwardingHandler(logging.handlers.QueueHandler):
     """Sends log records to the parent, in a form that can be pickled."""
 
     def __init__(self, send: SendMessage) -> None:
-        super().__init__(queue=None)  # type: ignore[arg-type]  # records go to the store
+        super().__init__(queue=None)  # type: ignore[arg-type]  # records go through the pipe
         self._send = send
 
     def enqueue(self, record: logging.LogRecord) -> None:

@@ -1,10 +1,11 @@
-"""Loggers of Lightning's own, which people use beside MLflow."""
+"""Loggers: metrics as points for a function, and Lightning's own loggers, which people use beside MLflow."""
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
@@ -12,8 +13,39 @@ from pipeline.config.logger import LoggerConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.training import distributed
 
+LogMetrics = Callable[[Mapping[str, float], int], None]
+"""Receives values by name, and their step."""
+
 LOGGER_PACKAGES = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 """Packages any of which a logger needs, by its key."""
+
+
+def log_prefixed(log_metrics: LogMetrics, name: str, metrics: Mapping[str, float], step: int) -> None:
+    """Log the metrics of one of several trainings, each as `name/metric`."""
+    log_metrics({f"{name}/{metric}": value for metric, value in metrics.items()}, step)
+
+
+class ForwardingLogger(Logger):
+    """Logger that passes each point to a function, so that this room needs no knowledge of MLflow."""
+
+    def __init__(self, log_metrics: LogMetrics) -> None:
+        super().__init__()
+        self._log_metrics = log_metrics
+
+    @property
+    def name(self) -> None:
+        """None: Lightning has no files to write for this logger."""
+
+    @property
+    def version(self) -> None:
+        """None, like `name`."""
+
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Do nothing: the whole configuration is logged with the MLflow run."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Pass the values on, except for Lightning's own epoch counter."""
+        self._log_metrics({name: value for name, value in metrics.items() if name != "epoch"}, step or 0)
 
 
 def require_loggers(config: LoggerConfig) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline.config.pretraining import LanguageModelConfig, PretrainingConfig
-from pipeline.training.callbacks import LogMetrics, log_prefixed
 from pipeline.training.distributed import process_group
 from pipeline.training.hardware import Hardware
 from pipeline.training.language_model import pretrain_language_model
+from pipeline.training.loggers import LogMetrics, log_prefixed
 from pipeline.training.two_view import pretrain_regions
 
 Pretrained = tuple[dict[str, Tensor], list[dict[str, float]]]

@@ -39,7 +39,7 @@ class PseudoLabels:
     """Unlabelled reviews that the teachers are confident about, and their labels."""
 
     rows: NDArray[np.int64]
-    """Rows among the unlabelled reviews of the dataset [n], in rising order."""
+    """Rows among the unlabelled reviews of the dataset [n], in ascending order."""
     labels: NDArray[np.int8]
     """Numbers of classes [n]."""
 

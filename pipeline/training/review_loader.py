@@ -11,7 +11,7 @@ from pipeline.networks.build import fixed_length
 from pipeline.networks.padding import pad
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.vocabulary import Encoder, Vocabulary
-from pipeline.training.sentiment_module import LabelledBatch, ReviewBatch
+from pipeline.training.batches import LabelledBatch, ReviewBatch
 
 
 def review_loader(

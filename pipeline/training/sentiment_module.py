@@ -1,7 +1,7 @@
 """Lightning module of the classifier: its losses, its validation, and its answers."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
@@ -15,7 +15,6 @@ from pipeline.config.training import TrainingConfig
 from pipeline.inference.calibration_fitting import fit_weights
 from pipeline.inference.model_info import ModelInfo
 from pipeline.networks.build import Network, build_network, deep_path, path_logits
-from pipeline.networks.excerpt import excerpt
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.networks.sentiment_rnn import SentimentRNN
 from pipeline.networks.wide_and_deep import WideAndDeep
@@ -23,51 +22,10 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import first_problem
 from pipeline.training.adversarial import Perturbations, kl_divergence, running_word_scale
 from pipeline.training.base_module import BaseModule
+from pipeline.training.batches import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import gather
 
 _MODEL: TypeAdapter[Model] = TypeAdapter(Annotated[Model, Field(discriminator="network")])
-
-
-class ReviewBatch(NamedTuple):
-    """Reviews of a batch, without labels."""
-
-    ids: Tensor
-    """Token ids [batch, time]."""
-    lengths: Tensor | None
-    """Tokens of each review [batch]; None where padding is part of the input."""
-    weight: float = 1.0
-    """See `LabelledBatch.weight`."""
-
-    @property
-    def size(self) -> int:
-        """Number of reviews in the batch that count."""
-        return len(self.ids) if self.weight else 0
-
-    def excerpt(self, limit: int | None) -> "ReviewBatch":
-        """Return an excerpt of each review: see `pipeline.networks.excerpt`."""
-        ids, lengths = excerpt(self.ids, self.lengths, limit)
-        return self._replace(ids=ids, lengths=lengths)
-
-
-class LabelledBatch(NamedTuple):
-    """Reviews and labels that one step trains or validates on."""
-
-    reviews: ReviewBatch
-    labels: Tensor
-    """Numbers of their classes [batch]."""
-    unlabelled: ReviewBatch | None = None
-    loss_weights: Tensor | None = None
-    """Weight of the loss of each review [batch]; None where all are 1."""
-
-    @property
-    def size(self) -> int:
-        """Number of labelled reviews in the batch that count."""
-        return self.reviews.size
-
-    @property
-    def weight(self) -> float:
-        """Factor of this process's means in the mean over the whole batch; 0 for rows that do not count."""
-        return self.reviews.weight
 
 
 class SentimentModule(BaseModule):

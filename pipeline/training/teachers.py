@@ -14,10 +14,10 @@ from pipeline.config.schema import Config
 from pipeline.inference.scoring import score
 from pipeline.networks.build import fixed_length
 from pipeline.text.dataset import read_split
-from pipeline.training.callbacks import LogMetrics, log_prefixed
 from pipeline.training.distributed import process_group
 from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import Hardware
+from pipeline.training.loggers import LogMetrics, log_prefixed
 
 SORTED_TOGETHER = 1024
 """Reviews that are sorted by length together, and labelled between two steps of the progress bar."""

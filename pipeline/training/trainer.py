@@ -19,7 +19,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from pipeline.config.debug import NO_DEBUG, DebugConfig
 from pipeline.training import distributed
-from pipeline.training.callbacks import EpochBar, ForwardingLogger, LearningCurve, LogMetrics, LogUntrained
+from pipeline.training.callbacks import EpochBar, LearningCurve, LogUntrained
 from pipeline.training.checkpoints import (
     BEST,
     WITHIN_EPOCH,
@@ -28,6 +28,7 @@ from pipeline.training.checkpoints import (
     newest_checkpoint,
 )
 from pipeline.training.hardware import Hardware
+from pipeline.training.loggers import ForwardingLogger, LogMetrics
 
 LOG_EVERY_STEPS = 10
 

@@ -21,9 +21,10 @@ from pipeline.networks.two_view import TwoView
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import SPECIALS, UNKNOWN, Vocabulary
-from pipeline.training.callbacks import LearningCurve, LogMetrics
+from pipeline.training.callbacks import LearningCurve
 from pipeline.training.distributed import gather, share, world_size
 from pipeline.training.hardware import Hardware
+from pipeline.training.loggers import LogMetrics
 from pipeline.training.optimizer import RowAdagrad
 from pipeline.training.parted_batches import PartedBatches
 from pipeline.training.resumable_loader import ResumableLoader
@@ -42,8 +43,8 @@ def pretrain_regions(
 
     Args:
         config: the vectors and their training.
-        dataset: folder written by `preprocess`. The vectors learn from the training and, where there are any, the
-            unlabelled reviews, and are validated on the validation reviews; they never see the test reviews.
+        dataset: folder written by `preprocess`. The vectors learn from the training, auxiliary and unlabelled
+            texts, as far as there are any, and are validated on the validation reviews, never on the test reviews.
         hardware: from `resolve_hardware`.
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point.
@@ -157,7 +158,7 @@ class _TwoViewModule(pl.LightningModule):
 
 
 class _RegionDataModule(pl.LightningDataModule):
-    """Regions of the training and unlabelled reviews to train on, of the validation reviews to validate on."""
+    """Regions of the training, auxiliary and unlabelled texts to train on, of the validation reviews to validate on."""
 
     def __init__(
         self,

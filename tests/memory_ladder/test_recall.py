@@ -56,5 +56,5 @@ def test_each_cell_is_measured_with_the_learning_rate_that_recalls_most(tmp_path
 
 @pytest.mark.parametrize(("steps", "seeds"), [([0], 1), ([2, 1], 1), ([1], 0)])
 def test_steps_and_seeds_that_make_no_sense_are_refused(steps, seeds):
-    with pytest.raises(PipelineError, match="must be at least 1 each, and the steps in rising order"):
+    with pytest.raises(PipelineError, match="must be at least 1 each, and the steps in ascending order"):
         measure_recall(TASK, steps, seeds)

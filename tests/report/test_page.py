@@ -82,7 +82,7 @@ DATA = {
     "checks": [
         {
             **{"name": "left_out", "metric": "measures.left_out_share", "value": 0.25},
-            **{"min": None, "max": 0.5, "passed": True},
+            **{"min": None, "max": 0.5, "passed": True, "remedy": None},
         }
     ],
     "left_out": {"ignored_labels": 1200, "duplicates": 3},

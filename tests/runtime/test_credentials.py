@@ -11,7 +11,7 @@ import yaml
 from dvc.exceptions import DvcException
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
-from hydra_plugins.experiment_lock import DVC_COMPOSES, ExperimentLock
+from hydra_plugins.experiment_lock import ExperimentLock
 from pipeline import compose
 from pipeline.config.composition import compose_config
 from pipeline.config.schema import validate
@@ -181,7 +181,7 @@ def test_the_lock_is_taken_in_the_project_whose_conf_is_composed(
     search_path = ConfigSearchPathImpl()
     search_path.append("main", f"file://{project}/conf")
     project.mkdir()
-    monkeypatch.setitem(sys.modules, DVC_COMPOSES, sys)
+    monkeypatch.setitem(sys.modules, "dvc.utils.hydra", sys)
     monkeypatch.setattr(sys, "argv", ["dvc", "exp", "run", option])
     ExperimentLock().manipulate_search_path(search_path)
     assert [path.name for path in tmp_path.iterdir()] == [project.name]
@@ -192,7 +192,7 @@ def test_a_held_lock_refuses_a_temporary_experiment_too(tmp_path: Path, monkeypa
     search_path = ConfigSearchPathImpl()
     search_path.append("main", f"file://{tmp_path}/conf")
     acquire(tmp_path, Holder.of(psutil.Process().parent()))
-    monkeypatch.setitem(sys.modules, DVC_COMPOSES, sys)
+    monkeypatch.setitem(sys.modules, "dvc.utils.hydra", sys)
     monkeypatch.setattr(sys, "argv", ["dvc", "exp", "run", "--temp"])
     with pytest.raises(DvcException, match="another command"):
         ExperimentLock().manipulate_search_path(search_path)

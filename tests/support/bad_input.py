@@ -148,7 +148,7 @@ CONFIGURATION = [
     key("fold outside of trials", "training.folds", 5, "training.folds: only trials train on folds, with `python -m"),
     key("share above 1", "split.test", 1.5, "split.test: .*less than 1"),
     key("splits that leave nothing", "split.test", 0.95, r"split.validation \+ split.test must be less than 1"),
-    key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must rise"),
+    key("falling edges", "evaluation.length_edges", [200, 100], "length_edges must be in ascending order"),
     key(
         "costs for accuracy", "evaluation.objective.costs", COSTS, "costs goes with metric=cost, and metric is accuracy"
     ),

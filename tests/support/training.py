@@ -14,11 +14,11 @@ from pipeline.config.labels import LABELS
 from pipeline.config.schema import Config
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.training import checkpoints
-from pipeline.training.callbacks import LogMetrics
 from pipeline.training.fit import FitResult, fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.language_model import pretrain_language_model
 from pipeline.training.launcher import ignore_metrics
+from pipeline.training.loggers import LogMetrics
 from pipeline.training.two_view import pretrain_regions
 from tests.conftest import describe_dataset, reviews
 

@@ -13,8 +13,8 @@ from pipeline.networks.likelihood import LOGISTIC, build_likelihood
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.text.vocabulary import Vocabulary
+from pipeline.training.batches import ReviewBatch
 from pipeline.training.data_module import LengthBatches, ReviewDataModule, weights_of_classes
-from pipeline.training.sentiment_module import ReviewBatch
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 from tests.support.training import TINY, train, weights, write_dataset
 
