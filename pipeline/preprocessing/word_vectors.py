@@ -55,7 +55,8 @@ def add_vectors(folder: Path, config: Vectors, vocabulary: Vocabulary, digest: s
 
 def _occurrences(folder: Path, vocab_size: int) -> NDArray[np.int64]:
     """Count the occurrences of each token id in the training split [words]."""
-    ids = np.load(folder / "train" / "ids.npy", mmap_mode="r")  # `dataset.json`, which `read_split` needs, is written last
+    # not with `read_split`, which needs `dataset.json`: that is written last
+    ids = np.load(folder / "train" / "ids.npy", mmap_mode="r")
     counts = np.zeros(vocab_size, np.int64)
     for start in range(0, len(ids), NUMBERS_PER_CHUNK):
         counts += np.bincount(ids[start : start + NUMBERS_PER_CHUNK], minlength=vocab_size)

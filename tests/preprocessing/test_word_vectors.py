@@ -21,6 +21,7 @@ from pipeline.preprocessing.vector_source import find_vectors, vector_dimension
 from pipeline.preprocessing.word_vectors import add_vectors
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_vectors, require_prepared_for
+from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.fit import fit
 from pipeline.training.hardware import resolve_hardware
 from pipeline.training.initial_weights import require_fitting_vectors, start_from_vectors
@@ -184,7 +185,7 @@ def test_without_vectors_the_embedding_and_the_random_state_stay(tmp_path):
 
 def test_a_training_starts_from_them(compose, own, tmp_path):
     with_vectors(tmp_path / "dataset", own)
-    describe_dataset(tmp_path / "dataset")
+    describe_dataset(tmp_path / "dataset", words=len(Vocabulary.load(tmp_path / "dataset" / "vocab.json")))
     # steps too small to go anywhere, and the weights themselves, not their average
     still = ("training.epochs=1", "training.lr=1e-9", "training.ema_decay=null", "trainer.threads=1", "trainer=cpu")
     config = compose(*OWN, "model.hidden_dim=4", *still)
