@@ -21,14 +21,14 @@ class TrainingConfig(OptimizerConfig):
     """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
     counterfactual_weight: Weight
     """Weight of the losses of counterfactual sentences: short English sentences of the training texts, whose opinion
-    rules negate or reverse. None are made of fewer than 5,000 texts, or for classes other than negative and positive; 0
-    makes none."""
+    rules negate or reverse. None are made of few texts (docs/small-data.md), or for classes other than negative and
+    positive; 0 makes none."""
     class_weights: Literal["balanced"] | ClassWeights | None
     """Weight of the losses of each class, such as {spam: 5}, others having 1; balanced: the inverse of its share of the
     training split; null: 1 each. Auxiliary texts have auxiliary_weight alone."""
     wide_lr: Rate
-    """Peak learning rate of the n-gram weights: each occurs in few reviews and must move far when it does. With fewer
-    than 5,000 training texts they are fitted by regression, without it."""
+    """Peak learning rate of the n-gram weights: each occurs in few reviews and must move far when it does. Of few
+    training texts (docs/small-data.md) they are fitted by regression, without it."""
     ema_decay: float | None = Field(gt=0, lt=1)
     """Exponential moving average (EMA) of the weights, validated and kept: decay per step; null: none."""
     patience: int | None = Field(ge=1, le=100_000)

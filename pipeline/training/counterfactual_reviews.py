@@ -13,7 +13,7 @@ from pipeline.text.counterfactuals import make_counterfactuals
 from pipeline.text.dataset import EncodedSplit, read_dataset_record
 from pipeline.text.rows import stream_texts
 from pipeline.text.vocabulary import Encoder, Vocabulary
-from pipeline.training.few_reviews import FEW_TRAINING
+from pipeline.training.few_reviews import shortage
 
 MAX_SOURCE_TEXTS = 30_000
 """Texts that sentences are taken from, drawn from all: more would make no other sentences."""
@@ -26,7 +26,7 @@ def counterfactual_reviews(
 ) -> EncodedSplit | None:
     """Return counterfactual sentences of training texts; None where there are none, which is logged.
 
-    Fewer than `FEW_TRAINING` texts do not say which words are praise and which are blame. Only of the classes negative
+    A few texts (`shortage`) do not say which words are praise and which are blame. Only of the classes negative
     and positive is it known that negating one gives the other.
 
     Args:
@@ -42,8 +42,8 @@ def counterfactual_reviews(
     if tuple(classes) != LABELS:
         log.info("no counterfactual sentences: the classes are not %s and %s", *LABELS)
         return None
-    if len(labels) < FEW_TRAINING:
-        log.info("no counterfactual sentences: fewer than %s training texts", f"{FEW_TRAINING:,}")
+    if (few := shortage(labels)) is not None:
+        log.info("no counterfactual sentences: %s", few)
         return None
     drawn = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MAX_SOURCE_TEXTS])
     texts: list[str] = []

@@ -118,7 +118,7 @@ def fit(
         log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
     data = training_reviews(config, dataset, pseudo_labels, fold)
     vocabulary = Vocabulary.load(dataset / "vocab.json")
-    spreads = path_spreads(len(data.train)) if path_names(config.model) else ()
+    spreads = path_spreads(data.train.labels) if path_names(config.model) else ()
     module = SentimentModule(
         config.model,
         len(vocabulary),
@@ -136,7 +136,7 @@ def fit(
     if isinstance(network, WideAndDeep):
         _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
         network.wide.count(data.train, data.train.labels, data.train.weights)
-        if fitted_by_regression(data.train.lengths, likelihood.columns):
+        if fitted_by_regression(data.train.lengths, data.train.labels, likelihood.columns):
             fit_ngrams(network.wide, data.train, likelihood)
     if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
         log.info(

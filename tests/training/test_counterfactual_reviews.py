@@ -11,7 +11,7 @@ from pipeline.config.labels import LABELS
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training import counterfactual_reviews
+from pipeline.training import counterfactual_reviews, few_reviews
 from pipeline.training.data_module import ReviewDataModule
 from pipeline.training.folds import Fold
 from tests.conftest import describe_dataset
@@ -37,7 +37,7 @@ def dataset(compose, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_are_enough(monkeypatch):
-    monkeypatch.setattr(counterfactual_reviews, "FEW_TRAINING", 100)
+    monkeypatch.setattr(few_reviews, "FEW_TRAINING", 100)
 
 
 def trained_on(dataset, **settings):
@@ -62,7 +62,7 @@ def test_there_are_none_of_classes_that_a_denial_does_not_exchange(dataset, clas
 
 
 def test_there_are_none_of_few_reviews(dataset, monkeypatch, caplog):
-    monkeypatch.setattr(counterfactual_reviews, "FEW_TRAINING", 163)
+    monkeypatch.setattr(few_reviews, "FEW_TRAINING", 163)
     with caplog.at_level("INFO"):
         assert len(trained_on(dataset, classes=LABELS, counterfactual_weight=1.0)) == 162
     assert caplog.messages == ["no counterfactual sentences: fewer than 163 training texts"]

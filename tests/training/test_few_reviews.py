@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
+from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs, shortage
 from tests.conftest import configuration
 from tests.support.training import TINY, train
 
@@ -34,14 +34,37 @@ def test_a_training_takes_the_resolved_epochs_and_says_so(compose, dataset, tmp_
     assert "20 epochs of 7 steps, for 220 training reviews" in caplog.text
 
 
+def of_classes(*counts):
+    return np.repeat(np.arange(len(counts)), counts).astype(np.int8)
+
+
 def test_ngrams_of_few_and_not_too_long_reviews_are_fitted_by_regression():
-    assert fitted_by_regression(np.full(4_999, 280), columns=1)
-    assert not fitted_by_regression(np.full(5_000, 280), columns=1)
-    assert not fitted_by_regression(np.full(4_999, 280), columns=5)
-    assert not fitted_by_regression(np.full(100, 50_000), columns=1)
+    assert fitted_by_regression(np.full(4_998, 280), of_classes(2_499, 2_499), columns=1)
+    assert not fitted_by_regression(np.full(5_000, 280), of_classes(2_500, 2_500), columns=1)
+    assert not fitted_by_regression(np.full(4_998, 280), of_classes(2_499, 2_499), columns=5)
+    assert not fitted_by_regression(np.full(100, 50_000), of_classes(50, 50), columns=1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "why"),
+    [
+        ((2_499, 2_500), "fewer than 5,000 training texts"),
+        ((2_500, 2_500), None),
+        ((450, 8_550), "only 450 of the 9,000 training texts are of the rarest class"),
+        ((2_500, 100_000), None),
+        ((2_000, 0, 2_000, 2_000), None),
+        ((1_600, 2_000, 2_000), "only 1,600 of the 5,600 training texts are of the rarest class"),
+    ],
+)
+def test_reviews_of_which_one_class_is_rare_are_few(counts, why, caplog):
+    with caplog.at_level(logging.INFO):
+        labels = of_classes(*counts)
+        assert shortage(labels) == why
+        assert fitted_by_regression(np.full(len(labels), 20), labels, columns=1) is (why is not None)
+    assert caplog.messages == [f"{why}: n-grams are fitted by regression"] * (why is not None)
 
 
 def test_few_training_reviews_make_the_recurrent_network_prove_itself():
-    (few_deep, few_wide), (deep, wide) = path_spreads(4_999), path_spreads(5_000)
+    (few_deep, few_wide), (deep, wide) = (path_spreads(of_classes(number, number)) for number in (2_499, 2_500))
     assert few_deep < few_wide
     assert deep == wide
