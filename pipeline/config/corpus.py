@@ -205,8 +205,10 @@ class FilesCorpus(CorpusInfo):
         if not isinstance(labels, Mapping):
             return labels
         for name in labels:
-            if name is None or isinstance(name, bool):
-                raise ValueError(f"YAML reads the name of a class as {name}; put it in quotes, such as 'no'")
+            if isinstance(name, bool) or not isinstance(name, str | int):
+                raise ValueError(
+                    f"YAML reads the name of a class as {name}; put it in quotes in the file, such as 'no'"
+                )
         named = {str(name).strip(): values for name, values in labels.items()}
         if len(named) < len(labels):
             raise ValueError("two classes have the same name; give each its own")

@@ -17,7 +17,7 @@ from pipeline.config.corpus import FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_examples import NAMES, VALUE_LENGTH, example_overrides, ignoring_override
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.labels import IGNORED, finite_number, label_reader, normalise_label
+from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 
 MAX_VALUES = 1000
@@ -64,7 +64,7 @@ class Census:
         short = text if len(text) <= VALUE_LENGTH else text[:VALUE_LENGTH] + "…"
         if not value:
             return "a missing label"
-        return short if finite_number(value) is not None else repr(short)
+        return short if is_shortest_number(value) else repr(short)
 
 
 def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -> Callable[[str], int | None]:
@@ -118,6 +118,9 @@ def distinct_values(key: str, name: str, path: Path, batch: pa.RecordBatch) -> t
     try:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
+        if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
+            # as it is written: 0.4, not 0.4000000059604645
+            column = pa.array(column.to_numpy(zero_copy_only=False).astype(str).astype(np.float64))
         encoded = column.dictionary_encode(null_encoding="encode")
         return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
     except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:

@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from pipeline.config.corpus import MAX_CLASSES
 from pipeline.config.labels import LABELS
 from pipeline.config.override_value import YAML_WORDS, override_value
-from pipeline.tables.labels import finite_number
+from pipeline.tables.labels import finite_number, is_shortest_number
 
 VALUE_LENGTH = 30
 """Characters of a value that a message shows."""
@@ -31,14 +32,15 @@ def example_overrides(spellings: Mapping[str, str]) -> list[str]:
     present = [value for value in values if value not in MISSING_WORDS]
     values = present if len(present) > 1 else values
     numbers = {value: number for value in values if (number := finite_number(value)) is not None}
-    numeric = len(numbers) == len(values)
+    numeric = len({*numbers.values()}) == len(values)
     ordered = sorted(values, key=numbers.__getitem__) if numeric else sorted(values)
     if not numeric and (len(values) > MAX_CLASSES or any(len(value) > VALUE_LENGTH for value in values)):
         return []
     classes = _example_classes(ordered, numeric)
     texts = {name: value_list(spellings, named) for name, named in classes.items()}
     if numeric and len(ordered) > MAX_LISTED:
-        texts = {"negative": f"'<={classes['negative'][-1]}'", "positive": f"'>={classes['positive'][0]}'"}
+        texts = {"negative": f"'<={Decimal(classes['negative'][-1]):f}'"}
+        texts |= {"positive": f"'>={Decimal(classes['positive'][0]):f}'"}
     override = f"corpus.labels={{{', '.join(f'{name}: {text}' for name, text in texts.items())}}}"
     stated = {value for named in classes.values() for value in named}
     ignored = [value for value in [*ordered, *MISSING_WORDS, ""] if value in spellings and value not in stated]
@@ -59,6 +61,8 @@ def _example_classes(ordered: Sequence[str], numeric: bool) -> dict[str, Sequenc
     if all(alike) and sum(map(len, alike)) == len(ordered):
         return dict(zip(LABELS, alike, strict=True))
     names = [re.sub(r"\W+", "_", value, flags=re.ASCII).strip("_") for value in ordered]
+    # a name such as 1_5 is the number 15 to Hydra and YAML
+    names = [f"class_{name}" if name[:1].isdigit() else name for name in names]
     if len({*names}) < len(names) or {"", *YAML_WORDS} & {*names}:
         names = [f"class_{number}" for number in range(1, len(ordered) + 1)]
     return {name: [value] for name, value in zip(names, ordered, strict=True)}
@@ -89,7 +93,7 @@ def value_list(spellings: Mapping[str, str], values: Iterable[str]) -> str:
 def _literal(value: str, spelling: str) -> str:
     if not value:
         return "null"
-    if finite_number(value) is not None:
+    if is_shortest_number(value):
         return value
     return override_value(spelling)
 

@@ -1,7 +1,6 @@
 """Corpora in the user's own files, with any column names and any labels."""
 
 import logging
-import re
 from collections.abc import Callable, Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -15,12 +14,11 @@ from pipeline.corpus.label_census import distinct_values, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.joining import joined_text
-from pipeline.tables.labels import IGNORED, fold_case, normalise_label
+from pipeline.tables.labels import IGNORED, fold_value, normalise_label
 from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
-_WHOLE_NUMBER = re.compile(r"^(\d+)\.0$")
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +95,7 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
 def _groups(column: str, path: Path, batch: pa.RecordBatch, ids: pa.Array) -> pa.Array:
     """Return the group of each row; one without a value is a group of its own."""
     distinct, indices = distinct_values("corpus.group_column", column, path, batch)
-    # `12.0`, as tables write 12 in a column that lacks values, is 12. No other text is read as a number, as that of
-    # labels is: identifiers of many digits, or of leading zeros, would be one.
-    names = [_WHOLE_NUMBER.sub(r"\1", fold_case(value)) for value in distinct]
+    names = [fold_value(value) for value in distinct]
     groups = np.array([f"{NAMED_GROUP}{name}" if name else "" for name in names], object)[indices]
     return pa.array(np.where(groups == "", ids.to_numpy(zero_copy_only=False), groups), pa.string())
 

@@ -5,6 +5,7 @@ import operator
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import lru_cache
 
 from pipeline.config.corpus import LabelValues
@@ -13,33 +14,34 @@ from pipeline.runtime.errors import PipelineError
 IGNORED = -1
 """Number of no class: rows with such a label are left out."""
 
+_WHOLE_NUMBER = re.compile(r"^([+-]?\d+)\.0$")
 _COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*,?")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 # every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
 
 
-def fold_case(value: object) -> str:
+def fold_value(value: object) -> str:
     """Return a value as text without differences of letter case, surrounding space, type and Unicode form.
 
-    It is empty if there is no value (null, NaN, blank).
+    It is empty if there is no value (null, NaN, blank). A number is its shortest text: `12.0`, as tables write 12 in a
+    column that lacks values, is 12. No other text is read as a number: identifiers of many digits or of leading zeros,
+    or sections such as `1.1` and `1.10`, would be one.
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return unicodedata.normalize("NFKC", str(value)).strip().casefold()
+    if isinstance(value, float | Decimal) and math.isfinite(value):
+        value = int(value) if value == int(value) else float(value)
+    return _WHOLE_NUMBER.sub(r"\1", unicodedata.normalize("NFKC", str(value)).strip().casefold())
 
 
 def normalise_label(value: object) -> str:
     """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    What `fold_case` makes equal is equal, and so are numbers, however they are written: the text `"1.0"` and the number
-    1.
+    What `fold_value` makes equal is equal.
     """
-    text = fold_case(value)
-    number = finite_number(text)
-    if number is None:
-        return "" if text == "nan" else text
-    return str(int(number)) if number.is_integer() else repr(number)
+    text = fold_value(value)
+    return "" if text == "nan" else text
 
 
 def finite_number(text: str) -> float | None:
@@ -51,6 +53,11 @@ def finite_number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def is_shortest_number(value: str) -> bool:
+    """Return True if a normalised value is what a number is normalised to, so that none of it is lost without quotes."""
+    return fold_value(finite_number(value)) == value != ""
+
+
 def label_reader(
     classes: Mapping[str, LabelValues],
     ignored: LabelValues,
@@ -58,7 +65,7 @@ def label_reader(
 ) -> Callable[[str], int | None]:
     """Return a function from a normalised value to the number of its class, `IGNORED`, or None if nothing names it.
 
-    `true`, `yes` and `on` equal 1 there, and `false`, `no` and `off` equal 0.
+    In a list `true`, `yes` and `on` equal 1, and `false`, `no` and `off` equal 0, unless something names the value itself.
 
     Args:
         classes: values of each class by its name, in the order of their numbers.
@@ -72,11 +79,17 @@ def label_reader(
     of_classes, of_none = keys
     named = {f"{of_classes}.{name}": values for name, values in classes.items()} | {of_none: ignored}
     fitting = {key: _matcher(key, values) for key, values in named.items()}
+    listed = {
+        key: {_truth_as_number(normalise_label(value)) for value in values}
+        for key, values in named.items()
+        if isinstance(values, list)
+    }
     numbers = {**{key: number for number, key in enumerate(list(named)[:-1])}, of_none: IGNORED}
 
     @lru_cache(maxsize=1024)
     def read(value: str) -> int | None:
-        keys = [key for key, fits in fitting.items() if fits(_TRUTH.get(value, value))]
+        keys = [key for key, fits in fitting.items() if fits(value)]
+        keys = keys or [key for key, values in listed.items() if _truth_as_number(value) in values]
         if len(keys) > 1:
             shown = repr(value) if value else "a missing label"
             raise PipelineError(f"{keys[1]}: {shown} is named by {keys[0]}, too; leave it to one of the two")
@@ -92,10 +105,9 @@ def label_reader(
 
 
 def _matcher(key: str, values: LabelValues) -> Callable[[str], bool]:
-    """Return a function that tells whether normalised values, truth values as numbers, are among these."""
+    """Return a function that tells whether normalised values are among these."""
     if isinstance(values, list):
-        texts = map(normalise_label, values)
-        return frozenset(_TRUTH.get(text, text) for text in texts).__contains__
+        return frozenset(map(normalise_label, values)).__contains__
     if not re.fullmatch(f"(?:{_COMPARISON.pattern})+", values):
         problem = f"{values!r} is not a comparison such as '<=4' or '>=4 <7'"
         raise PipelineError(f"{key}: {problem}; write values as a list, [{values}]")
@@ -106,3 +118,7 @@ def _matcher(key: str, values: LabelValues) -> Callable[[str], bool]:
         return number is not None and all(compare(number, bound) for compare, bound in comparisons)
 
     return fits
+
+
+def _truth_as_number(value: str) -> str:
+    return _TRUTH.get(value, value)

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import shlex
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -246,3 +247,52 @@ def test_other_labels_make_another_corpus_of_the_same_file() -> None:
     different += ["corpus.text_column=[title, body]", "corpus.format.encoding=cp1252"]
     assert len({content(*filter(None, [override])) for override in different}) == len(different)
     assert content(STATED) == content("corpus.labels={positive: [2], negative: [0]}")
+
+
+def test_truth_values_equal_numbers_in_lists_and_compare_with_none(project: Path) -> None:
+    labels, stars = [5, 1, "no", "no", "yes"], "corpus.labels={negative: '<=2', positive: '>=4'}"
+    with pytest.raises(PipelineError, match=r"no class names 'no' \(2 rows\), 'yes' \(1 row\)"):
+        labels_of(project, labels, stars, ending="csv")
+    assert labels_of(project, labels, stars, "corpus.ignore_labels=['yes', 'no']", ending="csv") == [1, 0]
+    assert labels_of(project, [1, "no", "on"], "corpus.labels={negative: [0], positive: [1]}") == [1, 0, 1]
+
+
+@pytest.mark.parametrize("labels", [["1,5", "2,5"], ["2020/21", "2021/22"], ["1.1", "1.10"], ["class 1", "1"]])
+def test_the_classes_of_an_example_are_called_what_they_are_and_no_number(labels: list[str], project: Path) -> None:
+    with pytest.raises(PipelineError) as told:
+        labels_of(project, labels)
+    override = shlex.split(str(told.value))[-1]
+    names = [re.sub(r"\W", "_", label) for label in labels]
+    expected = ["class_1", "class_2"] if "class 1" in labels else [f"class_{name}" for name in names]
+    assert re.findall(r"(\w+): ", override) == expected
+    assert sorted(labels_of(project, labels, override)) == [0, 1]
+    assert [*validate(composed("corpus=files", "corpus.path=r.csv", override)).corpus.classes] == expected
+
+
+@pytest.mark.parametrize("name", [1.1, None, False])
+def test_a_name_of_a_class_that_yaml_has_changed_is_refused(name: Any) -> None:
+    values = composed("corpus=files", "corpus.path=r.csv")
+    values["corpus"]["labels"] = {name: [1], "other": [2]}
+    with pytest.raises(PipelineError, match=f"as {name}; put it in quotes in its file"):
+        validate(values)
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
+def test_floats_of_few_bits_are_the_numbers_that_they_are_written_as(kind: pa.DataType, project: Path) -> None:
+    labels = pa.array([0.4, 0.1, 0.7, None], pa.float64()).cast(kind)
+    pq.write_table(pa.table({"text": ["a", "b", "c", "d"], "label": labels}), project / "r.parquet")
+    for stated in ("{negative: '<=0.4', positive: '>=0.7'}", "{negative: [0.1, 0.4], positive: [0.7]}"):
+        read = labels_read(project, f"corpus.labels={stated}", "corpus.ignore_labels=[null]", path="r.parquet")
+        assert read == [0, 0, 1]
+
+
+def test_in_a_list_texts_are_no_numbers_and_in_a_comparison_they_are(project: Path) -> None:
+    labels = ["1.1", "1.10", "12345678901234567", "12345678901234568", "1e2", "100"]
+    with pytest.raises(PipelineError, match=r"no class names '1.10' \(1 row\), 100 .*'1e2' \(1 row\) in"):
+        labels_of(project, labels, "corpus.labels={a: [1.1], b: [101]}", ending="csv")
+    stated = "corpus.labels={a: [1.1, '12345678901234567', '1e2'], b: ['1.10', '12345678901234568', 100.0]}"
+    assert labels_of(project, labels, stated, ending="csv") == [0, 1] * 3
+    assert labels_of(project, ["1e2", "1.10", "099"], "corpus.labels={a: '<=1.1', b: '>=99'}") == [1, 0, 1]
+    decimals = pa.array([Decimal("4.00"), Decimal("1.50")], pa.decimal128(5, 2))
+    pq.write_table(pa.table({"text": ["a", "b"], "label": decimals}), project / "r.parquet")
+    assert labels_read(project, "corpus.labels={a: [1.5], b: ['4.0']}", path="r.parquet") == [1, 0]
