@@ -206,9 +206,7 @@ class FilesCorpus(CorpusInfo):
             return labels
         for name in labels:
             if isinstance(name, bool) or not isinstance(name, str | int):
-                raise ValueError(
-                    f"YAML reads the name of a class as {name}; put it in quotes in the file, such as 'no'"
-                )
+                raise ValueError(f"YAML reads the name of a class as {name}; put it in quotes in its file, as in 'no'")
         named = {str(name).strip(): values for name, values in labels.items()}
         if len(named) < len(labels):
             raise ValueError("two classes have the same name; give each its own")

@@ -19,6 +19,8 @@ from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, req
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}
 """Columns that the pipeline writes itself, here or beside the predictions."""
+MISSING_GROUPS = {"nan", "NaT", "<NA>"}
+"""Texts that pandas writes for a missing value, in this case only: `Nan` is an author."""
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ def _texts(corpus: FilesCorpus, batch: pa.RecordBatch) -> pa.Array:
 def _groups(column: str, path: Path, batch: pa.RecordBatch, ids: pa.Array) -> pa.Array:
     """Return the group of each row; one without a value is a group of its own."""
     distinct, indices = distinct_values("corpus.group_column", column, path, batch)
-    names = [fold_value(value) for value in distinct]
+    names = ["" if value in MISSING_GROUPS else fold_value(value) for value in distinct]
     groups = np.array([f"{NAMED_GROUP}{name}" if name else "" for name in names], object)[indices]
     return pa.array(np.where(groups == "", ids.to_numpy(zero_copy_only=False), groups), pa.string())
 

@@ -1,6 +1,8 @@
 """Files that the configuration names: the user's own, and those inside installed packages."""
 
 import glob
+import os
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -37,31 +39,61 @@ def existing_file(key: str, name: str) -> Path:
 def existing_files(key: str, name: str) -> list[Path]:
     """Return the files that a user names: a file, all files in a folder, or those that fit a pattern, by name.
 
-    Hidden files are left out.
+    Links are followed. Hidden files are left out.
 
     Args:
         key: configuration key that names the files.
         name: value of the key.
 
     Raises:
-        PipelineError: there is no such file.
+        PipelineError: there is no such file, or a link to none.
     """
     root = project_root()
     try:
         path = root / Path(name).expanduser()
         if path.is_dir():
-            found = [(file, file.relative_to(path).parts) for file in path.rglob("*")]
+            found = _matching(path, ["**"])
         elif not path.exists() and glob.has_magic(name):
-            found = [(file, (file.name,)) for file in Path(path.anchor).glob(str(path.relative_to(path.anchor)))]
+            found = _matching(Path(path.anchor), path.parts[1:])
         else:
             return [existing_file(key, name)]
-    except (OSError, RuntimeError) as error:
+        shown = sorted({file for file in found if not file.name.startswith(".")})
+    except (OSError, RuntimeError, ValueError) as error:  # ValueError: `**` beside other characters
         if isinstance(error, PermissionError):
             raise
         return [existing_file(key, name)]
-    if files := sorted(f for f, parts in found if f.is_file() and not any(part.startswith(".") for part in parts)):
+    if dangling := [file for file in shown if not file.exists()]:
+        raise PipelineError(f"{key}: {dangling[0]} is a link to a file that is not there; correct or delete the link")
+    if files := [file for file in shown if file.is_file()]:
         return files
     raise PipelineError(f"{key}: {path} has no file; correct the path (relative ones start at {root})")
+
+
+def _matching(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
+    """Yield what fits the parts of a pattern, where `**` is any number of folders, at its end all in them."""
+    if "**" not in pattern:
+        yield from folder.glob("/".join(pattern))
+        return
+    place = pattern.index("**")
+    for start in folder.glob("/".join(pattern[:place])) if place else [folder]:
+        for below in _folders(start):
+            yield from _matching(below, pattern[place + 1 :] or ["*"])
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yield a folder and those below it but hidden ones, through links too; each once, for links may form a loop."""
+    seen = set()
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for root, folders, _ in os.walk(folder, onerror=stop, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if (real := os.path.realpath(root)) in seen:
+            folders.clear()
+        else:
+            seen.add(real)
+            yield Path(root)
 
 
 def packaged_file(key: str, package: str, name: str, remedy: str) -> Path:

@@ -54,7 +54,7 @@ def finite_number(text: str) -> float | None:
 
 
 def is_shortest_number(value: str) -> bool:
-    """Return True if a normalised value is what a number is normalised to, so that none of it is lost without quotes."""
+    """Return True if a normalised value is also what its number is normalised to: it needs no quotes in a list."""
     return fold_value(finite_number(value)) == value != ""
 
 
@@ -65,7 +65,8 @@ def label_reader(
 ) -> Callable[[str], int | None]:
     """Return a function from a normalised value to the number of its class, `IGNORED`, or None if nothing names it.
 
-    In a list `true`, `yes` and `on` equal 1, and `false`, `no` and `off` equal 0, unless something names the value itself.
+    In a list `true`, `yes` and `on` equal 1, and `false`, `no` and `off` equal 0, unless something names the value
+    itself.
 
     Args:
         classes: values of each class by its name, in the order of their numbers.

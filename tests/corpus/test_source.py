@@ -496,6 +496,16 @@ def test_groups_are_no_numbers(project: Path) -> None:
     assert [row["split_group"] for row in read] == [f"group:{author.casefold()}" for author in authors]
 
 
+def test_a_group_that_pandas_writes_for_a_missing_one_is_none(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    authors = ["nan", "nan", "NaT", "<NA>", "NAN", "Nan", "a"]
+    rows = [{"text": f"text {n}", "label": n % 2, "author": author} for n, author in enumerate(authors)]
+    (project / "reviews.csv").write_bytes(encoded(rows, "csv"))
+    read = written(corpus("files", path="reviews.csv", group_column="author"), project)["train"]
+    groups = [*(f"row-{number}" for number in range(1, 5)), "group:nan", "group:nan", "group:a"]
+    assert [row["split_group"] for row in read] == groups
+    assert "4 of 7 reviews have no value in corpus.group_column; each is a group of its own" in caplog.messages
+
+
 def test_another_group_column_makes_another_corpus() -> None:
     read = {"path": "a", "fingerprint": "sha256:1"}
     by_shop, by_film = (corpus("files", group_column=name, **read) for name in ("shop", "film"))

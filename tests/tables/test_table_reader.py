@@ -25,6 +25,7 @@ from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.inference.predictor import Prediction
 from pipeline.predict.answering import answer_file
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.named_files import existing_files
 from pipeline.tables.answer_columns import WantedColumns
 from pipeline.tables.joining import SEPARATOR
 from pipeline.tables.stated_format import as_in_training, stated_format
@@ -441,6 +442,24 @@ def test_folders_patterns_and_several_text_columns(tmp_path: Path, caplog: pytes
     before = corpus_fingerprint(source)
     (reviews / "c.csv").write_text("title,body,label\n")
     assert corpus_fingerprint(source) != before
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "reviews" / "2024", tmp_path / "elsewhere"
+    for place, label in ((folder, "pos"), (elsewhere / "deep", "neg"), (elsewhere / ".hidden", "neutral")):
+        place.mkdir(parents=True)
+        (place / f"{label}.csv").write_text(f"text,label\nIt is {label}.,{label}\n")
+    (folder / "linked").symlink_to(elsewhere)
+    (elsewhere / "deep" / "loop").symlink_to(folder)
+    (elsewhere / "again").symlink_to(elsewhere / "deep")
+    for path in ("reviews", "reviews/**", "reviews/**/*.csv", "rev*/**/link*/**/*.csv"):
+        names = {file.name for file in existing_files("corpus.path", str(tmp_path / path))}
+        assert names == {"neg.csv", "pos.csv"}
+    write_corpus(corpus(str(tmp_path / "reviews")), tmp_path / "downloads")
+    assert sorted(read(tmp_path)[0]) == ["It is neg.", "It is pos."]
+    (folder / "gone.csv").symlink_to(tmp_path / "nothing")
+    with pytest.raises(PipelineError, match=r"^corpus.path: .*/gone.csv is a link to a file that is not there"):
+        existing_files("corpus.path", str(tmp_path / "reviews"))
 
 
 def test_views_of_strings_are_texts_in_training_as_in_predictions(tmp_path: Path) -> None:
