@@ -6,6 +6,7 @@ It settles which class each value means: as stated in the configuration, or wher
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def distinct_values(key: str, name: str, path: Path, batch: pa.RecordBatch) -> t
         PipelineError: a value cannot be read, such as a date that Python cannot hold.
     """
     column = batch[name]
-    try:
+    with _unreadable_refused(key, name, path, column.type):
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
@@ -123,9 +124,31 @@ def distinct_values(key: str, name: str, path: Path, batch: pa.RecordBatch) -> t
             column = pa.array(column.to_numpy(zero_copy_only=False).astype(str).astype(np.float64))
         encoded = column.dictionary_encode(null_encoding="encode")
         return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def require_readable(key: str, name: str, path: Path, batch: pa.RecordBatch) -> None:
+    """Check that Python can hold the values of a column that `key` names, such as its dates.
+
+    Raises:
+        PipelineError: it cannot hold one.
+    """
+    column = batch[name]
+    if pa.types.is_temporal(column.type) or pa.types.is_nested(column.type) or pa.types.is_dictionary(column.type):
+        with _unreadable_refused(key, name, path, column.type):
+            for value in column.to_pylist():
+                str(value)  # which looks up a time zone
+
+
+@contextmanager
+def _unreadable_refused(key: str, name: str, path: Path, kind: pa.DataType) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, ValueError, OverflowError, LookupError) as error:
+        problem = str(error).splitlines()[0]
+        if isinstance(error, pa.ArrowInvalid) and pa.types.is_timestamp(kind) and kind.tz:
+            problem = f"{kind} is of an unknown time zone"  # pyarrow says that a package is missing
         raise PipelineError(
-            f"{key}: {path}: a value of {name!r} cannot be read ({str(error).splitlines()[0]}); write it as text"
+            f"{key}: {path}: a value of {name!r} cannot be read ({problem}); write it as text"
         ) from None
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline.config.corpus import FilesCorpus
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP, UNLABELLED_SCHEMA, CanonicalWriter
-from pipeline.corpus.label_census import distinct_values, settle_labels
+from pipeline.corpus.label_census import distinct_values, require_readable, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.joining import joined_text
@@ -64,15 +64,17 @@ def add_files(corpus: FilesCorpus, writer: CanonicalWriter) -> None:
         for path, batch, labels in _labelled_batches(corpus, files, label_of, writer):
             ids = pa.array(islice(next_ids, batch.num_rows), pa.string())
             groups = [] if corpus.group_column is None else [_groups(corpus.group_column, path, batch, ids)]
+            for name in corpus.keep_columns:
+                require_readable("corpus.keep_columns", name, path, batch)
             arrays = [ids, _texts(corpus, batch), labels, *groups, *(batch[name] for name in corpus.keep_columns)]
             try:
-                rows = pa.record_batch(arrays, schema=written)
-            except pa.ArrowInvalid as error:
+                rows = pa.record_batch(arrays, schema=written).filter(labels.is_valid())
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise PipelineError(
                     f"corpus.keep_columns: {path}: a value does not fit the column's type in all files ({error}); "
                     "write them alike, or leave the column out"
                 ) from None
-            writer.add(split, rows.filter(labels.is_valid()))
+            writer.add(split, rows)
     _add_unlabelled(corpus, unlabelled, writer)
 
 

@@ -14,7 +14,7 @@ from pipeline.config.corpus import LabelValues
 from pipeline.config.evaluation import SLICES
 from pipeline.config.file_format import FileFormat
 from pipeline.config.labels import LABELS
-from pipeline.corpus.label_census import Census, count_labels, distinct_values, unmistakable_labels
+from pipeline.corpus.label_census import Census, count_labels, distinct_values, require_readable, unmistakable_labels
 from pipeline.corpus.label_examples import MAX_IGNORED, shell_quoted, value_list
 from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_info import ModelInfo
@@ -101,6 +101,8 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
             raise PipelineError(f"{path} was changed while it was read; run the command again")
         labels = np.array(known, np.int8)[indices]
         without = np.array([not value for value in values])[indices]
+        for name in slices:
+            require_readable("--slice", name, path, batch)
         joined = [joined_text(of_row) for of_row in zip(*(batch[name].to_pylist() for name in texts), strict=True)]
         empty = np.array([not text.strip() for text in joined])
         judged = (labels != IGNORED) & ~empty

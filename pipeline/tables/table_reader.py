@@ -103,13 +103,21 @@ class ParquetTable:
     def schema(self) -> pa.Schema:
         """Columns and their types."""
         with unpacked_file(self._path) as unpacked, open_parquet(unpacked) as file:
-            return file.schema_arrow.remove_metadata()
+            return pa.schema(map(_without_view, file.schema_arrow))
 
     def batches(self, columns: Sequence[str], texts: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Read the rows in batches."""
         with unpacked_file(self._path) as unpacked:
             for batch in without_nul(self._path, parquet_batches(unpacked, BATCH_ROWS, list(columns)), texts):
-                yield batch.select(columns)
+                fields = [self.schema.field(name) for name in columns]
+                arrays = [batch[field.name].cast(field.type) for field in fields]
+                yield pa.record_batch(arrays, pa.schema(fields))
+
+
+def _without_view(field: pa.Field) -> pa.Field:
+    """Return a field of ordinary strings or bytes for one of views of them, which pyarrow cannot filter."""
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return field.with_type(plain.get(field.type, field.type))
 
 
 class JsonTable:
@@ -207,7 +215,7 @@ def require_text(path: Path, column: pa.Field) -> None:
         PipelineError: it does not.
     """
     values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if values not in {pa.string(), pa.large_string(), pa.string_view(), pa.null()}:
+    if values not in {pa.string(), pa.large_string(), pa.null()}:
         raise PipelineError(f"{path}: {column.name!r} holds {column.type}, not text; name another column")
 
 

@@ -350,6 +350,40 @@ def test_kept_values_that_fit_no_type_of_all_files_are_named(project: Path) -> N
         written(source, project)
 
 
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        (pa.array([2**40, 1], pa.timestamp("s")), "date value out of range"),
+        (pa.array([2**30, 1], pa.date32()), "days=1073741824; must have magnitude <= 999999999"),
+        (
+            pa.array([0, 1], pa.timestamp("s", tz="Mars/Olympus")),
+            "timestamp.*Mars/Olympus.* is of an unknown time zone",
+        ),
+        (pa.array([2**40, 1], pa.timestamp("s")).dictionary_encode(), "date value out of range"),
+    ],
+)
+def test_a_kept_value_that_python_cannot_hold_is_refused_before_the_training(
+    values: pa.Array, problem: str, project: Path
+) -> None:
+    pq.write_table(pa.table({"text": ["Good", "Bad"], "label": ["pos", "neg"], "at": values}), project / "r.parquet")
+    with pytest.raises(
+        PipelineError, match=rf"^corpus.keep_columns: .*r.parquet: a value of 'at' .*{problem}\); write"
+    ):
+        written(corpus("files", path="r.parquet", keep_columns=["at"]), project)
+
+
+def test_a_kept_column_of_views_is_one_of_strings_or_said_to_be_unsupported(project: Path) -> None:
+    rows = {"text": ["Good", "Bad", "?"], "label": ["pos", "neg", "odd"]}
+    views = {"name": pa.array(["a", "b", "c"], pa.string_view()), "raw": pa.array([b"a", b"b", b"c"], pa.binary_view())}
+    nested = pa.array([["a"], ["b"], ["c"]], pa.list_(pa.string_view()))
+    pq.write_table(pa.table({**rows, **views, "nested": nested}), project / "r.parquet")
+    keys: dict[str, Any] = {"path": "r.parquet", "ignore_labels": ["odd"]}
+    read = written(corpus("files", **keys, keep_columns=["name", "raw"]), project)["train"]
+    assert [(row["name"], row["raw"]) for row in read] == [("a", b"a"), ("b", b"b")]
+    with pytest.raises(PipelineError, match=r"^corpus.keep_columns: .*r.parquet: .*string_view.*leave the column out$"):
+        written(corpus("files", **keys, keep_columns=["nested"]), project)
+
+
 @pytest.mark.parametrize("name", ["label", "predicted", "probability", "probability_fair"])
 def test_a_kept_column_that_the_predictions_have_too_is_refused_before_anything_is_read(
     name: str, project: Path
