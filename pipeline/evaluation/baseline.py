@@ -20,6 +20,7 @@ from pipeline.inference.decision_rule import DecisionRule
 from pipeline.inference.rule_fitting import choose_rule
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.unspaced import space_characters
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
 MAX_STEPS = 1000
@@ -30,7 +31,7 @@ WEIGHT_BITS = 25
 """Binary logarithm of the largest number of weights, features times outputs: many classes get fewer features."""
 MAX_BASELINE_CHARACTERS = 40_000_000
 """Most characters of the training reviews together: some 30,000 film reviews, or 350,000 short ones; with them a
-baseline of two classes takes less than 1 GB of memory."""
+baseline of two classes takes less than 1 GB of memory. They are counted by `text_lengths`."""
 HASHED_AT_ONCE = 1024
 """Texts whose n-grams are hashed together."""
 WORD_OR_SIGN = r"(?u)\w+|[^\w\s]"
@@ -75,6 +76,8 @@ def fit_baseline(
     weights: NDArray[np.int32] | None = None,
 ) -> Baseline:
     """Fit logistic regression on which n-grams of 1 to 3 words occur, each weighted by its naive Bayes log ratio.
+
+    Of scripts without spaces, each character is a word.
 
     Weighted reviews have unit length. Of more than two classes each has a regression against all others, with ratios of
     its own; of their order, if they have one, the baseline knows nothing.
@@ -172,7 +175,7 @@ def _hashed_ngrams(texts: Iterable[str], size: int) -> Iterator[csr_matrix]:
     )
     remaining = iter(texts)
     while chunk := list(islice(remaining, HASHED_AT_ONCE)):
-        yield vectorizer.transform(chunk)
+        yield vectorizer.transform(map(space_characters, chunk))
 
 
 def _log_ratios(

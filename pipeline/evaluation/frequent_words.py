@@ -6,6 +6,8 @@ from itertools import islice
 
 import regex
 
+from pipeline.text.unspaced import space_characters
+
 REVIEWS_COUNTED = 1000
 FREQUENT = 200
 """Most words that are frequent: in texts of the same language they are about half of all words."""
@@ -31,4 +33,4 @@ def share_of_words(texts: Iterable[str], frequent: Collection[str]) -> float:
 
 def _words(texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        yield from _WORD.findall(text.casefold())
+        yield from _WORD.findall(space_characters(text.casefold()))

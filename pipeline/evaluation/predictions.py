@@ -21,6 +21,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_with_columns, require_values
 from pipeline.text.dataset import read_dataset_record
 from pipeline.text.rows import read_rows, stream_texts
+from pipeline.text.unspaced import space_characters
 
 PREDICTION_COLUMNS = {"split": pa.string(), "id": pa.string(), "predicted": pa.int8()}
 """Columns that a file of predictions must have."""
@@ -51,7 +52,7 @@ class ScoredSplit:
     """Id, label and the kept columns."""
     labels: NDArray[np.int8]
     words: NDArray[np.int64]
-    """Length of each review: words between white space, of the whole text."""
+    """Length of each review: words between white space, of the whole text, after `space_characters`."""
     classes: Sequence[str]
     """Names of the classes, by number."""
     probabilities: NDArray[np.float32]
@@ -114,11 +115,11 @@ class _CountedTexts:
     def __init__(self, texts: Iterable[str]) -> None:
         self._texts = texts
         self.words = array("q")
-        """Words between white space of each text so far."""
+        """Number of words of each text so far."""
 
     def __iter__(self) -> Iterator[str]:
         for text in self._texts:
-            self.words.append(len(text.split()))
+            self.words.append(len(space_characters(text).split()))
             yield text
 
 

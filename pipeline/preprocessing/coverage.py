@@ -3,16 +3,13 @@
 import logging
 from pathlib import Path
 
-import regex
-
 from pipeline.config.text import TextConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import parquet_batches
+from pipeline.text.unspaced import UNSPACED
 
 SAMPLE = 1000
 """Reviews that tell the script of a corpus."""
-UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-"""Letters of scripts that do not separate words by spaces."""
 
 log = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.runtime.errors import PipelineError
 from pipeline.tables.parquet import open_with_columns, require_values
 from pipeline.text.dataset import DATASET_REMEDY, read_dataset_record
+from pipeline.text.unspaced import CHARACTERS_OF_A_WORD, UNSPACED
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
 """Columns that the rows of a labelled split must have; those of unlabelled reviews have a text alone."""
@@ -88,8 +89,16 @@ def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = Non
 
 
 def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
-    """Return the number of characters of each text [n] of a split; errors as `stream_texts`."""
-    return np.concatenate([pc.utf8_length(texts).to_numpy() for texts in _text_batches(dataset, split)], dtype=np.int64)
+    """Return the number of characters of each text [n] of a split; errors as `stream_texts`.
+
+    One of a script without spaces counts for those of a word, as which it is read.
+    """
+    return np.concatenate([_lengths(texts) for texts in _text_batches(dataset, split)], dtype=np.int64)
+
+
+def _lengths(texts: pa.StringArray) -> NDArray[np.int32]:
+    words: NDArray[np.int32] = pc.count_substring_regex(texts, UNSPACED.pattern).to_numpy()
+    return pc.utf8_length(texts).to_numpy() + words * (CHARACTERS_OF_A_WORD - 1)
 
 
 def _text_batches(dataset: Path, split: str) -> Iterator[pa.StringArray]:

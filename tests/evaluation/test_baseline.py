@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,19 @@ def test_baseline_knows_what_only_the_order_of_words_tells() -> None:
     answers = fit_baseline(texts, labels, texts, labels, LABELS).probabilities(texts[:2])[:, 1]
     assert answers[0] > 0.7
     assert answers[1] < 0.3
+
+
+def test_baseline_learns_from_texts_without_spaces() -> None:
+    things, frames = (
+        ("电影", "房间", "早餐", "音乐", "故事", "酒店"),
+        ("这个{}真的{}", "昨天觉得{}{}呢", "我说{}是{}的"),
+    )
+    verdicts = (("很好", 1), ("很差", 0), ("真棒", 1), ("难受", 0))
+    rows = [(f.format(thing, word), label) for thing, f, (word, label) in product(things, frames, verdicts)]
+    texts, labels = map(list, zip(*rows, strict=True))
+    known, new = slice(0, 48), slice(48, None)  # of other things
+    fitted = fit_baseline(texts[known], labels[known], texts[known], labels[known], LABELS)
+    assert fitted.probabilities(texts[new]).argmax(1).tolist() == labels[new]
 
 
 def test_baseline_says_what_it_cannot_learn_from() -> None:

@@ -1,0 +1,21 @@
+"""Scripts that do not part words by spaces: where whatever counts or joins words takes their characters for words."""
+
+import regex
+
+_SCRIPTS = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+UNSPACED = regex.compile(_SCRIPTS)
+"""Character of such a script."""
+CHARACTERS_OF_A_WORD = 5
+"""Number of characters of a word and the space after it, in scripts with spaces."""
+_WORD = regex.compile(rf"{_SCRIPTS}\p{{M}}*+|(?<={_SCRIPTS}\p{{M}}*+)[\p{{L}}\p{{N}}]")
+"""Such a character with its combining marks, or the beginning of a word of another script right after one."""
+
+
+def space_characters(text: str) -> str:
+    """Part the characters of scripts without spaces from what is before and after them; other texts stay as they are.
+
+    Punctuation stays with the character before it, as it does with a word.
+    """
+    if text.isascii() or UNSPACED.search(text) is None:  # a fifth of the time of the replacement
+        return text
+    return _WORD.sub(r" \g<0>", text)
