@@ -1,7 +1,8 @@
 """Write the configuration of a run into conf/experiment/, so that DVC can train, evaluate and register its model.
 
 RUN is the id of a training run or of a sweep, the name of a sweep, such as `grid: hidden_dim, lr`, or the value of
-`sweep=`, such as `grid`. For a sweep, its best trial is promoted.
+`sweep=`, such as `grid`. For a sweep, its best trial is promoted. A name stands for this project's latest sweep, an id
+may be that of another project's.
 
   python -m pipeline.promote grid --name small_and_quick
   dvc exp run -S experiment=small_and_quick

@@ -1,9 +1,7 @@
 """Versions of a registered model: registered once, named by aliases, and stored again if their files are lost."""
 
-import hashlib
 import json
 import logging
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,16 +15,13 @@ from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
 from pipeline.registry.packaging import CARD_FILE, Candidate, package_model
 from pipeline.runtime.checksum import folder_digest
-from pipeline.runtime.paths import project_root
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.query import equals
-from pipeline.tracking.store import Store, default_tracking_uri
+from pipeline.tracking.store import PROJECT_TAG, Store, default_tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
-PROJECT_TAG = "project.sha256"
-"""Tag of a logged model: a hash of the machine and the folder it was logged from."""
 MAX_DESCRIPTION = 5000
 """Characters of a description that the databases behind MLflow can hold."""
 
@@ -170,13 +165,9 @@ def _remove_unregistered(store: Store, run_id: str) -> None:
     registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
     for model in store.client.search_logged_models([experiment], equals(source_run_id=run_id)):
-        if model.tags.get(PROJECT_TAG) == _project_hash() and f"models:/{model.model_id}" not in registered:
+        if model.tags.get(PROJECT_TAG) == store.project and f"models:/{model.model_id}" not in registered:
             artifacts.delete(store, model.artifact_location, model.model_id)
             store.client.delete_logged_model(model.model_id)
-
-
-def _project_hash() -> str:
-    return hashlib.sha256(f"{platform.node()} {project_root()}".encode()).hexdigest()
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:
@@ -186,7 +177,7 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
         run.info.experiment_id,
         name,
         candidate.run_id,
-        tags={**candidate.tags, PROJECT_TAG: _project_hash()},
+        tags={**candidate.tags, PROJECT_TAG: store.project},
         params=run.data.params,
     )
     status = LoggedModelStatus.FAILED

@@ -1,6 +1,7 @@
 """A sweep in MLflow: a parent run, and a child run for each trial."""
 
 import json
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import PROJECT_TAG, Store
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID
@@ -27,6 +28,8 @@ OBJECTIVE = "val/calibrated_loss"
 DATA_TAG = "data.md5"
 """Tag of a parent run: what is measured on the same data is read back by it."""
 BEST_SO_FAR = "sweep/best_so_far"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ def open_sweep(
     params: Mapping[str, str],
     config: Mapping[str, Any],
 ) -> str:
-    """Open the parent run of a sweep: the existing run with its key, whatever its state, or a new one.
+    """Open the parent run of a sweep: this project's run with its key, whatever its state, or a new one.
+
+    Others may run the same sweep on the same server. Each project has a run of its own, because the end of a sweep ends
+    and removes what its trials left.
 
     Args:
         store: where the run is.
@@ -82,14 +88,18 @@ def open_sweep(
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
-        existing = search_runs(store, equals({KEY_TAG: key}))
+        same = search_runs(store, equals({KEY_TAG: key}))
+        existing = [run for run in same if run.data.tags.get(PROJECT_TAG) == store.project]
         if existing:
             run_id = str(existing[0].info.run_id)
             store.client.update_run(run_id, status="RUNNING")
             if ERROR_TAG in existing[0].data.tags:
                 store.client.delete_tag(run_id, ERROR_TAG)
         else:
-            run_id = store.create_run(name, {KEY_TAG: key})
+            if same:
+                user = same[0].data.tags.get("mlflow.user", "someone")
+                log.info("%s runs this sweep, too, in another project: run %s", user, same[0].info.run_id)
+            run_id = store.create_run(name, {KEY_TAG: key, PROJECT_TAG: store.project})
             store.client.log_batch(run_id, params=[Param(k, v) for k, v in params.items()])
             store.client.log_dict(run_id, dict(config), "config.yaml")
         store.client.log_dict(run_id, dict(origin), PROVENANCE)
@@ -128,17 +138,18 @@ def ranked(trials: Sequence[TrialRun]) -> list[TrialRun]:
     return [trials[i] for _, i in sorted(losses)]
 
 
-def find_sweeps(store: Store, name: str) -> dict[str, str]:
-    """Return the names of the sweeps with this id, name or choice of `sweep=`, by run id, the latest first.
+def find_sweeps(store: Store, name: str) -> list[StoredRun]:
+    """Return the sweep with this id, or this project's sweeps with this name or choice of `sweep=`, the latest first.
 
     Raises:
         PipelineError: the store failed.
     """
-    return {
-        run.info.run_id: run.info.run_name
+    return [
+        run
         for run in search_runs(store, equals({"stage": "sweep"}))
-        if name in (run.info.run_id, run.info.run_name, run.data.tags.get("sweep"))
-    }
+        if run.info.run_id == name
+        or (run.data.tags.get(PROJECT_TAG) == store.project and name in (run.info.run_name, run.data.tags.get("sweep")))
+    ]
 
 
 def record_failure(store: Store, name: str, tags: Mapping[str, str], error: str) -> None:

@@ -175,6 +175,7 @@ def _keep_best(
                 remove_model_folder(trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)), trial.run_id)
             except (PipelineError, OSError) as error:
                 log.warning("the model of trial %s is kept: %s", trial.name, error)
+                continue
             remove_model_artifact(store, trial.run_id)
 
 

@@ -1,8 +1,10 @@
 """MLflow store of runs and models: a server, a database, or a sqlite file in the project root."""
 
 import getpass
+import hashlib
 import logging
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -28,6 +30,8 @@ from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, track
 # It logs the traceback of every database error; here that becomes one line, or the entry waits in the outbox.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
+PROJECT_TAG = "project.sha256"
+"""Tag of what only the project that made it may change or remove, with `Store.project`."""
 ARTIFACT_FOLDER = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
@@ -73,6 +77,16 @@ class Store:
     def lasting_name(self) -> str:
         """Name that survives a move of the project: the path of a sqlite file in it is relative to the root."""
         return self.name.replace(f"{SQLITE}{project_root()}/", SQLITE)
+
+    @property
+    def project(self) -> str:
+        """Hash that tells this project from the others that use the store: of its machine and its folder.
+
+        A sqlite file in the project moves along with it, so there it is the same in every place.
+        """
+        moves_along = self.lasting_name != self.name
+        place = "the folder of the store" if moves_along else f"{platform.node()} {project_root()}"
+        return hashlib.sha256(place.encode()).hexdigest()
 
 
 def connect(config: TrackingConfig) -> Store:

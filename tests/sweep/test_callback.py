@@ -1,4 +1,7 @@
-"""Sweeps that are refused before anything is recorded, and the number of trials that share a machine."""
+"""Sweeps that are refused before anything is recorded, sweeps of two projects in one store, and shares of a machine."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -6,7 +9,15 @@ from hydra import compose, initialize_config_dir
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF
 from pipeline.sweep.callback import require_possible, trials_at_once
+from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_sweeps, find_trials, open_sweep
 from pipeline.sweep.search_space import parse_space
+from pipeline.sweep.session import Session
+from pipeline.sweep.summary import end_sweep
+from pipeline.sweep.winner import find_winner
+from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
+
+ORIGIN = {"stage": "sweep", "sweep": "grid", "data.md5": "d", "corpus": "mine"}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +67,79 @@ def test_an_impossible_sweep_is_refused(arguments, message):
     searched = [argument for argument in arguments if argument not in hydra]
     with pytest.raises(PipelineError, match=message):
         require_possible(parse_space(composed.sweeper.params, searched), composed.sweeper, composed.launcher)
+
+
+@pytest.fixture
+def shared(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is in the folder of no project."""
+    shutil.copy(fresh_database, tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def open_in(project: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, str]:
+    """Open the same sweep in this project, whose processes the next calls then are."""
+    project.mkdir(exist_ok=True)
+    monkeypatch.setenv("DVC_ROOT", str(project))
+    store = connect(configuration().tracking)
+    return store, open_sweep(store, "key", "grid: seed", ORIGIN, {}, {})
+
+
+def add_trial(store: Store, sweep: str, seed: int, status: str = "FINISHED") -> str:
+    tags = {"stage": "train", **child_tags(sweep, {"seed": str(seed)}), FOLDER_TAG: f"trials/{seed}"}
+    run_id = store.client.create_run(store.experiment_id, run_name=f"#{seed}", tags=tags).info.run_id
+    if status == "FINISHED":
+        store.client.log_metric(run_id, OBJECTIVE, float(seed))
+        store.client.log_metric(run_id, "val/accuracy", 0.5)
+        store.client.log_text(run_id, "weights", "model/model.txt")
+        store.client.set_terminated(run_id)
+    return str(run_id)
+
+
+@pytest.mark.usefixtures("shared")
+def test_the_end_of_a_sweep_leaves_the_trials_of_another_project_alone(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    store, of_ann = open_in(tmp_path / "ann", monkeypatch)
+    _, of_bob = open_in(tmp_path / "bob", monkeypatch)
+    assert f"in another project: run {of_ann}" in caplog.text
+    running, finished = add_trial(store, of_bob, 1, "RUNNING"), add_trial(store, of_bob, 2)
+    assert open_in(tmp_path / "ann", monkeypatch)[1] == of_ann
+    trials = [add_trial(store, of_ann, seed) for seed in (1, 2)]
+    session = Session("key", of_ann, ["seed"], 1, str(tmp_path / "ann" / "trials"), inputs={}, code="", process=1)
+    end_sweep(configuration("sweep.keep=1"), session, "grid: seed", "FINISHED")
+    assert {trial.run_id: trial.status for trial in find_trials(store, of_bob)} == {
+        running: "RUNNING",
+        finished: "FINISHED",
+    }
+    with_model = [run for run in (*trials, finished) if store.client.list_artifacts(run, "model")]
+    assert with_model == [trials[0], finished]
+
+
+@pytest.mark.usefixtures("shared")
+def test_a_name_stands_for_a_sweep_of_this_project_and_the_one_taken_is_told(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    store, of_ann = open_in(tmp_path / "ann", monkeypatch)
+    best = add_trial(store, of_ann, 1)
+    add_trial(store, of_ann, 2, "RUNNING")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / "bob"))
+    with pytest.raises(PipelineError, match="no sweep of this name by this project; give the id of another project's"):
+        find_winner(store, "grid")
+    user = store.client.get_run(of_ann).data.tags["mlflow.user"]
+    for project, name in (("bob", of_ann), ("ann", "grid"), ("ann", "grid: seed")):
+        monkeypatch.setenv("DVC_ROOT", str(tmp_path / project))
+        caplog.clear()
+        assert find_winner(store, name).run_id == best
+        taken = f"sweep grid: seed ({of_ann}) by {user} on mine: RUNNING, 1 of 2 trials finished"
+        assert taken in caplog.text
+        assert "sweep grid: seed has not ended: a better trial may follow" in caplog.text
+        assert "was trained on other data (md5 d) than that of this checkout" in caplog.text
+
+
+def test_a_sweep_in_a_moved_project_is_still_its_own(tmp_path, fresh_database, monkeypatch):
+    (tmp_path / "before").mkdir()
+    shutil.copy(fresh_database, tmp_path / "before")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    _, sweep = open_in(tmp_path / "before", monkeypatch)
+    (tmp_path / "before").rename(tmp_path / "after")
+    store, again = open_in(tmp_path / "after", monkeypatch)
+    assert again == sweep
+    assert [run.info.run_id for run in find_sweeps(store, "grid")] == [sweep]

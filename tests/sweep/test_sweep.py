@@ -164,7 +164,7 @@ def test_any_training_can_be_promoted_and_no_file_is_overwritten(grid, promote):
 @pytest.mark.parametrize(
     ("run", "name", "message"),
     [
-        ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name"),
+        ("nothing", None, "nothing: sqlite:///.* has no finished run with this id, and no sweep of this name by this"),
         ("f" * 32, None, "no finished run with this id"),
         ("command", "../x", "--name ../x: not usable as experiment=NAME"),
     ],

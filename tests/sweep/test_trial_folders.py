@@ -55,12 +55,15 @@ def test_a_tag_with_a_folder_of_the_sweep_is_accepted(root: Path, tmp_path: Path
 def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
     sweep = open_sweep(store, "key", "sweep", {"stage": "sweep", "data.md5": "d"}, {}, {})
+    runs = {}
     tags = {"mine": "trials/mine", "victim": "../victim", "other": "trials/of another run", "best": "trials/best"}
     for number, (name, tag) in enumerate(tags.items()):
         labels = {**child_tags(sweep, {"seed": name}), FOLDER_TAG: tag}
         run = store.client.create_run(store.experiment_id, run_name=name, tags=labels).info
+        runs[name] = run.run_id
         store.client.log_metric(run.run_id, OBJECTIVE, 9.0 - number)
         store.client.log_metric(run.run_id, "val/accuracy", 0.5)
+        store.client.log_text(run.run_id, "weights", "model/model.txt")
         store.client.set_terminated(run.run_id, "FINISHED")
         (root / tag / "model").mkdir(parents=True)
         recorded = {"run_id": "0" * 32 if name == "other" else run.run_id, "model": "its digest"}
@@ -70,6 +73,8 @@ def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, ca
     session = Session("key", sweep, ["seed"], 1, str(root / "trials"), inputs={}, code="", process=1)
     end_sweep(config.model_copy(update={"tracking": tracking}), session, "sweep", "FINISHED")
     assert {name for name, tag in tags.items() if (root / tag / "model").exists()} == {"victim", "other", "best"}
+    kept_in_mlflow = {name for name, run_id in runs.items() if store.client.list_artifacts(run_id, "model")}
+    assert kept_in_mlflow == {"victim", "best"}
     assert "the model of trial victim is kept: its tag trial.folder is '../victim'" in caplog.text
 
 
