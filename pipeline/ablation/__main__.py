@@ -2,10 +2,11 @@
 
 Scores the model of each trial, and each part of it alone, on the test split, which no trial has seen, and adds the
 accuracies and test/ece to its run. Writes reports/ablation.json, docs/images/ablation.png and the table in
-docs/quality.md. Uses the sweep that finished last on the present data. `make ablation` prepares, trains and then runs
-this.
+docs/quality.md. Uses this project's sweep that finished last on the present data; its trials must be trained on the
+present dataset, and vary only the experiment and the seed. `make ablation` prepares, trains and then runs this.
 """
 
+import json
 import tempfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from pipeline.config.schema import Config
 from pipeline.evaluation.parts import calibrate_parts
 from pipeline.evaluation.predictions import score_split_and_paths
 from pipeline.evaluation.summary import split_metrics
+from pipeline.inference.model_folder import read_model_info
 from pipeline.inference.predictor import Predictor
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.figure_files import write_panels
@@ -33,7 +35,8 @@ from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.records import write_json
-from pipeline.sweep.parent_run import PARENT_TAG
+from pipeline.sweep.parent_run import PARENT_TAG, VALUES_TAG
+from pipeline.text.dataset import read_dataset_record
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.finished_runs import FinishedRun, download_folder, finished_runs
 from pipeline.tracking.provenance import UNKNOWN_ORIGIN, data_md5
@@ -42,6 +45,8 @@ from pipeline.tracking.store import Store, connect
 QUALITY_PAGE = paths.WORKSPACE / "docs" / "quality.md"
 PICTURE = paths.WORKSPACE / "docs" / "images" / "ablation.png"
 COMMAND = "make ablation"
+SEARCHED = {"experiment", "seed"}
+"""Keys that trials may differ in: a row of the table for each experiment, with a value for each seed."""
 EXPERIMENTS = "ablation/"
 """Folder in conf/experiment/ of the experiments that are rows of the table."""
 
@@ -63,6 +68,7 @@ def main(config: Config) -> None:
     """Score the trials on the test split, and write the table and the picture."""
     store = connect(config.tracking)
     runs = trials_of_last_sweep(store, data_md5() or UNKNOWN_ORIGIN)
+    require_trained_on(store, runs, read_dataset_record(paths.DATASET).digest)
     scored = [_score_on_test(store, run, config.evaluation) for run in tqdm(runs, "test", leave=False, disable=None)]
     rows = collect(scored)
     machines = training_machines(scored)
@@ -74,19 +80,46 @@ def main(config: Config) -> None:
 
 
 def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
-    """Return the trials of the sweep that finished last on this data; the latest for each experiment and seed.
+    """Return the trials of this project's sweep that finished last on this data, the latest per experiment and seed.
 
     Raises:
-        PipelineError: no such sweep has finished.
+        PipelineError: no such sweep has finished, or its trials differ in more than experiment and seed.
     """
     sweeps = finished_runs(store, {"stage": "sweep", "sweep": "ablation", "data.md5": data})
+    sweeps = [sweep for sweep in sweeps if store.is_own(sweep.tags)]
     if not sweeps:
         raise PipelineError(f"MLflow has no finished sweep=ablation on this data; run `{COMMAND}`")
     last = max(sweeps, key=lambda sweep: sweep.ended)
     latest: dict[tuple[str, str], FinishedRun] = {}
     for run in finished_runs(store, {"stage": "train", PARENT_TAG: last.run_id}):
+        if further := json.loads(run.tags.get(VALUES_TAG, "{}")).keys() - SEARCHED:
+            raise PipelineError(
+                f"the last sweep=ablation, run {last.run_id}, also varies {', '.join(sorted(further))}, for which the "
+                f"table has no place; run `{COMMAND}`, or the sweep with one value of it"
+            )
         latest.setdefault((_experiment(run), run.params["seed"]), run)
     return [latest[key] for key in sorted(latest)]
+
+
+def require_trained_on(store: Store, runs: Sequence[FinishedRun], digest: str) -> None:
+    """Refuse trials of another dataset, whose training reviews may be in the present test split.
+
+    Args:
+        store: where their models are.
+        runs: the trials.
+        digest: of the present dataset.
+
+    Raises:
+        PipelineError: a trial was trained on another dataset, or has no model; or the store failed.
+    """
+    for run in runs:
+        with tempfile.TemporaryDirectory() as folder:
+            info = read_model_info(download_folder(store, run.run_id, "model/config.json", Path(folder)))
+        if info.dataset_digest != digest:
+            raise PipelineError(
+                f"trial {run.name} was trained on another dataset than {paths.DATASET} and may have seen its test "
+                f"split; prepare the trial's dataset again, or run `{COMMAND}`"
+            )
 
 
 def collect(runs: Sequence[FinishedRun]) -> list[AblationRow]:

@@ -89,7 +89,7 @@ def open_sweep(
     """
     with translate_mlflow_errors(store.uri):
         same = search_runs(store, equals({KEY_TAG: key}))
-        existing = [run for run in same if run.data.tags.get(PROJECT_TAG) == store.project]
+        existing = [run for run in same if store.is_own(run.data.tags)]
         if existing:
             run_id = str(existing[0].info.run_id)
             store.client.update_run(run_id, status="RUNNING")
@@ -148,7 +148,7 @@ def find_sweeps(store: Store, name: str) -> list[StoredRun]:
         run
         for run in search_runs(store, equals({"stage": "sweep"}))
         if run.info.run_id == name
-        or (run.data.tags.get(PROJECT_TAG) == store.project and name in (run.info.run_name, run.data.tags.get("sweep")))
+        or (store.is_own(run.data.tags) and name in (run.info.run_name, run.data.tags.get("sweep")))
     ]
 
 

@@ -32,6 +32,8 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 PROJECT_TAG = "project.sha256"
 """Tag of what only the project that made it may change or remove, with `Store.project`."""
+BESIDE_STORE = "beside the store"
+"""Project whose folder has the store in it."""
 ARTIFACT_FOLDER = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
@@ -80,13 +82,17 @@ class Store:
 
     @property
     def project(self) -> str:
-        """Hash that tells this project from the others that use the store: of its machine and its folder.
+        """Tells this project from the others that use the store: a hash of its machine and its folder.
 
-        A sqlite file in the project moves along with it, so there it is the same in every place.
+        A project that has the store's file in its folder may move along with it, and stays the same.
         """
-        moves_along = self.lasting_name != self.name
-        place = "the folder of the store" if moves_along else f"{platform.node()} {project_root()}"
-        return hashlib.sha256(place.encode()).hexdigest()
+        if self.lasting_name != self.name:
+            return BESIDE_STORE
+        return hashlib.sha256(f"{platform.node()} {project_root()}".encode()).hexdigest()
+
+    def is_own(self, tags: Mapping[str, str]) -> bool:
+        """Return whether this project made the run with these tags; runs of version 1.0.0 do not name their project."""
+        return tags.get(PROJECT_TAG, BESIDE_STORE) == self.project
 
 
 def connect(config: TrackingConfig) -> Store:
