@@ -103,7 +103,7 @@ def _open_session(composed: DictConfig) -> None:
         "data.md5": data_md5() or UNKNOWN_ORIGIN,
         "corpus": config.corpus.name,
     }
-    params = {f"search.{searched.lstrip('+')}": value[:MAX_PARAM] for searched, value in space.texts.items()}
+    params = {f"search.{searched}": value[:MAX_PARAM] for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
     run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))

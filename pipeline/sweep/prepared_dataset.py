@@ -51,7 +51,7 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
     if lines:
         # DVC cannot draw from a range
         values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
-        varied = tuple(key.lstrip("+~").replace("/", ".") for key in lines)
+        varied = tuple(key.replace("/", ".") for key in lines)
         # the keys of a group that is varied are left to its choices
         overrides = ((re.split("[.=]", made)[0], made.partition("=")[0], made) for made in _dataset_overrides())
         kept = [made for section, key, made in overrides if section not in varied and key not in varied]

@@ -18,7 +18,7 @@ class SearchSpace:
     """The overrides of a sweep."""
 
     searched: Mapping[str, Override]
-    """Overrides that stand for several values, by key."""
+    """Overrides that stand for several values, by key; the key of `++training.lr=1,2` is `training.lr`."""
     fixed: list[str]
     """The other overrides, which all trials share."""
 
@@ -62,7 +62,7 @@ def parse_space(
         loader: looks up the choices of a group, for `model=glob(*)`.
 
     Raises:
-        PipelineError: Hydra cannot parse an override.
+        PipelineError: Hydra cannot parse an override, or a key is searched twice.
     """
     overrides = [*(f"{key}={value}" for key, value in (params or {}).items()), *arguments]
     try:
@@ -70,12 +70,22 @@ def parse_space(
     except HydraException as error:
         raise PipelineError(f"hydra.sweeper.params: {' '.join(str(error).split())}") from None
     latest = {override.get_key_element(): override for override in parsed}
-    searched = {key: override for key, override in latest.items() if override.is_sweep_override()}
-    return SearchSpace(searched, [str(override.input_line) for key, override in latest.items() if key not in searched])
+    searched: dict[str, Override] = {}
+    for override in latest.values():
+        key = plain_key(override.get_key_element())
+        if override.is_sweep_override() and (other := searched.setdefault(key, override)) is not override:
+            raise PipelineError(f"{other.input_line} and {override.input_line} search the same key; leave one out")
+    fixed = [str(override.input_line) for override in latest.values() if not override.is_sweep_override()]
+    return SearchSpace(searched, fixed)
+
+
+def plain_key(key: str) -> str:
+    """Return the key of an override without Hydra's `+` and `++`, which MLflow takes in no name of a parameter."""
+    return key.lstrip("+")
 
 
 def short_keys(keys: Iterable[str]) -> dict[str, str]:
     """Shorten each key to its last part, such as `lr` for `training.lr`, unless two keys share that part."""
     keys = list(keys)
-    last = {key: key.lstrip("+").replace("/", ".").rpartition(".")[2] for key in keys}
+    last = {key: key.replace("/", ".").rpartition(".")[2] for key in keys}
     return {key: last[key] if list(last.values()).count(last[key]) == 1 else key for key in keys}

@@ -5,10 +5,11 @@ Each proposal depends only on the seed and the trials before it: a resumed sweep
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -51,13 +52,18 @@ def search(space: SearchSpace, n_trials: int, seed: int, config: DictConfig, lau
     at_once = batch_size(config.hydra.launcher)
     while remaining > 0:
         trials = [ask_study(study, distributions, seed) for _ in range(min(at_once, remaining))]
-        batch = [[*space.fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in trials]
+        batch = [[*space.fixed, *overrides_of(space, trial.params)] for trial in trials]
         for trial, loss in zip(trials, launch(batch, trials[0].number), strict=True):
             if loss is None or not math.isfinite(loss):
                 study.tell(trial, state=TrialState.FAIL)
             else:
                 study.tell(trial, loss)
         remaining -= len(trials)
+
+
+def overrides_of(space: SearchSpace, params: Mapping[str, Any]) -> list[str]:
+    """Return the overrides of a trial that vary, with the `+` or `++` with which their keys were given."""
+    return [f"{space.searched[key].get_key_element()}={value}" for key, value in params.items()]
 
 
 def distribution(override: Override) -> BaseDistribution:

@@ -18,7 +18,7 @@ from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.sweep.parent_run import FOLDER_TAG, TrialRun, child_tags, find_trials, latest_trials, record_failure
 from pipeline.sweep.prepared_dataset import choices_tag, trial_config
-from pipeline.sweep.search_space import short_keys
+from pipeline.sweep.search_space import plain_key, short_keys
 from pipeline.sweep.session import Session, present_session
 from pipeline.sweep.slurm import survive_requeue
 from pipeline.sweep.trial_folders import require_separate
@@ -151,7 +151,8 @@ def share_of_cores(processes: int, cores: int) -> int | None:
 
 def searched_values(searched: Iterable[str], overrides: Iterable[str]) -> dict[str, str]:
     """Return the values of a trial's overrides that vary from trial to trial, by key."""
-    values = dict(override.partition("=")[::2] for override in overrides)
+    parts = (override.partition("=") for override in overrides)
+    values = {plain_key(key): value for key, _, value in parts}
     return {key: values[key] for key in searched if key in values}
 
 

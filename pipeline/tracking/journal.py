@@ -41,6 +41,36 @@ def first_batch(entries: Sequence[Entry]) -> list[Entry]:
     return batch
 
 
+def single_values(batch: Sequence[Entry]) -> list[Entry]:
+    """Return the entries of a batch, divided into entries of one point, parameter or tag each."""
+    values: list[Entry] = []
+    for entry in batch:
+        match entry:
+            case {"metrics": points}:
+                values += [{"metrics": [point]} for point in points]
+            case {"params": several} | {"tags": several}:
+                kind = next(iter(entry))
+                values += [{kind: {key: value}} for key, value in several.items()]
+            case _:
+                values.append(entry)
+    return values
+
+
+def entry_name(entry: Entry) -> str:
+    """Name a single value for a message, such as `the parameter lr`."""
+    match entry:
+        case {"metrics": [[key, *_]]}:
+            return f"the metric {key}"
+        case {"params": values}:
+            return f"the parameter {', '.join(values)}"
+        case {"tags": values}:
+            return f"the tag {', '.join(values)}"
+        case {"files": _, "to": to}:
+            return f"files of the artifact folder {to or '/'}"
+        case _:
+            return f"the {next(iter(entry))}"
+
+
 def send_batch(client: MlflowClient, run_id: str, folder: Path, batch: Sequence[Entry]) -> None:
     """Send a batch from `first_batch`.
 

@@ -2,6 +2,7 @@
 
 Each entry is written to a journal under `.unsent/` in the project root, and sent by a thread. If the server is away the
 thread retries; what the server has not taken when the training ends stays in `.unsent/` for `unsent.send_unsent`.
+A value that the server refuses as invalid is left out, with a warning at the end.
 """
 
 import json
@@ -18,14 +19,23 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
 from pipeline.tracking.errors import reason
-from pipeline.tracking.journal import JOURNAL, Entry, first_batch, send_batch
+from pipeline.tracking.journal import JOURNAL, Entry, first_batch
 from pipeline.tracking.store import Store
-from pipeline.tracking.unsent import folder_lock, release, tell_once, unsent_folder_of, was_deleted
+from pipeline.tracking.unsent import (
+    INVALID,
+    folder_lock,
+    release,
+    send_valid,
+    tell_once,
+    tell_refused,
+    unsent_folder_of,
+    was_deleted,
+)
 
 RETRY_SECONDS = 1.0
 """Pause between two attempts to reach a server that is away."""
-FINAL_ERRORS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST")
-"""MLflow's codes of errors that a retry would not change: the run was deleted, for example."""
+FINAL_ERRORS = (INVALID, "RESOURCE_DOES_NOT_EXIST")
+"""MLflow's codes of errors that a retry would not change; the first is left of a deleted run only."""
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +66,7 @@ class Outbox:
         self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
         self._write({"store": store.lasting_name})
         self._entries: list[Entry] = []
+        self._refused: list[str] = []
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: Exception | None = None
@@ -91,6 +102,7 @@ class Outbox:
                 shutil.rmtree(self.folder)
         finally:
             release(self._lock)
+            tell_refused(self._store, self._run_id, self._refused)
             if self._entries and _is_final(self._failure) and was_deleted(self._store, self.folder):
                 tell_once(self._store, self.folder)
             elif self._entries:
@@ -111,7 +123,7 @@ class Outbox:
     def _send_all(self) -> None:
         while batch := self._next_batch():
             try:
-                send_batch(self._store.client, self._run_id, self.folder, batch)
+                refused = send_valid(self._store, self.folder, batch)
             except Exception as error:  # whatever it is, the training matters more than its record
                 if not self._wait_to_retry(error):
                     return
@@ -119,6 +131,7 @@ class Outbox:
             if self._failure:
                 log.info("MLflow store %s answers again", self._store.name)
                 self._failure = None
+            self._refused += refused
             with self._changed:
                 del self._entries[: len(batch)]
 

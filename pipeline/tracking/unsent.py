@@ -1,11 +1,13 @@
 """Send what earlier trainings could not: the folders of `.unsent/` in the project root, each named after its run.
 
-A folder is locked while its training runs, and while it is sent.
+A folder is locked while its training runs, and while it is sent. A single value that the store refuses as invalid, such
+as a parameter whose name it does not allow, holds back nothing else: it is left out, and the user is told.
 """
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from mlflow.exceptions import MlflowException
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
 from pipeline.tracking.errors import reason
-from pipeline.tracking.journal import JOURNAL, Entry, first_batch, read_journal, send_batch
+from pipeline.tracking.journal import JOURNAL, Entry, entry_name, first_batch, read_journal, send_batch, single_values
 from pipeline.tracking.query import equals
 from pipeline.tracking.store import Store
 
 TOLD = "deleted"
 """File in the folder of a deleted run: the user has been told."""
+INVALID = "INVALID_PARAMETER_VALUE"
+"""MLflow's code for a value that it refuses, and for anything that is logged to a deleted run."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +89,53 @@ def was_deleted(store: Store, folder: Path) -> bool:
         return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
     except (PipelineError, OSError, IndexError):
         return False
+
+
+def send_valid(store: Store, folder: Path, batch: Sequence[Entry]) -> list[str]:
+    """Send a batch from `first_batch`, without what the store refuses as invalid.
+
+    Args:
+        store: an open store.
+        folder: of the run.
+        batch: entries.
+
+    Returns:
+        Each value that was refused, with the reason.
+
+    Raises:
+        Exception: the store did not take it for another reason, or the run was deleted.
+    """
+    try:
+        send_batch(store.client, folder.name, folder, batch)
+        return []
+    except MlflowException as error:
+        _require_invalid(error, store, folder)
+    refused = []
+    for value in single_values(batch):
+        try:
+            send_batch(store.client, folder.name, folder, [value])
+        except MlflowException as error:
+            _require_invalid(error, store, folder)
+            refused.append(f"{entry_name(value)} ({reason(error)})")
+    return refused
+
+
+def _require_invalid(error: MlflowException, store: Store, folder: Path) -> None:
+    if error.error_code != INVALID or was_deleted(store, folder):
+        raise error
+
+
+def tell_refused(store: Store, run_id: str, refused: Sequence[str]) -> None:
+    """Warn about what `send_valid` has left out, if anything."""
+    if refused:
+        names = "; ".join(f"{name}, {times} times" if times > 1 else name for name, times in Counter(refused).items())
+        log.warning(
+            "MLflow run %s: %s refused %d of the values that were logged, and the run is without them: %s",
+            run_id,
+            store.name,
+            len(refused),
+            names,
+        )
 
 
 def tell_once(store: Store, folder: Path) -> None:
@@ -161,9 +212,11 @@ def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
     ended = bool(entries) and "status" in entries[-1]
     if not ended and _is_running(store, journal.parent.name):
         entries.append({"status": "KILLED", "at": int(journal.stat().st_mtime * 1000)})
+    refused = []
     while batch := first_batch(entries):
-        send_batch(store.client, journal.parent.name, journal.parent, batch)
+        refused += send_valid(store, journal.parent, batch)
         del entries[: len(batch)]
+    tell_refused(store, journal.parent.name, refused)
 
 
 def _is_running(store: Store, run_id: str) -> bool:

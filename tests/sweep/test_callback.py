@@ -13,6 +13,7 @@ from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_sw
 from pipeline.sweep.search_space import parse_space
 from pipeline.sweep.session import Session
 from pipeline.sweep.summary import end_sweep
+from pipeline.sweep.tpe import overrides_of
 from pipeline.sweep.winner import find_winner
 from pipeline.tracking.store import Store, connect
 from tests.conftest import configuration
@@ -67,6 +68,15 @@ def test_an_impossible_sweep_is_refused(arguments, message):
     searched = [argument for argument in arguments if argument not in hydra]
     with pytest.raises(PipelineError, match=message):
         require_possible(parse_space(composed.sweeper.params, searched), composed.sweeper, composed.launcher)
+
+
+def test_a_key_with_pluses_is_the_key_without_them():
+    space = parse_space({"training.lr": "1,2"}, ["++seed=1,2", "+model.cell=gru"])
+    assert list(space.searched) == ["training.lr", "seed"]
+    assert space.fixed == ["+model.cell=gru"]
+    assert overrides_of(space, {"training.lr": 1, "seed": 2}) == ["training.lr=1", "++seed=2"]
+    with pytest.raises(PipelineError, match=r"training.lr=1,2 and \+\+training.lr=3,4 search the same key; leave one"):
+        parse_space({"training.lr": "1,2"}, ["++training.lr=3,4"])
 
 
 @pytest.fixture

@@ -214,3 +214,35 @@ def test_a_run_killed_before_it_logged_anything_ends_killed_and_can_be_resumed(
     (tmp_path / "record").write_text(run_id)
     with open_run(store, "run", {}, tmp_path / "record") as run:
         assert run.run_id == run_id
+
+
+def test_what_the_store_refuses_holds_back_nothing_else(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_run(store, "run", {}) as run:
+        run.log_params({"lr": 0.1, "++lr": 0.2})
+        for step in (1, 2):
+            run.log_metrics({"loss": 1 / step, "loss@home": 0.0}, step)
+        run.set_tags({"a": "b"})
+    stored = store.client.get_run(run.run_id)
+    assert (stored.info.status, stored.data.params, stored.data.tags["a"]) == ("FINISHED", {"lr": "0.1"}, "b")
+    assert points(store, run.run_id, "loss") == [(1, 1.0), (2, 0.5)]
+    assert waiting(tmp_path) == []
+    (line,) = [record.getMessage() for record in caplog.records if run.run_id in record.getMessage()]
+    assert "refused 3 of the values that were logged, and the run is without them: the parameter ++lr (" in line
+    assert "the metric loss@home (" in line and line.endswith(", 2 times")
+
+
+def test_what_the_store_refuses_of_a_killed_training_holds_back_nothing_else(
+    store: Store, root: Path, run_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (root / ".unsent" / run_id / "journal.jsonl").open("a") as journal:
+        journal.write(
+            "".join(
+                f"{json.dumps(entry)}\n" for entry in ({"params": {"++lr": "1", "layers": "2"}}, {"tags": {"a": "b"}})
+            )
+        )
+    assert send_unsent(store) == []
+    stored = store.client.get_run(run_id)
+    assert (stored.info.status, stored.data.params["layers"], stored.data.tags["a"]) == ("KILLED", "2", "b")
+    assert f"MLflow run {run_id}: {store.name} refused 1 of the values" in caplog.text
