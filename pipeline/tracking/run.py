@@ -5,7 +5,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,8 +114,9 @@ def open_run(
     Args:
         store: an open store.
         name: of a new run.
-        tags: of a new run.
-        record: file that keeps the run's id; the run that it names is resumed if the store still has it.
+        tags: of a new run; one that is resumed loses those that its earlier attempt had beyond these.
+        record: file that keeps the run's id, beside one with the names of its tags; the run that it names is resumed if
+            the store still has it.
         system_metrics: also log the load of processor, memory, disk and network.
 
     Raises:
@@ -123,10 +124,19 @@ def open_run(
     """
     with translate_mlflow_errors(store.uri), environment_defaults(DURING_TRAINING):
         send_unsent(store)
-        recorded = record.read_text(encoding="utf-8", errors="replace") if record and record.exists() else None
-        run = _resume(store, recorded) or _create_run(store, name, tags)
-        if record is not None:
+        recorded = _read(record)
+        tag_names = record.with_suffix(".tags") if record else None
+        stale = set(_read(tag_names).splitlines()) - tags.keys()
+        run = _resume(store, recorded, stale) or _create_run(store, name, tags)
+        if record is not None and tag_names is not None:
             write_text(record, run.run_id)
+            write_text(tag_names, "\n".join(tags))
+        if recorded and run.run_id != recorded:
+            log.warning(
+                "MLflow run %s, in which this training began, is not in %s: run %s has nothing of what was logged "
+                "before the training stopped",
+                *(recorded, store.name, run.run_id),
+            )
         log.info("MLflow run %s (%s) in %s", name, run.run_id, store.name)
         monitor = None
         if system_metrics:
@@ -155,23 +165,27 @@ def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     return Run(run_id, Outbox(store, run_id))
 
 
-def _resume(store: Store, run_id: str | None) -> Run | None:
+def _read(path: Path | None) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path and path.exists() else ""
+
+
+def _resume(store: Store, run_id: str, stale: Set[str]) -> Run | None:
     stored = find_run(store, run_id)
     if stored is None:
         return None
     outbox = Outbox(store, stored.info.run_id)
     try:
-        return _reopen(store, stored, outbox)
+        return _reopen(store, stored, outbox, stale)
     except BaseException:
         outbox.close(0)
         raise
 
 
-def _reopen(store: Store, stored: StoredRun, outbox: Outbox) -> Run:
+def _reopen(store: Store, stored: StoredRun, outbox: Outbox, stale: Set[str]) -> Run:
     run_id = stored.info.run_id
+    for key in {ERROR_TAG, *stale} & stored.data.tags.keys():  # by its tags a run is a trial of a sweep, for example
+        store.client.delete_tag(run_id, key)
     store.client.update_run(run_id, status="RUNNING")
-    if ERROR_TAG in stored.data.tags:
-        store.client.delete_tag(run_id, ERROR_TAG)
     last_steps = {
         key: max(point.step for point in store.client.get_metric_history(run_id, key))
         for key in stored.data.metrics

@@ -56,7 +56,22 @@ def test_a_resumed_run_goes_on_without_a_point_twice(store: Store, tmp_path: Pat
     assert stored.data.params == {"lr": "0.1", "epochs": "3"}
 
 
-def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_no_tag_that_only_its_earlier_attempt_had(store: Store, tmp_path: Path) -> None:
+    record, of_trial = tmp_path / "run_id", {"sweep": "grid", "mlflow.parentRunId": "f" * 32, "trial.values": "{}"}
+    for tags in (
+        {"stage": "train", **of_trial},
+        {"stage": "train"},
+    ):  # a trial, and then `dvc repro` of the same values
+        with pytest.raises(KeyboardInterrupt), open_run(store, "run", tags, record) as run:
+            store.client.set_tag(run.run_id, "mine", "interesting")
+            raise KeyboardInterrupt
+        assert (of_trial.keys() & read(store, run).data.tags.keys()) == tags.keys() - {"stage"}
+    assert read(store, run).data.tags["mine"] == "interesting"
+
+
+def test_a_run_that_was_deleted_or_never_there_is_made_anew_and_this_is_said(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     record = tmp_path / "run_id"
     with open_run(store, "deleted", {}) as run:
         pass
@@ -65,6 +80,10 @@ def test_a_run_that_was_deleted_or_never_there_is_made_anew(store: Store, tmp_pa
         record.write_text(lost)
         with open_run(store, "new", {}, record) as new:
             assert new.run_id != lost
+        assert (
+            f"MLflow run {lost}, in which this training began, is not in {store.name}: run {new.run_id} has nothing"
+            in (caplog.text)
+        )
         assert record.read_text() == new.run_id
 
 
