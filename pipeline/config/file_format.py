@@ -18,7 +18,7 @@ class FileFormat(Section):
     """Format of a user's table; null leaves a key to automatic detection, whose result is printed."""
 
     delimiter: str | None = Character
-    """Character between the values of CSV and TSV; null: found from the first rows."""
+    """Character between the values of CSV and TSV, `\\t` for a tab; null: found from the first rows."""
     quoting: Literal["standard", "none"] | None
     """Quotes of CSV and TSV: `standard` (RFC 4180: a value in quotes may hold the delimiter, line breaks and doubled
     quotes) or `none` (quotes are part of the text); null: standard, but refused where rows seem lost in quotes."""
@@ -30,6 +30,11 @@ class FileFormat(Section):
     """Column names of CSV, TSV and XLSX files that have no header; null: the first row holds them."""
     sheet: str | None
     """Sheet of XLSX files; null: the only one that holds rows."""
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _may_be_a_tab(cls, delimiter: object) -> object:
+        return "\t" if delimiter == "\\t" else delimiter
 
     @field_validator("encoding")
     @classmethod

@@ -4,6 +4,7 @@ It settles which class each value means: as stated in the configuration, or wher
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ MAX_VALUE = 500
 LABEL_COLUMN = "corpus.label_column"
 """Key that names the label column of the user's files."""
 TRUTH = {"false": "0", "true": "1"}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+$")
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +96,8 @@ def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -
     if unnamed := [value for value in total.values if label_of(value) is None]:
         left_out = [value for value in total.values if label_of(value) in {None, IGNORED}]
         remedy = "" if unnamed == [""] else "add them to a class, or "
+        if any(_DECIMAL_COMMA.match(value) for value in unnamed) and any(isinstance(v, str) for v in classes.values()):
+            remedy = f"comparisons read a decimal point, no comma: replace it, {remedy}"
         raise PipelineError(
             f"corpus.labels: no class names {total.shown(unnamed)} in {column}; {remedy}leave their rows out with "
             f"{ignoring_override(total.spellings, left_out)}"

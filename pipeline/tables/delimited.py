@@ -4,6 +4,7 @@ pyarrow alone joins all rows between a stray quote and the next one to a single 
 enclose a whole value is an error that names the line where it opens.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -21,6 +22,8 @@ OTHER_DELIMITERS = (",", ";", "\t", "|")
 MAX_ROW_BYTES = 32 * 2**20
 """Longest row: three times the longest review; a longer one is taken for a quote that is not closed."""
 MAX_COLUMNS = 10_000
+_EXCEL_DELIMITER = re.compile(rb"\"?sep=([^\r\n\"])\"?\r?\n", re.IGNORECASE)
+"""Line before the header by which Excel tells the delimiter."""
 
 
 class Delimited:
@@ -45,14 +48,20 @@ class Delimited:
         whole = next(text, None) is None
         if whole:
             sample += b"\n"
-        self.delimiter = file_format.delimiter or _likely_delimiter(path, sample, DELIMITERS[ending], file_format)
+        excel = _EXCEL_DELIMITER.match(sample)
+        self._start = excel.end() if excel else 0
+        self.delimiter = (
+            file_format.delimiter
+            or (excel and excel[1].decode())
+            or _likely_delimiter(path, sample, DELIMITERS[ending], file_format)
+        )
         dialect = Dialect(path, self.delimiter, file_format)
         header = None
         if not file_format.columns:
-            if not sample.strip():
+            if not sample[self._start :].strip():
                 raise PipelineError(f"{path} is empty; give a file with a header and rows")
             try:
-                header = dialect.row(sample, blank_end(sample), whole)
+                header = dialect.row(sample, blank_end(sample, self._start), whole)
             except BadRowError as error:
                 raise self._located(error) from None
             if header is None:
@@ -65,6 +74,8 @@ class Delimited:
         self.schema = pa.schema([(name, pa.string()) for name in columns])
         shown = "tab" if self.delimiter == "\t" else repr(self.delimiter)
         self._detected = f"{ending[1:].upper()}, {shown}, {self.encoding.upper()}"
+        if excel:
+            self._detected += f", without its line {excel[0].decode().strip()}"
         if file_format.quoting == "none":
             self._detected += ", no quoting"
         if file_format.escape:
@@ -107,9 +118,9 @@ class Delimited:
             final = piece is None
             if final and data and not data.endswith(LINE_FEED):
                 data += LINE_FEED
-            start = 0
+            start = 0 if done else self._start
             if header:
-                row = dialect.row(data, blank_end(data), final)  # which __init__ has found to be right
+                row = dialect.row(data, blank_end(data, start), final)  # which __init__ has found to be right
                 if row is None:
                     rest = data
                     continue

@@ -116,7 +116,11 @@ class Dialect:
                 problem = f"a quote inside a value that is not in quotes; {self._quote_remedy(data, end)}"
             raise BadRowError(place, problem)
         if self._columns and len(values) != self._columns:
-            raise BadRowError(start, f"{len(values)} values, the header has {self._columns}; correct the line")
+            remedy = "correct the line"
+            if self._columns == 1:
+                remedy = f"put texts that hold {self._delimiter.decode()!r} in quotes, or set {option('delimiter')} "
+                remedy += "to a character that none holds"
+            raise BadRowError(start, f"{len(values)} values, the header has {self._columns}; {remedy}")
         return values, data.index(LINE_FEED, end) + 1
 
     def _quote_remedy(self, data: bytes, place: int) -> str:

@@ -78,9 +78,7 @@ def json_text(row: JsonRow, column: str, source: Path) -> str | None:
     """
     value = row.value(column)
     if isinstance(value, str):
-        if half := None if value.isascii() else _HALF.search(value):
-            problem = f"{column!r} holds {half[0]!r}, half of a character such as an emoji that was cut"
-            raise PipelineError(f"{source}, line {row.line}: {problem}; correct the line")
+        require_whole_characters(value, row, column, source)
         if "\0" in value:
             raise PipelineError(f"{source}, line {row.line}: {column!r} {HOLDS_NUL}")
         return value
@@ -88,6 +86,17 @@ def json_text(row: JsonRow, column: str, source: Path) -> str | None:
         return None
     shown = f"{json.dumps(value):.100}"
     raise PipelineError(f"{source}, line {row.line}: {column!r} is {shown}, not text; name another column")
+
+
+def require_whole_characters(text: str, row: JsonRow, column: str, source: Path) -> None:
+    """Check that a text of an object holds no half of a surrogate pair.
+
+    Raises:
+        PipelineError: it does.
+    """
+    if half := None if text.isascii() else _HALF.search(text):
+        problem = f"{column!r} holds {half[0]!r}, half of a character such as an emoji that was cut"
+        raise PipelineError(f"{source}, line {row.line}: {problem}; correct the line")
 
 
 def _array_rows(path: Path, pieces: Iterator[bytes]) -> Iterator[JsonRow]:

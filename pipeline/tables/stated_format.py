@@ -44,7 +44,7 @@ def stated_format(pairs: Sequence[str]) -> FileFormat:
             raise PipelineError(
                 f"--format {pair}: no such key; write one of {listed(list(values))} with its value, as in quoting=none"
             )
-        values[key] = value.split(",") if key == "columns" else value.replace("\\t", "\t")
+        values[key] = value.split(",") if key == "columns" else value
     try:
         return FileFormat.model_validate(values)
     except ValidationError as error:

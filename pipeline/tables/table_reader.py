@@ -6,7 +6,7 @@ becomes text, and what is not text is written as JSON. Parquet columns keep thei
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
@@ -20,7 +20,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import DELIMITERS
 from pipeline.tables.delimited import MAX_COLUMNS, Delimited
 from pipeline.tables.encoded_text import stated_encoding
-from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text
+from pipeline.tables.json_rows import JsonRow, holds_array, json_rows, json_text, require_whole_characters
 from pipeline.tables.parquet import BATCH_BYTES, BATCH_ROWS, open_parquet, parquet_batches, without_nul
 from pipeline.tables.unpacked import table_ending, unpacked_file
 
@@ -154,7 +154,7 @@ class JsonTable:
             for column in texts:
                 for row in batch:
                     json_text(row, column, self._path)
-            yield pa.record_batch([_json_column(batch, field) for field in schema], schema=schema)
+            yield pa.record_batch([_json_column(self._path, batch, field) for field in schema], schema=schema)
 
 
 def _spreadsheet(path: Path, ending: str, file_format: FileFormat) -> _Reader:
@@ -243,11 +243,13 @@ def _rows_of_batch(rows: Iterator[JsonRow]) -> Iterator[JsonRow]:
             return
 
 
-def _json_column(rows: Iterable[JsonRow], field: pa.Field) -> pa.Array:
+def _json_column(path: Path, rows: Sequence[JsonRow], field: pa.Field) -> pa.Array:
     if field.type != pa.string():
         return pa.array([row.values.get(field.name) for row in rows], field.type)
     values = (row.value(field.name) for row in rows)
     texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    for row, text in zip(rows, texts, strict=True):
+        require_whole_characters(text or "", row, field.name, path)
     return pa.array(texts, field.type)
 
 

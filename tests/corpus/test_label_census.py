@@ -286,6 +286,13 @@ def test_floats_of_few_bits_are_the_numbers_that_they_are_written_as(kind: pa.Da
         assert read == [0, 0, 1]
 
 
+def test_decimal_commas_are_named_where_numbers_are_compared(project: Path) -> None:
+    with pytest.raises(
+        PipelineError, match=r"'4,5' \(1 row\) in .*; comparisons read a decimal point, no comma: replace"
+    ):
+        labels_of(project, ["1", "4,5", "5"], "corpus.labels={negative: '<=2', positive: '>=4'}", ending="csv")
+
+
 def test_in_a_list_texts_are_no_numbers_and_in_a_comparison_they_are(project: Path) -> None:
     labels = ["1.1", "1.10", "12345678901234567", "12345678901234568", "1e2", "100"]
     with pytest.raises(PipelineError, match=r"no class names '1.10' \(1 row\), 100 .*'1e2' \(1 row\) in"):

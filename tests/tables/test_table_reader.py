@@ -176,6 +176,8 @@ def rows_of(path: Path, **keys: Any) -> list[dict[str, Any]]:
         ('text,label\n"a\nb",pos\n\n"c" d,neg\n', "line 5: text follows"),
         ('text,label\na,pos\nb,neg\n"c,pos\nd,neg\ne",pos\n' + "f,pos\n" * 9, "line 4: a quote that opens here"),
         ("text,label\na,pos\nb\n", "line 3: 1 values, the header has 2"),
+        ("text\na\nso, so\n", "line 3: 2 values, the header has 1; put texts that hold ',' in quotes, or set c"),
+        ("sep=;\ntext;label\na;b;pos\n", "line 3: 3 values, the header has 2"),
         ("text,label\na,pos,9\n", "line 2: 3 values, the header has 2"),
         ("text,label\na,pos\rb,neg\n", "line 2: a carriage return without a line feed"),
         ('text,label\n"a \\"b\\"",pos\n', r"line 2: .* 'corpus.format.escape=.*' \(predict: --format 'escape=\\'\)"),
@@ -248,6 +250,12 @@ def test_json_that_says_two_things_or_half_a_thing_is_refused_by_both(row: str, 
             texts_seen(tmp_path / name, AUTOMATIC)
 
 
+def test_half_a_character_in_any_column_is_located(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": "pos", "shop": "b"}\n{"text": "a", "label": "\\udc4d"}\n')
+    with pytest.raises(PipelineError, match=r"a.jsonl, line 2: 'label' holds '\\udc4d', half of a character"):
+        write_corpus(corpus(str(tmp_path / "a.jsonl")), tmp_path / "downloads")
+
+
 def test_nan_is_a_missing_text(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": NaN, "label": "pos"}\n{"text": "a", "label": "pos"}\n{"text": "b", "label": "neg"}\n')
@@ -297,6 +305,8 @@ def test_quotes_as_people_write_them_cost_no_row(line: str, keys: dict[str, str]
         ("a.csv", b"text\tlabel\na,b\tpos\n", "CSV, tab, UTF-8"),
         ("a.tsv", b"text\tlabel\na|b,c\tpos\n", "TSV, tab, UTF-8"),
         ("a.csv", "text;label\nschön;pos\n".encode("utf-16"), "CSV, ';', UTF-16"),
+        ("a.csv", b"sep=;\r\ntext;label\r\nso, so;pos\r\n", "CSV, ';', UTF-8, without its line sep=;"),
+        ("a.csv", b'"sep=|"\n\na,b|label\nc|pos\n', "CSV, '|', UTF-8, without its line \"sep=|\""),
         ("a.csv", b"text\na, b\n", "CSV, ',', UTF-8"),
         ("a.json", b' [{"text": "a"}]', "JSON array, UTF-8"),
         ("a.json", b'{"text": "a"}\n', "JSON lines, UTF-8"),
@@ -422,6 +432,17 @@ def test_answers_keep_encoding_quotes_and_packing(tmp_path: Path) -> None:
 def test_a_format_that_there_is_not_is_refused(pairs: list[str], message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         stated_format(pairs)
+
+
+def test_a_tab_may_be_written_as_programs_write_it(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\tlabel\nso, so\tpos\n")
+    for file_format in (
+        FileFormat.model_validate(VALUES["format"] | {"delimiter": "\\t"}),
+        stated_format(["delimiter=\\t"]),
+        stated(delimiter="\t"),
+    ):
+        assert Table(tmp_path / "a.csv", file_format).schema.names == ["a,b", "label"]
+        assert file_format.delimiter == "\t"
 
 
 def test_folders_patterns_and_several_text_columns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
