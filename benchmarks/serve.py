@@ -34,6 +34,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
 from pipeline.runtime.paths import DATASET, WORKSPACE
 from pipeline.text.rows import read_texts
+from pipeline.tracking.store import connect
 from pipeline.tracking.uri import tracking_uri
 
 CHAMPION = "models:/sentiment@champion"
@@ -241,7 +242,7 @@ def main(model: str, seconds: float) -> None:
     machine, (texts, _), config = describe(), read_texts(DATASET, "test"), load_params().tracking
     environment = {**os.environ, "MLFLOW_TRACKING_URI": tracking_uri(config)}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = fetch_model(config, model, Path(temporary)) if model == CHAMPION else Path(model)
+        folder = fetch_model(connect(config), model, Path(temporary)) if model == CHAMPION else Path(model)
         table = render(measure(model, folder, texts, environment, seconds), machine)
     if model == CHAMPION:
         replace_generated(PAGE, COMMAND, table)

@@ -272,12 +272,11 @@ def test_a_version_whose_files_are_gone_gets_them_again(
     assert "gone" not in caplog.text
 
 
-@pytest.mark.usefixtures("store")
-def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(tmp_path: Path) -> None:
+def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(store: Store, tmp_path: Path) -> None:
     outcome(workspace(tmp_path / "first", errors=3))
     break_model(tmp_path / "store", "gone")
     with pytest.raises(PipelineError, match=r"files are gone or cannot be read; `python -m pipeline.register` stores"):
-        fetch_model(CONFIG.tracking, "models:/sentiment@champion", tmp_path)
+        fetch_model(store, "models:/sentiment@champion", tmp_path)
 
 
 @pytest.mark.parametrize("how", ["without weights", "gone"])

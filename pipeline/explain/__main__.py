@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from pipeline.cli import Parser, tidy_exit
-from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
+from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder, resolve_alias
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.garbage import importing
 from pipeline.runtime.memory_allocator import set_up_allocator
@@ -36,9 +36,10 @@ def main() -> None:
             from pipeline.explain.page import write_explanation
             from pipeline.explain.terminal import as_text
         set_up_allocator()
-        with model_folder(arguments.model) as folder:
+        model = resolve_alias(arguments.model)
+        with model_folder(model) as folder:
             explainer = Explainer.load(folder)
-        logging.info("model: %s", describe_model(arguments.model, explainer.info))
+        logging.info("model: %s", describe_model(model, explainer.info))
         encoded = sys.stdin.buffer.read() if arguments.text == "-" else os.fsencode(arguments.text)
         explanation = explainer.explain(encoded.decode("utf-8", "replace"), arguments.name)
         if arguments.output:

@@ -27,7 +27,7 @@ from pipeline.judge.output import (
     tell_of_replaced,
     write_judgement,
 )
-from pipeline.registry.model_lookup import describe_model, find_source, load, short_name
+from pipeline.registry.model_lookup import describe_model, find_source, load, resolve_alias, short_name
 from pipeline.report.findings import Findings, Judgement
 from pipeline.report.formatting import interval, number, p_value
 from pipeline.report.terminal import format_report
@@ -59,17 +59,19 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     stated = stated_format(arguments.format)
     require_effect("--format ", stated, {ending: FORMAT_KEYS[ending]})
     params = load_params()
-    to_mlflow = _place_in_mlflow(params.tracking, str(arguments.model)) if arguments.log else None
+    address = resolve_alias(arguments.model)
+    other_address = None if arguments.compare is None else resolve_alias(arguments.compare)
+    to_mlflow = _place_in_mlflow(params.tracking, str(address)) if arguments.log else None
 
-    model = load(arguments.model)
+    model = load(address)
     judged_file = file_digest(source, "sha256")
     tell_of_replaced(output, judged_file)
-    about = describe_model(arguments.model, model.info)
+    about = describe_model(address, model.info)
     log.info("model: %s", about)
     compared, compared_about = None, None
-    if arguments.compare is not None:
-        compared = load(arguments.compare)
-        compared_about = describe_model(arguments.compare, compared.info)
+    if other_address is not None:
+        compared = load(other_address)
+        compared_about = describe_model(other_address, compared.info)
         log.info("compared with: %s", compared_about)
         require_same_classes(model, compared, arguments.compare)
     reading = FileReading(
@@ -125,7 +127,8 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     (log.warning if seen else log.info)("%s", known)
     log.info("report: %s", output / PAGE)
     if to_mlflow is not None:
-        _log_to_mlflow(to_mlflow, arguments, judged, output, (source, judged_file))
+        tags = {"judged.model": str(address)} | ({"judged.compared": str(other_address)} if other_address else {})
+        _log_to_mlflow(to_mlflow, tags, judged, output, (source, judged_file))
     return bool(outcome.get("passed", True))
 
 
@@ -180,11 +183,10 @@ def _place_in_mlflow(tracking: TrackingConfig, model: str) -> tuple[Any, Any]:
 
 
 def _log_to_mlflow(
-    place: tuple[Any, Any], arguments: argparse.Namespace, judged: Judged, output: Path, judged_file: tuple[Path, str]
+    place: tuple[Any, Any], tags: Mapping[str, str], judged: Judged, output: Path, judged_file: tuple[Path, str]
 ) -> None:
     from pipeline.tracking.judgement_record import JudgedFile, log_judgement  # here, as above
 
     store, model = place
     file = JudgedFile(*judged_file, rows=len(judged.scored.labels))
-    tags = {"judged.model": arguments.model} | ({"judged.compared": arguments.compare} if arguments.compare else {})
     log_judgement(store, file, model.run_id, model.model_id, judged.metrics, tags, [output / PAGE, output / DETAILS])

@@ -31,7 +31,7 @@ from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.decision_rule import DecisionRule
 from pipeline.predict.answering import answer_file, check_paths, ending_of, format_keys, write_lines
-from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder
+from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder, resolve_alias
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.garbage import importing
@@ -75,6 +75,7 @@ def main(
     output = output and follow_link(output)
     with importing():  # not above: --help and a mistake in the options need no torch
         from pipeline.inference.predictor import Predictor
+    model = resolve_alias(model)
     with model_folder(model) as folder:
         predictor = Predictor.load(folder)
     logging.info("model: %s", describe_model(model, predictor.info))

@@ -48,19 +48,39 @@ def add_model_option(parser: ArgumentParser) -> None:
     parser.add_argument("--model", default=MODEL, help=names)
 
 
-def describe_model(model: Path | str, info: "ModelInfo") -> str:
-    """Say in one line which model answers: where it is, its version and aliases, its corpus and its classes.
+def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str:
+    """Return the address of the version that an alias names now; any other model as it is.
+
+    A command does so once: the alias may name another version before the command ends.
 
     Args:
         model: as for `model_folder`.
+        store: open store to look the alias up in; None for that of `params.yaml`.
+
+    Raises:
+        PipelineError: the store cannot be used, or has no such alias.
+    """
+    named = VERSION_URI.fullmatch(str(model))
+    if named is None or named["alias"] is None:
+        return model
+    version = registered_version(store or _project_store(), named["name"], named["alias"])
+    return f"models:/{version.name}/{version.version}"
+
+
+def describe_model(model: Path | str, info: "ModelInfo", store: "Store | None" = None) -> str:
+    """Say in one line which model answers: where it is, its version and aliases, its corpus and its classes.
+
+    Args:
+        model: as for `model_folder`, but without an alias: `resolve_alias` has found the version that was loaded.
         info: its `config.json`.
+        store: as for `model_folder`.
 
     Raises:
         PipelineError: the store cannot be used, or has no such model any more.
     """
     parts = [short_name(model)]
     if named := VERSION_URI.fullmatch(str(model)):
-        version = find_registered(load_params().tracking, named["name"], named["version"] or named["alias"])
+        version = registered_version(store or _project_store(), named["name"], named["version"])
         aliases = ", ".join(version.aliases) or "no alias"
         parts = [f"{named['name']} version {version.version} ({aliases})"]
     return ", ".join(
@@ -109,7 +129,8 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
             return store.client.get_model_version(name, which)
         return store.client.get_model_version_by_alias(name, which)
     except MlflowException as error:
-        raise PipelineError(f"models:/{name}: {store.name} has no {which}: {reason(error)}") from None
+        wanted = "version" if which is None else f"{'version' if which.isdecimal() else 'alias'} {which}"
+        raise PipelineError(f"models:/{name}: {store.name} has no {wanted}: {reason(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -153,11 +174,12 @@ def find_source(store: "Store", model: str) -> ModelSource:
 
 
 @contextmanager
-def model_folder(model: Path | str) -> Iterator[Path]:
+def model_folder(model: Path | str, store: "Store | None" = None) -> Iterator[Path]:
     """Yield the folder of a model; one from MLflow is temporary, and removed at the end of the block.
 
     Args:
         model: a model folder; or in MLflow, `models:/sentiment@champion`, another such URI or a run's id.
+        store: open store of a model in MLflow; None for that of `params.yaml`.
 
     Raises:
         PipelineError: MLflow has no such model.
@@ -166,19 +188,25 @@ def model_folder(model: Path | str) -> Iterator[Path]:
         yield Path(model)
         return
     with TemporaryDirectory() as folder:
-        yield fetch_model(load_params().tracking, str(model), Path(folder))
+        yield fetch_model(store or _project_store(), str(model), Path(folder))
 
 
-def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
+def _project_store() -> "Store":
+    from pipeline.tracking.store import connect  # here, as in `fetch_model`
+
+    return connect(load_params().tracking)
+
+
+def fetch_model(store: "Store", model: str, destination: Path) -> Path:
     """Download the model folder of a registered model or of a run, and return its path.
 
     Args:
-        config: names the store.
+        store: an open store.
         model: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, `runs:/ID/model`, or a run's id.
         destination: an empty folder.
 
     Raises:
-        PipelineError: the store cannot be used, or has no such model.
+        PipelineError: the store does not answer, or has no such model.
     """
     # Imported here, because mlflow takes longer to import than everything else that `predict` needs.
     from mlflow.exceptions import MlflowException
@@ -186,9 +214,7 @@ def fetch_model(config: TrackingConfig, model: str, destination: Path) -> Path:
     from pipeline.tracking import artifacts
     from pipeline.tracking.errors import reason
     from pipeline.tracking.query import RUN_ID
-    from pipeline.tracking.store import connect
 
-    store = connect(config)
     uri = f"runs:/{model}/model" if RUN_ID.fullmatch(model) else model
     try:
         return artifacts.download(store, f"{uri}/artifacts/model" if uri.startswith("models:/") else uri, destination)

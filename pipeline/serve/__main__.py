@@ -76,13 +76,14 @@ def main(model: str | None, port: int, limits: Limits, fast: bool = False) -> No
 def _scoring(name: str, limits: Limits) -> "tuple[AsgiApp, str, ModelInfo]":
     """Return MLflow's application for a model, the line about the model, and its `config.json`."""
     from pipeline.inference.model_folder import read_model_info
-    from pipeline.registry.model_lookup import describe_model, model_folder
+    from pipeline.registry.model_lookup import describe_model, model_folder, resolve_alias
     from pipeline.serve.application import application
 
-    with model_folder(name) as folder:
+    model = resolve_alias(name)
+    with model_folder(model) as folder:
         served = application(folder, limits)
         info = read_model_info(folder / "config.json")
-    return served, describe_model(name, info), info
+    return served, describe_model(model, info), info
 
 
 def _fast(name: str, limits: Limits) -> "tuple[AsgiApp, str, ModelInfo]":

@@ -8,7 +8,7 @@ from pipeline.config.params import load_params
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.pyfunc import TEXTS_PER_TURN
-from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, registered_version
+from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, resolve_alias
 from pipeline.serve.batcher import Batcher
 from pipeline.serve.metrics import Metrics
 from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
@@ -44,10 +44,12 @@ class LiveModel:
 
     def __init__(self, name: str, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._named = VERSION_URI.fullmatch(name)
-        self._follows_alias = self._named is not None and self._named["alias"] is not None
+        self._name = name
+        named = VERSION_URI.fullmatch(name)
+        self._follows_alias = named is not None and named["alias"] is not None
         self._store = connect(load_params().tracking) if self._follows_alias else None
-        self._address = self._find_version() if self._follows_alias else name
+        """Store of the alias; the next version comes from it, too, whatever params.yaml says by then."""
+        self._address = self._find_version()
         self._problem = ""
         """Last problem of the store; empty once it answers again."""
         self._failed, self._pause, self._left_out = "", 0, 0
@@ -113,17 +115,14 @@ class LiveModel:
         log.warning("%s; it stays: %s", " ".join(str(error).split()), self.current.title)
 
     def _find_version(self) -> str:
-        """Return the address of the version that the alias names now."""
-        assert self._named is not None
-        assert self._store is not None
+        """Return the address of the version that the alias names now; of a model without an alias, its own."""
         with environment_defaults(FIRST_CONTACT):
-            version = registered_version(self._store, self._named["name"], self._named["alias"])
-        return f"models:/{version.name}/{version.version}"
+            return str(resolve_alias(self._name, self._store))
 
     def _load(self, address: str) -> ServedModel:
-        with model_folder(address) as folder:
+        with model_folder(address, self._store) as folder:
             predictor = Predictor.load(folder, batch_size=TEXTS_PER_TURN)
         predictor([""])  # the first call takes longer; and a model that fails must not replace one that answers
-        title = describe_model(address, predictor.info)
+        title = describe_model(address, predictor.info, self._store)
         self._metrics.show_model(address)
         return ServedModel(title, predictor.info, Batcher(predictor, self._metrics.count_batch))

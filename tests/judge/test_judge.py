@@ -21,7 +21,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_labels
 from pipeline.runtime.checksum import file_digest
-from pipeline.tracking.store import connect
+from pipeline.tracking.store import connect, default_tracking_uri
 from tests.support.bad_input import MODEL
 from tests.support.commands import SmallProject, judged, params, prepared, project
 from tests.support.models import FIVE, THREE, WORDS, word_model
@@ -312,6 +312,34 @@ def test_a_logged_judgement_belongs_to_the_version(trained: SmallProject) -> Non
     }
     assert trained.run("judge", "--model", version.run_id, "--input", source.name, "--log", "--output", "of_run") == 0
     assert results(trained.root / "of_run")["details"]["test"]["accuracy"] == accuracy
+
+
+def test_a_judgement_is_of_the_version_that_was_loaded_though_another_is_champion_by_then(
+    trained: SmallProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert trained.run("register") == 0
+    tracking = load_params(trained.root / "params.yaml").tracking
+    store = connect(tracking.model_copy(update={"uri": f"sqlite:///{trained.root}/mlflow.db"}))
+    first = store.client.get_model_version("sentiment", "1")
+    other = store.client.create_run(store.experiment_id).info.run_id
+    with default_tracking_uri(store):
+        store.client.create_model_version("sentiment", first.source, other)
+    load = Predictor.load
+
+    def meanwhile(folder: Path) -> Predictor:
+        store.client.set_registered_model_alias("sentiment", "champion", "2")
+        return load(folder)
+
+    monkeypatch.setattr(Predictor, "load", meanwhile)
+    source, champion = of_split(trained, "test").name, "models:/sentiment@champion"
+    arguments = ("--model", champion, "--compare", champion, "--input", source, "--log", "--output", "out")
+    assert trained.run("judge", *arguments) == 0
+    judgement = results(trained.root / "out")["judgement"]
+    assert (judgement["about"][:19], judgement["compared_about"][:19]) == ("sentiment version 1",) * 2
+    (logged,) = store.client.search_runs([store.experiment_id], "tags.stage = 'judge'")
+    tags = logged.data.tags
+    assert (tags["judged.model"], tags["judged.compared"]) == ("models:/sentiment/1",) * 2
+    assert tags["mlflow.parentRunId"] == first.run_id
 
 
 def test_a_slice_with_the_name_of_one_of_the_pipelines_own_is_refused(

@@ -32,6 +32,7 @@ from pipeline.runtime.paths import WORKSPACE
 from pipeline.tables.joining import SEPARATOR
 from pipeline.tables.stated_format import stated_format
 from pipeline.text.vocabulary import SPECIALS, Vocabulary
+from pipeline.tracking.store import connect
 from tests.conftest import configuration
 from tests.support.models import FIVE, SPAM, THREE, WORDS, word_model
 
@@ -501,7 +502,7 @@ def test_memory_does_not_grow_with_the_file(model, tmp_path):
 
 def test_models_are_fetched_from_mlflow(trained, tmp_path):
     folder = trained.root / "artifacts" / "model"
-    store = configuration(f"tracking.uri=sqlite:///{trained.root}/mlflow.db").tracking
+    store = connect(configuration(f"tracking.uri=sqlite:///{trained.root}/mlflow.db").tracking)
     run_id = json.loads((trained.root / "artifacts" / "run.json").read_text())["run_id"]
     for number, model in enumerate(
         ("models:/sentiment@champion", "models:/sentiment/1", f"runs:/{run_id}/model", run_id)

@@ -97,7 +97,7 @@ def test_a_pickle_among_the_artifacts_of_a_run_is_never_loaded(project: SmallPro
     store.client.log_artifacts(run_id, str(folder), "model")
     (tmp_path / "fetched").mkdir()
     with pytest.raises(PipelineError, match=r"model.safetensors is damaged"):
-        load(fetch_model(tracking, run_id, tmp_path / "fetched"))
+        load(fetch_model(store, run_id, tmp_path / "fetched"))
     assert not harm.mark.exists()
 
 

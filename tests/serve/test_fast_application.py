@@ -194,6 +194,19 @@ def test_a_promoted_version_answers_from_then_on(store: Store, name: str, caplog
     assert 'outcome="failed"' not in metrics.text().decode(), "no version was tried"
 
 
+def test_the_next_version_comes_from_the_store_of_the_alias_whatever_params_say_by_then(
+    store: Store, name: str, misleading: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_alias(store, name, "2", "champion")
+    live = LiveModel(f"models:/{name}@champion", Metrics())
+    monkeypatch.setenv("DVC_ROOT", str(misleading))  # whose version 1 is always wrong
+    set_alias(store, name, "1", "champion")
+    live.refresh()
+    assert "version 1 (champion" in live.current.title
+    (answer,) = asyncio.run(live.current.batcher(["a good film, number 1"]))
+    assert answer.label == "positive"
+
+
 def test_a_promoted_version_that_cannot_be_loaded_is_logged_once_and_tried_again_ever_later(
     store: Store, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -201,7 +214,9 @@ def test_a_promoted_version_that_cannot_be_loaded_is_logged_once_and_tried_again
     metrics = Metrics()
     live = LiveModel(f"models:/{name}@champion", metrics)
     tried: list[str] = []
-    monkeypatch.setattr(live_model, "model_folder", lambda address: tried.append(address) or model_folder(address))
+    monkeypatch.setattr(
+        live_model, "model_folder", lambda address, of: tried.append(address) or model_folder(address, of)
+    )
     weights = list((tmp_path / "store").rglob("model.safetensors"))
     for file in weights:
         file.rename(file.with_suffix(".lost"))

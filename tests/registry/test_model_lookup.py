@@ -1,0 +1,52 @@
+"""Models by name: an alias is looked up once, whatever it names by the end of the command."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.explain.__main__ import main as explain
+from pipeline.inference import model_folder
+from pipeline.inference.model_folder import read_model_info
+from pipeline.predict.__main__ import main as predict
+from pipeline.registry.versions import set_alias
+from pipeline.serve.__main__ import _scoring
+from pipeline.serve.limits import Limits
+from pipeline.tracking.store import Store
+from tests.support.registration import misleading, outcome, store, workspace
+
+__all__ = ["misleading", "store"]  # fixtures
+
+CHAMPION = "models:/sentiment@champion"
+
+
+def predict_one() -> None:
+    predict(["a good film"], None, None, None, CHAMPION, None)
+
+
+def serve() -> str:
+    return _scoring(CHAMPION, Limits())[1]
+
+
+@pytest.mark.parametrize("command", [predict_one, explain, serve])
+def test_the_version_that_was_loaded_is_named_though_another_is_champion_by_then(
+    command: Callable[[], str | None],
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for number, errors in enumerate((3, 9)):
+        outcome(workspace(tmp_path / str(number), errors=errors))
+
+    def meanwhile(*arguments: Any) -> Any:
+        set_alias(store, "sentiment", "2", "champion")
+        return read_model_info(*arguments)
+
+    monkeypatch.setattr(model_folder, "read_model_info", meanwhile)  # while the model is loaded
+    monkeypatch.setattr(sys, "argv", ["explain", "a good film", "--model", CHAMPION])
+    caplog.set_level("INFO")
+    said = command() or next(message for message in caplog.messages if message.startswith("model: "))
+    assert said.removeprefix("model: ").startswith("sentiment version 1 (no alias)")
