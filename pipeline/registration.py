@@ -11,6 +11,7 @@ from pipeline.evaluation.records import ChecksRecord, DetailsRecord
 from pipeline.inference.model_folder import read_model_info, require_digest, require_trained_for
 from pipeline.registry.champion import Contender, appoint, registration_lock
 from pipeline.registry.model_card import front_matter, model_card, version_card
+from pipeline.registry.outcome import RegistrationRecord
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import (
     find_version,
@@ -20,7 +21,7 @@ from pipeline.registry.versions import (
     run_of_version,
 )
 from pipeline.report.formatting import number
-from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.checksum import file_digest, folder_digest
 from pipeline.runtime.inputs import Inputs
 from pipeline.runtime.paths import ARTIFACTS, DATASET, MODEL, REPORTS, TRAINING_RECORD, WORKSPACE, project_root
 from pipeline.runtime.records import read_json, write_json
@@ -78,11 +79,12 @@ def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable
             if checks.passed
             else _refuse(store, name, digest, _describe_failures(checks))
         )
+    outcome |= {"sha256": digest, "verdict": file_digest(REPORTS / "verdict.json", "sha256")}
     write_json(REPORTS / "registration.json", outcome)
     write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
-    summary = "version {version} is {alias}" if outcome["alias"] else "not registered now"
+    place = RegistrationRecord.model_validate(outcome).place
     for line in outcome["reason"].splitlines():
-        log.info("%s: %s: %s", outcome["model"], summary.format_map(outcome), line)
+        log.info("%s: %s: %s", name, place, line)
 
 
 def _refuse(store: Store, name: str, digest: str, failures: str) -> dict[str, Any]:

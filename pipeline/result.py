@@ -1,28 +1,20 @@
 """Say what the last `dvc repro` reached, and what to do next: the end of `make repro`.
 
-Reads reports/details.json and reports/registration.json.
+Reads reports/details.json, reports/verdict.json, reports/registration.json and artifacts/registered.json.
 """
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.evaluation.records import DetailsRecord
+from pipeline.registry.outcome import RegisteredRecord, RegistrationRecord
 from pipeline.report.formatting import number
-from pipeline.runtime.paths import REPORTS, WORKSPACE
-from pipeline.runtime.records import Record, read_json
+from pipeline.runtime.paths import ARTIFACTS, REPORTS, WORKSPACE
+from pipeline.runtime.records import read_json
 from pipeline.tracking.provenance import changed_results
 
 NEXT = """next:
   make ui                the run in MLflow: curves, settings, the registered model
   make serve             the champion over HTTP
   reports/report.html    the whole evaluation as a page, for your browser"""
-
-
-class RegistrationRecord(Record):
-    """Content of `reports/registration.json`."""
-
-    model: str
-    version: str | None
-    alias: str | None
-    reason: str
 
 
 def main() -> None:
@@ -32,8 +24,7 @@ def main() -> None:
         PipelineError: the pipeline has not run to its end.
     """
     details = read_json(REPORTS / "details.json", DetailsRecord, "run `dvc repro`")
-    registration = read_json(REPORTS / "registration.json", RegistrationRecord, "run `dvc repro`")
-    print(f"\n{accuracy_line(details)}\n{model_line(registration)}")
+    print(f"\n{accuracy_line(details)}\n{_registration_line()}")
     if changed := changed_results(WORKSPACE):
         print(
             f"git: {', '.join(changed)} changed: results of other settings, or of another kind of processor;\n"
@@ -50,9 +41,19 @@ def accuracy_line(details: DetailsRecord) -> str:
 
 def model_line(registration: RegistrationRecord) -> str:
     """Return the model's place in the registry, and the reason for it."""
-    model, version, alias = registration.model, registration.version, registration.alias
-    place = f"version {version} is {alias}" if alias else "not registered"
-    return f"model {model}: {place}: {registration.reason}"
+    return f"model {registration.model}: {registration.place}: {registration.reason}"
+
+
+def _registration_line() -> str:
+    registered = read_json(ARTIFACTS / "registered.json", RegisteredRecord, "run `dvc repro`")
+    path = REPORTS / "registration.json"
+    registration = read_json(path, RegistrationRecord, "run `python -m pipeline.register`") if path.exists() else None
+    if registration is not None and registration.is_about(registered, REPORTS / "verdict.json"):
+        return model_line(registration)
+    return (
+        f"model {registered.model}: DVC took its registration from the cache, so it was not repeated; `make ui` shows "
+        "what became of it,\n     and `python -m pipeline.register` decides again"
+    )
 
 
 if __name__ == "__main__":

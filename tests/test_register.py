@@ -90,6 +90,52 @@ def test_a_challenger_that_becomes_champion_is_challenger_no_longer(store: Store
         assert aliases(store) == ("1", None)
 
 
+@pytest.mark.parametrize("errors", [0, 3])  # better than the one that the person chose, and as good
+def test_a_rollback_survives_the_next_registration_of_the_same_model(store: Store, tmp_path: Path, errors: int) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    folder = workspace(tmp_path / "second", errors, certainty=4.0)
+    assert outcome(folder)["alias"] == "champion"
+    store.client.set_registered_model_alias("sentiment", "champion", "1")
+    for _ in range(2):
+        result = outcome(folder)
+        assert (result["alias"], aliases(store)) == ("challenger", ("1", "2"))
+    command = 'set_registered_model_alias("sentiment", "champion", "2")'
+    assert "but version 1 was made champion by hand" in str(result["reason"]) and command in str(result["reason"])
+    assert outcome(workspace(tmp_path / "third", errors=0))["alias"] == "champion"  # never registered before
+    assert aliases(store) == ("3", "2")
+
+
+def test_an_archived_version_gets_no_alias(store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    folder = workspace(tmp_path / "second", errors=0)
+    outcome(folder, queued=True)
+    store.client.delete_registered_model_alias("sentiment", "challenger")
+    store.client.transition_model_version_stage("sentiment", "2", "Archived")
+    caplog.set_level("INFO")
+    assert outcome(folder)["alias"] is None
+    assert aliases(store) == ("1", None)
+    assert "sentiment: version 2 gets no alias: it is archived; to promote it all the same: Mlflow" in caplog.text
+
+
+@pytest.mark.parametrize("step", ["set_registered_model_alias", "set_registered_model_tag", "set_model_version_tag"])
+def test_a_registration_that_was_killed_as_it_decided_is_completed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    first, second = workspace(tmp_path / "first", errors=3), workspace(tmp_path / "second", errors=0)
+    outcome(first)
+
+    def killed(*_arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now, pytest.raises(KeyboardInterrupt):
+        now.setattr(MlflowClient, step, killed)
+        outcome(second)
+    assert outcome(second)["alias"] == "champion"
+    assert aliases(store) == ("2", None)
+    store.client.set_registered_model_alias("sentiment", "champion", "1")
+    assert outcome(second)["alias"] == "challenger"  # it had been decided on
+
+
 def test_a_queued_experiment_never_becomes_champion(store: Store, tmp_path: Path) -> None:
     outcome(workspace(tmp_path / "first", errors=5))
     assert outcome(workspace(tmp_path / "second", errors=0), queued=True)["alias"] == "challenger"

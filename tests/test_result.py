@@ -1,8 +1,17 @@
 """The lines at the end of `make repro`."""
 
+import json
+import shutil
+
+import pytest
+
 from pipeline.evaluation.records import DetailsRecord
-from pipeline.result import RegistrationRecord, accuracy_line, model_line
+from pipeline.registry.outcome import RegistrationRecord
+from pipeline.result import accuracy_line, model_line
 from pipeline.tracking.provenance import changed_results
+from tests.support.commands import SmallProject, judged, prepared
+
+__all__ = ["judged", "prepared"]  # fixtures
 
 
 def test_the_accuracy_stands_beside_the_baselines():
@@ -26,3 +35,20 @@ def test_changed_results_are_named(trained, tmp_path):
     assert changed_results(project.root) == ["reports/metrics.json"]
     shown = project.run("python", "-m", "pipeline.result").stdout
     assert "git: reports/metrics.json changed" in shown and "accuracy on the test split: 1.0000" in shown
+    assert "model sentiment: version 1 is champion: there was no champion before" in shown
+
+
+@pytest.mark.parametrize("other", [{"model": "another"}, {"sha256": "of another"}, {"verdict": "of others"}, None])
+def test_the_outcome_for_another_model_is_not_reported_as_that_of_this_one(judged, tmp_path, monkeypatch, capfd, other):
+    """DVC restores artifacts/registered.json from its cache; reports/registration.json stays, or was never here."""
+    shutil.copytree(judged, tmp_path / "project")
+    project = SmallProject(tmp_path / "project", monkeypatch)
+    assert project.run("register") == 0
+    path = project.root / "reports" / "registration.json"
+    if other is None:
+        path.unlink()
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | other))
+    assert project.run("result") == 0
+    shown = capfd.readouterr().out
+    assert "model sentiment: DVC took its registration from the cache" in shown and "champion:" not in shown

@@ -63,16 +63,12 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     other_address = None if arguments.compare is None else resolve_alias(arguments.compare)
     to_mlflow = _place_in_mlflow(params.tracking, str(address)) if arguments.log else None
 
-    model = load(address)
+    model, about = _load(address, "model")
     judged_file = file_digest(source, "sha256")
     tell_of_replaced(output, judged_file)
-    about = describe_model(address, model.info)
-    log.info("model: %s", about)
     compared, compared_about = None, None
     if other_address is not None:
-        compared = load(other_address)
-        compared_about = describe_model(other_address, compared.info)
-        log.info("compared with: %s", compared_about)
+        compared, compared_about = _load(other_address, "compared with")
         require_same_classes(model, compared, arguments.compare)
     reading = FileReading(
         file_format=as_in_training(source, stated, model.info.corpus.format),
@@ -130,6 +126,14 @@ def judge_file(arguments: argparse.Namespace) -> bool:
         tags = {"judged.model": str(address)} | ({"judged.compared": str(other_address)} if other_address else {})
         _log_to_mlflow(to_mlflow, tags, judged, output, (source, judged_file))
     return bool(outcome.get("passed", True))
+
+
+def _load(address: Path | str, role: str) -> tuple[Predictor, str]:
+    """Load a model; return it and the line about it, which is also logged."""
+    model = load(address)
+    about = describe_model(address, model.info)
+    log.info("%s: %s", role, about)
+    return model, about
 
 
 def _judge(

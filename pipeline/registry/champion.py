@@ -36,6 +36,13 @@ from pipeline.runtime.paths import project_root
 from pipeline.tracking.store import Store
 from pipeline.tracking.uri import SQLITE
 
+ALIAS_TAG = "registration.alias"
+"""Tag of a version: the alias that a registration gave it last; a killed registration may not have come that far."""
+CHAMPION_TAG = "registration.champion"
+"""Tag of a registered model: the version that a registration made champion last; people may have chosen another."""
+ARCHIVED = "Archived"
+"""MLflow's stage of a version that people have withdrawn."""
+
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +83,8 @@ class Comparison:
 class Decision:
     """Alias that a version gets, and why."""
 
-    alias: str
+    alias: str | None
+    """None: the version gets none, and keeps what it has."""
     reason: str
     comparison: Comparison | None = None
     """With the present champion; None if they were not compared."""
@@ -97,6 +105,9 @@ def registration_lock(store: Store) -> Iterator[None]:
 def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> tuple[Decision, str | None]:
     """Give a registered version the alias `champion` or `challenger`, and tag it with the decision.
 
+    What people have decided stays: an archived version gets no alias, and a version that an earlier registration has
+    decided on does not take the place of a champion that they have chosen since.
+
     Args:
         store: an open store.
         contender: the version.
@@ -111,17 +122,29 @@ def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> 
         MlflowException: the store failed.
     """
     name, version = contender.name, contender.version
+    registered = store.client.get_model_version(name, version)
+    decided_before = ALIAS_TAG in registered.tags
     while True:
         champion = find_alias(store, name, CHAMPION)
         if version == champion:
             decision = Decision(CHAMPION, f"version {version} is champion already")
             break
+        if registered.current_stage == ARCHIVED:
+            reason = f"it is archived; to promote it all the same: {_command(store, name, version)}"
+            return Decision(None, reason), champion
         decision = _decide_against(store, contender, champion, dataset, alpha)
+        if decided_before:
+            decision = _yield_to_choice(store, contender, decision, champion)
         if find_alias(store, name, CHAMPION) == champion:
-            tag_version(store, name, version, _decision_tags(decision))
             break
         log.info("another project has meanwhile named a new champion; comparing with that one")
+    assert decision.alias is not None
     set_alias(store, name, version, decision.alias)
+    if not (decided_before and version == champion):
+        # after the alias: a killed registration must not count as one that has decided
+        if decision.alias == CHAMPION:
+            store.client.set_registered_model_tag(name, CHAMPION_TAG, version)
+        tag_version(store, name, version, {ALIAS_TAG: decision.alias, "registration.reason": decision.reason})
     return decision, champion
 
 
@@ -218,5 +241,18 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
     return Decision(alias, f"{problem}: its files are gone from {store.name}")
 
 
-def _decision_tags(decision: Decision) -> dict[str, str]:
-    return {"registration.alias": decision.alias, "registration.reason": decision.reason}
+def _yield_to_choice(store: Store, contender: Contender, decision: Decision, champion: str | None) -> Decision:
+    """Keep a readable champion that people have chosen; who chose those of before `CHAMPION_TAG` is not known."""
+    chosen_by_register = store.client.get_registered_model(contender.name).tags.get(CHAMPION_TAG)
+    if decision.alias != CHAMPION or decision.comparison is None or champion == chosen_by_register:
+        return decision
+    reason = (
+        f"{decision.reason}; but version {champion} was made champion by hand (or by release 1.0.0), and this version "
+        f"was registered before; to promote it: {_command(store, contender.name, contender.version)}"
+    )
+    return replace(decision, alias=CHALLENGER, reason=reason)
+
+
+def _command(store: Store, name: str, version: str) -> str:
+    """Return the Python call that makes a version champion."""
+    return f'MlflowClient("{store.name}").set_registered_model_alias("{name}", "{CHAMPION}", "{version}")'

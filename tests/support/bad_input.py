@@ -341,7 +341,7 @@ PREDICTING = [
     asked("output equal to the input", "is the input; name another", *INPUT, "--output", "reviews.csv"),
     asked("output in a missing folder", "the folder none does not exist; create", *INPUT, "--output", "none/a.csv"),
     asked("standard input not UTF-8", "standard input, line 1: not UTF-8; convert", *MODEL, stdin=b"\xff\n"),
-    asked("unknown alias", "models:/sentiment: .* has no alias nobody: Reg", "--model", "models:/sentiment@nobody", "x"),
+    asked("unknown alias", "models:/sentiment: .* has no alias nobody: R", "--model", "models:/sentiment@nobody", "x"),
     asked("unknown run", "cannot be fetched from sqlite", "--model", "0" * 32, "x"),
     asked("missing model folder", "model folder none does not exist; train one", "--model", "none", "x"),
     model("model of an older version", "config.json", '{"format": 3}', "is of an older version .* `dvc repro`"),

@@ -1,0 +1,42 @@
+"""Outcome of a registration, as `reports/registration.json` records it."""
+
+from pathlib import Path
+
+from pipeline.runtime.checksum import file_digest
+from pipeline.runtime.records import Record
+
+
+class RegisteredRecord(Record):
+    """Content of `artifacts/registered.json`: the model that the stage `register` was about, by DVC's account."""
+
+    model: str
+    sha256: str
+
+
+class RegistrationRecord(Record):
+    """Content of `reports/registration.json`: what the last execution of `register` came to.
+
+    It may be about another model than `artifacts/registered.json`: DVC restores that one from its cache, without an
+    execution.
+    """
+
+    model: str
+    sha256: str | None = None
+    """Digest of the model; release 1.0.0 wrote none."""
+    verdict: str | None = None
+    """SHA-256 of `reports/verdict.json`."""
+    version: str | None
+    alias: str | None
+    reason: str
+
+    @property
+    def place(self) -> str:
+        """The outcome in a few words."""
+        if self.version is None:
+            return "not registered"
+        return f"version {self.version} is {self.alias}" if self.alias else f"version {self.version} gets no alias"
+
+    def is_about(self, registered: RegisteredRecord, verdict: Path) -> bool:
+        """Return whether this is the outcome for that model, after the checks in the file `verdict`."""
+        about = (registered.model, registered.sha256, file_digest(verdict, "sha256"))
+        return (self.model, self.sha256, self.verdict) == about
