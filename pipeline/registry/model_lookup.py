@@ -169,7 +169,8 @@ def find_source(store: "Store", model: str) -> ModelSource:
         first = path.strip("/").partition("/")[0]
         if scheme == "models":
             return ModelSource(store.client.get_logged_model(first).source_run_id, first)
-        logged = store.client.search_logged_models([store.experiment_id], equals(source_run_id=first))
+        experiment = store.client.get_run(first).info.experiment_id  # it need not be the present one
+        logged = store.client.search_logged_models([experiment], equals(source_run_id=first))
         return ModelSource(first, logged[0].model_id if logged else None)
 
 

@@ -1,10 +1,12 @@
 """Journal of a run: each thing that is logged becomes a line of a file at once, and is sent when the store takes it.
 
 An entry is one of `metrics`, `params`, `tags`, `dataset`, `files` and `status`. Each holds its own timestamps, and
-MLflow keeps one point for one timestamp: an entry that is sent again, because the reply was lost, changes nothing.
+MLflow keeps one point for one timestamp: an entry that is sent again, because the reply was lost, changes nothing. What
+the store has taken is noted with `sent`, a number of entries: people may have edited the run's tags since.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +26,23 @@ Entry = dict[str, Any]
 
 
 def read_journal(journal: Path) -> list[Entry]:
-    """Return the entries of a journal; an unfinished last line, as a killed process leaves it, does not count."""
+    """Return the header of a journal and the entries that are not noted as sent.
+
+    An unfinished last line, as a killed process leaves it, does not count.
+    """
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    read = [json.loads(line) for line in lines if line.endswith("\n")]
+    entries = [entry for entry in read if "sent" not in entry]
+    del entries[1 : 1 + sum(entry.get("sent", 0) for entry in read)]
+    return entries
+
+
+def note_sent(journal: Path, number: int) -> None:
+    """Note that the next entries were sent; the time of the journal stays that of its last entry."""
+    before = journal.stat()
+    with journal.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"sent": number}) + "\n")
+    os.utime(journal, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def first_batch(entries: Sequence[Entry]) -> list[Entry]:

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mlflow.exceptions import MlflowException
@@ -134,6 +134,8 @@ class Outbox:
             self._refused += refused
             with self._changed:
                 del self._entries[: len(batch)]
+                with suppress(OSError):  # such as a full disk: they are sent twice at worst
+                    self._write({"sent": len(batch)})
 
     def _next_batch(self) -> list[Entry]:
         with self._changed:

@@ -17,8 +17,17 @@ from mlflow.exceptions import MlflowException
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
 from pipeline.tracking.errors import reason
-from pipeline.tracking.journal import JOURNAL, Entry, entry_name, first_batch, read_journal, send_batch, single_values
-from pipeline.tracking.query import equals
+from pipeline.tracking.journal import (
+    JOURNAL,
+    Entry,
+    entry_name,
+    first_batch,
+    note_sent,
+    read_journal,
+    send_batch,
+    single_values,
+)
+from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 
 TOLD = "deleted"
@@ -215,10 +224,12 @@ def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
     refused = []
     while batch := first_batch(entries):
         refused += send_valid(store, journal.parent, batch)
+        note_sent(journal, len(batch))
         del entries[: len(batch)]
     tell_refused(store, journal.parent.name, refused)
 
 
 def _is_running(store: Store, run_id: str) -> bool:
     """Return whether the store takes a run for running; a sweep may have ended a killed trial, and said why."""
-    return bool(store.client.search_runs([store.experiment_id], equals(run_id=run_id, status="RUNNING")))
+    run = find_run(store, run_id)  # it may be of another experiment than the present one
+    return run is not None and str(run.info.status) == "RUNNING"

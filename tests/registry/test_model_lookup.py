@@ -11,11 +11,12 @@ from pipeline.explain.__main__ import main as explain
 from pipeline.inference import model_folder
 from pipeline.inference.model_folder import read_model_info
 from pipeline.predict.__main__ import main as predict
+from pipeline.registry.model_lookup import find_source
 from pipeline.registry.versions import set_alias
 from pipeline.serve.__main__ import _scoring
 from pipeline.serve.limits import Limits
-from pipeline.tracking.store import Store
-from tests.support.registration import misleading, outcome, store, workspace
+from pipeline.tracking.store import Store, connect
+from tests.support.registration import CONFIG, misleading, outcome, store, workspace
 
 __all__ = ["misleading", "store"]  # fixtures
 
@@ -28,6 +29,15 @@ def predict_one() -> None:
 
 def serve() -> str:
     return _scoring(CHAMPION, Limits())[1]
+
+
+@pytest.mark.usefixtures("store")
+def test_the_logged_model_of_a_run_of_another_experiment_is_found(tmp_path: Path) -> None:
+    run_id = str(outcome(workspace(tmp_path / "w", errors=3))["run_id"])
+    other = connect(CONFIG.tracking.model_copy(update={"experiment": "other"}))
+    by_version, by_run = (find_source(other, model) for model in ("models:/sentiment/1", run_id))
+    assert by_run == by_version
+    assert by_run.model_id is not None
 
 
 @pytest.mark.parametrize("command", [predict_one, explain, serve])

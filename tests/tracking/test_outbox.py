@@ -12,9 +12,10 @@ import pytest
 
 from pipeline import send
 from pipeline.runtime.errors import PipelineError
+from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.run import open_run
 from pipeline.tracking.store import Store, connect
-from pipeline.tracking.unsent import deleted_runs, send_unsent
+from pipeline.tracking.unsent import deleted_runs, send_unsent, unsent_folder_of
 from tests.conftest import configuration
 from tests.tracking.conftest import points, tracking
 
@@ -27,6 +28,7 @@ from pipeline.tracking.store import connect
 store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
 with open_run(store, "run", {}, Path(sys.argv[1])) as run:
     run.log_params({"lr": 0.1})
+    run.set_tags({"mlflow.note.content": "by the training"})
     run.log_text("hello", "notes/greeting.txt")
     for step in (1, 2, 3):
         run.log_metrics({"loss": 1 / step}, step)
@@ -79,6 +81,28 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
     assert points(store, run_id, "accuracy") == [(3, 0.5)]
     assert [file.path for file in store.client.list_artifacts(run_id, "notes")] == ["notes/greeting.txt"]
     assert waiting(root) == []
+
+
+def test_the_run_of_a_killed_training_ends_though_the_experiment_is_another_by_now(store: Store, run_id: str) -> None:
+    other = connect(tracking(store.uri, "other"))
+    unlogged = store.client.create_run(store.experiment_id).info.run_id
+    unsent_folder_of(unlogged).with_suffix(".lock").touch()
+    assert send_unsent(other) == []
+    assert [store.client.get_run(killed).info.status for killed in (run_id, unlogged)] == ["KILLED", "KILLED"]
+
+
+def test_what_a_person_wrote_since_a_tag_was_sent_stays(store: Store, root: Path, run_id: str) -> None:
+    journal = root / ".unsent" / run_id / "journal.jsonl"
+    with journal.open("a") as file:
+        file.write('{"tags": {"late": "by the training"}}\n{"files": "..", "to": null}\n')  # the second is refused
+    killed_at = journal.stat().st_mtime
+    for key in (NOTE_TAG, "late"):  # sent by the training, and by the first attempt after it was killed
+        assert store.client.get_run(run_id).data.tags[key] == "by the training"
+        store.client.set_tag(run_id, key, "by a person")
+        assert send_unsent(store) == [journal.parent]
+    tags = store.client.get_run(run_id).data.tags
+    assert (tags[NOTE_TAG], tags["late"]) == ("by a person", "by a person")
+    assert journal.stat().st_mtime == killed_at, "the run is said to have ended then"
 
 
 def test_a_killed_trial_that_its_sweep_has_ended_stays_failed(store: Store, run_id: str) -> None:
