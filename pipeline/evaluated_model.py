@@ -198,5 +198,4 @@ def log_to_mlflow(findings: Findings, store: Store, run_id: str | None) -> None:
     files = [REPORTS / "report.html", *(REPORTS / f"{name}.json" for name in JSON_REPORTS)]
     tables = {"metrics": metric_table(findings.metrics)}
     tables |= {name: findings.tables[name] for name in LOGGED_TABLES if name in findings.tables}
-    reports = [file for file in files if file.exists()]
-    log_evaluation(store, run_id, findings.metrics, findings.figures, reports, tables=tables)
+    log_evaluation(store, run_id, findings.metrics, findings.figures, files, tables=tables)

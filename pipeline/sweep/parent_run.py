@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.entities import Run as StoredRun
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.time import get_current_time_millis
 
 from pipeline.runtime.credentials import masked
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
+from pipeline.tracking.metric_points import changed_points
 from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
@@ -201,10 +202,9 @@ def log_sweep(store: Store, run_id: str, metrics: Mapping[str, float], best_so_f
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
-        last_values = store.client.get_run(run_id).data.metrics
-        logged = len(store.client.get_metric_history(run_id, BEST_SO_FAR)) if BEST_SO_FAR in last_values else 0
-        now = int(time.time() * 1000)
-        points = [Metric(key, value, now, 0) for key, value in metrics.items() if last_values.get(key) != value]
+        run, now = store.client.get_run(run_id), get_current_time_millis()
+        logged = len(store.client.get_metric_history(run_id, BEST_SO_FAR)) if BEST_SO_FAR in run.data.metrics else 0
+        points = changed_points(store, run, metrics)
         points += [Metric(BEST_SO_FAR, value, now, i) for i, value in enumerate(best_so_far) if i >= logged]
         store.client.log_batch(run_id, metrics=points)
 

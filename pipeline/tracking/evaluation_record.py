@@ -2,20 +2,24 @@
 
 import logging
 import re
-import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Metric
+from mlflow.entities import Run as StoredRun
+from mlflow.exceptions import MlflowException
+from mlflow.utils.time import get_current_time_millis
 
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.metrics import HEADLINE, METRICS
 from pipeline.report.formatting import interval, markdown_table, number
+from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import csv_text
+from pipeline.tracking import artifacts
 from pipeline.tracking.description import NOTE_TAG, with_result
-from pipeline.tracking.errors import translate_mlflow_errors
-from pipeline.tracking.metric_points import defined_metrics, send_points
+from pipeline.tracking.errors import reason, translate_mlflow_errors
+from pipeline.tracking.metric_points import changed_points, defined_metrics
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 from pipeline.tracking.unsent import send_unsent
@@ -43,14 +47,16 @@ def log_evaluation(
 ) -> bool:
     """Add headline metrics, tables, figures and reports to a run, and a table to its description; its status stays.
 
-    Whatever the training could not send goes first. A second call adds nothing.
+    Whatever the training could not send goes first. A second call adds nothing. Another evaluation takes the place of
+    the earlier one: figures and tables that it lacks are removed. MLflow removes no metric: those that a whole
+    evaluation, one with figures, does not compute any more are named in the log.
 
     Args:
         store: an open store.
         run_id: of the run.
         metrics: single values, nested or flat, of which the run gets `headline`; None for one that is undefined.
         figures: a folder of pictures.
-        reports: single files.
+        reports: single files; of those that do not exist, an earlier evaluation's is removed.
         curves: metrics with a value for each step, from step 0; a curve that the run already has is left as it is.
         tables: become CSV files, which MLflow shows as tables.
 
@@ -63,23 +69,62 @@ def log_evaluation(
         if run is None:
             log.info("MLflow run %s is not in %s: the evaluation is in reports/ alone", run_id, store.name)
             return False
-        now, values = int(time.time() * 1000), defined_metrics(metrics)
-        logged = run.data.metrics
-        points = [Metric(key, value, now, 0) for key, value in headline(values).items() if logged.get(key) != value]
+        values, now = defined_metrics(metrics), get_current_time_millis()
+        points = changed_points(store, run, headline(values))
         for key, curve in (curves or {}).items():
-            if key not in logged:
+            if key not in run.data.metrics:
                 points += [Metric(key, float(value), now, step) for step, value in enumerate(curve)]
-        send_points(store, run.info.run_id, points)
+        store.client.log_batch(run.info.run_id, metrics=points)
         description = with_metrics_table(run.data.tags.get(NOTE_TAG, ""), values)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
+        stale = []
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
+            stale += _stored(store, run, "figures") - {f"figures/{file.name}" for file in figures.iterdir()}
+            _tell_of_kept_metrics(store, run, values)
         for name, table in (tables or {}).items():
             text = csv_text(list(table), zip(*table.values(), strict=True))
             store.client.log_text(run.info.run_id, text, f"tables/{name}.csv")
+        if tables:
+            stale += _stored(store, run, "tables") - {f"tables/{name}.csv" for name in tables}
+        missing = set()
         for report in reports:
-            store.client.log_artifact(run.info.run_id, str(report), "reports")
+            if report.exists():
+                store.client.log_artifact(run.info.run_id, str(report), "reports")
+            else:
+                missing.add(f"reports/{report.name}")
+        stale += _stored(store, run, "reports") & missing if missing else ()
+        if stale:
+            _remove(store, run, stale)
         return True
+
+
+def _stored(store: Store, run: StoredRun, folder: str) -> set[str]:
+    return {f"{folder}/{name}" for name in artifacts.file_names(store, run.info.artifact_uri, folder)}
+
+
+def _remove(store: Store, run: StoredRun, stale: Sequence[str]) -> None:
+    """Remove files of an earlier evaluation; what the store does not let us remove, the user is told."""
+    left, problem = set(stale), "the store of its files removes none"  # some of MLflow's do not, and say nothing
+    try:
+        for path in stale:
+            artifacts.delete(store, run.info.artifact_uri, run.info.run_id, path)
+        left &= {path for folder in ("figures", "tables", "reports") for path in _stored(store, run, folder)}
+    except (MlflowException, PipelineError, OSError) as error:
+        problem = reason(error)
+    if left:
+        names = ", ".join(sorted(left))
+        log.warning("MLflow run %s keeps files of an earlier evaluation, %s: %s", run.info.run_id, names, problem)
+
+
+def _tell_of_kept_metrics(store: Store, run: StoredRun, values: Mapping[str, float]) -> None:
+    parts = (*HEADLINE_OF, "parts")
+    kept = [key for key in headline(run.data.metrics) if key.partition("/")[0] in parts and key not in values]
+    if kept:
+        log.warning(
+            "MLflow run %s in %s keeps metrics of an earlier evaluation, which this one did not compute: %s",
+            *(run.info.run_id, store.name, ", ".join(sorted(kept))),
+        )
 
 
 def headline(values: Mapping[str, float]) -> dict[str, float]:

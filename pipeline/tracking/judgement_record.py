@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelInput, Metric
 from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT, MLFLOW_PARENT_RUN_ID
+from mlflow.utils.time import get_current_time_millis
 
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.evaluation_record import headline
-from pipeline.tracking.metric_points import defined_metrics, send_points
+from pipeline.tracking.metric_points import defined_metrics
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 
@@ -75,10 +75,10 @@ def log_judgement(
             context = InputTag(MLFLOW_DATASET_CONTEXT, "eval")
             models = [LoggedModelInput(model_id)] if model_id else []
             store.client.log_inputs(logged_to, [DatasetInput(dataset, [context])], models)
-            now = int(time.time() * 1000)
+            now = get_current_time_millis()
             about = (model_id, dataset.name, dataset.digest, logged_to)
             points = [Metric(key, value, now, 0, *about) for key, value in headline(defined_metrics(metrics)).items()]
-            send_points(store, logged_to, points)
+            store.client.log_batch(logged_to, metrics=points)
             for file in files:
                 store.client.log_artifact(logged_to, str(file), "reports")
             status = "FINISHED"

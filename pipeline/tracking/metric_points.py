@@ -1,12 +1,13 @@
-"""Metrics on their way to MLflow: flat, defined, and in batches that it takes."""
+"""Metrics on their way to MLflow: flat, defined, and later than those that the run has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow.entities import Metric
+from mlflow.entities import Run as StoredRun
+from mlflow.utils.time import get_current_time_millis
 
 from pipeline.config.comparison import flatten
-from pipeline.tracking.journal import METRICS_PER_CALL
 from pipeline.tracking.store import Store
 
 
@@ -15,11 +16,19 @@ def defined_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in flatten(metrics, "/").items() if not isinstance(value, str | None)}
 
 
-def send_points(store: Store, run_id: str, points: Sequence[Metric]) -> None:
-    """Send any number of points to a run.
+def changed_points(store: Store, run: StoredRun, values: Mapping[str, float]) -> list[Metric]:
+    """Return a point at step 0 for each value that the run does not have.
+
+    Of several points at one step MLflow shows the latest, by the clocks of the machines that sent them: a new one is
+    later than those of before, even if the present clock is slow.
 
     Raises:
         MlflowException: the store failed.
     """
-    for start in range(0, len(points), METRICS_PER_CALL):
-        store.client.log_batch(run_id, metrics=points[start : start + METRICS_PER_CALL])
+    points = []
+    for key, value in values.items():
+        if run.data.metrics.get(key) != value:
+            earlier = store.client.get_metric_history(run.info.run_id, key) if key in run.data.metrics else []
+            now = max([get_current_time_millis(), *(point.timestamp + 1 for point in earlier)])
+            points.append(Metric(key, value, now, 0))
+    return points

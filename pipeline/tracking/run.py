@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 import threading
-import time
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import yaml
 from mlflow.entities import Run as StoredRun
+from mlflow.utils.time import get_current_time_millis
 
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.credentials import masked
@@ -44,7 +44,7 @@ class Run:
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a point to each curve, except those that had reached `step` before the run was resumed."""
-        now = _now()
+        now = get_current_time_millis()
         points = [
             (key, float(value), now, step)
             for key, value in metrics.items()
@@ -155,7 +155,7 @@ def open_run(
             if monitor:
                 monitor.finish()
             try:
-                run.outbox.add({"status": status, "at": _now()})
+                run.outbox.add({"status": status, "at": get_current_time_millis()})
             finally:
                 run.outbox.close(store.patience if status == "FINISHED" else 0)
 
@@ -192,7 +192,3 @@ def _reopen(store: Store, stored: StoredRun, outbox: Outbox, stale: Set[str]) ->
         if not key.startswith("system/")
     }
     return Run(run_id, outbox, last_steps, frozenset(stored.data.params))
-
-
-def _now() -> int:
-    return int(time.time() * 1000)

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from mlflow.artifacts import load_text
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
+from pipeline.tracking import metric_points
 from pipeline.tracking.description import NOTE_TAG
 from pipeline.tracking.evaluation_record import headline_table, log_evaluation
 from pipeline.tracking.run import open_run
@@ -62,6 +66,56 @@ def test_a_run_gets_the_headline_of_an_evaluation_and_its_tables(store: Store) -
     with default_tracking_uri(store):
         table = load_text(f"{read(store, run).info.artifact_uri}/tables/slices.csv")
     assert table.split() == ["part,accuracy", "a,0.5"]
+
+
+def test_another_evaluation_takes_the_place_of_the_earlier_one(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_run(store, "run", {}) as run:
+        pass
+    (tmp_path / "learning_curve.csv").write_text("")
+    store.client.log_artifact(run.run_id, str(tmp_path / "learning_curve.csv"), "reports")  # of the training
+    figures, report, speed = tmp_path / "figures", tmp_path / "report.html", tmp_path / "speed.json"
+    for file in (figures / "roc.png", figures / "old.png", report, speed):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("")
+    tables = {name: {"part": ["a"]} for name in ("slices", "behaviour")}
+    both = {"test/accuracy": 0.9, "baseline/accuracy": 0.8}
+    log_evaluation(store, run.run_id, both, figures, [report, speed], tables=tables)
+    assert "earlier evaluation" not in caplog.text
+    (figures / "old.png").unlink()
+    speed.unlink()
+    del tables["behaviour"]
+    log_evaluation(store, run.run_id, {"test/accuracy": 0.9}, figures, [report, speed], tables=tables)
+    assert {
+        file.path
+        for folder in ("figures", "tables", "reports")
+        for file in store.client.list_artifacts(run.run_id, folder)
+    } == {"figures/roc.png", "tables/slices.csv", "reports/report.html", "reports/learning_curve.csv"}
+    (told,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert told.endswith("keeps metrics of an earlier evaluation, which this one did not compute: baseline/accuracy")
+
+
+def test_files_that_a_store_does_not_remove_are_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_run(store, "run", {}) as run:
+        pass
+    log_evaluation(store, run.run_id, {}, None, [], tables={"slices": {"part": ["a"]}})
+    monkeypatch.setattr(LocalArtifactRepository, "delete_artifacts", ArtifactRepository.delete_artifacts)
+    assert log_evaluation(store, run.run_id, {}, None, [], tables={"metrics": {"part": ["a"]}})
+    assert "keeps files of an earlier evaluation, tables/slices.csv: " in caplog.text
+
+
+def test_the_new_figure_is_shown_though_the_clock_of_the_machine_is_slow(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(store, "run", {}) as run:
+        pass
+    for number, accuracy in enumerate((0.9, 0.8, 0.7)):
+        monkeypatch.setattr(metric_points, "get_current_time_millis", lambda now=10_000 - number: now)
+        log_evaluation(store, run.run_id, {"test/accuracy": accuracy}, None, [])
+        assert read(store, run).data.metrics == {"test/accuracy": accuracy}
 
 
 def test_figures_without_intervals_stay_as_they_were() -> None:
