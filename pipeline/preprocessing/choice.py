@@ -98,8 +98,10 @@ def choose_reviews(
         report["duplicates"]["weighted"] = weighted = count_weighted(arrays["train"]["copies"])
         log_weighted(weighted)
     tied = found["tied"]
+    repeated, labelled = unshared & ~keep, keys.label != NO_LABEL
     dropped = {
-        "duplicates": int((unshared & ~keep).sum()) - tied,
+        "duplicates": int((repeated & labelled).sum()) - tied,
+        "unlabelled_duplicates": int((repeated & ~labelled).sum()),
         "label_ties": tied,
         "shared_groups": sum(from_splits),
     }

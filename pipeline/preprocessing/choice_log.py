@@ -10,7 +10,7 @@ from pipeline.preprocessing.splitting import Drawn
 MAX_CLASSES_SHOWN = 5
 NOTABLE_CHANGE = 0.005
 """Least change of a class's share that is worth a line."""
-COUNTED = ("repeats", "exact", "label_conflicts", "contradicting", "tied")
+COUNTED = ("repeats", "exact", "unlabelled", "label_conflicts", "contradicting", "tied")
 NOTABLE_SHORTFALL = 0.1
 """Share of a part's size from which its difference from the size asked for is a warning."""
 
@@ -21,22 +21,30 @@ log = logging.getLogger(__name__)
 
 
 def log_duplicates(report: Mapping[str, Any], policy: Duplicates, before: ClassCounts, after: ClassCounts) -> None:
-    """Say how many reviews repeat others, how many are dropped, and how that changes the shares of the classes."""
-    if not report["repeats"]:
-        return
+    """Say how many reviews repeat others, how many are dropped, and how that changes the shares of the classes.
+
+    Those without a label have a line of their own: their file may well hold the labelled ones.
+    """
     total = sum(sum(classes.values()) for classes in before.values())
-    dropped = f"{sum(report['dropped'].values()):,} are dropped"
+    dropped = f"{sum(report['dropped'].values()) - report['dropped'].get('unlabelled', 0):,} are dropped"
     outcome = {
         "drop": f"{dropped}, corpus.duplicates=keep keeps them",
         "weight": f"{dropped}, those kept to train on count for those of their label",
         "keep": "all are kept, corpus.duplicates=drop drops them",
     }[policy]
-    repeats, exact, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
-    log.info("duplicates: %s of %s reviews repeat another, %s word for word; %s", repeats, f"{total:,}", exact, outcome)
+    repeats, exact, unlabelled, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
+    if report["repeats"]:
+        of_all = f"{repeats} of {total:,}"
+        log.info("duplicates: %s reviews repeat another, %s word for word; %s", of_all, exact, outcome)
+    if report["unlabelled"]:
+        outcome = "they are kept" if policy == "keep" else "they are dropped"
+        log.info("duplicates: %s unlabelled reviews repeat a labelled or another one; %s", unlabelled, outcome)
     if report["label_conflicts"]:
         outcome = "all are kept"
         if policy != "keep":
             outcome = f"the majority's label is kept, {tied} reviews of texts without a majority are left out"
+            if report["kept_by_test"]:
+                outcome += f"; of {report['kept_by_test']:,} texts test keeps all labels"
         problem = "reviews contradict most others of the same text"
         log.warning("%s texts have several labels, %s %s; %s", conflicts, contradicting, problem, outcome)
     for split in before:

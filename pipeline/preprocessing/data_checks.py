@@ -15,8 +15,8 @@ from pipeline.runtime.errors import PipelineError
 JUDGED = ("train", "validation", "test")
 TRIAL_REVIEWS = 100
 """Number of labelled reviews below which a corpus only tries the pipeline out: no check stops it."""
-ASKED_FOR = {"ignored_labels", "no_label"}
-"""Reasons of the user's own for leaving out rows: `corpus.ignore_labels` names them."""
+NO_LOSS = {"ignored_labels", "no_label", "unlabelled_duplicates", "unlabelled_empty_text"}
+"""Reasons for leaving out rows that `corpus.ignore_labels` names, or that the corpus has for pre-training alone."""
 ADVICE = {
     "measures.smallest_class": "so few reviews of a class teach and prove little; add reviews of it",
     "measures.left_out_share": "so many rows are in no split; look whether corpus.text_column names the reviews, or "
@@ -45,9 +45,9 @@ def label_conflict_share(keys: ReviewKeys, contradicting: int) -> float:
 
 
 def left_out_share(left_out: Mapping[str, int], splits: Mapping[str, int]) -> float:
-    """Return the share of rows that are in no split though nobody asked for that, of all that might be in one."""
-    lost = sum(rows for reason, rows in left_out.items() if reason not in ASKED_FOR)
-    return round(lost / (lost + sum(splits.values())), 5)
+    """Return the share of labelled rows that are in no split though nobody asked for that, of all that might be."""
+    lost = sum(rows for reason, rows in left_out.items() if reason not in NO_LOSS)
+    return round(lost / (lost + sum(splits.values()) - splits.get("unlabelled", 0)), 5)
 
 
 def smallest_class(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

@@ -119,9 +119,10 @@ def find_duplicates(
         policy: `drop` or `weight` as said, or `keep` all, which only counts.
 
     Returns:
-        True for each review to keep [n]; and a report. It counts repeats (all reviews alike but the first in that
-        order), exact and near-exact ones, within a split and across two; reviews dropped from each split; texts with
-        several labels, the reviews that contradict most others of the same text, and those left out for a tie.
+        True for each review to keep [n]; and a report. It counts labelled repeats (all reviews alike but the first in
+        that order), exact and near-exact ones; those without a label; both within a split and across two; reviews
+        dropped from each split; texts with several labels, those that have them in the test split, the reviews that
+        contradict most others of the same text, and the labelled ones left out for a tie.
     """
     keep = keep.copy()
     order = np.flatnonzero(keep)
@@ -147,20 +148,24 @@ def find_duplicates(
 
     if policy != "keep":
         keep[repeat[keys.split[repeat] != PRECEDENCE.index("test")]] = False
-    contradicting = tied = 0
+    contradicting = tied = kept_by_test = 0
     for start, end in zip(starts[conflicting], ends[conflicting], strict=True):
         alike = order[start:end]
         contradicting += _contradicting(keys.label[alike])
         if policy != "keep" and not _settle(keys, alike, keep):
-            tied += len(alike)
+            tied += int((keys.label[alike] != NO_LABEL).sum())
+        in_test = alike[keys.split[alike] == PRECEDENCE.index("test")]
+        kept_by_test += len(np.unique(keys.label[in_test])) > 1
     counts = np.bincount(keys.split[order[~keep[order]]], minlength=len(PRECEDENCE))
-    exact = keys.exact[repeat] == keys.exact[leader]
+    labelled = keys.label[repeat] != NO_LABEL
+    exact = (keys.exact[repeat] == keys.exact[leader])[labelled]
     pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)
     np.add.at(pairs, (keys.split[leader], keys.split[repeat]), 1)
     return keep, {
-        "repeats": len(repeat),
+        "repeats": len(exact),
         "exact": int(exact.sum()),
         "near_exact": int((~exact).sum()),
+        "unlabelled": int((~labelled).sum()),
         "within": {name: int(pairs[i, i]) for i, name in enumerate(PRECEDENCE) if pairs[i, i]},
         "across": {
             f"{PRECEDENCE[i]}-{PRECEDENCE[j]}": int(pairs[i, j])
@@ -170,6 +175,7 @@ def find_duplicates(
         },
         "dropped": {name: int(counts[i]) for i, name in enumerate(PRECEDENCE) if counts[i]},
         "label_conflicts": len(conflicting),
+        "kept_by_test": kept_by_test,
         "contradicting": contradicting,
         "tied": tied,
     }

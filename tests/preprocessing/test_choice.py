@@ -102,10 +102,35 @@ def test_unlabelled_reviews_join_the_dataset_but_no_review_of_another_split(proj
     with_more, same = preprocessed(project, path="apps.csv", unlabelled="more.txt.csv")
     unlabelled = pq.read_table(project.root / "artifacts" / "dataset" / "unlabelled" / "rows.parquet")
     assert unlabelled["text"].to_pylist() == more[2:]
-    assert with_more["left_out"]["duplicates"] == data["left_out"]["duplicates"] + 2
+    assert with_more["left_out"] == data["left_out"] | {"unlabelled_duplicates": 2}
     assert {name: [row["id"] for row in rows] for name, rows in same.items()} == {
         name: [row["id"] for row in rows] for name, rows in splits.items()
     }
+
+
+def test_an_unlabelled_file_that_holds_the_labelled_reviews_is_no_loss_and_no_reason_to_keep_them(project, caplog):
+    rows = [f"{text},{label},a" for text, label, _ in (row.split(",") for row in short_reviews()) if text[0] == "u"]
+    write(project, apps=rows)
+    texts = [row.split(",")[0] for row in rows]
+    (project.root / "more.csv").write_text("\n".join(["review", *texts, *texts, "x1 y1"]) + "\n")
+    data, splits = preprocessed(project, path="apps.csv", unlabelled="more.csv")
+    assert sum(map(len, splits.values())) == 600
+    assert data["left_out"] == {"unlabelled_duplicates": 1200}
+    assert (data["duplicates"]["repeats"], data["measures"]["left_out_share"]) == (0, 0)
+    assert "duplicates: 1,200 unlabelled reviews repeat a labelled or another one; they are dropped" in caplog.text
+    assert "of 600 reviews" not in caplog.text
+
+
+def test_a_test_split_of_ones_own_keeps_all_labels_and_that_is_said(project, caplog):
+    rows = short_reviews()
+    twice = ["so so,good,a", "so so,bad,b", "so so,bad,c", "meh,good,a", "meh,good,b"]
+    write(project, one=[*rows[:800], "meh,bad,a"], two=[*rows[800:], *twice])
+    data, splits = preprocessed(project, path=None, train="one.csv", test="two.csv")
+    assert [CLASSES[row["label"]] for row in splits["test"] if row["text"] == "so so"] == [
+        *("positive", "negative", "negative"),
+    ]
+    assert data["duplicates"]["kept_by_test"] == 1
+    assert "are left out; of 1 texts test keeps all labels" in caplog.text
 
 
 def test_conflicting_labels_are_settled_counted_and_said(project, caplog):

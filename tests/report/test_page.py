@@ -65,7 +65,7 @@ DATA = {
     "vocabulary": 1200,
     "splits": {"test": SPLIT | {"classes": {"negative": 200, "positive": 200}}, "unlabelled": SPLIT},
     "duplicates": {
-        **{"repeats": 4, "exact": 3, "near_exact": 1, "label_conflicts": 1},
+        **{"repeats": 4, "exact": 3, "near_exact": 1, "unlabelled": 0, "label_conflicts": 1, "kept_by_test": 0},
         **{"within": {"test": 1}, "across": {"test-train": 3}, "dropped": {"train": 3}},
         **{"contradicting": 2, "tied": 1},
         "classes_before": {"train": {"negative": 300, "positive": 500}},
