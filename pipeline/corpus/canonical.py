@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from pipeline.config.split import SPLITS
 from pipeline.runtime.errors import PipelineError
+from pipeline.text.cleaning import is_empty
 
 MAX_REVIEW_BYTES = 10 * 2**20
 """Bytes of the longest review allowed; the longest of the default corpus has 14,000."""
@@ -50,7 +51,7 @@ class CanonicalWriter:
     def add(self, split: str, rows: pa.RecordBatch) -> None:
         """Append rows to a split, with the columns of `LABELLED_SCHEMA` and kept ones, or of `UNLABELLED_SCHEMA`.
 
-        Rows whose text is null or blank are left out and counted as `empty_text`.
+        Rows whose text is null or empty are left out and counted as `empty_text`, or as `unlabelled_empty_text`.
 
         Raises:
             PipelineError: a text is too long for a review, or holds NUL characters, as UTF-16 read as UTF-8 does; or
@@ -62,8 +63,10 @@ class CanonicalWriter:
         if self._rows > MAX_REVIEWS or self._bytes > MAX_CORPUS_BYTES:
             limit = f"{MAX_REVIEWS:,} reviews or {MAX_CORPUS_BYTES // 2**30} GB of text"
             raise PipelineError(f"the corpus has more than {limit}; use a part of it")
-        written = rows.filter(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(rows["text"]), ""), False))
-        self.count_left_out("empty_text", rows.num_rows - written.num_rows)
+        given = [text is not None and not is_empty(text) for text in rows["text"].to_pylist()]
+        written = rows.filter(pa.array(given, pa.bool_()))
+        reason = "unlabelled_empty_text" if split == "unlabelled" else "empty_text"
+        self.count_left_out(reason, rows.num_rows - written.num_rows)
         if GROUP_COLUMN in written.schema.names:
             named = pc.starts_with(written[GROUP_COLUMN], NAMED_GROUP)
             self.ungrouped += written.num_rows - (pc.sum(named).as_py() or 0)

@@ -26,7 +26,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
 from pipeline.tables.labels import label_reader, normalise_label
 from pipeline.tables.table_reader import Table
-from pipeline.text.cleaning import clean
+from pipeline.text.cleaning import clean, is_empty
 from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
 
@@ -146,7 +146,7 @@ def _pair(row: dict[str, Any], place: str, label_of: Callable[[str], int | None]
     if original_label == edited_label:
         raise PipelineError(f"{place}: both labels are {row['original_label']!r}; the labels of a pair are opposites")
     for name in ("original", "edited"):
-        if not isinstance(row[name], str) or not row[name].strip():
+        if not isinstance(row[name], str) or is_empty(row[name]):
             raise PipelineError(f"{place}: {name} is empty; add the text, or leave the pair out")
     return ContrastPair(row["original"], row["edited"], original_label, edited_label)
 

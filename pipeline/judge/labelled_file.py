@@ -22,6 +22,7 @@ from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.joining import joined_text
 from pipeline.tables.labels import IGNORED, label_reader, normalise_label
 from pipeline.tables.table_reader import Table, require_text
+from pipeline.text.cleaning import is_empty
 
 LABEL = "label"
 """Column of the labels, unless the model was trained on another one."""
@@ -104,7 +105,7 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
         for name in slices:
             require_readable("--slice", name, path, batch)
         joined = [joined_text(of_row) for of_row in zip(*(batch[name].to_pylist() for name in texts), strict=True)]
-        empty = np.array([not text.strip() for text in joined])
+        empty = np.array([is_empty(text) for text in joined])
         judged = (labels != IGNORED) & ~empty
         left_out["no_label"] += int(without.sum())
         left_out["ignored_labels"] += int(((labels == IGNORED) & ~without).sum())

@@ -75,6 +75,7 @@ def main(
     output = output and follow_link(output)
     with importing():  # not above: --help and a mistake in the options need no torch
         from pipeline.inference.predictor import Predictor
+        from pipeline.text.cleaning import is_empty
     model = resolve_alias(model)
     with model_folder(model) as folder:
         predictor = Predictor.load(folder)
@@ -96,15 +97,15 @@ def main(
         return
     hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
 
-    answered_rows, blank, form = 0, 0, None
+    answered_rows, empty, form = 0, 0, None
     with tqdm(unit=" texts", disable=hidden) as progress:
 
         def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, "Prediction"]]:
-            nonlocal answered_rows, blank
+            nonlocal answered_rows, empty
             for (row, text), prediction in predictor.stream(((row, text), text) for row, text in rows):
                 progress.update()
                 answered_rows += 1
-                blank += not text.strip()
+                empty += is_empty(text)
                 yield row, prediction
 
         if source is not None:
@@ -115,7 +116,7 @@ def main(
             decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
             write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
     if source is not None and form:
-        without = f", {blank:,} of them without a text" if blank else ""
+        without = f", {empty:,} of them without a text" if empty else ""
         print(f"{source.name}: {form}, {answered_rows:,} rows{without}", file=sys.stderr)
 
 

@@ -22,3 +22,11 @@ def prepare(cleaned: str, config: TextConfig) -> str:
         config: its `normalise` is used.
     """
     return normalise(cleaned) if config.normalise else cleaned
+
+
+def is_empty(text: str) -> bool:
+    """Tell whether nothing is left of a text but space: of one that is blank, invisible, or line breaks and tags."""
+    cleaned = clean(text)
+    if cleaned[:1].isalnum() and normalise(cleaned[0]):  # most texts: spares the normalisation of all of it
+        return False
+    return not normalise(cleaned).strip()

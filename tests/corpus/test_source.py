@@ -288,6 +288,17 @@ def encoded(rows: list[dict[str, Any]], ending: str) -> bytes:
             return buffer.getvalue()
 
 
+def test_texts_of_which_nothing_is_left_are_no_reviews(project: Path) -> None:
+    rows = ["<br>,1", "&nbsp;,1", "\u200b,0", "<p></p>,0", "👎,0", "good,1", "<p>bad</p>,0"]
+    (project / "own.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    (project / "more.csv").write_text("text\n<br />\nmore\n&amp;nbsp;\n", encoding="utf-8")
+    texts = {"text_column": "text", "label_column": "label", "labels": {"negative": [0], "positive": [1]}}
+    splits = written(corpus("files", path="own.csv", unlabelled="more.csv", **texts), project)
+    assert [row["text"] for row in splits["train"]] == ["👎", "good", "<p>bad</p>"]
+    assert [row["text"] for row in splits["unlabelled"]] == ["more"]
+    assert description(project)["left_out"] == {"empty_text": 4, "unlabelled_empty_text": 2}
+
+
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
 def test_star_ratings_in_every_format(ending: str, project: Path) -> None:
     (project / f"reviews.{ending}").write_bytes(encoded(ROWS, ending))
@@ -512,7 +523,7 @@ def test_unlabelled_reviews_of_the_user_need_a_text_alone(project: Path) -> None
     ]
     assert (description(project)["splits"], description(project)["left_out"]) == (
         {"train": 4, "unlabelled": 3},
-        {"empty_text": 1},
+        {"unlabelled_empty_text": 1},
     )
     (project / "more" / "1.csv").write_text("date,body\n1,one more\n")
     with pytest.raises(PipelineError, match=r"corpus.text_column: .*1.csv has no column 'text'"):

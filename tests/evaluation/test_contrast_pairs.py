@@ -117,6 +117,7 @@ def test_pairs_with_a_review_of_the_training_split_are_refused_unless_allowed(pr
         (("a", "b", "pos", ""), "pair 4: edited_label is ''"),
         (("a", "b", "pos", "positive"), "pair 4: both labels are 'pos'; the labels of a pair are opposites"),
         (("a", " ", "pos", "neg"), "pair 4: edited is empty"),
+        (("&nbsp;", "b", "pos", "neg"), "pair 4: original is empty"),
     ],
 )
 def test_a_pair_that_is_none_is_named(project: Path, row: tuple[str, ...], message: str) -> None:

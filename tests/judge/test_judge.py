@@ -110,7 +110,15 @@ def test_reviews_that_the_model_was_trained_on_are_counted(
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
 def test_every_format_is_judged_alike(project: SmallProject, compose: Compose, ending: str) -> None:
     word_model(project.root / "m", compose, THREE)
-    rows = [(AWFUL, "bad"), (POOR, "so so"), (FAIR, "good"), (FAIR, "bad"), ("", "bad"), (POOR, ""), (POOR, "Good ")]
+    rows = [
+        (AWFUL, "bad"),
+        (POOR, "so so"),
+        (FAIR, "good"),
+        (FAIR, "bad"),
+        ("<br>", "bad"),
+        (POOR, ""),
+        (POOR, "Good "),
+    ]
     source = project.root / f"in.{ending}"
     match ending:
         case "parquet":

@@ -530,7 +530,7 @@ def test_the_champion_answers_as_the_model_it_is_and_both_are_named(trained):
 
 
 def test_rows_without_a_text_are_answered_and_counted(model, tmp_path, capsys):
-    rows = [{"text": "good"}, {"txet": "bad"}, {"text": None}, {"text": " "}]
+    rows = [{"text": "good"}, {"txet": "bad"}, {"text": None}, {"text": "&nbsp;<br>"}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     predict(model, tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     assert capsys.readouterr().err.endswith("a.jsonl: JSON lines, UTF-8, 4 rows, 3 of them without a text\n")
