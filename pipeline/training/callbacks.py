@@ -155,13 +155,19 @@ class LearningCurve(pl.Callback):
         self.rows: list[dict[str, float]] = []
         """epoch (from 1), train_loss (mean over the reviews of the epoch), and val_… for each of `validation`."""
         self.reviews = 0
-        """Reviews trained on since the start or resume; a review counts in every epoch."""
+        """Reviews trained on in the finished epochs; a review counts in every epoch."""
         self._loss: float | Tensor = 0.0
-        self._reviews, self._before_resume, self._started = 0, 0, 0.0
+        self._reviews, self._started = 0, 0.0
+        self._created, self._before_resume = time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Time since this was made, and before a resume that until the checkpoint."""
+        return self._before_resume + time.perf_counter() - self._created
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Reset the counters of the epoch; Lightning does not call this when it resumes within one."""
-        self._loss, self._reviews, self._before_resume, self._started = 0.0, 0, 0, time.perf_counter()
+        self._loss, self._reviews, self._started = 0.0, 0, time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -180,14 +186,14 @@ class LearningCurve(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep and print the row of the epoch; validation has run by now."""
-        loss, reviews, before_resume = map(sum, zip(*gather((*self._totals(), self._before_resume)), strict=True))
+        loss, reviews = map(sum, zip(*gather(self._totals()), strict=True))
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": loss / reviews,
             **{f"val_{name}": float(trainer.callback_metrics[f"val/{name}"]) for name in self._validation},
         }
         self.rows.append(row)
-        self.reviews += reviews - before_resume
+        self.reviews += reviews
         # short enough for a terminal: of two losses the one that chooses the epoch
         shown = [name for name in self._validation if name != "loss" or "calibrated_loss" not in self._validation]
         log.info(
@@ -204,13 +210,12 @@ class LearningCurve(pl.Callback):
         return float(self._loss), self._reviews
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows, and of the present epoch the totals of each process and the seconds, for a checkpoint."""
-        seconds = time.perf_counter() - self._started
-        return {"rows": self.rows, "totals": gather(self._totals()), "seconds": seconds}
+        """Return the rows, reviews and seconds so far, and the present epoch's totals of each process and seconds."""
+        epoch = {"totals": gather(self._totals()), "epoch_seconds": time.perf_counter() - self._started}
+        return {"rows": self.rows, "reviews": self.reviews, "seconds": self.seconds, **epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state from a checkpoint."""
-        self.rows = state_dict["rows"]
+        self.rows, self.reviews, self._before_resume = (state_dict[name] for name in ("rows", "reviews", "seconds"))
         self._loss, self._reviews = state_dict["totals"][rank()]
-        self._before_resume = self._reviews
-        self._started = time.perf_counter() - state_dict["seconds"]
+        self._started = time.perf_counter() - state_dict["epoch_seconds"]

@@ -1,7 +1,6 @@
 """Fit the classifier: one training, from a dataset folder to trained and calibrated weights; resumable."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -66,9 +65,7 @@ class FitResult:
     objective: float
     """Value of the objective on the validation reviews, by the labels that the model gives."""
     seconds: float
-    """Time for training and validation in this process, that of the untrained network among it.
-
-    After a resume, only the time since then."""
+    """Time for training and validation, that of the untrained network and that before a resume among it."""
     reviews_per_second: float
 
     @property
@@ -145,7 +142,6 @@ def fit(
         )
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
-    started = time.perf_counter()
     with open_loggers(config.logger, project_root() / "logs", name) as loggers:
         steps = run_trainer(
             module,
@@ -162,7 +158,7 @@ def fit(
             debug=debug,
             validate_first=True,
         )
-    seconds = time.perf_counter() - started
+    seconds = curve.seconds
     network = network.to(hardware.device).eval()
     _, paths = score_with_paths(network, list(data.validation), fixed_length(config.model))
     weights = np.ones(1)

@@ -63,6 +63,7 @@ def test_a_training_stopped_and_resumed_ends_as_one_never_stopped(unbroken, conf
     steps = []
     resumed = train(config, dataset, tmp_path / "broken", lambda _metrics, step: steps.append(step))
     assert min(steps) >= (stop_at - 1) // 14 * 14, "finished epochs were trained again"
+    assert resumed.seconds * resumed.reviews_per_second == pytest.approx(whole.seconds * whole.reviews_per_second)
     np.testing.assert_equal(weights(resumed), weights(whole))
     assert resumed.curve == whole.curve
 
@@ -90,6 +91,17 @@ def test_a_training_stopped_within_an_epoch_goes_on_from_there(
     np.testing.assert_equal(weights(resumed), weights(whole))
     assert resumed.curve == whole.curve
     assert not (tmp_path / "broken" / "within_epoch.ckpt").exists()
+
+
+def test_the_time_of_a_resumed_training_is_that_of_all_its_epochs(unbroken, checkpoints, config, dataset):
+    last = torch.load(checkpoints / "last.ckpt", weights_only=True)
+    (curve,) = (state for state in last["callbacks"].values() if "rows" in state)
+    assert 0 < curve["seconds"] <= unbroken[0].seconds
+    curve["seconds"] += 3600
+    torch.save(last, checkpoints / "last.ckpt")
+    resumed = train(config, dataset, checkpoints)
+    assert resumed.seconds > curve["seconds"]
+    assert resumed.reviews_per_second == pytest.approx(200 * 3 / resumed.seconds, rel=0.2)
 
 
 @pytest.mark.parametrize(
