@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from pipeline.explain.explainer import Explanation
 from pipeline.explain.words import Word
+from pipeline.report.formatting import printable
 
 BARS = "▁▂▃▄▅▆▇█"
 SLIGHT = 0.05
@@ -47,7 +48,7 @@ def _sentence(explanation: Explanation, colour: bool) -> str:
             text = f"\x1b[30;48;5;{palette[min(2, int(share * 3))]}m{text}{RESET}"
         elif share >= SLIGHT:
             text = f"{text}({value:+.2f})"
-        parts.append(_plain(word.before) + text)
+        parts.append(printable(word.before) + text)
     return "".join(parts)
 
 
@@ -72,10 +73,5 @@ def _strongest(explanation: Explanation) -> list[tuple[Word, float]]:
 
 def _bracketed(word: Word) -> str:
     """Return a word; in brackets if the model does not know it."""
-    text = _plain(word.text)
+    text = printable(word.text)
     return text if word.known else f"[{text}]"
-
-
-def _plain(text: str) -> str:
-    """Replace control characters, which would act on the terminal, by spaces."""
-    return "".join(character if character.isprintable() else " " for character in text)

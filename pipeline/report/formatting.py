@@ -6,6 +6,11 @@ from typing import Any
 UNDEFINED = "undefined"
 
 
+def printable(text: str) -> str:
+    """Replace line breaks and control characters, which would act on a terminal or end a comment, by spaces."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def number(value: float | None) -> str:
     """Format a number with four decimal places; None is undefined."""
     return UNDEFINED if value is None else f"{value:.4f}"

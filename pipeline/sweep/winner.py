@@ -4,6 +4,7 @@ import logging
 
 from mlflow.entities import Run as StoredRun
 
+from pipeline.report.formatting import printable
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import DATA_TAG, find_sweeps, find_trials, latest_trials, ranked
 from pipeline.tracking.finished_runs import FinishedRun, find_finished, with_provenance
@@ -42,8 +43,8 @@ def find_winner(store: Store, run: str) -> FinishedRun:
 
 
 def _tell_which(sweep: StoredRun, trials: str) -> None:
-    name, tags = sweep.info.run_name, sweep.data.tags
-    user, corpus = (tags.get(key, UNKNOWN_ORIGIN) for key in ("mlflow.user", "corpus"))
+    name, tags = printable(sweep.info.run_name), sweep.data.tags
+    user, corpus = (printable(tags.get(key, UNKNOWN_ORIGIN)) for key in ("mlflow.user", "corpus"))
     log.info("sweep %s (%s) by %s on %s: %s, %s", name, sweep.info.run_id, user, corpus, sweep.info.status, trials)
     if sweep.info.status not in ("FINISHED", "FAILED"):
         log.warning("sweep %s has not ended: a better trial may follow", name)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from mlflow.entities import Run as StoredRun
 
+from pipeline.report.formatting import printable
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json
 from pipeline.tracking import artifacts
@@ -38,8 +39,8 @@ class FinishedRun:
 
     @property
     def name(self) -> str:
-        """Name of the run in the MLflow UI."""
-        return self.tags.get("mlflow.runName", self.run_id)
+        """Name of the run in the MLflow UI, where anybody may have written it, as one line."""
+        return printable(self.tags.get("mlflow.runName", self.run_id))
 
 
 def finished_runs(store: Store, tags: Mapping[str, str]) -> list[FinishedRun]:
