@@ -63,12 +63,12 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     other_address = None if arguments.compare is None else resolve_alias(arguments.compare)
     to_mlflow = _place_in_mlflow(params.tracking, str(address)) if arguments.log else None
 
-    model, about = _load(address, "model")
+    model, about = _load_described(address, "model")
     judged_file = file_digest(source, "sha256")
     tell_of_replaced(output, judged_file)
     compared, compared_about = None, None
     if other_address is not None:
-        compared, compared_about = _load(other_address, "compared with")
+        compared, compared_about = _load_described(other_address, "compared with")
         require_same_classes(model, compared, arguments.compare)
     reading = FileReading(
         file_format=as_in_training(source, stated, model.info.corpus.format),
@@ -128,7 +128,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     return bool(outcome.get("passed", True))
 
 
-def _load(address: Path | str, role: str) -> tuple[Predictor, str]:
+def _load_described(address: Path | str, role: str) -> tuple[Predictor, str]:
     """Load a model; return it and the line about it, which is also logged."""
     model = load(address)
     about = describe_model(address, model.info)

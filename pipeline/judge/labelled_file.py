@@ -158,7 +158,8 @@ def _no_column(table: Table, names: Sequence[str], option: str) -> PipelineError
 def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReading) -> Callable[[str], int | None]:
     """Return the function from a normalised value to the number of its class, `IGNORED`, or None without a label.
 
-    A value means a class as the options state it, or else as in training; the name of a class always means it.
+    A value means a class as the options state it, or else as in training; the name of a class means it, unless it is a
+    value of another, as `2` may be of a model with the classes 1 to 3 in a file with labels from 1 to 5.
     """
     stated = (info.corpus.labels if reading.labels is None else reading.labels) or {}
     ignored = info.corpus.ignore_labels if reading.ignored is None else reading.ignored
@@ -191,6 +192,9 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
         if (of_class := [value for value in values if label_of(value) == number])
     )
     log.info("labels: %s", "; ".join(shown))
+    if other := [value for value in values if value in named and label_of(value) not in (named[value], IGNORED)]:
+        source = "the training" if reading.labels is None else "--labels"
+        log.warning("%s: names of classes that mean others, as %s says: %s", column, source, census.shown(other))
     return label_of
 
 

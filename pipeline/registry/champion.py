@@ -130,7 +130,7 @@ def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> 
             decision = Decision(CHAMPION, f"version {version} is champion already")
             break
         if registered.current_stage == ARCHIVED:
-            reason = f"it is archived; to promote it all the same: {_command(store, name, version)}"
+            reason = f"it is archived; to promote it all the same: {_promoting_call(store, name, version)}"
             return Decision(None, reason), champion
         decision = _decide_against(store, contender, champion, dataset, alpha)
         if decided_before:
@@ -248,11 +248,11 @@ def _yield_to_choice(store: Store, contender: Contender, decision: Decision, cha
         return decision
     reason = (
         f"{decision.reason}; but version {champion} was made champion by hand (or by release 1.0.0), and this version "
-        f"was registered before; to promote it: {_command(store, contender.name, contender.version)}"
+        f"was registered before; to promote it: {_promoting_call(store, contender.name, contender.version)}"
     )
     return replace(decision, alias=CHALLENGER, reason=reason)
 
 
-def _command(store: Store, name: str, version: str) -> str:
+def _promoting_call(store: Store, name: str, version: str) -> str:
     """Return the Python call that makes a version champion."""
     return f'MlflowClient("{store.name}").set_registered_model_alias("{name}", "{CHAMPION}", "{version}")'

@@ -77,7 +77,7 @@ def log_evaluation(
         store.client.log_batch(run.info.run_id, metrics=points)
         description = with_metrics_table(run.data.tags.get(NOTE_TAG, ""), values)
         store.client.set_tag(run.info.run_id, NOTE_TAG, description)
-        stale = []
+        stale: list[str] = []
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
             stale += _stored(store, run, "figures") - {f"figures/{file.name}" for file in figures.iterdir()}
@@ -95,7 +95,7 @@ def log_evaluation(
                 missing.add(f"reports/{report.name}")
         stale += _stored(store, run, "reports") & missing if missing else ()
         if stale:
-            _remove(store, run, stale)
+            _remove_stale(store, run, stale)
         return True
 
 
@@ -103,7 +103,7 @@ def _stored(store: Store, run: StoredRun, folder: str) -> set[str]:
     return {f"{folder}/{name}" for name in artifacts.file_names(store, run.info.artifact_uri, folder)}
 
 
-def _remove(store: Store, run: StoredRun, stale: Sequence[str]) -> None:
+def _remove_stale(store: Store, run: StoredRun, stale: Sequence[str]) -> None:
     """Remove files of an earlier evaluation; what the store does not let us remove, the user is told."""
     left, problem = set(stale), "the store of its files removes none"  # some of MLflow's do not, and say nothing
     try:

@@ -169,6 +169,16 @@ def test_labels_mean_what_leaves_no_doubt_or_is_stated(
     assert [classes[number] for number in read.rows["label"].to_pylist()] == actual
 
 
+def test_the_name_of_a_class_may_be_a_value_of_another_but_not_in_silence(
+    project: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    words(project, compose, "m", ("1", "2", "3"), *((AWFUL, label) for label in ("1", "2", "3", "5")))
+    options = ("--labels", "{'1': [1, 2], '2': [3], '3': [4, 5]}")
+    assert project.run("judge", "--model", "m", "--input", "m.csv", "--output", "out", *options) == 0
+    assert [row["actual"] for row in predictions(project.root / "out")] == ["1", "1", "2", "3"]
+    assert "of m.csv: names of classes that mean others, as --labels says: 2 (1 row), 3 (1 row)" in caplog.text
+
+
 def test_labels_are_stated_and_ignored_on_the_command_line(project: SmallProject, compose: Compose) -> None:
     words(project, compose, "m", ("negative", "positive"), (AWFUL, "2"), (AWFUL, "mixed"))
     options = ("--labels", "{negative: [2]}", "--ignore-labels", "[mixed]")

@@ -144,6 +144,11 @@ def form(data: list[Any], **more: Any) -> dict[str, Any]:
             "'output' is 'class'; it may be table, label, probability, ",
         ),
         ({"inputs": ["a"], "instances": ["b"]}, "exactly one of the input fields"),
+        ({"inputs": ["good", "a\ud800b"]}, "item 1 has half a character: surrogates not allowed; send whole ones"),
+        ({"inputs": "a\ud800b"}, "item 0 has half a character"),
+        ({"dataframe_records": [{"text": "a", "note": "\udc00"}]}, "item 0 has half a character"),
+        ({"instances": [{"text": "a", "\udc00": "b"}]}, "item 0 has half a character"),
+        (form([["a\ud800b"]], columns=["text"]), "item 0 has half a character"),
     ],
 )
 def test_a_body_that_does_not_give_each_text_once_is_refused(served, body, reason):
