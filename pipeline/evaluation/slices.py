@@ -141,14 +141,18 @@ def _accuracy_row(correct: NDArray[Any]) -> dict[str, float | int]:
 
 def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
     try:
-        return np.array([float(value) if value else np.nan for value in values])
+        numbers = np.array([float(value) if value else np.nan for value in values])
     except ValueError:
         return None
+    return numbers if np.isfinite(numbers).any() else None
 
 
 def _quartiles(numbers: NDArray[np.float64]) -> SliceMembers:
-    """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none."""
-    edges = _rounded(np.unique(np.nanquantile(numbers, [0.25, 0.5, 0.75])))
+    """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none.
+
+    The quartiles are those of the finite numbers: between infinite ones there is none. These are in the outer parts.
+    """
+    edges = _rounded(np.unique(np.quantile(numbers[np.isfinite(numbers)], [0.25, 0.5, 0.75])))
     shown = [f"{n:g}" if abs(n) >= EXPONENT_FROM else np.format_float_positional(n, trim="-") for n in edges]
     between = (f"{low} to {high}" for low, high in pairwise(shown))
     return _divided(numbers, edges, [f"up to {shown[0]}", *between, f"over {shown[-1]}"])

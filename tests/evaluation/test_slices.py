@@ -149,5 +149,12 @@ def test_quartiles_of_large_numbers_close_to_each_other_are_told_apart() -> None
     assert list(names(range(100_000, 100_200)).values()) == [51, 50, 50, 49]
 
 
+def test_infinite_numbers_are_in_the_outer_parts() -> None:
+    numbers = [*map(str, range(1, 13)), "inf", "inf", "inf", "inf", "inf", "-Infinity", "nan"]
+    assert names(numbers) == {"up to 3.75": 4, "3.75 to 6.5": 3, "6.5 to 9.25": 3, "over 9.25": 8, "other": 1}
+    nothing_finite = ["inf" if number % 2 else f"1e{400 + number}" for number in range(24)]
+    assert sum(names(nothing_finite).values()) == 24
+
+
 def test_values_named_as_the_rest_are_parts_of_their_own() -> None:
     assert names(["missing", "missing", "other", None]) == {"missing": 2, "other": 1, "(missing)": 1}
