@@ -45,7 +45,7 @@ from pipeline.tracking.store import Store, connect
 QUALITY_PAGE = paths.WORKSPACE / "docs" / "quality.md"
 PICTURE = paths.WORKSPACE / "docs" / "images" / "ablation.png"
 COMMAND = "make ablation"
-SEARCHED = {"experiment", "seed"}
+MAY_VARY = {"experiment", "seed"}
 """Keys that trials may differ in: a row of the table for each experiment, with a value for each seed."""
 EXPERIMENTS = "ablation/"
 """Folder in conf/experiment/ of the experiments that are rows of the table."""
@@ -92,7 +92,7 @@ def trials_of_last_sweep(store: Store, data: str) -> list[FinishedRun]:
     last = max(sweeps, key=lambda sweep: sweep.ended)
     latest: dict[tuple[str, str], FinishedRun] = {}
     for run in finished_runs(store, {"stage": "train", PARENT_TAG: last.run_id}):
-        if further := json.loads(run.tags.get(VALUES_TAG, "{}")).keys() - SEARCHED:
+        if further := json.loads(run.tags.get(VALUES_TAG, "{}")).keys() - MAY_VARY:
             raise PipelineError(
                 f"the last sweep=ablation, run {last.run_id}, also varies {', '.join(sorted(further))}, for which the "
                 f"table has no place; run `{COMMAND}`, or the sweep with one value of it"
