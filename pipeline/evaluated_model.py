@@ -78,7 +78,8 @@ def evaluate_model(config: Config, inputs: Inputs) -> None:
     if inapplicable:
         needed, classes = " and ".join(LABELS), listed(predictor.classes, CLASSES_NAMED)
         log.info("left out: %s, which need %s; the classes are %s", " and ".join(inapplicable), needed, classes)
-    pairs = [] if inapplicable else load_pairs(config.evaluation.contrast_pairs, DATASET)
+    trained_on = predictor.info.splits_trained_on
+    pairs = [] if inapplicable else load_pairs(config.evaluation.contrast_pairs, DATASET, trained_on)
     capabilities = load_capabilities(SUITE_FOLDER) if config.evaluation.behaviour and not inapplicable else {}
     store = connect(config.tracking)
 

@@ -6,7 +6,7 @@ understands what it reads classifies both reviews of a pair correctly.
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -50,12 +50,16 @@ class ContrastPair:
     edited_label: int
 
 
-def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
-    """Read the user's pairs, none where no file is named; `dataset` is the encoded dataset, with classes of sentiment.
+def load_pairs(config: ContrastConfig, dataset: Path, splits: Sequence[str] = TRAINING_SPLITS) -> list[ContrastPair]:
+    """Read the user's pairs, none where no file is named.
+
+    Args:
+        config: the file, and whether reviews that were trained on are accepted.
+        dataset: the encoded dataset, with classes of sentiment.
+        splits: its splits that the model was trained on.
 
     Raises:
-        PipelineError: the file is missing or wrong, or holds reviews of the training split, which are accepted only
-            with `allow_seen`.
+        PipelineError: the file is missing or wrong, or holds reviews of these splits without `allow_seen`.
     """
     if config.path is None:
         return []
@@ -67,7 +71,7 @@ def load_pairs(config: ContrastConfig, dataset: Path) -> list[ContrastPair]:
         raise PipelineError(named) from None
     keys = [{near_key(clean(text)) for text in (pair.original, pair.edited)} for pair in pairs]
     of_pairs = set().union(*keys)
-    texts = chain.from_iterable(stream_texts(dataset, split) for split in present_splits(dataset, TRAINING_SPLITS))
+    texts = chain.from_iterable(stream_texts(dataset, split) for split in present_splits(dataset, splits))
     trained_on = {key for text in texts if (key := near_key(text)) in of_pairs}
     seen = sum(not trained_on.isdisjoint(pair) for pair in keys)
     if seen and not config.allow_seen:

@@ -20,6 +20,7 @@ from pipeline.config.model import Model
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
 from pipeline.config.section import Section
+from pipeline.config.split import PRETRAINING_SPLITS
 from pipeline.config.text import TextConfig
 from pipeline.inference.calibration import Calibration
 from pipeline.inference.decision_rule import DecisionRule
@@ -78,7 +79,16 @@ class LearnedFrom(Section):
     model_config = ConfigDict(extra="allow")
 
     auxiliary_weight: NonNegativeFloat = 1.0
+    virtual_weight: NonNegativeFloat = 0.0
     max_reviews: PositiveInt | None = None
+
+
+class SelfTraining(Section):
+    """The part of `pseudo_labels` that says whether a model learned from unlabelled reviews."""
+
+    model_config = ConfigDict(extra="allow")
+
+    teacher: dict[str, Any] | None = None
 
 
 class ModelInfo(Section):
@@ -99,6 +109,7 @@ class ModelInfo(Section):
     text: TextConfig
     model: Model = Field(discriminator="network")
     pretraining: PretrainingConfig = NO_PRETRAINING
+    pseudo_labels: SelfTraining = SelfTraining()
     training: LearnedFrom = LearnedFrom()
     evaluation: DecidedFor = DecidedFor()
 
@@ -116,6 +127,13 @@ class ModelInfo(Section):
     def rule(self) -> DecisionRule:
         """Way from calibrated probabilities to a label."""
         return DecisionRule(self.threshold, self.costs)
+
+    @property
+    def splits_trained_on(self) -> list[str]:
+        """Splits of the dataset that the network was trained on, its pre-training aside."""
+        unlabelled = self.pseudo_labels.teacher is not None or self.training.virtual_weight > 0
+        used = {"train": True, "auxiliary": self.training.auxiliary_weight > 0, "unlabelled": unlabelled}
+        return [split for split in PRETRAINING_SPLITS if used[split]]
 
     @property
     def objective(self) -> ObjectiveConfig:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.config.split import TRAINING_SPLITS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.mcnemar import McNemar, mcnemar
 from pipeline.evaluation.predictions import ScoredSplit
@@ -23,9 +22,6 @@ from pipeline.runtime.errors import PipelineError, listed
 from pipeline.text.cleaning import clean
 from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
-
-SPLITS_SEEN = (*TRAINING_SPLITS, "validation")
-"""Splits that a model was trained or calibrated on."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +92,7 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
         return None
     keys = [near_key(clean(text)) for text in texts]
     judged, known = set(keys), set()
-    for split in present_splits(dataset, SPLITS_SEEN):
+    for split in present_splits(dataset, [*info.splits_trained_on, "validation"]):
         known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
     return sum(key in known for key in keys)
 

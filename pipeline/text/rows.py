@@ -97,8 +97,8 @@ def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
 
 
 def _lengths(texts: pa.StringArray) -> NDArray[np.int32]:
-    words: NDArray[np.int32] = pc.count_substring_regex(texts, UNSPACED.pattern).to_numpy()
     characters: NDArray[np.int32] = pc.utf8_length(texts).to_numpy()
+    words: NDArray[np.int32] = pc.count_substring_regex(texts, UNSPACED.pattern).to_numpy()
     return characters + words * (CHARACTERS_OF_A_WORD - 1)
 
 

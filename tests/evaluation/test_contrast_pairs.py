@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -108,6 +110,14 @@ def test_pairs_with_a_review_of_the_training_split_are_refused_unless_allowed(pr
         load_pairs(config(), project / "dataset")
     assert "\n" not in str(caught.value)
     assert len(load_pairs(config(allow_seen=True), project / "dataset")) == 4
+
+
+def test_pairs_with_an_unlabelled_review_are_refused_if_the_model_was_trained_on_it(project: Path) -> None:
+    (project / "dataset" / "unlabelled").mkdir()
+    pq.write_table(pa.table({"text": ["The jokes: fall flat"]}), project / "dataset" / "unlabelled" / "rows.parquet")
+    assert len(load_pairs(config(), project / "dataset", ["train"])) == 3
+    with pytest.raises(PipelineError, match=r"1 of the 3 pairs in .*pairs\.csv .*allow_seen=true"):
+        load_pairs(config(), project / "dataset", ["train", "unlabelled"])
 
 
 @pytest.mark.parametrize(

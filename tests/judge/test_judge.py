@@ -17,7 +17,9 @@ from scipy.stats import binomtest
 from pipeline.config.file_format import AUTOMATIC
 from pipeline.config.params import load_params
 from pipeline.config.schema import Config
+from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
+from pipeline.judge.comparison import seen_reviews
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_labels
 from pipeline.runtime.checksum import file_digest
@@ -105,6 +107,28 @@ def test_reviews_that_the_model_was_trained_on_are_counted(
     (trained.root / "artifacts" / "dataset" / "dataset.json").unlink()
     assert trained.run("judge", *MODEL, "--input", str(source), "--output", "out") == 0
     assert results(trained.root / "out")["judgement"]["known"].startswith("Not checked: whether artifacts/model")
+
+
+@pytest.mark.parametrize(
+    ("learned", "known"),
+    [
+        ({}, False),
+        ({"training": {"virtual_weight": 1.0}}, True),
+        ({"pseudo_labels": {"teacher": {"epochs": 1}}}, True),
+        ({"training": {"auxiliary_weight": 0.0}}, False),
+    ],
+)
+def test_unlabelled_reviews_are_known_to_a_model_that_was_trained_on_them(
+    trained: SmallProject, learned: dict[str, dict[str, Any]], known: bool
+) -> None:
+    unlabelled = trained.root / "artifacts" / "dataset" / "unlabelled"
+    unlabelled.mkdir()
+    pq.write_table(pa.table({"text": ["Nobody has a label for this."]}), unlabelled / "rows.parquet")
+    info = json.loads((trained.root / "artifacts" / "model" / "config.json").read_text())
+    for section, values in learned.items():
+        info[section] |= values
+    read = ModelInfo.model_validate(info)
+    assert seen_reviews(["nobody has a label for this!"], read, trained.root / "artifacts" / "dataset") == int(known)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
