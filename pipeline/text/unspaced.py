@@ -7,7 +7,7 @@ UNSPACED = regex.compile(_SCRIPTS)
 """Character of such a script."""
 CHARACTERS_OF_A_WORD = 5
 """Number of characters of a word and the space after it, in scripts with spaces."""
-_CHARACTER = regex.compile(rf"{_SCRIPTS}\p{{M}}*+|(?<={_SCRIPTS}\p{{M}}*+)[\p{{L}}\p{{N}}]")
+_WORD_START = regex.compile(rf"{_SCRIPTS}\p{{M}}*+|(?<={_SCRIPTS}\p{{M}}*+)[\p{{L}}\p{{N}}]")
 """Such a character with its combining marks, or the beginning of a word of another script right after one."""
 
 
@@ -18,4 +18,4 @@ def space_characters(text: str) -> str:
     """
     if text.isascii() or UNSPACED.search(text) is None:  # a fifth of the time of the replacement
         return text
-    return _CHARACTER.sub(r" \g<0>", text)
+    return _WORD_START.sub(r" \g<0>", text)
