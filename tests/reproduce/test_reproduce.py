@@ -20,7 +20,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import WORKSPACE
 from pipeline.sweep.parent_run import OBJECTIVE
 from pipeline.tracking.finished_runs import FinishedRun
-from pipeline.tracking.provenance import code_digest, git_commit
+from pipeline.tracking.provenance import git_commit, source_sha256
 from tests.conftest import composed
 from tests.support.registration import misleading, store  # noqa: F401
 
@@ -119,7 +119,7 @@ def commit(project: Path) -> str:
 
 def run_at(project: Path, **tags: str) -> FinishedRun:
     """Return a run of the project's present commit and code."""
-    made_from = {"git.commit": git_commit(project), "code.sha256": code_digest(project), "git.dirty": "false"}
+    made_from = {"git.commit": git_commit(project), "code.sha256": source_sha256(project), "git.dirty": "false"}
     return FinishedRun("e" * 32, {**made_from, **tags}, HARDWARE, {"test/accuracy": 1.0})
 
 
