@@ -150,7 +150,8 @@ def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str
         if isinstance(item, dict) and columns:
             texts.append(joined_text(item[column] for column in columns))
         for value in (*texts, *(item if isinstance(item, dict) else ())):
-            _require_whole(row, value)
+            if isinstance(value, str):
+                _require_whole(row, value)
         longest = max((len(value) for value in texts if isinstance(value, str)), default=0)
         if longest > limits.characters:
             raise Refusal(
@@ -182,10 +183,10 @@ def require_item_text(row: int, value: Any) -> None:
         raise Refusal(400, f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
 
 
-def _require_whole(row: int, value: Any) -> None:
+def _require_whole(row: int, text: str) -> None:
     """Refuse half of a surrogate pair, which JSON may hold: MLflow takes it in some forms of a request alone."""
     try:
-        value.encode() if isinstance(value, str) else None
+        text.encode()
     except UnicodeEncodeError as error:
         raise Refusal(400, f"item {row} has half a character: {error.reason}; send whole ones") from None
 
