@@ -59,7 +59,7 @@ class CheckedOptions:
     ending: str
     """Ending that tells its format."""
     stated: FileFormat
-    """What `--format` states."""
+    """Format as `--format` states it."""
     output: Path
     checks: Mapping[str, CheckConfig]
     model: Path | str
@@ -112,7 +112,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     Returns:
         False if a check failed.
     """
-    options = _check_options(arguments)
+    options = _checked_options(arguments)
     model = _load_model(options.model, "model")
     digest = file_digest(options.source, "sha256")
     tell_of_replaced(options.output, digest)
@@ -150,7 +150,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     return results.passed
 
 
-def _check_options(arguments: argparse.Namespace) -> CheckedOptions:
+def _checked_options(arguments: argparse.Namespace) -> CheckedOptions:
     """Check the options; find the models' addresses and, with `--log`, the model's place in MLflow."""
     source = arguments.input
     ending = table_ending(source, TABLE_ENDINGS)
