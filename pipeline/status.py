@@ -27,10 +27,10 @@ def main() -> int:
         PipelineError: the configuration does not fit, or DVC cannot tell.
     """
     compose.main()
-    asked = subprocess.run(["dvc", "status", "--json"], cwd=WORKSPACE, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        raise PipelineError(f"dvc status: {asked.stderr.strip().removeprefix('ERROR: ')}")
-    stages = {stage: reasons for stage, reasons in json.loads(asked.stdout).items() if stage != "compose"}
+    completed = subprocess.run(["dvc", "status", "--json"], cwd=WORKSPACE, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise PipelineError(f"dvc status: {completed.stderr.strip().removeprefix('ERROR: ')}")
+    stages = {stage: reasons for stage, reasons in json.loads(completed.stdout).items() if stage != "compose"}
     for stage, reasons in stages.items():
         print(f"{stage}: {', '.join(describe_changes(reasons))}")
     print("`dvc repro` would run these" if stages else "up to date: `dvc repro` would run nothing")

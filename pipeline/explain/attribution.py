@@ -1,4 +1,4 @@
-"""Attribution: the part of each word of a review in the target of its explanation, such as the log-odds of a class.
+"""Attribution: the contribution of each word of a review to the target of its explanation, such as log-odds.
 
 The baseline is a review of as many unknown words: what a network predicts without reading anything. Word dropout
 (`word_dropout`) replaces words by the unknown word at random in training, so the network has learned what it means.
@@ -6,8 +6,9 @@ The baseline is a review of as many unknown words: what a network predicts witho
 The deep path is attributed by integrated gradients (Sundararajan, Taly & Yan 2017): gradients with respect to the
 vectors that the network reads, averaged along the straight line from those of the unknown words to the real ones. They
 add up to the change of the prediction, except for an error of the numerical integration, which is measured. Region
-vectors are made of a sum over n-grams; the part of each n-gram is divided evenly among its words. So it is in the wide
-path, which is such a sum itself, and whose parts are exact; its baseline is a review without n-grams.
+vectors are made of a sum over n-grams; the contribution of each n-gram is divided evenly among its words. The same
+holds for the wide path, which is such a sum itself, so that its attributions are exact; its baseline is a review
+without n-grams.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.text.vocabulary import PADDING, UNKNOWN
 
 STEPS = (64, 128, 256, 512)
-"""Numbers of points of the integral, tried in turn until the error is within the tolerance."""
+"""Numbers of integration points, tried in turn until the error is within the tolerance."""
 TOLERANCE = 0.01
 """Largest error, as a share of the change of the target, or of 1 where the change is smaller than that.
 
@@ -40,7 +41,7 @@ POINTS_PER_BATCH = 64
 
 @dataclass(frozen=True)
 class Attribution:
-    """The parts of the words in the target for one review."""
+    """Attributions of the words of one review."""
 
     deep: NDArray[np.float64]
     """Attribution of each word [n] by the deep path."""
@@ -87,14 +88,14 @@ def attribute(network: Network, x: Tensor, steps: NDArray[np.int64], target: Tar
             left_out = float(whole.sum() - wide.sum())
     for parts in integrated_gradients(deep, excerpt(x, None, deep.max_length)[0], target):
         error = float(parts.sum()) - deep_change
-        # the part of this path is shown alone, too
+        # the attribution by this path is also shown on its own
         if within_tolerance(error, deep_change) and within_tolerance(error * deep_share, change):
             break
     return Attribution(parts[-len(steps) :] * deep_share, wide, left_out, baseline)
 
 
 def integrated_gradients(deep: SentimentRNN | BagOfWords, x: Tensor, target: Target) -> Iterator[NDArray[np.float64]]:
-    """Yield the attribution [time] of each token of x [1, time], computed with ever more points.
+    """Yield the attribution [time] of each token of x [1, time], computed with more and more points.
 
     It is that for the target before it is divided by its temperature.
     """
@@ -110,7 +111,7 @@ def integrated_gradients(deep: SentimentRNN | BagOfWords, x: Tensor, target: Tar
 def _parts_of_words(
     deep: SentimentRNN | BagOfWords, x: Tensor, gradients: Tensor, change: Tensor
 ) -> NDArray[np.float64]:
-    """Return the part [time] of each word in the scalar product of gradients and the change of the vectors.
+    """Return the contribution [time] of each word to the scalar product of gradients and the change of the vectors.
 
     Args:
         deep: the network.

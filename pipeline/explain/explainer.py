@@ -31,10 +31,10 @@ class Explanation:
     left_out: int
     """Number of words of the review that the network does not read."""
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     target: Target
     threshold: float | None
-    """Probability of the class explained from which on it is the label; None for more than two classes."""
+    """Smallest probability of the class explained at which it is the label; None for more than two classes."""
     unread: Prediction
     """Prediction if every word were unknown."""
     predictions: Sequence[Prediction]
@@ -46,7 +46,7 @@ class Explanation:
     read_by_ngrams: int
     """Number of the words left out that the n-grams read."""
     left_out_attribution: float
-    """Attribution of the words left out, by the n-grams, which read them; 0 for a network without n-grams."""
+    """Attribution of the words left out by the n-grams that contain them; 0 for a network without n-grams."""
     change: float
     """Target of the prediction minus that of the baseline: all attributions should add up to this."""
     cell: str
@@ -57,17 +57,17 @@ class Explanation:
     @property
     def explained(self) -> str:
         """Name of the class explained."""
-        return self.classes[self.target.number]
+        return self.classes[self.target.class_index]
 
     @property
     def baseline(self) -> float:
         """Probability of the class explained if every word were unknown."""
-        return self.unread.probabilities[self.target.number]
+        return self.unread.probabilities[self.target.class_index]
 
     @property
     def running(self) -> list[float]:
         """Probability of the class explained after each word [n]."""
-        return [prediction.probabilities[self.target.number] for prediction in self.predictions]
+        return [prediction.probabilities[self.target.class_index] for prediction in self.predictions]
 
     @property
     def probability(self) -> float:
@@ -123,7 +123,7 @@ class Explainer:
 
         Args:
             text: the review.
-            name: of the class to explain; None for the label, and of two classes for the second.
+            name: class to explain; None for the label or, with two classes, the second.
 
         Raises:
             PipelineError: the model has no such class, or the review has no words, or too many to show.
@@ -137,24 +137,24 @@ class Explainer:
         x, _ = pad([reading.ids], fixed)
         prefixes = [reading.ids[: step + 1] for step in reading.steps]
         outputs = score(self._network, prefixes, fixed)
-        target = choose_target(info, self._number(outputs, name))
+        target = choose_target(info, self._class_index(outputs, name))
         parts = attribute(self._network, x, reading.steps, target)
         outputs = np.vstack([outputs, parts.baseline])
         *predictions, unread = self._predictions(outputs)
-        whole, without = target.of(torch.from_numpy(outputs[-2:])).tolist()
+        of_review, of_baseline = target.of(torch.from_numpy(outputs[-2:])).tolist()
         return Explanation(
             words=reading.words,
             left_out=reading.left_out,
             classes=info.classes,
             target=target,
-            threshold=info.threshold if info.threshold is None or target.number == 1 else 1 - info.threshold,
+            threshold=info.threshold if info.threshold is None or target.class_index == 1 else 1 - info.threshold,
             unread=unread,
             predictions=predictions,
             deep=parts.deep,
             wide=parts.wide,
             read_by_ngrams=0 if parts.wide is None else len(reading.ids) - count,
             left_out_attribution=parts.left_out,
-            change=(whole - without) / target.temperature,
+            change=(of_review - of_baseline) / target.temperature,
             cell=getattr(info.model, "cell", "none"),
             directions=[
                 replace(direction, attribution=direction.attribution / target.temperature)
@@ -162,8 +162,8 @@ class Explainer:
             ],
         )
 
-    def _number(self, outputs: NDArray[np.float32], name: str | None) -> int:
-        """Return the number of the class to explain, for outputs [n, outputs] of which the last are the review's."""
+    def _class_index(self, outputs: NDArray[np.float32], name: str | None) -> int:
+        """Return the index of the class to explain, for outputs [n, outputs] whose last row is that of the review."""
         classes = self.info.classes
         if name is None:
             name = classes[1] if len(classes) == 2 else self._predictions(outputs[-1:])[0].label

@@ -1,4 +1,4 @@
-"""Memory of an LSTM by unit: the words it holds, how long it holds them, and its part in the prediction."""
+"""Memory of an LSTM by unit: the words it holds, how long it holds them, and its contribution to the prediction."""
 
 from dataclasses import dataclass
 
@@ -28,8 +28,8 @@ class Direction:
     half_life: Values
     """Half-life of each unit [unit], in words, by its mean forget factor in this text."""
     attribution: Values
-    """Part of each unit in the target [unit], compared with a review of unknown words. The parts of all units in all
-    directions add up to the change of the target in the deep path."""
+    """Contribution of each unit to the target [unit], compared with a review of unknown words. Those of all units in
+    all directions add up to the change of the target in the deep path."""
     written: Values
     """Share of each word [word, unit] in the unit's long-term memory after the last word is read."""
 
@@ -51,8 +51,8 @@ def trace_memory(network: Network, x: Tensor, words: int, target: Target) -> lis
     directions = []
     for number, (one, other) in enumerate(zip(traces, unread, strict=True)):
         backward = number > 0
-        states, before = (_pooled(trace.short_term[-1, 0], deep.pooling, backward) for trace in (one, other))
-        attribution = (output[number] * (states - before)).sum(0)
+        states, unread_states = (_pooled(trace.short_term[-1, 0], deep.pooling, backward) for trace in (one, other))
+        attribution = (output[number] * (states - unread_states)).sum(0)
         directions.append(_summarise(one, attribution, words, backward))
     return directions
 

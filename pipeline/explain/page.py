@@ -13,7 +13,7 @@ from pipeline.pages.rendering import write_page
 from pipeline.runtime.errors import PipelineError
 
 UNITS_SHOWN = 32
-"""Rows of a heat map: in each direction the units with the largest part in the prediction."""
+"""Rows of a heat map: in each direction the units that contribute most to the prediction."""
 SPANS = ((0, 2), (2, 5), (5, 15), (15, np.inf))
 """Ranges of half-lives, in words, by which units are grouped."""
 WRITTEN_SHOWN = 4
@@ -42,7 +42,7 @@ class UnitGroup:
     span: str
     units: int
     attribution: float
-    """Their part in the log-odds, together."""
+    """Sum of their contributions to the log-odds."""
     written: list[tuple[str, float]]
     """Words with the largest shares in their memory at the end of the text, and the mean share of each."""
 
@@ -94,9 +94,9 @@ def _data(explanation: Explanation, column: int) -> dict[str, Any]:
 
 
 def _units_shown(direction: Direction) -> dict[str, Any]:
-    """Return the units shown, from the shortest half-life to the longest, and their gates as bytes [word, unit]."""
-    shown = abs(direction.attribution).argsort()[::-1][:UNITS_SHOWN]
-    shown = shown[direction.half_life[shown].argsort()]
+    """Return the units units, from the shortest half-life to the longest, and their gates as bytes [word, unit]."""
+    units = abs(direction.attribution).argsort()[::-1][:UNITS_SHOWN]
+    units = units[direction.half_life[units].argsort()]
     return {
         "backward": direction.backward,
         "units": [
@@ -105,9 +105,9 @@ def _units_shown(direction: Direction) -> dict[str, Any]:
                 "halfLife": float(direction.half_life[u].round(1)),
                 "attribution": float(direction.attribution[u]),
             }
-            for u in shown
+            for u in units
         ],
-        "gates": {key: _quantised(direction.gates[key][:, shown], signed) for key, (*_, signed) in GATES.items()},
+        "gates": {key: _quantised(direction.gates[key][:, units], signed) for key, (*_, signed) in GATES.items()},
     }
 
 

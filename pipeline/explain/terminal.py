@@ -59,7 +59,7 @@ def _running(explanation: Explanation) -> list[str]:
         pairwise([explanation.unread, *explanation.predictions]), explanation.words, strict=True
     ):
         if before.label != after.label:
-            number = f"{after.probabilities[explanation.target.number]:.2f}"
+            number = f"{after.probabilities[explanation.target.class_index]:.2f}"
             if len(explanation.classes) > 2 and after.label != explanation.explained:
                 number = f"{explanation.explained} {number}"
             turns.append(f"{after.label} from {_bracketed(word)!r} on ({number})")

@@ -15,9 +15,9 @@ from pipeline.text.tokenizer import BEGINNING, Tokenizer
 from pipeline.text.vocabulary import UNKNOWN, Vocabulary, truncate
 
 MAX_EXPLAINED_WORDS = 500
-"""Most words of an explanation: the cost of the probability after each word grows with their square."""
+"""Maximum number of words of an explanation: the cost of the probability after each word grows with their square."""
 MAX_TEXT_WORDS = 10_000
-"""Most words of a text of which an excerpt is explained: the n-grams read all words before each of the excerpt."""
+"""Maximum number of words of a text of which an excerpt is explained: the n-grams read all words before each of it."""
 
 
 @dataclass(frozen=True)
@@ -52,33 +52,33 @@ def read(
 
     Args:
         text: the review.
-        config: of the model.
-        vocabulary: that of the model.
-        fixed_length: that of the network, if it has one.
-        max_length: most words that the network reads, as `pipeline.networks.excerpt` chooses them.
+        config: text configuration of the model.
+        vocabulary: vocabulary of the model.
+        fixed_length: fixed length of the network, if it has one.
+        max_length: maximum number of words that the network reads, as `pipeline.networks.excerpt` chooses them.
 
     Raises:
-        PipelineError: the review has no words, or more than an explanation takes.
+        PipelineError: the review has no words, or more than can be explained.
     """
     text = prepare(clean(text), config)
     tokens = Tokenizer(config.tokenizer, vocabulary.tokenizer_model)(text)
-    kept = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
-    if len(kept) == 0:
+    positions = truncate(np.arange(len(tokens), dtype=np.int32), config)[:fixed_length]
+    if len(positions) == 0:
         raise PipelineError("the text has no words; give one with at least one word")
     limit = MAX_EXPLAINED_WORDS if max_length is None or max_length > MAX_EXPLAINED_WORDS else MAX_TEXT_WORDS
-    if len(kept) > limit:
+    if len(positions) > limit:
         raise PipelineError(
-            f"the text has {len(kept):,} words, an explanation takes at most {limit:,}; give a part of it"
+            f"the text has {len(positions):,} words, an explanation takes at most {limit:,}; give a part of it"
         )
-    shown_length = min(len(kept), max_length or len(kept))
-    steps = excerpt_steps(torch.tensor([len(kept)]), shown_length)[0].numpy()
-    ids = vocabulary.ids([tokens[index] for index in kept])
+    shown_length = min(len(positions), max_length or len(positions))
+    steps = excerpt_steps(torch.tensor([len(positions)]), shown_length)[0].numpy()
+    ids = vocabulary.ids([tokens[index] for index in positions])
     spelled = spell(text, tokens)
     words = []
-    shown = kept[steps]
-    for number, (index, word_id) in enumerate(zip(shown, ids[steps], strict=True)):
+    shown_positions = positions[steps]
+    for number, (index, word_id) in enumerate(zip(shown_positions, ids[steps], strict=True)):
         before, spelling = spelled[index]
-        skipped = number and index > shown[number - 1] + 1
+        skipped = number and index > shown_positions[number - 1] + 1
         words.append(Word(" … " if skipped else before, spelling, bool(word_id != UNKNOWN)))
     return Reading(words, ids, steps, len(tokens) - len(words))
 

@@ -26,11 +26,11 @@ from pipeline.text.rows import stream_texts
 
 @dataclass(frozen=True)
 class Judged:
-    """Answers to the reviews of a file, and what they amount to."""
+    """Predictions for the reviews of a file, and the metrics of these predictions."""
 
     scored: ScoredSplit
     compared: ScoredSplit | None
-    """Answers of the other model."""
+    """Predictions of the other model."""
     metrics: dict[str, Any]
     """Form of `reports/details.json`, in which `test` is the file and `baseline` the other model; and `paired`."""
     tables: dict[str, Columns]
@@ -40,12 +40,12 @@ class Judged:
 def judge(
     scored: ScoredSplit, compared: ScoredSplit | None, texts: Sequence[str], model: Predictor, config: EvaluationConfig
 ) -> Judged:
-    """Compute the metrics of the answers, and compare them with those of another model.
+    """Compute the metrics of the predictions, and compare them with those of another model.
 
     Args:
-        scored: answers of the model.
-        compared: answers of the other model to the same reviews.
-        texts: of the reviews.
+        scored: predictions of the model.
+        compared: predictions of the other model for the same reviews.
+        texts: texts of the reviews.
         model: the model, which knows its words.
         config: bins, lengths and slices.
     """
@@ -60,12 +60,12 @@ def judge(
 
 
 def require_same_classes(model: Predictor, compared: Predictor, name: str) -> None:
-    """Refuse to compare models that do not answer the same classes.
+    """Refuse to compare models with different classes.
 
     Args:
         model: the judged model.
-        compared: the other one.
-        name: names the other one.
+        compared: the other model.
+        name: the other model as the user names it.
 
     Raises:
         PipelineError: their classes, or the order of these, differ.
@@ -81,7 +81,7 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     """Count the reviews that a model was trained or calibrated on, word for word or nearly so.
 
     Args:
-        texts: of the reviews.
+        texts: texts of the reviews.
         info: `config.json` of the model.
         dataset: `artifacts/dataset`.
 
@@ -91,10 +91,10 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     if not (dataset / "dataset.json").exists() or read_dataset_record(dataset).digest != info.dataset_digest:
         return None
     keys = [near_key(clean(text)) for text in texts]
-    judged, known = set(keys), set()
+    judged, trained_on = set(keys), set()
     for split in present_splits(dataset, [*info.splits_trained_on, "validation"]):
-        known |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
-    return sum(key in known for key in keys)
+        trained_on |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
+    return sum(key in trained_on for key in keys)
 
 
 def note_on_seen(seen: int | None, reviews: int, model: str) -> str:

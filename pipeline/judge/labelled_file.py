@@ -27,14 +27,14 @@ from pipeline.text.cleaning import is_empty
 LABEL = "label"
 """Column of the labels, unless the model was trained on another one."""
 OWN_COLUMNS = ("id", "text", "label")
-"""Columns of the judged rows that no slice can have the name of."""
+"""Columns of the judged rows whose names no slice can have."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FileReading:
-    """Options that say how to read the file; None stands for the way of the training."""
+    """Options that say how to read the file; None stands for the setting of the training."""
 
     file_format: FileFormat
     text_columns: Sequence[str] | None = None
@@ -51,12 +51,12 @@ class FileReading:
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """Rows with a text and a label, and what became of the others."""
+    """Rows with a text and a label, and the number of the others."""
 
     rows: pa.Table
-    """Id, text, label (number of the class) and the columns of the slices."""
+    """Id, text, label (class index) and the columns of the slices."""
     originals: pa.Table
-    """The same rows with the columns of the file."""
+    """The same rows, with the columns of the file."""
     slices: Sequence[str]
     """Columns of the slices."""
     left_out: Mapping[str, int]
@@ -88,10 +88,10 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
     usual = [name for name in reading.usual_slices if name in table.schema.names and name not in OWN_COLUMNS]
     slices = list(dict.fromkeys([*reading.slices, *usual]))
     label_of = _settle_labels(table, label, info, reading)
-    numbers: list[NDArray[np.int8]] = []
+    class_indices: list[NDArray[np.int8]] = []
     judged_texts: list[str] = []
     ids: list[str] = []
-    kept: list[pa.RecordBatch] = []
+    judged_rows: list[pa.RecordBatch] = []
     left_out: Counter[str] = Counter()
     row = 0
     for batch in table.batches(None, texts):
@@ -101,27 +101,27 @@ def read_labelled_rows(path: Path, info: ModelInfo, reading: FileReading) -> Lab
         if None in known:  # the census found a class for each
             raise PipelineError(f"{path} was changed while it was read; run the command again")
         labels = np.array(known, np.int8)[indices]
-        without = np.array([not value for value in values])[indices]
+        is_unlabelled = np.array([not value for value in values])[indices]
         for name in slices:
             require_readable("--slice", name, path, batch)
         joined = [joined_text(of_row) for of_row in zip(*(batch[name].to_pylist() for name in texts), strict=True)]
         empty = np.array([is_empty(text) for text in joined])
         judged = (labels != IGNORED) & ~empty
-        left_out["no_label"] += int(without.sum())
-        left_out["ignored_labels"] += int(((labels == IGNORED) & ~without).sum())
+        left_out["no_label"] += int(is_unlabelled.sum())
+        left_out["ignored_labels"] += int(((labels == IGNORED) & ~is_unlabelled).sum())
         left_out["empty_text"] += int(((labels != IGNORED) & empty).sum())
         places = np.flatnonzero(judged).tolist()
         judged_texts += [joined[place] for place in places]
         ids += [f"row-{row + place + 1}" for place in places]
-        numbers.append(labels[judged])
-        kept.append(batch.filter(pa.array(judged)))
+        class_indices.append(labels[judged])
+        judged_rows.append(batch.filter(pa.array(judged)))
         row += batch.num_rows
     log.info("%s: %s, %s rows", path.name, table.form, f"{row:,}")
     left_out = +left_out
     if not judged_texts:
         raise PipelineError(f"{path} has no row with a text and a label of the model; give a file with some")
-    originals = pa.Table.from_batches(kept)
-    columns = {"id": ids, "text": judged_texts, "label": pa.array(np.concatenate(numbers), pa.int8())}
+    originals = pa.Table.from_batches(judged_rows)
+    columns = {"id": ids, "text": judged_texts, "label": pa.array(np.concatenate(class_indices), pa.int8())}
     rows = pa.table({**columns, **{name: originals[name] for name in slices}})
     return LabelledRows(rows, originals, slices, dict(left_out))
 
@@ -156,23 +156,23 @@ def _no_column(table: Table, names: Sequence[str], option: str) -> PipelineError
 
 
 def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReading) -> Callable[[str], int | None]:
-    """Return the function from a normalised value to the number of its class, `IGNORED`, or None without a label.
+    """Return the function from a normalised value to its class index, `IGNORED`, or None for an unknown label.
 
     A value means a class as the options state it, or else as in training; the name of a class means it, unless it is a
     value of another, as `2` may be of a model with the classes 1 to 3 in a file with labels from 1 to 5.
     """
     stated = (info.corpus.labels if reading.labels is None else reading.labels) or {}
     ignored = info.corpus.ignore_labels if reading.ignored is None else reading.ignored
-    named = {value: info.classes.index(name) for value, name in NAMED_LABELS.items() if name in info.classes}
-    named |= {normalise_label(name): number for number, name in enumerate(info.classes)}
+    by_name = {value: info.classes.index(name) for value, name in NAMED_LABELS.items() if name in info.classes}
+    by_name |= {normalise_label(name): index for index, name in enumerate(info.classes)}
 
     def reader(labels: Mapping[str, LabelValues]) -> Callable[[str], int | None]:
         in_order = {name: labels.get(name, []) for name in info.classes}
         by_value = label_reader(in_order, ignored, ("--labels", "--ignore-labels"))
 
         def read(value: str) -> int | None:
-            number = by_value(value)
-            return named.get(value) if number is None else number
+            index = by_value(value)
+            return by_name.get(value) if index is None else index
 
         return read
 
@@ -186,13 +186,13 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
         label_of = reader(unmistakable_labels({value: label_of(value) == IGNORED for value in values}) or {})
     if unnamed := [value for value in values if label_of(value) is None]:
         raise _unknown(census, unnamed, column, info.classes, some_known=len(unnamed) < len(values))
-    shown = (
+    summary = (
         f"{name}: {census.shown(of_class)}"
-        for number, name in [*enumerate(info.classes), (IGNORED, "left out")]
-        if (of_class := [value for value in values if label_of(value) == number])
+        for index, name in [*enumerate(info.classes), (IGNORED, "left out")]
+        if (of_class := [value for value in values if label_of(value) == index])
     )
-    log.info("labels: %s", "; ".join(shown))
-    if other := [value for value in values if value in named and label_of(value) not in (named[value], IGNORED)]:
+    log.info("labels: %s", "; ".join(summary))
+    if other := [value for value in values if value in by_name and label_of(value) not in (by_name[value], IGNORED)]:
         source = "the training" if reading.labels is None else "--labels"
         log.warning("%s: names of classes that mean others, as %s says: %s", column, source, census.shown(other))
     return label_of

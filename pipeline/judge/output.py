@@ -84,7 +84,7 @@ def write_judgement(
     Args:
         folder: the folder.
         findings: content of the page; its figures are drawn here.
-        judged: the answers.
+        judged: the predictions and metrics.
         originals: the judged rows with the columns of the file.
         record: content of `judgement.json`.
         parquet: write the predictions as Parquet, not as CSV.
@@ -107,21 +107,21 @@ def predictions_table(scored: ScoredSplit, compared: ScoredSplit | None, origina
     """Return the judged rows: `row`, the file's columns, true and predicted class, and the probability of each class.
 
     The columns of the other model begin with `compared_`. Where the file has columns of these names, the names of all
-    added ones get `judged_` before them.
+    added ones get the prefix `judged_`.
     """
     classes = list(scored.classes)
     added: dict[str, pa.Array] = {
         "row": pa.array([int(name.removeprefix("row-")) for name in scored.rows["id"].to_pylist()], pa.int64()),
-        "actual": pa.array([classes[number] for number in scored.labels], pa.string()),
+        "actual": pa.array([classes[index] for index in scored.labels], pa.string()),
     }
-    for prefix, answers in {"": scored, "compared_": compared}.items():
-        if answers is not None:
-            added[f"{prefix}predicted"] = pa.array([classes[number] for number in answers.predicted], pa.string())
-            for number, name in enumerate(classes):
-                column = pa.array(answers.probabilities[:, number], pa.float32())
+    for prefix, predictions in {"": scored, "compared_": compared}.items():
+        if predictions is not None:
+            added[f"{prefix}predicted"] = pa.array([classes[index] for index in predictions.predicted], pa.string())
+            for index, name in enumerate(classes):
+                column = pa.array(predictions.probabilities[:, index], pa.float32())
                 added[f"{prefix}probability_{name}"] = column
-    before = ""
-    while any(before + name in originals.column_names for name in added):
-        before += CLASH
-    named = {before + name: column for name, column in added.items()}
-    return pa.table({**{name: originals[name] for name in originals.column_names}, **named})
+    clash = ""
+    while any(clash + name in originals.column_names for name in added):
+        clash += CLASH
+    renamed = {clash + name: column for name, column in added.items()}
+    return pa.table({**{name: originals[name] for name in originals.column_names}, **renamed})

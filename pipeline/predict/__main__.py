@@ -59,7 +59,7 @@ def main(
     file_format: FileFormat = AUTOMATIC,
     probabilities: bool = False,
 ) -> None:
-    """Answer texts, or the rows of a file; the arguments are those of the command line."""
+    """Predict the classes of texts or of the rows of a file; the arguments are those of the command line."""
     _check_options(texts, source, columns, threshold, prefix, probabilities)
     check_paths(source, output)
     require_effect("--format ", file_format, format_keys(source))
@@ -84,8 +84,8 @@ def main(
         with advice_for_command():
             form = answer_file(source, output, sys.stdout.buffer, wanted, answers, file_format)
     if form:
-        without = f", {answers.empty:,} of them without a text" if answers.empty else ""
-        print(f"{source.name}: {form}, {answers.rows:,} rows{without}", file=sys.stderr)
+        without_text = f", {answers.empty:,} of them without a text" if answers.empty else ""
+        print(f"{source.name}: {form}, {answers.rows:,} rows{without_text}", file=sys.stderr)
 
 
 def _check_options(
@@ -101,12 +101,12 @@ def _check_options(
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
         raise PipelineError(f"--threshold {threshold} is no probability; give a number from 0 to 1")
-    given = {
+    table_options = {
         "--probabilities": probabilities,
         f"--column {columns and columns[0]}": columns is not None,
         f"--prefix {prefix}": prefix is not None,
     }
-    for option, is_given in given.items():
+    for option, is_given in table_options.items():
         if is_given and (source is None or ending_of(source) == PLAIN):
             raise PipelineError(f"{option}: lines have no columns; leave it out, or give a table with --input")
 
@@ -143,7 +143,7 @@ def _given_texts(texts: list[str]) -> Iterator[str]:
 
 
 def answer_typed(predictor: "Predictor") -> None:
-    """Ask for reviews at the terminal and answer each, until the user ends the input."""
+    """Ask for reviews at the terminal and predict the class of each, until the user ends the input."""
     with suppress(ImportError):
         import readline  # noqa: F401  # the cursor keys then work in `input`; not every Python has it
     if isinstance(sys.stdin, TextIOWrapper):

@@ -1,4 +1,4 @@
-"""Predictions for a file of texts: a copy with an answer to each row, streamed, and written whole or not at all."""
+"""Predictions for a file of texts: a copy with a prediction for each row, streamed, written whole or not at all."""
 
 import codecs
 import gzip
@@ -53,7 +53,7 @@ class CountedAnswers:
 
 
 def ending_of(path: Path) -> str:
-    """Return the ending that tells a file's format, without that of its packing.
+    """Return the ending that tells a file's format, without that of its compression.
 
     Raises:
         PipelineError: the ending is unknown.
@@ -62,7 +62,7 @@ def ending_of(path: Path) -> str:
 
 
 def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
-    """Return what texts come from, for messages, with the keys of the format that it has."""
+    """Return a name of the source of the texts, for messages, with the keys of the format that it has."""
     if source is None:
         return {"texts that are given, or lines of standard input, which are UTF-8": ()}
     ending = ending_of(source)
@@ -70,7 +70,7 @@ def format_keys(source: Path | None) -> dict[str, tuple[str, ...]]:
 
 
 def check_paths(source: Path | None, output: Path | None) -> None:
-    """Check, before any work, that the input can be read and the answers can be written.
+    """Check, before any work, that the input can be read and the output can be written.
 
     Args:
         source: file of texts; None for plain lines from elsewhere.
@@ -91,8 +91,8 @@ def check_paths(source: Path | None, output: Path | None) -> None:
         return
     written = ".csv" if ending == XLSX else ending
     if ending_of(output) != written:
-        kept = "the answers to XLSX are CSV" if ending == XLSX else "the format of the input is kept"
-        raise PipelineError(f"--output {output}: {kept}; use a name that ends in {written}")
+        rule = "the answers to XLSX are CSV" if ending == XLSX else "the format of the input is kept"
+        raise PipelineError(f"--output {output}: {rule}; use a name that ends in {written}")
     if ending == PARQUET and packing(output):
         raise PipelineError(f"--output {output}: Parquet is packed inside; use a name that ends in {ending}")
     if not output.parent.is_dir():
@@ -161,7 +161,7 @@ def _encoded(lines: Iterable[str], encoding: str) -> Iterator[bytes]:
 
 @contextmanager
 def _packed(file: BinaryIO, output: Path) -> Iterator[Any]:
-    """Pack what is written, as the name of the output asks; without time, so that equal answers give equal bytes."""
+    """Compress the output as its name asks; without a timestamp, so that equal predictions give equal bytes."""
     match packing(output):
         case ".gz":
             with gzip.GzipFile("", "wb", 6, file, mtime=0) as stream:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
 MAX_CLASSES_NAMED = 6
-"""Most classes that are all named in the line about a model; of more, the first three and their number."""
+"""Maximum number of classes that the line about a model names; with more, it names three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
 
 
@@ -124,7 +124,7 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
 
     try:
         if which is None:
-            which = str(max(int(found.version) for found in store.client.search_model_versions(f"name = '{name}'")))
+            which = str(max(int(version.version) for version in store.client.search_model_versions(f"name = '{name}'")))
         if which.isdecimal():
             return store.client.get_model_version(name, which)
         return store.client.get_model_version_by_alias(name, which)

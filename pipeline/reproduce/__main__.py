@@ -46,7 +46,7 @@ from pipeline.tracking.provenance import WITHOUT_EFFECT, find_commit, source_sha
 from pipeline.tracking.store import Store, connect, default_tracking_uri
 
 SKIPPED_STAGES = ("compose", "download", "register")
-"""Stages that are not between the data and the metrics."""
+"""Stages that do not lie between the data and the metrics."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def main(name: str, chosen: str | None, tolerance: float) -> bool:
     Args:
         name: id of the run, or a registered version.
         chosen: a commit to use instead of the run's.
-        tolerance: largest difference of a metric that counts as none.
+        tolerance: maximum difference of a metric that still counts as reproduced.
 
     Returns:
         true if the run is reproduced.

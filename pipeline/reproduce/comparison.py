@@ -59,7 +59,7 @@ def conclude(pairs: Sequence[MetricPair], tolerance: float, same_weights: bool |
 
     Args:
         pairs: its metrics.
-        tolerance: largest difference that counts as none.
+        tolerance: maximum difference that still counts as reproduced.
         same_weights: true if the weights of the network are equal, which is required only without tolerance; None if
             the run kept no weights.
     """

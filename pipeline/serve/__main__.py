@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.serve.application import AsgiApp
 
 SHUTDOWN_SECONDS = 5
-"""Seconds that requests may still take after the server is told to shut down."""
+"""Seconds that running requests may still take once the server shuts down."""
 BACKLOG = 64
 """Connections that may wait to be accepted. All of them may be accepted between two steps of an answer: with uvicorn's
 default of 2048 a flood of connections delays all answers."""
@@ -87,7 +87,7 @@ def _scoring(name: str, limits: Limits) -> "tuple[AsgiApp, str, ModelInfo]":
 
 
 def _fast(name: str, limits: Limits) -> "tuple[AsgiApp, str, ModelInfo]":
-    """Return what `_scoring` returns, of the fast server."""
+    """Return the same as `_scoring`, for the fast server."""
     from pipeline.serve.fast_application import fast_application
     from pipeline.serve.live_model import LiveModel
     from pipeline.serve.metrics import Metrics

@@ -1,4 +1,4 @@
-"""Description of the fast server's requests and answers, with examples, for its OpenAPI page."""
+"""Description of the fast server's requests and responses, with examples, for its OpenAPI page."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from pipeline.serve.requests import PARAMS_KEY, TABLE_KEY, TEXTS_KEY
 
 DESCRIPTION = """Labels for texts, with calibrated probabilities.
 
-Of two classes `probability` is that of the second, such as `positive`; of more classes it is that of the label."""
+With two classes `probability` is that of the second, such as `positive`; with more it is that of the label."""
 
 _TEXTS = {"type": "array", "items": {"type": ["string", "null"]}, "description": "null counts as an empty text"}
 _ROWS = {"type": "array", "items": {"type": "object"}, "description": "each with a column `text`, or that of training"}
@@ -38,10 +38,10 @@ _REASONS = {
 
 
 def _described(summary: str, forms: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
-    """Return FastAPI's arguments for an address that answers texts.
+    """Return FastAPI's arguments for an endpoint that classifies texts.
 
     Args:
-        summary: a line about it.
+        summary: one-line summary.
         forms: schema of each key that may hold the texts.
         examples: requests by name.
     """
@@ -51,7 +51,7 @@ def _described(summary: str, forms: dict[str, Any], examples: dict[str, Any]) ->
         "oneOf": [{"required": [key]} for key in forms],
         "additionalProperties": False,
     }
-    named = {name: {"value": value} for name, value in examples.items()}
+    named_examples = {name: {"value": value} for name, value in examples.items()}
     answer = {"type": "object", "properties": {"predictions": {"type": "array", "items": {"type": "object"}}}}
     answers = {
         "label and probability": {"value": {"predictions": _PREDICTIONS}},
@@ -72,7 +72,10 @@ def _described(summary: str, forms: dict[str, Any], examples: dict[str, Any]) ->
             **refusals,
         },
         "openapi_extra": {
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": named}}}
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": schema, "examples": named_examples}},
+            }
         },
     }
 

@@ -100,8 +100,8 @@ class LimitedApplication:
 
 
 async def _send_refusal(send: AsgiSend, refusal: Refusal) -> None:
-    content, named = refusal_response(refusal)
-    headers = [(name.encode(), value.encode()) for name, value in named.items()]
+    content, header_values = refusal_response(refusal)
+    headers = [(name.encode(), value.encode()) for name, value in header_values.items()]
     headers.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -12,9 +12,9 @@ from pipeline.inference.predictor import Prediction, Predictor
 from pipeline.inference.pyfunc import TEXTS_PER_TURN
 
 BATCH_TEXTS = 32
-"""Most texts of one batch, as long as no request in it has several: enough to compute those of like length together."""
+"""Texts at which a batch takes no further request: enough to compute texts of similar length together."""
 JOINED_CHARACTERS = 20_000
-"""Most characters of a request that is computed together with others: they would wait for a longer one."""
+"""Maximum number of characters of a request that is computed with others, which would wait for a longer one."""
 PIECE = 64
 """Texts of one request that are computed between two checks that its client is still connected."""
 BATCHES = 2
@@ -23,7 +23,7 @@ BATCHES = 2
 
 @dataclass(frozen=True)
 class WaitingRequest:
-    """Texts of one request, and where its answer goes."""
+    """Texts of one request, and the future of its predictions."""
 
     texts: Sequence[str]
     answer: "Future[list[Prediction]]" = field(default_factory=Future)
@@ -38,7 +38,7 @@ class Batcher:
     end when nothing refers to the batcher any more, that is, when its last request is answered.
 
     Args:
-        predictor: of batches of `TEXTS_PER_TURN` texts.
+        predictor: predictor with batches of `TEXTS_PER_TURN` texts.
         observe: called with the number of texts in each batch, from any thread.
     """
 
@@ -76,7 +76,7 @@ class Batcher:
             abandoned.set()
 
     def _answer_waiting(self) -> None:
-        """Answer what waits, as one batch; often the batch of an earlier call has left nothing."""
+        """Answer the waiting requests as one batch; often the batch of an earlier call has left none."""
         batch: list[WaitingRequest] = []
         size = 0
         while self._waiting and size < BATCH_TEXTS:

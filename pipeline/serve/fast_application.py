@@ -36,9 +36,9 @@ def fast_application(model: LiveModel, limits: Limits, metrics: Metrics) -> Fast
     """Return the ASGI application that serves a model.
 
     Args:
-        model: it is followed while the application runs, and closed at its end.
+        model: follows its alias while the application runs, and is closed at its end.
         limits: limits of a request.
-        metrics: those that the model reports to.
+        metrics: metrics that the model also reports to.
     """
 
     @asynccontextmanager
@@ -75,9 +75,9 @@ class Answering:
     """Answers requests within limits.
 
     Args:
-        model: answers the texts.
+        model: classifies the texts.
         limits: limits of a request.
-        metrics: told of each request.
+        metrics: records each request.
     """
 
     def __init__(self, model: LiveModel, limits: Limits, metrics: Metrics) -> None:

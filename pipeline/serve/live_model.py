@@ -14,9 +14,9 @@ from pipeline.serve.metrics import Metrics
 from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
 
 POLL_SECONDS = 10.0
-"""Seconds between two looks at which version an alias names."""
+"""Seconds between two checks of the version that an alias names."""
 MAX_PAUSE = 60
-"""Most looks that are left out before a version that could not be loaded is tried again: ten minutes."""
+"""Maximum number of checks skipped before a version that could not be loaded is tried again: ten minutes."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class LiveModel:
 
     Args:
         name: as for `model_folder`.
-        metrics: told of each model and each batch.
+        metrics: records each model and each batch.
 
     Raises:
         PipelineError: there is no such model, or it is damaged.
@@ -52,21 +52,21 @@ class LiveModel:
         self._address = self._find_version()
         self._problem = ""
         """Last problem of the store; empty once it answers again."""
-        self._failed, self._pause, self._left_out = "", 0, 0
-        """Address of a version that could not be loaded, the looks to leave out, and those that are still to be."""
+        self._failed, self._pause, self._skips_left = "", 0, 0
+        """Address of a version that could not be loaded, number of checks to skip, and of those still to be skipped."""
         self._stopped = Event()
         self.current = self._load(self._address)
         """Replaced as a whole: a request that has begun keeps the model that it began with."""
 
     def follow(self, seconds: float = POLL_SECONDS) -> None:
-        """Look from now on, in a thread, whether the alias names another version. Other models stay as they are."""
+        """Start a thread that checks whether the alias names another version; a model without an alias stays."""
 
-        def look() -> None:
+        def check() -> None:
             while not self._stopped.wait(seconds):
                 self.refresh()
 
         if self._follows_alias:
-            Thread(target=look, daemon=True).start()  # a store that hangs must not delay the end of the process
+            Thread(target=check, daemon=True).start()  # a store that hangs must not delay the end of the process
 
     def close(self) -> None:
         """Stop following, and stop computing."""
@@ -77,7 +77,7 @@ class LiveModel:
         """Load the version that the alias names now, if it is another one.
 
         If the store does not answer, or the version cannot be loaded, the present one stays; the log says so once. Such
-        a version is tried again, its files may come back, after pauses that become longer.
+        a version is tried again after ever longer pauses, because its files may come back.
         """
         try:
             address = self._find_version()
@@ -89,8 +89,8 @@ class LiveModel:
         self._problem = ""
         if address == self._address:
             self._failed = ""
-        elif address == self._failed and self._left_out:
-            self._left_out -= 1
+        elif address == self._failed and self._skips_left:
+            self._skips_left -= 1
         else:
             self._replace(address)
 
@@ -105,7 +105,7 @@ class LiveModel:
                 self._failed, self._pause = address, 1
                 self._metrics.count_reload(loaded=False)
                 self._warn(error)
-            self._left_out = self._pause
+            self._skips_left = self._pause
         else:
             self._failed = ""
             self._metrics.count_reload(loaded=True)

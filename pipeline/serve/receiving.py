@@ -1,4 +1,4 @@
-"""A request as both servers treat it: its threads, its body within the limits, and the form of a refusal."""
+"""Handling of requests that both servers share: threads, receiving a body within the limits, and refusals."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def start_request_threads() -> None:
 
 @contextmanager
 def refused_at_shutdown() -> Iterator[None]:
-    """Answer a request that the block has not answered when the server ends.
+    """Refuse a request that the block has not answered when the server shuts down.
 
     Raises:
         Refusal: uvicorn shuts down, and has waited long enough for the block.

@@ -78,9 +78,9 @@ def _open_session(composed: DictConfig) -> None:
     sweeper = hydra_config.sweeper
     require_same_dataset(space.searched)
     require_possible(space, sweeper, hydra_config.launcher)
-    config, taken = trial_config(composed, hydra_config)
+    config, from_dataset = trial_config(composed, hydra_config)
     require_folds(space, config)
-    log_dataset(config, taken)
+    log_dataset(config, from_dataset)
     launcher = _class_name(hydra_config.launcher)
     if launcher == "SlurmLauncher":
         survive_lost_jobs(partial(_record_loss, config.tracking))
@@ -91,8 +91,8 @@ def _open_session(composed: DictConfig) -> None:
     key = sweep_key(config, space, {str(name): value for name, value in settings.items()}, data, code)
     lock = _lock_sweep(key)
     store = connect(config.tracking)
-    named = [choice] if (choice := hydra_config.runtime.choices.get("sweep")) else []
-    name = ": ".join([*named, ", ".join(short_keys(space.searched).values()) or "one trial"])[:250]
+    prefix = [choice] if (choice := hydra_config.runtime.choices.get("sweep")) else []
+    name = ": ".join([*prefix, ", ".join(short_keys(space.searched).values()) or "one trial"])[:250]
     origin = {
         "stage": "sweep",
         "sweep": choice or "command",

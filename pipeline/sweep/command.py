@@ -86,8 +86,8 @@ def trial(train: Callable[..., Mapping[str, float]], composed: DictConfig) -> fl
     with tidy_exit():
         if distributed.rank() == 0:  # the other processes have no folder
             require_separate("hydra.run.dir", output)
-        config, taken = trial_config(composed, hydra_config)
+        config, from_dataset = trial_config(composed, hydra_config)
         if distributed.rank() == 0:
-            log_dataset(config, taken)
-        tags[CHOICES] = choices_tag(choices, taken)
+            log_dataset(config, from_dataset)
+        tags[CHOICES] = choices_tag(choices, from_dataset)
         return train_here(config, Inputs.note(*training_inputs(config)), tags=tags)["val_calibrated_loss"]

@@ -155,7 +155,7 @@ def by_setting(answered: Sequence[FoldAnswers]) -> dict[str, list[FoldAnswers]]:
     settings: dict[str, list[FoldAnswers]] = {}
     for each in answered:
         settings.setdefault(each.setting, []).append(each)
-    losses = {setting: np.mean([each.metrics["log_loss"] for each in own]) for setting, own in settings.items()}
+    losses = {setting: np.mean([each.metrics["log_loss"] for each in answers]) for setting, answers in settings.items()}
     return {setting: settings[setting] for setting in sorted(settings, key=losses.__getitem__)}
 
 
@@ -174,10 +174,10 @@ def format_folds(answered: Sequence[FoldAnswers], folds: int) -> str:
     """Format mean and standard deviation of each setting for a terminal, the best setting first."""
     width = max(len(metric.name) for metric in HEADLINE.values())
     lines = []
-    for setting, own in by_setting(answered).items():
-        of_all = f"{folds} folds" if len(own) == folds else f"{len(own)} of {folds} folds"
+    for setting, answers in by_setting(answered).items():
+        of_all = f"{folds} folds" if len(answers) == folds else f"{len(answers)} of {folds} folds"
         lines.append(f"{setting}: " * bool(setting) + f"mean ± standard deviation of {of_all}")
-        for key, value in mean_and_deviation(own).items():
+        for key, value in mean_and_deviation(answers).items():
             lines.append(f"  {HEADLINE[key].name:{width}}  {_mean_with_spread(value)}")
     return "\n".join(lines)
 
@@ -185,8 +185,10 @@ def format_folds(answered: Sequence[FoldAnswers], folds: int) -> str:
 def folds_table(answered: Sequence[FoldAnswers], folds: int) -> str:
     """Format mean and standard deviation of each setting as a table in Markdown, the best setting first."""
     settings = by_setting(answered)
-    summaries = [mean_and_deviation(own) for own in settings.values()]
-    header = [f"{setting}: " * bool(setting) + f"{len(own)} of {folds} folds" for setting, own in settings.items()]
+    summaries = [mean_and_deviation(answers) for answers in settings.values()]
+    header = [
+        f"{setting}: " * bool(setting) + f"{len(answers)} of {folds} folds" for setting, answers in settings.items()
+    ]
     keys = dict.fromkeys(key for summary in summaries for key in summary)
     rows = [[HEADLINE[key].name, *(_mean_with_spread(summary.get(key)) for summary in summaries)] for key in keys]
     return markdown_table(["mean ± standard deviation", *header], rows)
@@ -200,15 +202,15 @@ def _mean_with_spread(value: tuple[float, float | None] | None) -> str:
 
 def write_answers(path: Path, answered: Sequence[FoldAnswers], classes: Sequence[str]) -> None:
     """Write the out-of-fold predictions of all trials, with the names of classes, to one CSV file."""
-    named = ["probability"] if len(classes) == 2 else [f"probability_{name}" for name in classes]
+    probability_columns = ["probability"] if len(classes) == 2 else [f"probability_{name}" for name in classes]
     rows = []
     for each in answered:
         table = each.answers
-        shown = each.probabilities[:, 1:] if len(classes) == 2 else each.probabilities
+        probabilities = each.probabilities[:, 1:] if len(classes) == 2 else each.probabilities
         columns = (table[name].to_pylist() for name in ("id", "label", "predicted"))
-        for (review, label, predicted), values in zip(zip(*columns, strict=True), shown, strict=True):
+        for (review, label, predicted), values in zip(zip(*columns, strict=True), probabilities, strict=True):
             rows.append([each.setting, each.fold, review, classes[label], classes[predicted], *map(str, values)])
-    write_text(path, csv_text(["setting", "fold", "id", "label", "predicted", *named], rows))
+    write_text(path, csv_text(["setting", "fold", "id", "label", "predicted", *probability_columns], rows))
 
 
 def write_metrics(path: Path, answered: Sequence[FoldAnswers]) -> None:

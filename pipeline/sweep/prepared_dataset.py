@@ -53,9 +53,9 @@ def require_same_dataset(searched: Mapping[str, Override]) -> None:
         values = [line if searched[key].is_discrete_sweep() else f"{key}=VALUE,…" for key, line in lines.items()]
         varied = tuple(key.replace("/", ".") for key in lines)
         # the keys of a group that is varied are left to its choices
-        overrides = ((re.split("[.=]", made)[0], made.partition("=")[0], made) for made in _dataset_overrides())
-        kept = [made for section, key, made in overrides if section not in varied and key not in varied]
-        command = " ".join(f"-S {shlex.quote(value)}" for value in [*kept, *values])
+        overrides = ((re.split("[.=]", each)[0], each.partition("=")[0], each) for each in _dataset_overrides())
+        unvaried = [each for section, key, each in overrides if section not in varied and key not in varied]
+        command = " ".join(f"-S {shlex.quote(value)}" for value in [*unvaried, *values])
         raise PipelineError(
             f"-m {', '.join(lines.values())}: trials share one dataset, which this changes; queue an experiment for "
             f"each value instead: dvc exp run --queue {command}, then dvc queue start"
@@ -79,30 +79,30 @@ def trial_config(composed: DictConfig, hydra_config: DictConfig | HydraConf) -> 
             not fit.
     """
     try:
-        made = _made_with()
+        prepared = _made_with()
     except PipelineError:
         validate_composed(composed)  # a mistake in the overrides is said first
         raise
-    asked = {section_of(str(override)) for override in hydra_config.overrides.task}
+    overridden = {section_of(str(override)) for override in hydra_config.overrides.task}
     plain = _without_overrides(hydra_config)
-    taken = []
+    from_dataset = []
     composed = composed.copy()
     for section in SECTIONS:
         values = _resolved_section(composed, section)
-        if section in asked or values != plain[section] or _flat(plain[section]) == _flat(made[section]):
+        if section in overridden or values != plain[section] or _flat(plain[section]) == _flat(prepared[section]):
             continue
-        taken.append(section)
+        from_dataset.append(section)
         with open_dict(composed):
-            composed[section] = made[section]
+            composed[section] = prepared[section]
     config = validate_composed(composed)
-    require_same(config.model_dump(include=set(SECTIONS)), made, DATASET.relative_to(DATASET.parents[1]), REMEDY)
-    return config, taken
+    require_same(config.model_dump(include=set(SECTIONS)), prepared, DATASET.relative_to(DATASET.parents[1]), REMEDY)
+    return config, from_dataset
 
 
-def log_dataset(config: Config, taken: Sequence[str]) -> None:
+def log_dataset(config: Config, from_dataset: Sequence[str]) -> None:
     """Log which sections of the configuration were taken from the dataset, and whether its corpus was edited since."""
-    if taken:
-        sections = " and ".join(taken)
+    if from_dataset:
+        sections = " and ".join(from_dataset)
         origin = "as artifacts/dataset was prepared with, not as in conf/"
         log.info("%s %s; its corpus is %s", sections, origin, config.corpus.name)
     if note := edited_files_note(config):
@@ -111,18 +111,18 @@ def log_dataset(config: Config, taken: Sequence[str]) -> None:
 
 def edited_files_note(config: Config) -> str | None:
     """Say that the corpus's files are not those that the dataset was made from; None if they are, or are gone."""
-    made = _made_with()["corpus"].get("fingerprint")
+    fingerprint = _made_with()["corpus"].get("fingerprint")
     with suppress(PipelineError):
-        if made is not None and corpus_fingerprint(config.corpus) != made:
+        if fingerprint is not None and corpus_fingerprint(config.corpus) != fingerprint:
             problem = "the corpus's files were edited since artifacts/dataset was made"
             return f"{problem}; to read them anew, run `dvc repro`, or `dvc exp run` with the overrides of then"
     return None
 
 
-def choices_tag(choices: Mapping[str, Any], taken: list[str]) -> str:
-    """Return the choices of groups as a tag of a run, without Hydra's own and those of sections that were `taken`."""
-    kept = {group: name for group, name in choices.items() if section_of(group) not in ("hydra", *taken)}
-    return json.dumps(kept, default=list)  # more than one experiment is a list
+def choices_tag(choices: Mapping[str, Any], from_dataset: list[str]) -> str:
+    """Return the choices of groups as a tag of a run, without Hydra's own and those of sections `from_dataset`."""
+    chosen = {group: name for group, name in choices.items() if section_of(group) not in ("hydra", *from_dataset)}
+    return json.dumps(chosen, default=list)  # more than one experiment is a list
 
 
 def _made_with() -> dict[str, Any]:
@@ -135,21 +135,21 @@ def _dataset_overrides() -> list[str]:
     """Return the overrides that make the sections of the prepared dataset from conf/, within a command of Hydra."""
     loader = GlobalHydra.instance().config_loader()
     overrides: list[str] = []
-    for section, made in _made_with().items():
+    for section, prepared in _made_with().items():
         choices = [[], *([f"{section}={choice}"] for choice in loader.get_group_options(section))]
         plans: list[list[str]] = []
         for choice in choices:
             composed = loader.load_configuration("config", choice, RunMode.RUN)
-            plans.append(choice + _differences(made, _resolved_section(composed, section), section))
+            plans.append(choice + _differences(prepared, _resolved_section(composed, section), section))
         shortest = min(plans, key=len)  # by the choice that leaves the fewest keys to override
         overrides += shortest
     return overrides
 
 
-def _differences(made: Mapping[str, Any], plain: Mapping[str, Any], prefix: str) -> list[str]:
+def _differences(wanted: Mapping[str, Any], plain: Mapping[str, Any], prefix: str) -> list[str]:
     """Return an override for each key that has another value; a key that only `plain` has is left alone."""
     overrides: list[str] = []
-    for key, value in made.items():
+    for key, value in wanted.items():
         name, present = f"{prefix}.{key}", plain.get(key)
         if key == "fingerprint" or value == present:
             continue

@@ -168,9 +168,9 @@ def _keep_best(
 ) -> None:
     if keep is None:
         return
-    kept = {trial.run_id for trial in ranked(trials)[:keep]}
+    best = {trial.run_id for trial in ranked(trials)[:keep]}
     for trial in every:
-        if trial.run_id not in kept and FOLDER_TAG in trial.tags:  # else it ended before it had a folder
+        if trial.run_id not in best and FOLDER_TAG in trial.tags:  # else it ended before it had a folder
             try:
                 remove_model_folder(trial_folder(trial.tags[FOLDER_TAG], Path(session.folder)), trial.run_id)
             except (PipelineError, OSError) as error:

@@ -110,8 +110,8 @@ def run_trial(composed: DictConfig, tags: Mapping[str, str], train: Train) -> fl
         tags = {**tags, **trial.tags, FOLDER_TAG: folder.as_posix()}
         store = connect(TrackingConfig.model_validate(OmegaConf.to_container(composed.tracking, resolve=True)))
         try:
-            config, taken = trial_config(composed, hydra_config)
-            tags = tags | {CHOICES: choices_tag(hydra_config.runtime.choices, taken)}
+            config, from_dataset = trial_config(composed, hydra_config)
+            tags = tags | {CHOICES: choices_tag(hydra_config.runtime.choices, from_dataset)}
             inputs = trial.sweep.require_unchanged(config)
             if not config.sweep.rerun and (earlier := _find_finished(store, trial.sweep, config_hash(config))):
                 log.info("trial %s finished before, in MLflow run %s", trial.name, earlier.run_id)
