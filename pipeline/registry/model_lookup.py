@@ -134,7 +134,7 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
             return store.client.get_model_version(name, which)
         return store.client.get_model_version_by_alias(name, which)
     except MlflowException as error:
-        wanted = f"{'version' if which.isdecimal() else 'alias'} {which}"
+        wanted = "version" if which is None else f"{'version' if which.isdecimal() else 'alias'} {which}"
         raise PipelineError(f"models:/{name}: {store.name} has no {wanted}: {reason(error)}") from None
 
 
