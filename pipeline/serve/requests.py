@@ -17,6 +17,8 @@ LISTS = (TEXTS_KEY, "inputs", "instances", "dataframe_records")
 """Keys with a list of items, all but the first of MLflow's protocol."""
 TABLE_KEY = "dataframe_split"
 """Key of MLflow's protocol with a table, whose `data` is a list of rows."""
+TEXT_KEYS = (*LISTS, TABLE_KEY)
+"""Keys that hold the texts; a request has one of them."""
 PARAMS_KEY = "params"
 """Key of MLflow's protocol with the parameters of a prediction."""
 CHAT_KEYS = ("messages", "prompt", "input")
@@ -81,18 +83,32 @@ def check_body(body: bytes, limits: Limits, text_columns: Sequence[Sequence[str]
     except ValueError as error:
         raise Refusal(400, f"the body is not valid JSON in UTF-8: {error}") from None
     if isinstance(payload, dict):
-        for key in CHAT_KEYS:
-            if key in payload:
-                raise Refusal(400, f"the key {key!r} is for language models; give the texts under 'inputs'")
-        if PARAMS_KEY in payload and (not isinstance(params := payload[PARAMS_KEY], dict) or params.keys() - {OUTPUT}):
-            raise Refusal(400, f"the 'params' are {params!r:.100}; the only parameter is {OUTPUT!r}")
+        _check_keys(payload)
         for key in LISTS:
             if key in payload:
-                items = payload[key]
-                _check_items([items] if isinstance(items, str) else items, limits, text_columns)
-        if isinstance(payload.get(TABLE_KEY), dict):
-            _check_table(payload[TABLE_KEY], limits, text_columns)
+                _check_items(input_items(key, payload[key]), limits, text_columns)
+        if isinstance(table := payload.get(TABLE_KEY), dict):
+            _check_table(table)
+            _check_items(input_items(TABLE_KEY, table), limits, text_columns)
     return payload
+
+
+def input_items(key: str, value: Any) -> Any:
+    """Return the items of an input field, each of which gets a prediction: texts, lists of a text, or rows by column.
+
+    A table's rows are by column if it names its columns by strings, else as they are. What is not of the protocol is
+    returned as it is.
+
+    Args:
+        key: name of the field, of `TEXT_KEYS`.
+        value: its value; that of `TABLE_KEY` has passed the check of a table's form.
+    """
+    if key != TABLE_KEY:
+        return [value] if isinstance(value, str) else value
+    columns, rows = value.get("columns"), value["data"]
+    if not (columns and isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
+        return rows
+    return [dict(zip(columns, row, strict=True)) if isinstance(row, list) else row for row in rows]
 
 
 def _check_structure(outside: str, limits: Limits) -> None:
@@ -108,25 +124,32 @@ def _check_structure(outside: str, limits: Limits) -> None:
             raise Refusal(400, f"brackets are nested more than {limits.nesting} deep; give a plain list of texts")
 
 
-def _check_table(table: dict[str, Any], limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
+def _check_keys(payload: dict[str, Any]) -> None:
+    """Refuse a request to a language model, and parameters that the model does not have."""
+    for key in CHAT_KEYS:
+        if key in payload:
+            raise Refusal(400, f"the key {key!r} is for language models; give the texts under 'inputs'")
+    if PARAMS_KEY in payload and (not isinstance(params := payload[PARAMS_KEY], dict) or params.keys() - {OUTPUT}):
+        raise Refusal(400, f"the 'params' are {params!r:.100}; the only parameter is {OUTPUT!r}")
+
+
+def _check_table(table: dict[str, Any]) -> None:
+    """Check the form of a table, whose rows and columns pandas would otherwise make up."""
     columns = columns if isinstance(columns := table.get("columns"), list) else None
     if columns and columns.count(columns[0]) > 1:
         raise Refusal(400, f"{columns.count(columns[0])} columns are named {columns[0]!r:.100}; give the texts in one")
-    data, index = table.get("data"), table.get("index")
-    if not isinstance(data, list):  # pandas would also accept columns
+    rows, index = table.get("data"), table.get("index")
+    if not isinstance(rows, list):  # pandas would also accept columns
         raise Refusal(400, "'data' is not a list of rows; give the texts as [[text], …]")
-    if index is not None and not (isinstance(index, list) and len(index) == len(data)):  # it would repeat a single row
-        raise Refusal(400, f"the 'index' is not a list of {len(data)}, as many as 'data' has rows; leave it out")
+    if index is not None and not (isinstance(index, list) and len(index) == len(rows)):  # it would repeat a single row
+        raise Refusal(400, f"the 'index' is not a list of {len(rows)}, as many as 'data' has rows; leave it out")
     if columns is not None:  # pandas would fill a short row up
-        for number, row in enumerate(data):
+        for number, row in enumerate(rows):
             if isinstance(row, list) and len(row) != len(columns):
                 raise Refusal(
                     400,
                     f"item {number} has {len(row)} of {len(columns)} columns; give a value for each, or null for none",
                 )
-    if columns and all(isinstance(name, str) for name in columns):
-        data = [dict(zip(columns, row, strict=True)) if isinstance(row, list) else row for row in data]
-    _check_items(data, limits, text_columns)
 
 
 def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str]]) -> None:
@@ -138,60 +161,67 @@ def _check_items(items: Any, limits: Limits, text_columns: Sequence[Sequence[str
             413, f"{len(items)} texts, but at most {limits.texts} are accepted; send them in several requests"
         )
     present = {name for item in items if isinstance(item, dict) for name in item}
+    # as the model chooses them; without any, it takes the only column, or refuses the request itself
     columns = next((names for names in text_columns if present.issuperset(names)), ())
-    for row, item in enumerate(items):
-        if isinstance(item, list) and len(item) != 1:
-            raise Refusal(400, f"item {row} is a list of {len(item)}; give a plain list of texts, one text an item")
-        if isinstance(item, dict):
-            for column in columns:
-                require_item_column(row, item, column)
-        _check_text(row, item, columns)
-        texts = [*_item_values(item)]
-        if isinstance(item, dict) and columns:
-            texts.append(joined_text(item[column] for column in columns))
-        for value in (*texts, *(item if isinstance(item, dict) else ())):
-            if isinstance(value, str):
-                _require_whole(row, value)
-        longest = max((len(value) for value in texts if isinstance(value, str)), default=0)
-        if longest > limits.characters:
-            raise Refusal(
-                413, f"item {row} has {longest} characters, but at most {limits.characters} are accepted; shorten it"
-            )
+    for number, item in enumerate(items):
+        _check_item(number, item, columns, limits)
 
 
-def _check_text(row: int, item: Any, columns: Sequence[str]) -> None:
-    """Refuse an item whose text is not one: beside texts, MLflow would turn it into a text."""
+def _check_item(number: int, item: Any, columns: Sequence[str], limits: Limits) -> None:
+    """Check an item: its form, its texts, and all other strings in it.
+
+    Args:
+        number: its place among the items, for messages.
+        item: a text, a list of one, or a row by column.
+        columns: columns of a row that hold its text.
+        limits: limits of a request.
+    """
+    if isinstance(item, list) and len(item) != 1:
+        raise Refusal(400, f"item {number} is a list of {len(item)}; give a plain list of texts, one text an item")
     if isinstance(item, dict):
-        values = [item[column] for column in columns]  # of no columns, the model knows which one it reads
-    elif isinstance(item, list):
-        values = item
+        values, texts = [*item.values()], row_texts(number, item, columns)
     else:
-        values = [item]
+        values = texts = item if isinstance(item, list) else [item]
+        _require_texts(number, texts)
+    strings = [value for value in (*values, joined_text(texts)) if isinstance(value, str)]
+    _require_whole_characters(number, [*strings, *(item if isinstance(item, dict) else ())])
+    longest = max(map(len, strings), default=0)
+    if longest > limits.characters:
+        raise Refusal(
+            413, f"item {number} has {longest} characters, but at most {limits.characters} are accepted; shorten it"
+        )
+
+
+def row_texts(number: int, row: dict[str, Any], columns: Sequence[str]) -> list[str | None]:
+    """Return the texts that a row has in these columns.
+
+    Args:
+        number: its place among the items, for messages.
+        row: values by column.
+        columns: columns with the text; several are joined.
+
+    Raises:
+        Refusal: 400, a column is missing, or its value is neither a text nor null.
+    """
+    for column in columns:
+        if column not in row:
+            raise Refusal(400, f"item {number} has no {column!r}, as others have; give one in each, or null for none")
+    texts = [row[column] for column in columns]
+    _require_texts(number, texts)
+    return texts
+
+
+def _require_texts(number: int, values: Iterable[Any]) -> None:
+    """Refuse a value of an item that is no text: among texts, MLflow would turn it into one."""
     for value in values:
-        require_item_text(row, value)
+        if not isinstance(value, str | None):
+            raise Refusal(400, f"item {number} is {value!r:.100}, not a text; write it in quotes, or null for none")
 
 
-def require_item_column(row: int, item: dict[str, Any], column: str) -> None:
-    """Raise `Refusal` (400) for an item, the one in that row, that lacks a column of the texts."""
-    if column not in item:
-        raise Refusal(400, f"item {row} has no {column!r}, as others have; give one in each, or null for none")
-
-
-def require_item_text(row: int, value: Any) -> None:
-    """Raise `Refusal` (400) unless the value of an item, the one in that row, is a text or null."""
-    if not isinstance(value, str | None):
-        raise Refusal(400, f"item {row} is {value!r:.100}, not a text; write it in quotes, or null for none")
-
-
-def _require_whole(row: int, text: str) -> None:
-    """Refuse half of a surrogate pair, which JSON may hold: MLflow takes it in some forms of a request alone."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise Refusal(400, f"item {row} has half a character: {error.reason}; send whole ones") from None
-
-
-def _item_values(item: Any) -> Iterable[Any]:
-    if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, list) else (item,)
+def _require_whole_characters(number: int, texts: Iterable[str]) -> None:
+    """Refuse half of a surrogate pair, which JSON may hold: MLflow accepts it in some forms of a request alone."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise Refusal(400, f"item {number} has half a character: {error.reason}; send whole ones") from None

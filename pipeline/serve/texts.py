@@ -8,11 +8,8 @@ from mlflow.exceptions import MlflowException
 
 from pipeline.inference.predictor import Prediction
 from pipeline.inference.pyfunc import COLUMNS, OUTPUT, OUTPUTS, PROBABILITIES, TABLE, choose_columns
-from pipeline.serve.requests import LISTS, PARAMS_KEY, TABLE_KEY, Refusal, require_item_column, require_item_text
+from pipeline.serve.requests import PARAMS_KEY, TABLE_KEY, TEXT_KEYS, Refusal, input_items, row_texts
 from pipeline.tables.joining import joined_text
-
-TEXT_KEYS = (*LISTS, TABLE_KEY)
-"""Keys that hold the texts; a request has one of them."""
 
 
 def requested_texts(payload: Any, text_columns: Sequence[Sequence[str]]) -> list[str]:
@@ -25,16 +22,9 @@ def requested_texts(payload: Any, text_columns: Sequence[Sequence[str]]) -> list
     Raises:
         Refusal: the JSON is not of one of the forms.
     """
-    keys = list(payload) if isinstance(payload, dict) else []
-    if len([key for key in keys if key in TEXT_KEYS]) != 1:
-        allowed = ", ".join(TEXT_KEYS)
-        raise Refusal(400, f"the body is not a JSON object with exactly one of the input fields {allowed}")
-    for key in keys:
-        if key not in (*TEXT_KEYS, PARAMS_KEY):
-            raise Refusal(400, f"the key {key!r:.100} is unknown; beside the texts only {PARAMS_KEY!r} may be given")
-    key = next(key for key in keys if key in TEXT_KEYS)
-    names, items = _table_rows(payload[key]) if key == TABLE_KEY else (None, payload[key])
-    return _texts_of_items(items if isinstance(items, list) else [items], names, text_columns)
+    key = _input_field(payload)
+    names = _table_columns(payload[key]) if key == TABLE_KEY else None
+    return _texts(input_items(key, payload[key]), names, text_columns)
 
 
 def wanted_output(payload: Any) -> str:
@@ -60,25 +50,44 @@ def answer_body(predictions: Sequence[Prediction], classes: Sequence[str], outpu
     return json.dumps({"predictions": rows}).encode()
 
 
-def _table_rows(table: Any) -> tuple[list[str] | None, list[Any]]:
-    """Return the names of the columns of a table, and its rows by name; without names the rows as they are."""
+def _input_field(payload: Any) -> str:
+    """Return the only key of a request that holds texts."""
+    keys: list[str] = list(payload) if isinstance(payload, dict) else []
+    text_keys = [key for key in keys if key in TEXT_KEYS]
+    if len(text_keys) != 1:
+        allowed = ", ".join(TEXT_KEYS)
+        raise Refusal(400, f"the body is not a JSON object with exactly one of the input fields {allowed}")
+    for key in keys:
+        if key not in (*TEXT_KEYS, PARAMS_KEY):
+            raise Refusal(400, f"the key {key!r:.100} is unknown; beside the texts only {PARAMS_KEY!r} may be given")
+    return text_keys[0]
+
+
+def _table_columns(table: Any) -> list[str] | None:
+    """Return the names of a table's columns, of which each row has a value; None if it names none."""
     if not isinstance(table, dict):
         raise Refusal(400, f"{TABLE_KEY!r} is not a JSON object; give the texts as [[text], …] under 'data' in it")
-    names, rows = table.get("columns"), table["data"]
+    names = table.get("columns")
     if names is None:
-        return None, rows
+        return None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Refusal(
             400, f"the 'columns' are {names!r:.100}, not a list of names; give a name for each value of a row"
         )
-    for number, row in enumerate(rows):
+    for number, row in enumerate(table["data"]):
         if not isinstance(row, list):
             raise Refusal(400, f"item {number} is {row!r:.100}, not a row; give a list with a value for each column")
-    return names, [dict(zip(names, row, strict=True)) for row in rows]
+    return names
 
 
-def _texts_of_items(items: list[Any], names: list[str] | None, text_columns: Sequence[Sequence[str]]) -> list[str]:
-    """Return the text of each item: a text, a list of one, or a row by name, whose text columns are joined."""
+def _texts(items: list[Any], names: list[str] | None, text_columns: Sequence[Sequence[str]]) -> list[str]:
+    """Return the text of each item: a text, a list of one, or a row by column, whose text columns are joined.
+
+    Args:
+        items: the items, all in one form.
+        names: names of the columns of a table; None to take them from the rows.
+        text_columns: as for `check_body`.
+    """
     rows = [item for item in items if isinstance(item, dict)]
     if len(rows) < len(items):
         if rows:
@@ -89,11 +98,8 @@ def _texts_of_items(items: list[Any], names: list[str] | None, text_columns: Seq
     if not rows and not names:
         return []
     try:
-        chosen = [names[place] for place in choose_columns(names, text_columns)]
+        columns = [names[place] for place in choose_columns(names, text_columns)]
     except MlflowException as error:
         raise Refusal(400, str(error.message)) from None
-    for number, row in enumerate(rows):
-        for name in chosen:
-            require_item_column(number, row, name)
-            require_item_text(number, row[name])
-    return [joined_text(row[name] for name in chosen) for row in rows]
+    # `check_body` has checked the columns of the training alone; here it may also be the only column
+    return [joined_text(row_texts(number, row, columns)) for number, row in enumerate(rows)]
