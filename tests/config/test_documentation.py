@@ -9,13 +9,15 @@ import yaml
 
 from pipeline.config.__main__ import documented
 from pipeline.config.comments import commented
-from pipeline.config.page import page, repeated_sections, stages_reading
+from pipeline.config.page import repeated_sections, stages_reading
 from pipeline.config.reference import all_keys, choices, configuration_help, groups, keys_of, sections
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE
 from tests.conftest import Project
 
 FILES = sorted(CONF.rglob("*.yaml"))
+PAGE = (WORKSPACE / "docs" / "configuration.md").read_text(encoding="utf-8")
+"""As it is generated, which a test makes sure of."""
 
 
 def test_what_is_generated_agrees_with_the_schema() -> None:
@@ -97,7 +99,7 @@ def test_the_stages_that_a_key_reruns_are_those_of_dvc(key: str, stages: list[st
 
 
 def test_the_page_marks_the_choices_that_the_default_configuration_is_composed_of() -> None:
-    rows = [line for line in page().splitlines() if line.startswith("| `corpus/auxiliary=")]
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `corpus/auxiliary=")]
     assert [row.split("`")[1] for row in rows if "` (default) |" in row] == ["corpus/auxiliary=rotten_tomatoes"]
     assert any("`corpus/auxiliary=none` |" in row and "Default with `corpus=files`, " in row for row in rows)
 
@@ -108,7 +110,7 @@ def test_the_page_has_one_row_for_the_keys_of_a_section_that_another_has_too() -
         "pseudo_labels.teacher": ("training", ""),
         "evaluation.contrast_pairs.format": ("corpus.format", "kind=files"),
     }
-    rows = [line for line in page().splitlines() if ".KEY` |" in line]
+    rows = [line for line in PAGE.splitlines() if ".KEY` |" in line]
     assert [row.split("`")[1] for row in rows] == [
         "corpus.auxiliary.KEY",
         "pseudo_labels.teacher.KEY",
@@ -119,7 +121,7 @@ def test_the_page_has_one_row_for_the_keys_of_a_section_that_another_has_too() -
 
 
 def test_the_page_has_a_row_for_every_other_key() -> None:
-    rows = re.findall(r"^\| `([\w.]+)` \|", page(), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w.]+)` \|", PAGE, re.MULTILINE)
     repeated = tuple(f"{name}." for name in repeated_sections())
     assert {name for name in rows if not name.endswith(".KEY")} == {
         name for name in all_keys() if not name.startswith(repeated) and ("." in name or name in ("seed", "split"))
