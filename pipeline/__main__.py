@@ -15,6 +15,8 @@ from pipeline.runtime.suggestion import did_you_mean
 PACKAGE_FOLDER = Path(__file__).parent
 STAGES = ("compose", "download", "preprocess", "pretrain", "pseudo_label", "train", "evaluate", "register")
 """In the order in which `dvc repro` runs them."""
+SCRIPTS_OF_MAKE = ("install",)
+"""Modules that `make` runs as files, before anything is installed; people use `make setup`."""
 LIST_WIDTH = 80
 ABOUT_COMMANDS = """sentiment COMMAND is the same as python -m pipeline.COMMAND; with --help it says
 more. Completion for bash, zsh and fish: sentiment completion --help"""
@@ -27,8 +29,9 @@ def command_files() -> dict[str, Path]:
         path for path in (*PACKAGE_FOLDER.glob("*.py"), *PACKAGE_FOLDER.glob("*/__main__.py")) if path != Path(__file__)
     )
     runnable = (path for path in files if '__name__ == "__main__"' in path.read_text(encoding="utf-8"))
-    found = {path.parent.name if path.stem == "__main__" else path.stem: path for path in runnable}
-    return {name: found[name] for name in (*STAGES, *sorted(found.keys() - STAGES))}
+    by_name = {path.parent.name if path.stem == "__main__" else path.stem: path for path in runnable}
+    others = sorted(by_name.keys() - {*STAGES, *SCRIPTS_OF_MAKE})
+    return {name: by_name[name] for name in (*STAGES, *others)}
 
 
 def list_commands() -> str:

@@ -1,8 +1,8 @@
-"""Make .venv and install the project into it with its pinned dependencies: `make setup`.
+"""Make .venv and install the project into it with its pinned dependencies. Use `make setup`, which runs this.
 
 Runs before anything is installed: with any Python from 3.6 on, and with nothing but its standard library. An
-environment that cannot be used is made anew: one of a Python that the project does not work with, or of another than
-the one asked for, or of another folder, as after the project was copied or moved. What pip says goes to
+environment that cannot be used is made anew: one with a Python that the project does not work with, with another than
+the one asked for, or made for another folder, as after the project was copied or moved. The output of pip goes to
 .venv/install.log.
 """
 
@@ -113,8 +113,10 @@ def dotted(version: "tuple[int, int]") -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--exactly", action="store_true", help="make .venv anew if it is of another Python than this")
+    parser = argparse.ArgumentParser(
+        prog="python3 pipeline/install.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--exactly", action="store_true", help="make .venv anew if it uses another Python than this")
     try:
         main(Path(__file__).resolve().parent.parent, parser.parse_args().exactly)
     except KeyboardInterrupt:

@@ -35,6 +35,7 @@ def test_the_script_is_installed_and_lists_every_command_on_a_line_of_its_own(se
     listed = [line.split()[0] for line in printed.splitlines() if line.startswith("  ") and not line[2:3].isspace()]
     assert code == 0
     assert listed[1:] == [*script.command_files()]  # the first is --help
+    assert not {*script.SCRIPTS_OF_MAKE} & {*listed}
     assert max(map(len, printed.splitlines())) <= 80
 
 

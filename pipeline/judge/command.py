@@ -59,7 +59,7 @@ class CheckedOptions:
     ending: str
     """Ending that tells its format."""
     stated: FileFormat
-    """What `--format` states."""
+    """Format of the file, as `--format` states it."""
     output: Path
     checks: Mapping[str, CheckConfig]
     model: Path | str

@@ -19,31 +19,32 @@ More: docs/predict.md
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from pipeline.cli import Parser, tidy_exit
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.inference.decision_rule import DecisionRule
-from pipeline.predict.answering import answer_file, check_paths, ending_of, format_keys, write_lines
+from pipeline.predict.answering import CountedAnswers, answer_file, check_paths, ending_of, format_keys, write_lines
 from pipeline.registry.model_lookup import add_model_option, describe_model, model_folder, resolve_alias
 from pipeline.runtime.atomic import follow_link
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.garbage import importing
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.tables.answer_columns import WantedColumns
+from pipeline.tables.format_advice import advice_for_command
 from pipeline.tables.lines import decode_line, read_lines
 from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import require_effect
 from pipeline.tables.text_answers import PLAIN, plain_lines
 
 if TYPE_CHECKING:
-    from pipeline.inference.predictor import Prediction, Predictor
+    from pipeline.inference.predictor import Predictor
 
 
 def main(
@@ -58,6 +59,43 @@ def main(
     probabilities: bool = False,
 ) -> None:
     """Answer texts, or the rows of a file; the arguments are those of the command line."""
+    _check_options(texts, source, columns, threshold, prefix, probabilities)
+    check_paths(source, output)
+    require_effect("--format ", file_format, format_keys(source))
+    output = output and follow_link(output)
+    predictor = _load_predictor(model, threshold)
+    wanted = WantedColumns(
+        predictor.info.text_columns if columns is None else [columns],
+        prefix,
+        predictor.classes if probabilities else (),
+    )
+    file_format = as_in_training(source, file_format, predictor.info.corpus.format)
+    to_terminal = output is None and sys.stdout.isatty()
+    if source is None and _from_standard_input(texts) and to_terminal and sys.stdin.isatty():
+        answer_typed(predictor)
+        return
+    hidden = True if to_terminal else None  # None: shown if standard error is a terminal
+    with tqdm(unit=" texts", disable=hidden) as progress:
+        answers = CountedAnswers(predictor, progress)
+        if source is None:
+            write_lines(plain_lines(_given_texts(texts), answers), output, sys.stdout.buffer)
+            return
+        with advice_for_command():
+            form = answer_file(source, output, sys.stdout.buffer, wanted, answers, file_format)
+    if form:
+        without = f", {answers.empty:,} of them without a text" if answers.empty else ""
+        print(f"{source.name}: {form}, {answers.rows:,} rows{without}", file=sys.stderr)
+
+
+def _check_options(
+    texts: list[str],
+    source: Path | None,
+    columns: list[str] | None,
+    threshold: float | None,
+    prefix: str | None,
+    probabilities: bool,
+) -> None:
+    """Refuse options that exclude each other, or that only a table has a use for."""
     if texts and source:
         raise PipelineError("texts and --input exclude each other; leave one out")
     if threshold is not None and not 0 <= threshold <= 1:
@@ -70,54 +108,37 @@ def main(
     for option, is_given in given.items():
         if is_given and (source is None or ending_of(source) == PLAIN):
             raise PipelineError(f"{option}: lines have no columns; leave it out, or give a table with --input")
-    check_paths(source, output)
-    require_effect("--format ", file_format, format_keys(source))
-    output = output and follow_link(output)
+
+
+def _load_predictor(model: Path | str, threshold: float | None) -> "Predictor":
+    """Load a model, log the line about it, and give it the threshold if there is one."""
     with importing():  # not above: --help and a mistake in the options need no torch
         from pipeline.inference.predictor import Predictor
-        from pipeline.text.cleaning import is_empty
     model = resolve_alias(model)
     with model_folder(model) as folder:
         predictor = Predictor.load(folder)
     logging.info("model: %s", describe_model(model, predictor.info))
-    if threshold is not None and predictor.rule.threshold is None:
-        raise PipelineError(
-            f"--threshold {threshold}: the model has {len(predictor.classes)} classes, and a threshold is of "
-            "two; leave it out"
-        )
-    wanted = WantedColumns(
-        predictor.info.text_columns if columns is None else [columns],
-        prefix,
-        predictor.classes if probabilities else (),
-    )
-    file_format = as_in_training(source, file_format, predictor.info.corpus.format)
-    predictor.rule = predictor.rule if threshold is None else DecisionRule(threshold)
-    if source is None and texts in ([], ["-"]) and output is None and sys.stdin.isatty() and sys.stdout.isatty():
-        answer_typed(predictor)
-        return
-    hidden = True if output is None and sys.stdout.isatty() else None  # None: shown if standard error is a terminal
+    if threshold is not None:
+        if predictor.rule.threshold is None:
+            raise PipelineError(
+                f"--threshold {threshold}: the model has {len(predictor.classes)} classes, and a threshold is of "
+                "two; leave it out"
+            )
+        predictor.rule = DecisionRule(threshold)
+    return predictor
 
-    answered_rows, empty, form = 0, 0, None
-    with tqdm(unit=" texts", disable=hidden) as progress:
 
-        def answer(rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, "Prediction"]]:
-            nonlocal answered_rows, empty
-            for (row, text), prediction in predictor.stream(((row, text), text) for row, text in rows):
-                progress.update()
-                answered_rows += 1
-                empty += is_empty(text)
-                yield row, prediction
+def _from_standard_input(texts: list[str]) -> bool:
+    return texts in ([], ["-"])
 
-        if source is not None:
-            form = answer_file(source, output, sys.stdout.buffer, wanted, answer, file_format)
-        else:
-            arguments = [os.fsencode(text).decode("utf-8", "replace").encode() for text in texts]
-            lines = read_lines(sys.stdin.buffer.readline) if texts in ([], ["-"]) else arguments
-            decoded = (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
-            write_lines(plain_lines(decoded, answer), output, sys.stdout.buffer)
-    if source is not None and form:
-        without = f", {empty:,} of them without a text" if empty else ""
-        print(f"{source.name}: {form}, {answered_rows:,} rows{without}", file=sys.stderr)
+
+def _given_texts(texts: list[str]) -> Iterator[str]:
+    """Yield the texts of the command line, or else the lines of standard input."""
+    if _from_standard_input(texts):
+        lines = read_lines(sys.stdin.buffer.readline)
+    else:
+        lines = iter([os.fsencode(text).decode("utf-8", "replace").encode() for text in texts])
+    return (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
 
 
 def answer_typed(predictor: "Predictor") -> None:

@@ -6,9 +6,10 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
+from tqdm import tqdm
 
 from pipeline.config.file_format import AUTOMATIC, FileFormat
 from pipeline.runtime.atomic import replace
@@ -21,6 +22,34 @@ from pipeline.tables.stated_format import ENDINGS
 from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, XLSX, Table
 from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
 from pipeline.tables.unpacked import packing, table_ending
+from pipeline.text.cleaning import is_empty
+
+if TYPE_CHECKING:
+    from pipeline.inference.predictor import Prediction, Predictor
+
+
+class CountedAnswers:
+    """The `AnswerRows` of a predictor, which count the rows.
+
+    Args:
+        predictor: answers the texts.
+        progress: shows the number of rows.
+    """
+
+    def __init__(self, predictor: "Predictor", progress: "tqdm[Any]") -> None:
+        self._predictor, self._progress = predictor, progress
+        self.rows = 0
+        """Rows that were answered so far."""
+        self.empty = 0
+        """Those of them without a text."""
+
+    def __call__(self, rows: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, "Prediction"]]:
+        """Yield each row with the prediction for its text."""
+        for (row, text), prediction in self._predictor.stream(((row, text), text) for row, text in rows):
+            self._progress.update()
+            self.rows += 1
+            self.empty += is_empty(text)
+            yield row, prediction
 
 
 def ending_of(path: Path) -> str:
