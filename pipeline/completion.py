@@ -1,7 +1,7 @@
 """Shell completion of commands, of their options, and of the groups, choices and keys of `sentiment train`.
 
-Prints the definitions for a shell. Add them once to what it reads when it starts, and start a new one: it completes
-wherever an environment with `sentiment` is active.
+Prints the definitions for a shell. Add them once to its start-up file, and start a new shell: it completes wherever an
+environment with `sentiment` is active.
 
   bash: sentiment completion bash >> ~/.bashrc
   zsh:  sentiment completion zsh >> ~/.zshrc       which must call compinit before
@@ -110,7 +110,7 @@ if __name__ == "__main__":
     parser = Parser(__doc__)
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("shell", nargs="?", choices=SCRIPTS, help="print the definitions for this shell")
-    wanted.add_argument("--line", help="print the words that the last one of this command line may become")
+    wanted.add_argument("--line", help="print the completions of the last word of this command line")
     arguments = parser.parse_args()
     with tidy_exit():
         print(SCRIPTS[arguments.shell] if arguments.shell else "\n".join(completions(arguments.line)))

@@ -1,8 +1,8 @@
 """Write the configuration of a run into conf/experiment/, so that DVC can train, evaluate and register its model.
 
 RUN is the id of a training run or of a sweep, the name of a sweep, such as `grid: hidden_dim, lr`, or the value of
-`sweep=`, such as `grid`. For a sweep, its best trial is promoted. A name stands for this project's latest sweep, an id
-may be that of another project's.
+`sweep=`, such as `grid`. For a sweep, its best trial is promoted. A name means this project's latest sweep; an id
+may belong to another project.
 
   python -m pipeline.promote grid --name small_and_quick
   dvc exp run -S experiment=small_and_quick
@@ -185,8 +185,8 @@ def _provenance_comment(run: "FinishedRun") -> str:
 
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
-    parser.add_argument("run", metavar="RUN", help="id of a run, or name of a sweep")
-    parser.add_argument("--name", help="name of the experiment; derived from the run's name by default")
+    parser.add_argument("run", metavar="RUN", help="id of a run or name of a sweep")
+    parser.add_argument("--name", help="name of the experiment (default: derived from the run's name)")
     parser.add_argument("--force", action="store_true", help="replace an experiment of the same name")
     arguments = parser.parse_args()
     with tidy_exit():

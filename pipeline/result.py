@@ -1,4 +1,4 @@
-"""Say what the last `dvc repro` reached, and what to do next: the end of `make repro`.
+"""Print the outcome of the last `dvc repro` and the next steps; `make repro` runs this at its end.
 
 Reads reports/details.json, reports/verdict.json, reports/registration.json and artifacts/registered.json.
 """

@@ -1,7 +1,7 @@
-"""Send MLflow what trainings could not send while its server was away.
+"""Send MLflow the records that trainings could not send while its server was unreachable.
 
-Each training's part waits in a folder of .unsent/ named after its run. A training or an evaluation that reaches the
-server sends it too.
+The records of a training wait in a folder of .unsent/ that is named after its run. A training or an evaluation that
+reaches the server sends them too.
 """
 
 import logging
@@ -42,7 +42,7 @@ def main(config: Config, discard: bool) -> None:
 
 if __name__ == "__main__":
     parser = Parser(__doc__, epilog="The store is read from params.yaml, which `dvc repro` composes.")
-    parser.add_argument("--discard", action="store_true", help="remove what waits for runs that were deleted")
+    parser.add_argument("--discard", action="store_true", help="remove the records of runs that were deleted")
     arguments = parser.parse_args()
     with tidy_exit():
         main(load_params(), arguments.discard)

@@ -1,7 +1,7 @@
-"""Say which stages the next `dvc repro` would run: `make status`, with exit code 0 if there are none, else 1.
+"""List the stages that the next `dvc repro` would run; the exit code is 0 if there are none, else 1.
 
-Composes the configuration as `dvc repro` does, then asks `dvc status`. That always lists `compose`: this first stage
-runs each time, to see what has changed, and nothing follows from that. Here it is left out.
+`make status` runs this. It composes the configuration as `dvc repro` does, then asks `dvc status`. That always lists
+`compose`, the first stage, which runs each time to see what has changed; here it is left out.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Show runs and models in the MLflow UI of the store that the project is configured to use.
+"""Show runs and models in the MLflow UI of the project's store.
 
 For a sqlite file or a database the UI is started here, for this machine alone, and on a desktop the browser opens on
 the runs. An MLflow server has its own UI, whose address is printed.

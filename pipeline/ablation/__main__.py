@@ -1,9 +1,9 @@
-"""Measure what each part of the recipe earns, from the trials of `python -m pipeline.train -m sweep=ablation`.
+"""Measure what each part of the recipe contributes, from the trials of `python -m pipeline.train -m sweep=ablation`.
 
 Scores the model of each trial, and each part of it alone, on the test split, which no trial has seen, and adds the
 accuracies and test/ece to its run. Writes reports/ablation.json, docs/images/ablation.png and the table in
 docs/quality.md. Uses this project's sweep that finished last on the present data; its trials must be trained on the
-present dataset, and vary only the experiment and the seed. `make ablation` prepares, trains and then runs this.
+present dataset, and differ only in the experiment and the seed. `make ablation` prepares, trains and then runs this.
 """
 
 import json

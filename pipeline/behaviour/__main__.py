@@ -75,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--tolerance", type=float, default=0, help="distance by which a probability may move the wrong way (default: 0)"
     )
-    parser.add_argument("--cases", type=int, default=100, help="largest number of cases (default: 100)")
+    parser.add_argument("--cases", type=int, default=100, help="maximum number of cases (default: 100)")
     add_model_option(parser)
     arguments = parser.parse_args()
     if arguments.template is None and (arguments.changed or arguments.fill or arguments.expect):

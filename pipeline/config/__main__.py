@@ -1,6 +1,6 @@
-"""Write the comments in conf/ and the page docs/configuration.md anew, from the schema in pipeline/config/.
+"""Rewrite the comments in conf/ and the page docs/configuration.md from the schema in pipeline/config/.
 
-Run it after a change of the schema or of the files in conf/; it names the files that it changes.
+Run it after changing the schema or the files in conf/; it prints the names of the files that it changes.
 """
 
 from pathlib import Path

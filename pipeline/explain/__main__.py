@@ -1,9 +1,9 @@
-"""Explain the prediction for a review: the part of each word, the probability after each word, and an LSTM's memory.
+"""Explain the prediction for a review: contribution of each word, probability after each word, memory of an LSTM.
 
-Prints the words, coloured by their part in the prediction, and the probability after each word. If the output is not a
-terminal or NO_COLOR is set, numbers replace the colours. --output writes a page that opens offline and also shows every
-gate of an LSTM. The probability is that of the label, and of two classes that of the second, such as positive; --class
-explains another one.
+Prints the words, coloured by their contribution to the prediction, and the probability after each word. If the output
+is not a terminal or NO_COLOR is set, numbers replace the colours. --output writes a page that opens offline and also
+shows every gate of an LSTM. With two classes, the probability is that of the second, such as positive; with more, that
+of the label. --class explains another one.
 
   python -m pipeline.explain "I expected little, but it is a small wonder." --output page.html
 """
@@ -25,7 +25,10 @@ def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("text", metavar="TEXT", help="a review; - reads one from standard input")
     parser.add_argument(
-        "--class", dest="name", metavar="NAME", help="class to explain (default: the label; of two the second)"
+        "--class",
+        dest="name",
+        metavar="NAME",
+        help="class to explain (default: the label; with two classes, the second)",
     )
     parser.add_argument("--output", type=Path, metavar="PAGE", help="write a page to this file, such as page.html")
     add_model_option(parser)

@@ -43,7 +43,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--input", type=Path, required=True, metavar="FILE", help=f"labelled reviews: {', '.join(TABLE_ENDINGS)}"
     )
-    parser.add_argument("--compare", metavar="MODEL", help="another model that judges the same rows, named as --model")
+    parser.add_argument("--compare", metavar="MODEL", help="another model for the same rows, given as for --model")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="folder to write (default: judgements/FILE-MODEL)"
     )
@@ -52,9 +52,11 @@ def _parse_options() -> argparse.Namespace:
         action="append",
         dest="text_columns",
         metavar="COLUMN",
-        help="column with the texts (default: as in training, or else text); again for each further one that is joined",
+        help="column with the texts (default: as in training, or else text); repeat it to join several",
     )
-    parser.add_argument("--label-column", metavar="COLUMN", help="default: as in training, or else label")
+    parser.add_argument(
+        "--label-column", metavar="COLUMN", help="column with the labels (default: as in training, or else label)"
+    )
     parser.add_argument(
         "--labels",
         metavar="VALUES",
@@ -71,7 +73,7 @@ def _parse_options() -> argparse.Namespace:
         default=[],
         dest="slices",
         metavar="COLUMN",
-        help="column by whose values accuracy is reported, too; again for each further one",
+        help="column by whose values accuracy is also reported; may be repeated",
     )
     parser.add_argument(
         "--check",
@@ -79,10 +81,10 @@ def _parse_options() -> argparse.Namespace:
         default=[],
         dest="checks",
         metavar="CHECK",
-        help="condition on a value of details.json, in quotes: 'test.accuracy>=0.9'; again for each further one",
+        help="condition on a value of details.json, in quotes: 'test.accuracy>=0.9'; may be repeated",
     )
     add_format_option(parser)
-    parser.add_argument("--log", action="store_true", help="log it to MLflow, as an evaluation of the model")
+    parser.add_argument("--log", action="store_true", help="log the judgement to MLflow, as an evaluation of the model")
     return parser.parse_args()
 
 

@@ -160,7 +160,7 @@ if __name__ == "__main__":
     usual = " ".join(map(str, RECALL_STEPS))
     steps_help = f"training steps after which each network is measured (default: {usual})"
     parser.add_argument("--steps", type=int, nargs="+", default=RECALL_STEPS, help=steps_help)
-    parser.add_argument("--seeds", type=int, default=RECALL_SEEDS, help="networks of each cell (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=RECALL_SEEDS, help="networks of each type (default: %(default)s)")
     arguments = parser.parse_args()
     with tidy_exit():
         recall = measure_recall(RecallTask(), arguments.steps, arguments.seeds)

@@ -1,16 +1,17 @@
 """Predict the class of reviews.
 
-Reads texts from the arguments, or without any (or with -) from standard input, one per line; typed at a terminal, each
-line is answered at once, and ctrl-D ends. Prints for each its label,
-a calibrated probability, and the text. Of two classes the probability is that of the second, such as positive; of more
-it is that of the label. With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, .xlsx, or .txt with one text
-per line; also with .gz, .zst or .zip) and writes the same rows in the same format, those of .xlsx as CSV, with the
-columns `label` and `probability` added (`predicted_label` and `predicted_probability` if it has columns of these
-names). The default model is the one the pipeline trains, artifacts/model.
+Reads texts from the arguments, or without any (or with -) from standard input, one per line; at a terminal, each line
+gets its prediction at once, and ctrl-D ends. Prints the label, a calibrated probability and the text of each. With two
+classes, the probability is that of the second, such as positive; with more, that of the label.
+
+With --input it reads a file (.csv, .tsv, .jsonl, .json, .parquet, .xlsx, or .txt with one text per line; also with .gz,
+.zst or .zip) and writes the same rows in the same format, those of .xlsx as CSV, with the columns `label` and
+`probability` added (`predicted_label` and `predicted_probability` if the file has columns of these names). The default
+model is the one the pipeline trains, artifacts/model.
 
   python -m pipeline.predict "one of the best films this year"
-  python -m pipeline.predict --input reviews.csv --output answers.csv
-  python -m pipeline.predict --input reviews.csv --probabilities --output answers.csv
+  python -m pipeline.predict --input reviews.csv --output predictions.csv
+  python -m pipeline.predict --input reviews.csv --probabilities --output predictions.csv
   python -m pipeline.predict --model models:/sentiment@champion < lines.txt
 
 More: docs/predict.md
@@ -171,12 +172,11 @@ if __name__ == "__main__":
         action="append",
         dest="columns",
         metavar="COLUMN",
-        help="column of the file with the texts (default: as in training, or else text); again for each further one "
-        "that is joined to it",
+        help="column of the file with the texts (default: as in training, or else text); repeat it to join several",
     )
     parser.add_argument(
         "--prefix",
-        help="beginning of the names of the added columns, as in PREFIXlabel (default: none, or predicted_ for a file "
+        help="prefix of the names of the added columns, as in PREFIXlabel (default: none, or predicted_ for a file "
         "that has columns of these names)",
     )
     parser.add_argument(
@@ -189,8 +189,8 @@ if __name__ == "__main__":
     parser.add_argument(
         "--threshold",
         type=float,
-        help="of a model of two classes: smallest probability that is labelled with the second, such as positive "
-        "(default: the model's own)",
+        help="for a model with two classes: smallest probability at which a text gets the second label, such as "
+        "positive (default: the model's own)",
     )
     arguments = parser.parse_args()
     with tidy_exit():

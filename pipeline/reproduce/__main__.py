@@ -203,12 +203,13 @@ def _tolerance(text: str) -> float:
 if __name__ == "__main__":
     parser = Parser(description=__doc__)
     parser.add_argument("run", metavar="RUN", help="id of a run, or a registered version")
-    parser.add_argument("--commit", help="use the code of this commit instead of the run's commit")
+    parser.add_argument("--commit", help="use the code of this commit instead of that of the run")
     parser.add_argument(
         "--tolerance",
         type=_tolerance,
         default=0.0,
-        help="largest difference that counts as none; compares only metrics of whole splits; for another machine",
+        help="maximum difference of a metric that counts as none, for another machine; then only metrics of whole "
+        "splits are compared (default: 0)",
     )
     arguments = parser.parse_args()
     with tidy_exit():

@@ -1,8 +1,8 @@
 """Serve a model over HTTP, on this machine alone, with MLflow's protocol.
 
 The default model is the champion. Only the weights and JSON files of a registered model are read; its code is not run.
-With --fast another server answers the same requests, and gives the same answers: it joins those that wait at the same
-time, takes a new champion without a pause, and has metrics and a page that describes it (/docs).
+With --fast another server gives the same predictions for the same requests: it computes requests that wait at the same
+time as one batch, switches to a new champion without a pause, and has metrics and a page about its API (/docs).
 
   python -m pipeline.serve --port 8001
   python -m pipeline.serve --fast
@@ -110,17 +110,17 @@ if __name__ == "__main__":
     )
     parser.add_argument("--port", type=int, default=5001, help="port of 127.0.0.1 (default: %(default)s)")
     parser.add_argument("--fast", action="store_true", help="serve with micro-batches instead of MLflow's server")
-    for name, limited in {
-        "body": "bytes in the body of a request",
-        "texts": "texts in a request",
-        "characters": "characters in a text",
-        "nesting": "nested brackets in the JSON of a request",
-        "digits": "digits of a number in the JSON of a request",
-        "seconds": "seconds until the body of a request must be complete",
-        "queue": "texts that wait, of all requests; only with --fast",
-        "wait": "seconds until an answer; only with --fast",
+    for name, meaning in {
+        "body": "maximum size of a request's body in bytes",
+        "texts": "maximum number of texts in a request",
+        "characters": "maximum number of characters in a text",
+        "nesting": "maximum depth of nested brackets in the JSON of a request",
+        "digits": "maximum number of digits of a number in the JSON of a request",
+        "seconds": "maximum time in seconds until the body of a request is complete",
+        "queue": "maximum number of waiting texts, of all requests together; only with --fast",
+        "wait": "maximum time in seconds until the predictions are returned; only with --fast",
     }.items():
-        help_text = f"most {limited} (default: {getattr(Limits, name)})"
+        help_text = f"{meaning} (default: {getattr(Limits, name)})"
         parser.add_argument(f"--max-{name}", type=_positive, metavar="NUMBER", help=help_text)
     arguments = {key: value for key, value in vars(parser.parse_args()).items() if value is not None}
     limits = {key.removeprefix("max_"): value for key, value in arguments.items() if key.startswith("max_")}
