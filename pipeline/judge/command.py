@@ -68,7 +68,7 @@ class CheckedOptions:
     """Address of the other model."""
     evaluation: EvaluationConfig
     in_mlflow: "ModelInMlflow | None"
-    """Where to log the judgement; None without `--log`."""
+    """Model in MLflow to log the judgement to; None without `--log`."""
 
 
 @dataclass(frozen=True)
