@@ -1,5 +1,5 @@
 PYTHON ?= python3
-PORT ?= 5000
+PORT ?= $(if $(filter serve,$(MAKECMDGOALS)),5001,5000)
 KILLS ?= 100
 # Before the next line, which would find the Python of an environment that may have to be made anew.
 FIND_PYTHON := PATH='$(PATH)'
@@ -55,6 +55,5 @@ lint: setup
 ui: setup ## Show runs and models in the MLflow UI (PORT=5000)
 	@exec python -m pipeline.ui --port $(PORT)
 
-serve: PORT = 5001
 serve: setup ## Serve the champion over HTTP (PORT=5001)
 	@exec python -m pipeline.serve --port $(PORT)

@@ -59,7 +59,7 @@ def completions(line: str) -> list[str]:
     if len(words) < 2:
         possible = [*command_files(), "--help"]
     else:
-        file = command_files().get(words[1])
+        file = command_files().get(words[1].replace("-", "_"))
         possible = [] if file is None else ["--help", *_options(file)]
         if words[1] == WITH_OVERRIDES:
             possible += _overrides(typed)

@@ -123,7 +123,8 @@ def _guess_choices(wanted: Mapping[str, Any], defaults: Mapping[str, str]) -> di
     """
     choices = dict(defaults)
     for group, default in defaults.items():
-        files = sorted(path.relative_to(CONF / group).with_suffix("") for path in (CONF / group).rglob("*.yaml"))
+        found = (path for path in (CONF / group).rglob("*.yaml") if path.is_file())  # no link that is an editor's lock
+        files = sorted(path.relative_to(CONF / group).with_suffix("") for path in found)
         others = [path.as_posix() for path in files if f"{group}/{path.parts[0]}" not in defaults]
         keys = _keys(wanted, group)
         # the default is not stated: another group's file may have overridden it

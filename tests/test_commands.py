@@ -64,6 +64,7 @@ def test_a_mistyped_command_is_refused_with_the_one_that_was_meant(sentiment):
         ("sentiment train mod", ["model="]),
         ("sentiment train seed=2 model=gr", ["model=gru"]),
         ("sentiment train training.sch", ["training.schedule="]),
+        ("sentiment memory-ladder --st", ["--steps"]),  # as it may be typed, and runs
         ("sentiment nothing ", []),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_readme_quotes_the_committed_metrics(metrics):
     lstm, ngrams = (metrics["parts"][part]["accuracy"] for part in ("lstm", "ngrams"))
     assert f"The n-grams alone reach {ngrams:.4f}, the LSTM alone {lstm:.4f};" in README
     sentences = metrics["auxiliary"]
-    right = f"sentences of critics, of some 20 words, accuracy is {sentences['accuracy']:.3f}"
+    right = f"sentences by critics, some 20 words long, accuracy is {sentences['accuracy']:.3f}"
     assert f"On {sentences['reviews']:,} held-out {right}" in " ".join(README.split())
 
 

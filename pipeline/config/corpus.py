@@ -28,12 +28,12 @@ READ_BY_PREPROCESS_ALONE = {"duplicates", "checks"}
 
 
 class DataCheckConfig(CheckConfig):
-    """One condition of the data: a value of `reports/data.json` within bounds."""
+    """A check of the data: a value of `reports/data.json` within bounds."""
 
     metric: str
     """Key of reports/data.json, such as measures.left_out_share."""
     action: Literal["stop", "warn"]
-    """Consequence if it does not hold: preprocess stops before it writes anything, or only warns."""
+    """Action if the check fails: preprocess stops before it writes anything, or only warns."""
 
 
 class CorpusFacts(Section):
@@ -42,11 +42,11 @@ class CorpusFacts(Section):
     name: str = Field(min_length=1)
     """Name of the corpus in reports, MLflow and the model card."""
     source: str
-    """Origin of the reviews, for people."""
+    """Source of the reviews; for information only."""
     licence: str
-    """Licence of the reviews, for people."""
+    """Licence of the reviews; for information only."""
     citation: str
-    """Work to cite, for people."""
+    """Work to cite; for information only."""
 
 
 class PackageTexts(CorpusFacts):
@@ -65,7 +65,7 @@ class PackageTexts(CorpusFacts):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by number."""
+        """Names of the classes, by index."""
         return LABELS
 
 
@@ -75,14 +75,14 @@ class CorpusInfo(CorpusFacts):
     fingerprint: Fingerprint = None
     """Hash of the local files read; None for anything else."""
     auxiliary: PackageTexts | None
-    """Auxiliary texts to train on as well, of the same classes; parts of them are held out and reported apart; null:
-    none."""
+    """Auxiliary texts to train on as well, with the same classes; parts of them are held out and reported separately;
+    null: none."""
     duplicates: Duplicates
-    """Reviews that differ from another only in case, punctuation and spacing: drop all but one, before the splits are
-    drawn; weight does the same, but one to train on counts for all of its label; or keep all. Those of your own test
-    split always stay."""
+    """Reviews that differ only in case, punctuation and spacing; drop: keep one copy, before the splits are drawn;
+    weight: keep one, weighted in training by the number of copies with its label; keep: keep all. Your own test split
+    is never changed."""
     checks: dict[str, DataCheckConfig]
-    """Checks of the data by name, made at the end of preprocess, before anything is trained."""
+    """Checks of the data by name, run at the end of preprocess, before any training."""
 
     @property
     def content(self) -> str | None:
@@ -91,7 +91,7 @@ class CorpusInfo(CorpusFacts):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by number."""
+        """Names of the classes, by index."""
         return LABELS
 
     @property
@@ -146,34 +146,35 @@ class FilesCorpus(CorpusInfo):
     kind: Literal["files"]
     """Kind of corpus, fixed by the chosen file; it decides which other keys there are."""
     path: str | None
-    """All reviews, to be split here: a file, a folder or a pattern such as reviews/*.csv, relative to the project root;
-    null: `train` names them."""
+    """All reviews, to be split by the pipeline: a file, a folder or a pattern such as reviews/*.csv, relative to the
+    project root; null: `train` names them."""
     train: str | None
-    """The training split, named alike; null: `path` names all reviews."""
+    """Training split, named as in `path`; null: `path` names all reviews."""
     validation: str | None
-    """The validation split, beside `train`; null: drawn from the training split."""
+    """Validation split, along with `train`; null: drawn from the training split."""
     test: str | None
-    """The test split, beside `train`; null: drawn from the training split."""
+    """Test split, along with `train`; null: drawn from the training split."""
     unlabelled: str | None
-    """Further reviews to learn from without labels, named alike: for `pretraining` and `pseudo_labels`; null: none."""
+    """Further reviews without labels, named as in `path`, for `pretraining` and `pseudo_labels`; null: none."""
     format: FileFormat
-    """Format of all these files; null leaves a key to automatic detection, whose result is printed."""
+    """Format of all these files; a key that is null is detected automatically, and the result is printed."""
     text_column: str | Annotated[list[str], Field(min_length=1)]
     """Column with the review, or a list of columns whose texts are joined, such as [title, body]."""
     label_column: str
     """Column with the label."""
     labels: dict[str, ClassValues] | None
-    """Two or more classes and the values that mean them; null: read from neg and pos, negative and positive, or 0 and 1
-    alone."""
+    """Two or more classes, and the label values that mean each; null: negative and positive, if the labels are neg and
+    pos, negative and positive, or 0 and 1 alone."""
     ordered: bool
-    """The order of the classes means something, as that of stars: a near miss is better than a far one."""
+    """Treat the classes as ordinal, such as star ratings: a near miss is better than a far one."""
     ignore_labels: LabelValues
-    """Values whose rows are left out and counted: a list, or a comparison; null in the list is a missing label."""
+    """Label values whose rows are left out, and counted: a list, or a comparison; null in the list means a missing
+    label."""
     group_column: str | None
-    """Column of what reviews have in common, such as film, product or author: those with the same value stay in one
+    """Column that groups related reviews, such as film, product or author: reviews with the same value stay in one
     split; null: none."""
     keep_columns: list[str]
-    """Columns carried through to evaluation, where `evaluation.slices` can name them."""
+    """Columns to keep for the evaluation, where `evaluation.slices` can name them."""
 
     @property
     def text_columns(self) -> list[str]:
@@ -191,7 +192,7 @@ class FilesCorpus(CorpusInfo):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes, by number."""
+        """Names of the classes, by index."""
         return LABELS if self.labels is None else tuple(self.labels)
 
     @property

@@ -9,17 +9,17 @@ from pipeline.runtime.errors import PipelineError
 
 
 class DebugConfig(Section):
-    """Changes to a training on labels that make it a trial of the code, not of the model."""
+    """Changes to the training on labelled reviews that make it a test of the code, not of the model."""
 
     limit_batches: int | None = Field(ge=1)
-    """Batches of each epoch, of training and of validation, as Lightning's limit_train_batches and limit_val_batches;
-    null: all."""
+    """Maximum number of batches per epoch, in training and in validation, as Lightning's limit_train_batches and
+    limit_val_batches; null: all."""
     epochs: int | None = Field(ge=1)
-    """Epochs instead of training.epochs; null: as many."""
+    """Number of epochs, instead of training.epochs; null: unchanged."""
     overfit_reviews: int | None = Field(ge=2)
-    """Reviews to learn by heart: the only ones that are trained on, and validated on, too; null: all."""
+    """Number of reviews to overfit: the only ones to train on, and to validate on; null: all."""
     profiler: Literal["simple", "advanced"] | None
-    """Lightning's profiler, whose table of times is logged at the end; null: none."""
+    """Lightning's profiler, whose table of timings is logged at the end; null: none."""
 
 
 NO_DEBUG = DebugConfig(limit_batches=None, epochs=None, overfit_reviews=None, profiler=None)

@@ -15,21 +15,23 @@ Character = Field(pattern=r"^[^\r\n\x00]$")
 
 
 class FileFormat(Section):
-    """Format of a user's table; null leaves a key to automatic detection, whose result is printed."""
+    """Format of a user's table; a key that is null is detected automatically, and the result is printed."""
 
     delimiter: str | None = Character
-    """Character between the values of CSV and TSV, `\\t` for a tab; null: found from the first rows."""
+    """Delimiter of CSV and TSV, `\\t` for a tab; null: detected from the first rows."""
     quoting: Literal["standard", "none"] | None
-    """Quotes of CSV and TSV: `standard` (RFC 4180: a value in quotes may hold the delimiter, line breaks and doubled
-    quotes) or `none` (quotes are part of the text); null: standard, but refused where rows seem lost in quotes."""
+    """Quoting of CSV and TSV: `standard` (RFC 4180: a value in quotes may hold the delimiter, line breaks and doubled
+    quotes) or `none` (quotes are part of the text); null: standard, but an error if rows seem to be swallowed by
+    quotes."""
     escape: str | None = Character
-    """Character of CSV and TSV before a quote, delimiter or itself that is part of a value, as '\\'; null: none."""
+    """Escape character of CSV and TSV, before a quote, a delimiter or itself within a value, such as '\\'; null:
+    none."""
     encoding: str | None
     """Encoding of CSV, TSV and JSON, such as cp1252; null: UTF-8, or UTF-16 if the file begins with its mark."""
     columns: list[str] | None = Field(min_length=1)
-    """Column names of CSV, TSV and XLSX files that have no header; null: the first row holds them."""
+    """Column names, for CSV, TSV and XLSX files without a header; null: the first row holds them."""
     sheet: str | None
-    """Sheet of XLSX files; null: the only one that holds rows."""
+    """Sheet of XLSX files; null: the only one with rows."""
 
     @field_validator("delimiter", mode="before")
     @classmethod

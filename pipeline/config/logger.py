@@ -6,11 +6,11 @@ from pipeline.config.section import Section
 
 
 class LoggerConfig(Section):
-    """Loggers of Lightning's own that get the points of a training on labels, too; they change no result."""
+    """Lightning's own loggers, for the metrics of the training on labelled reviews; they change no result."""
 
     tensorboard: bool
-    """Write the points for TensorBoard to logs/tensorboard/; needs the package tensorboard."""
+    """Log metrics for TensorBoard to logs/tensorboard/; needs the package tensorboard."""
     csv: bool
-    """Write the points as CSV to logs/csv/."""
+    """Log metrics as CSV to logs/csv/."""
     wandb: str | None = Field(min_length=1)
-    """Project of Weights & Biases to send the points to; needs the package wandb and its login; null: none."""
+    """Weights & Biases project to log metrics to; needs the package wandb and its login; null: none."""

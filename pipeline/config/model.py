@@ -12,20 +12,21 @@ class NegationConfig(Section):
     """`pipeline.networks.negation.NegationScope`."""
 
     words: list[str] = Field(min_length=1, max_length=1000)
-    """Negations, in the language of the reviews."""
+    """Negation words, in the language of the reviews."""
     ends: list[str] = Field(max_length=1000)
-    """Words and signs that end the scope of a negation."""
+    """Words and punctuation that end the scope of a negation."""
 
 
 class WideConfig(Section):
     """`pipeline.networks.ngrams.NgramLogOdds`."""
 
     orders: int = Field(ge=1, le=5)
-    """Longest n-gram, in words."""
+    """Maximum length of an n-gram, in words."""
     bits: int = Field(ge=10, le=24)
-    """Hash buckets that the n-grams share, as a power of two: 21 stands for 2**21."""
+    """Number of hash buckets for the n-grams, as a power of two: 21 means 2**21."""
     negation: NegationConfig | None = None  # as `region_dropout` below
-    """Negation scope: words between a negation and the end of its clause count as words of their own; null: not."""
+    """Negation scope: words between a negation and the end of its clause count as different words; null: they do
+    not."""
 
 
 Pooling = Literal["last", "mean", "max"]
@@ -37,27 +38,27 @@ class SentimentRNNConfig(Section):
     network: Literal["sentiment_rnn"]
     """Class of the network, fixed by the chosen file; it decides which other keys there are."""
     output_size: Literal[1] | None
-    """Outputs of the network: 1, the log-odds of a positive review, as in the article; null: as the classes need."""
+    """Number of outputs: 1, the log-odds of a positive review, as in the article; null: as the classes require."""
     embedding_dim: Size
-    """Numbers in a word vector."""
+    """Dimension of the word vectors."""
     hidden_dim: Size
     """Units of each recurrent layer, in each direction."""
     n_layers: int = Field(ge=1, le=64)
-    """Recurrent layers, one on top of the other."""
+    """Number of stacked recurrent layers."""
     drop_prob: Fraction
     """Dropout between recurrent layers: share of the units."""
     cell: Literal["lstm", "gru", "rnn"]
     """Recurrent cell."""
     bidirectional: bool
-    """Also read each review backwards, with recurrent layers of their own."""
+    """Also read each review backwards, with a second set of recurrent layers."""
     pooling: list[Pooling] = Field(min_length=1)
     """Pooling of the hidden states of all steps into one vector; several poolings are concatenated."""
     word_dropout: Fraction
-    """Word dropout: share of the words replaced by the unknown word in training."""
+    """Word dropout: share of the words replaced by the unknown token in training."""
     embedding_dropout: Fraction
     """Variational dropout on word vectors: share of their entries, the same ones throughout a review."""
     region_dropout: Fraction = 0.0  # models trained before it was there have none
-    """Variational dropout on region vectors, which pretraining=two_view adds: share of their entries."""
+    """Variational dropout on the region vectors that pretraining=two_view adds: share of their entries."""
     output_dropout: Fraction
     """Dropout before the output layer: share of the units."""
     initialisation: Literal["torch", "orthogonal"]
@@ -65,8 +66,8 @@ class SentimentRNNConfig(Section):
     fixed_length: Size | None
     """Fixed input length in tokens, as in the article: reviews are left-padded or cut; null: any, padding masked."""
     max_length: Size | None = None  # as `region_dropout` above
-    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its end;
-    n-grams read all of it; null: all."""
+    """Maximum number of tokens that the network reads of a review: of a longer one, half from its beginning and half
+    from its end; n-grams read all of it; null: all."""
     wide: WideConfig | None
     """N-grams with naive Bayes weights, joined to the network and trained with it; null: none."""
 
@@ -95,21 +96,21 @@ class BagOfWordsConfig(Section):
     network: Literal["bag_of_words"]
     """Class of the network, fixed by the chosen file; it decides which other keys there are."""
     embedding_dim: Size
-    """Numbers in a word vector."""
+    """Dimension of the word vectors."""
     word_dropout: Fraction
-    """Word dropout: share of the words replaced by the unknown word in training."""
+    """Word dropout: share of the words replaced by the unknown token in training."""
     output_dropout: Fraction
     """Dropout before the output layer: share of the units."""
     max_length: Size | None = None  # models trained before it was there have none
-    """Most tokens of a review that the network reads, of a longer one half from its beginning and half from its
-    end; null: all."""
+    """Maximum number of tokens that the network reads of a review: of a longer one, half from its beginning and half
+    from its end; null: all."""
 
 
 Model = SentimentRNNConfig | BagOfWordsConfig
 
 
 def require_embedding_dim(model: Model, dimension: int) -> None:
-    """Refuse a network that cannot start from word vectors of that many numbers.
+    """Refuse a network that cannot start from word vectors of that dimension.
 
     Raises:
         PipelineError: `model.embedding_dim` is another.

@@ -8,20 +8,20 @@ from pydantic import Field, model_validator
 from pipeline.config.section import MAPPING, Section, Weight
 
 CostsByName = Annotated[dict[str, dict[str, Weight]], MAPPING]
-"""Cost of each wrong answer: by the true class, then by the label that is given instead."""
+"""Cost of each misclassification: by the true class, then by the predicted one."""
 
 
 class ObjectiveConfig(Section):
-    """Metric that the labels are chosen for, from the calibrated probabilities: the class that serves it best."""
+    """Metric that the predicted labels optimise, given the calibrated probabilities."""
 
     metric: Literal["accuracy", "macro_f1", "mcc", "cost", "precision"] = "accuracy"
-    """Metric: accuracy, macro F1, Matthews correlation, mean cost, or the highest recall at a stated precision."""
+    """Metric: accuracy, macro F1, Matthews correlation, mean cost, or the recall at a stated precision."""
     costs: CostsByName | None = None
-    """Cost of each mistake, only with metric=cost: by the true class, then by the label that is given instead."""
+    """Cost of each misclassification, only with metric=cost: by the true class, then by the predicted one."""
     precision: float | None = Field(default=None, gt=0, lt=1)
-    """Least precision of a class, only with metric=precision and two classes; its recall is made the highest."""
+    """Minimum precision of a class, only with metric=precision and two classes; its recall is maximised."""
     precision_of: str | None = None
-    """Class whose precision that is; null: the second."""
+    """Class that `precision` applies to; null: the second."""
 
     @model_validator(mode="after")
     def _keys_go_with_the_metric(self) -> "ObjectiveConfig":
@@ -41,7 +41,7 @@ class ObjectiveConfig(Section):
         return self
 
     def target_number(self, classes: Sequence[str]) -> int:
-        """Return the number of the class whose precision is meant."""
+        """Return the index of the class that `precision` applies to."""
         return 1 if self.precision_of is None else list(classes).index(self.precision_of)
 
     def problem(self, classes: Sequence[str]) -> str | None:
@@ -61,7 +61,7 @@ ACCURACY = ObjectiveConfig()
 
 
 def unknown_class(name: str, classes: Sequence[str]) -> str:
-    """Say that the corpus has no class of this name, and which it has."""
+    """Say that the corpus has no class of this name, and which ones it has."""
     return f"there is no class {name!r}; the classes are {', '.join(classes)}: name one of these"
 
 

@@ -11,13 +11,13 @@ class OptimizerConfig(Section):
     """Optimizer, learning-rate schedule and data of a training."""
 
     batch_size: Size
-    """Reviews in one batch."""
+    """Reviews per batch."""
     accumulate_grad_batches: int = Field(ge=1, le=10_000)
-    """Batches in one step of the optimizer, for large steps on a small GPU: their gradients are averaged."""
+    """Batches per optimizer step, whose gradients are averaged: for large steps on a small GPU."""
     lr: Rate
     """Peak learning rate of AdamW."""
     beta2: float = Field(ge=0, lt=1)
-    """AdamW's decay, per step, of the running mean of squared gradients."""
+    """AdamW's beta2: decay per step of the running mean of squared gradients."""
     weight_decay: Weight
     """Weight decay of AdamW."""
     schedule: Literal["constant", "linear", "cosine"]
@@ -25,6 +25,7 @@ class OptimizerConfig(Section):
     warmup: Fraction
     """Warm-up: share of all steps in which the learning rate rises from 0."""
     gradient_clip: float | None = Field(gt=0, le=1e9)
-    """Gradient clipping: largest norm of the gradient; null: none."""
+    """Gradient clipping: maximum norm of the gradient; null: none."""
     max_reviews: int | None = Field(ge=2, lt=2**31)
-    """Reviews used of each split, for a quick try: as many of each class, or the first to pre-train on; null: all."""
+    """Maximum number of reviews used from each split, for a quick try: equally many of each class, or in pre-training
+    the first ones; null: all."""

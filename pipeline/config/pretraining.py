@@ -16,24 +16,24 @@ class LanguageModelConfig(OptimizerConfig):
     epochs: int = Field(ge=1, le=100_000)
     """Passes over the training data."""
     embedding_dim: Size
-    """Numbers in a word vector: those of the model."""
+    """Dimension of the word vectors; must equal the model's."""
     hidden_dim: Size
-    """Units of each recurrent layer: those of the model."""
+    """Units of each recurrent layer; must equal the model's."""
     n_layers: int = Field(ge=1, le=64)
-    """Recurrent layers: those of the model."""
+    """Number of recurrent layers; must equal the model's."""
     cell: Literal["lstm", "gru", "rnn"]
-    """Recurrent cell: that of the model."""
+    """Recurrent cell; must equal the model's."""
     bidirectional: bool
-    """Also predict each previous word, with recurrent layers of their own: as the model reads."""
+    """Also predict each previous word, with a second set of recurrent layers; must equal the model's."""
     max_length: int | None = Field(default=None, ge=2, le=65_536)  # models trained before it was there have none
-    """Most tokens of a review that are read, as by the model; null: all."""
+    """Maximum number of tokens to read of a review, as in the model; null: all."""
     embedding_dropout: Fraction
     """Dropout on word vectors: share of their entries."""
     output_dropout: Fraction
     """Dropout before the softmax: share of the units."""
     cutoffs: list[Count] = Field(min_length=1)
-    """Word ranks, most frequent first, that divide the vocabulary into the clusters of the adaptive softmax; those
-    beyond the vocabulary are left out."""
+    """Word ranks, most frequent first, that divide the vocabulary into the clusters of the adaptive softmax; ranks
+    beyond the vocabulary are ignored."""
     parts: int = Field(ge=1, le=100_000)
     """Parts of an epoch: the network is validated after each."""
 
@@ -50,31 +50,32 @@ class TwoViewConfig(Section):
     seed: Seed
     """Seed of pre-training."""
     dimension: Size
-    """Numbers in a region vector."""
+    """Dimension of the region vectors."""
     size: int = Field(ge=1, le=21)
-    """Words in a region; odd."""
+    """Number of words in a region; odd."""
     orders: int = Field(ge=1, le=3)
-    """Longest n-gram, in words."""
+    """Maximum length of an n-gram, in words."""
     min_count: Count
-    """Fewest occurrences of an n-gram of two or more words that has a vector."""
+    """Minimum count of an n-gram of two or more words that has a vector."""
     most_ngrams: int = Field(ge=0, le=2**24)
-    """Most n-grams of two or more words that have a vector, the most frequent ones."""
+    """Maximum number of n-grams of two or more words that have a vector: the most frequent ones."""
     distance: int = Field(ge=1, le=100)
-    """Words to predict to either side of a region."""
+    """Number of words to predict on either side of a region."""
     frequent: int = Field(ge=0, le=100_000)
-    """Most frequent words, which are not predicted: function words and punctuation; at most half of the vocabulary."""
+    """Number of words that are not predicted, the most frequent ones: function words and punctuation; at most half of
+    the vocabulary."""
     drawn: Size
-    """Words drawn in each step, to stand for those that do not surround a region."""
+    """Negative samples per step: words that stand for all those that do not surround a region."""
     epochs: int = Field(ge=1, le=1000)
     """Passes over all positions of the reviews."""
     parts: int = Field(ge=1, le=100_000)
     """Parts of an epoch: the vectors are validated after each."""
     batch_size: Size
-    """Regions in one step of the optimizer."""
+    """Regions per optimizer step."""
     lr: Rate
-    """Learning rate of Adagrad at the start; it falls linearly to 0."""
+    """Initial learning rate of Adagrad; it decays linearly to 0."""
     max_reviews: int | None = Field(ge=2, lt=2**31)
-    """Reviews used of each split, for a quick try; null: all."""
+    """Maximum number of reviews used from each split, for a quick try; null: all."""
 
     @model_validator(mode="after")
     def _region_has_a_middle(self) -> "TwoViewConfig":
@@ -87,9 +88,9 @@ class PretrainingConfig(Section):
     """Training before the one on labels, by one method, by both or by none: a network has room for both."""
 
     two_view: TwoViewConfig | None
-    """Region vectors, which the recurrent layers read beside the word vectors; null: none."""
+    """Region vectors, which the recurrent layers read in addition to the word vectors; null: none."""
     language_model: LanguageModelConfig | None
-    """Language model, from whose embedding and recurrent layers the network starts; null: random weights."""
+    """Language model whose embedding and recurrent layers initialise the network; null: random initialisation."""
 
     @property
     def methods(self) -> dict[str, TwoViewConfig | LanguageModelConfig]:

@@ -16,9 +16,9 @@ class PseudoLabelsConfig(Section):
     teacher: TrainingConfig | None
     """Training of the teachers, with the keys of `training`; null: no pseudo-labels."""
     seeds: list[Seed] = Field(min_length=1, max_length=100)
-    """Seeds of the teachers: one is trained with each."""
+    """Seeds of the teachers: one teacher is trained for each."""
     confidence: float = Field(ge=0.5, lt=1)
-    """Least probability of a label, by the mean of the teachers, for its review to be trained on."""
+    """Minimum probability of a label, as the mean of the teachers, for its review to be trained on."""
 
     @field_validator("seeds")
     @classmethod

@@ -8,14 +8,14 @@ from pipeline.config.section import Section
 
 
 class CheckConfig(Section):
-    """One condition of registration: a value of `reports/details.json` within bounds."""
+    """A check before registration: a value of `reports/details.json` within bounds."""
 
     metric: str
     """Key of reports/details.json, such as test.accuracy or intervals.test.accuracy.low."""
     min: float | None = None
-    """Least value."""
+    """Minimum value."""
     max: float | None = None
-    """Greatest value."""
+    """Maximum value."""
 
     @model_validator(mode="before")
     @classmethod
@@ -42,6 +42,6 @@ class RegistryConfig(Section):
     model_name: str = Field(pattern=r"^[\w-]+$")
     """Name of the registered model in MLflow, of letters, digits, _ and -."""
     alpha: float = Field(gt=0, lt=1)
-    """Significance level of McNemar's test against the champion: a smaller p-value is more than chance."""
+    """Significance level of McNemar's test against the champion: with a smaller p-value a difference is significant."""
     checks: dict[str, CheckConfig]
-    """Checks by name; a model is registered only if every one holds on the test split."""
+    """Checks by name; a model is registered only if all of them hold on the test split."""

@@ -46,25 +46,25 @@ class Config(Section):
     seed: Seed
     """Seed of training: initial weights, order of the reviews, dropout."""
     split: SplitConfig
-    """Held-out splits, for a corpus that does not bring its own."""
+    """Held-out splits, for a corpus that has none of its own."""
     corpus: Corpus = Field(discriminator="kind")
-    """Reviews to learn from."""
+    """Reviews to train on."""
     text: TextConfig
-    """Way from a review to token ids."""
+    """Text processing: from a review to token ids."""
     model: Model = Field(discriminator="network")
     """Network."""
     pretraining: PretrainingConfig
-    """Training before the one on labels."""
+    """Pre-training without labels, before the training on labelled reviews."""
     pseudo_labels: PseudoLabelsConfig
-    """Self-training on unlabelled reviews, with labels that a teacher gave them."""
+    """Self-training: teachers label the unlabelled reviews, and the network is trained on these as well."""
     training: TrainingConfig
     """Training on labelled reviews."""
     trainer: TrainerConfig
-    """Hardware that a training runs on."""
+    """Hardware to train on."""
     debug: DebugConfig | None
-    """Search for a fault: a training that is cut short or changed; only for trials, never for the pipeline."""
+    """Debugging: a shortened or altered training; for trials only, never for the pipeline."""
     logger: LoggerConfig
-    """Loggers beside MLflow, one or several: logger=csv, logger=[csv,tensorboard]."""
+    """Loggers in addition to MLflow, one or several: logger=csv, logger=[csv,tensorboard]."""
     evaluation: EvaluationConfig
     """Evaluation on held-out reviews."""
     registry: RegistryConfig
@@ -72,7 +72,7 @@ class Config(Section):
     tracking: TrackingConfig
     """MLflow tracking."""
     sweep: SweepConfig
-    """Handling of a sweep's trials that have ended; it changes no result: docs/sweep.md."""
+    """Handling of a sweep's finished trials, which changes no result: docs/sweep.md."""
 
     @model_validator(mode="after")
     def _model_has_an_output_for_each_class(self) -> "Config":

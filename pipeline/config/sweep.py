@@ -6,9 +6,9 @@ from pipeline.config.section import Section
 
 
 class SweepConfig(Section):
-    """Handling of trials that have ended; it changes no result."""
+    """Handling of finished trials, which changes no result."""
 
     rerun: bool
     """Train the finished trials of the same sweep again."""
     keep: int | None = Field(ge=0, le=100_000)
-    """Trials, best first, that keep their model when the sweep has ended; null: all."""
+    """Number of trials, the best ones, whose model is kept when the sweep has ended; null: all."""

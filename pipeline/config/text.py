@@ -8,12 +8,12 @@ from pipeline.config.section import Checksum, Count, Fingerprint, Section
 
 
 class FileVectors(Section):
-    """Word vectors in a text file: a word and its numbers on each line, as GloVe, word2vec and fastText write them."""
+    """Word vectors in a text file: a word and its vector on each line, as GloVe, word2vec and fastText write them."""
 
     kind: Literal["file"]
     """Kind of source of the vectors, fixed by the chosen file; it decides which other keys there are."""
     path: str = Field(min_length=1)
-    """Text file with a word and its numbers on each line, also as .gz, relative to the project root."""
+    """Text file with a word and its vector on each line, or the same as .gz, relative to the project root."""
     fingerprint: Fingerprint = None
     """Hash of the file."""
 
@@ -26,13 +26,13 @@ class PackageVectors(Section):
     package: str
     """Installed Python package that ships the vectors."""
     words: str
-    """Path inside the package of the words: a Parquet file with one column."""
+    """Path of the words inside the package: a Parquet file with one column."""
     words_checksum: Checksum
-    """Checksum of the file of words: `md5:` or `sha256:` and hexadecimal digits."""
+    """Checksum of the file with the words: `md5:` or `sha256:` and hexadecimal digits."""
     vectors: str
-    """Path inside the package of the vectors: a NumPy array `[words, dimension]`."""
+    """Path of the vectors inside the package: a NumPy array `[words, dimension]`."""
     vectors_checksum: Checksum
-    """Checksum of the file of vectors: `md5:` or `sha256:` and hexadecimal digits."""
+    """Checksum of the file with the vectors: `md5:` or `sha256:` and hexadecimal digits."""
 
 
 Vectors = FileVectors | PackageVectors
@@ -42,25 +42,24 @@ class TextConfig(Section):
     """From a review to token ids."""
 
     normalise: bool = False  # for models saved before there was this key
-    """Bring typographic punctuation, HTML, Markdown, Unicode, smileys and symbols into one spelling before
-    tokenising."""
+    """Normalise typographic punctuation, HTML, Markdown, Unicode, smileys and symbols before tokenising."""
     tokenizer: Literal["basic_english", "unicode_words", "characters", "sentencepiece"]
-    """Tokenizer: torchtext's for English, one for every language that parts words, one token a character, or pieces of
-    words that sentencepiece learns from the training split."""
+    """Tokenizer: torchtext's for English; one for any language that separates words by spaces; one token per character;
+    or subwords that sentencepiece learns from the training split."""
     max_vocabulary: Count | None
-    """Size of the vocabulary: so many of the most frequent words, or pieces that sentencepiece learns; null: all, but
-    sentencepiece needs a number."""
+    """Maximum size of the vocabulary: the most frequent words, or the subwords that sentencepiece learns; null: all
+    words (sentencepiece needs a number)."""
     min_frequency: Count | None
-    """Times a word must occur in the training split to be in the vocabulary; a rarer word is unknown; null: 1 for less
-    than 2,000 training reviews and for sentencepiece, 2 for less than 10,000, else 5."""
+    """Minimum count in the training split of a word in the vocabulary; rarer words are unknown; null: 1 for fewer than
+    2,000 training reviews and for sentencepiece, 2 for fewer than 10,000, else 5."""
     max_unknown_share: float = Field(default=1.0, ge=0, le=1)  # for models saved before there was this key
-    """Largest share of the words of the validation split that may be unknown; more stops the run."""
+    """Maximum share of unknown words in the validation split; a larger one stops the run."""
     max_tokens: Count | None
-    """Tokens of a review that are read; longer reviews are cut; null: no limit."""
+    """Maximum number of tokens per review; longer reviews are truncated; null: no limit."""
     truncate: Literal["head", "tail", "head_tail"]
-    """Part of a longer review that is kept: its beginning (head), its end (tail), or half of each (head_tail)."""
+    """Part of a longer review to keep: its beginning (head), its end (tail), or half of each (head_tail)."""
     vectors: Annotated[Vectors, Field(discriminator="kind")] | None
-    """Word vectors that the embedding starts from; null: random ones."""
+    """Word vectors that initialise the embedding; null: random initialisation."""
 
     @model_validator(mode="after")
     def _sentencepiece_is_possible(self) -> "TextConfig":

@@ -13,6 +13,6 @@ class TrackingConfig(Section):
     uri: str | None
     """MLflow tracking URI; null: a SQLite file in the project root. MLFLOW_TRACKING_URI overrides both."""
     system_metrics: bool
-    """Also record the use of processor, memory and GPU."""
+    """Also record the usage of CPU, memory and GPU."""
     patience: float = Field(ge=0, le=7 * 24 * 3600)
-    """Seconds to wait, when a training has ended, for a tracking server that went away meanwhile."""
+    """Seconds to wait at the end of a training for a tracking server that has become unreachable."""

@@ -11,12 +11,12 @@ class TrainerConfig(Section):
     """The hardware a training runs on."""
 
     accelerator: Literal["auto", "cpu", "gpu", "mps"]
-    """Device to train and evaluate on; auto: an NVIDIA or AMD GPU where there is one, else the processor; mps: the GPU
-    of an Apple processor."""
+    """Device to train and evaluate on; auto: an NVIDIA or AMD GPU if there is one, else the CPU; mps: the GPU of an
+    Apple chip."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
-    """Numeric precision; auto: bf16-mixed where the processor or GPU computes in it, else 32-true; 16-mixed is for
-    GPUs without it, such as the T4."""
+    """Numeric precision; auto: bf16-mixed if the CPU or GPU supports it, else 32-true; 16-mixed is for GPUs without
+    bf16, such as the T4."""
     threads: int | None = Field(ge=1, le=1024)
-    """Torch threads of each process; null: torch's own choice, every core, divided among the processes."""
+    """Torch threads per process; null: torch's default, every core, divided among the processes."""
     processes: int = Field(ge=1, le=1024)
-    """Processes that divide each batch among them, each with a GPU of its own where there are GPUs."""
+    """Number of processes that share each batch, each with its own GPU if there are GPUs."""

@@ -15,24 +15,23 @@ class TrainingConfig(OptimizerConfig):
     """Training on labelled reviews."""
 
     epochs: int | None = Field(ge=1, le=100_000)
-    """Passes over the training data; null: at least 3, and of few reviews as many as make 600 steps of the optimizer,
-    but at most 20."""
+    """Passes over the training data; null: as many as make 600 optimizer steps, but at least 3 and at most 20."""
     auxiliary_weight: Weight
-    """Weight of the losses of auxiliary texts (corpus.auxiliary); 0 leaves them out."""
+    """Weight of auxiliary texts (corpus.auxiliary) in the loss; 0 leaves them out."""
     counterfactual_weight: Weight
-    """Weight of the losses of counterfactual sentences: short English sentences of the training texts, whose opinion
-    rules negate or reverse. None are made of few texts (docs/small-data.md), or for classes other than negative and
-    positive; 0 makes none."""
+    """Weight of counterfactual sentences in the loss: short English sentences of the training texts, negated or
+    reversed by rules. Not generated for few texts (docs/small-data.md) or for classes other than negative and positive;
+    0 disables them."""
     class_weights: Literal["balanced"] | ClassWeights | None
-    """Weight of the losses of each class, such as {spam: 5}, others having 1; balanced: the inverse of its share of the
-    training split; null: 1 each. Auxiliary texts have auxiliary_weight alone."""
+    """Weight of each class in the loss, such as {spam: 5}, with 1 for the others; balanced: the inverse of its share of
+    the training split; null: 1 each. Auxiliary texts are weighted by auxiliary_weight alone."""
     wide_lr: Rate
-    """Peak learning rate of the n-gram weights: each occurs in few reviews and must move far when it does. Of few
-    training texts (docs/small-data.md) they are fitted by regression, without it."""
+    """Peak learning rate of the n-gram weights: each n-gram occurs in few reviews, and its weight must move far when it
+    does. For few training texts (docs/small-data.md) they are fitted by regression instead."""
     ema_decay: float | None = Field(gt=0, lt=1)
     """Exponential moving average (EMA) of the weights, validated and kept: decay per step; null: none."""
     patience: int | None = Field(ge=1, le=100_000)
-    """Early stopping: epochs without a better calibrated validation loss; null: never stop early."""
+    """Early stopping: number of epochs without an improvement of the calibrated validation loss; null: never."""
     adversarial_weight: Weight
     """Weight of the adversarial loss (Miyato et al. 2017); 0 disables it."""
     virtual_weight: Weight
@@ -40,9 +39,10 @@ class TrainingConfig(OptimizerConfig):
     perturbation_norm: float = Field(gt=0, le=1e6)
     """Norm of the adversarial perturbation of a whole review, in standard deviations of the word vectors."""
     folds: int | None = Field(ge=2, le=100)
-    """Cross-validation: folds of the training and validation reviews together, for sweep=kfold; null: none."""
+    """Cross-validation: number of folds of the training and validation reviews together, for sweep=kfold; null:
+    none."""
     fold: int = Field(ge=1, le=100)
-    """Fold, from 1, to validate on; the others are trained on. Without training.folds it stays 1."""
+    """Fold to validate on, counted from 1; the others are trained on. Without training.folds it stays 1."""
 
     @model_validator(mode="after")
     def _fold_is_one_of_the_folds(self) -> "TrainingConfig":

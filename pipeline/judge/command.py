@@ -59,7 +59,7 @@ class CheckedOptions:
     ending: str
     """Ending that tells its format."""
     stated: FileFormat
-    """Format as `--format` states it."""
+    """Format of the file, as `--format` states it."""
     output: Path
     checks: Mapping[str, CheckConfig]
     model: Path | str
@@ -68,7 +68,7 @@ class CheckedOptions:
     """Address of the other model."""
     evaluation: EvaluationConfig
     in_mlflow: "ModelInMlflow | None"
-    """The model in MLflow, to log the judgement there; None without `--log`."""
+    """Model in MLflow to log the judgement to; None without `--log`."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Reviews and labels of a user's file, read as the training of a model read its own: columns, joined texts, labels."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import yaml
 from numpy.typing import NDArray
 
 from pipeline.config.corpus import LabelValues
@@ -198,10 +200,15 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
     return label_of
 
 
+def _as_yaml_text(name: str) -> str:
+    """Return a class as it is written in YAML: in quotes where the bare word would be something else, as `no`."""
+    return yaml.safe_dump([name], default_flow_style=True, allow_unicode=True, width=math.inf).strip()[1:-1]
+
+
 def _unknown(
     census: Census, unnamed: Sequence[str], column: str, classes: Iterable[str], *, some_known: bool
 ) -> PipelineError:
-    example = shell_quoted(f"{{{', '.join(f'{name}: [...]' for name in classes)}}}")
+    example = shell_quoted(f"{{{', '.join(f'{_as_yaml_text(name)}: [...]' for name in classes)}}}")
     listable = some_known and len(unnamed) <= MAX_IGNORED  # a copied command must not leave out every row
     ignored = shell_quoted(value_list(census.spellings, sorted(unnamed))) if listable else "'[...]'"
     return PipelineError(

@@ -1,10 +1,12 @@
 """Options of the command whose values have a form of their own: checks, and the values that labels are written as."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from pipeline.config.corpus import LabelValues
 from pipeline.config.registry import CheckConfig
@@ -27,7 +29,9 @@ def stated_checks(options: Sequence[str]) -> dict[str, CheckConfig]:
             example = "--check 'test.accuracy>=0.9'"
             raise PipelineError(f"--check {option}: no check; write a metric and its bound in quotes, as in {example}")
         side = {">=": "min", "<=": "max"}[parts["sign"]]
-        checks[option.strip()] = CheckConfig.model_validate({"metric": parts["metric"], side: float(parts["bound"])})
+        if not math.isfinite(bound := float(parts["bound"])):
+            raise PipelineError(f"--check {option}: {parts['bound']} is too large a bound; write a smaller one")
+        checks[option.strip()] = CheckConfig.model_validate({"metric": parts["metric"], side: bound})
     return checks
 
 
@@ -41,12 +45,19 @@ def stated_labels(option: str | None, classes: Sequence[str]) -> Mapping[str, La
         return None
     example = "write classes and their values, as in --labels \"{negative: [0], positive: '>=4'}\""
     try:
-        labels = _LABELS.validate_python(yaml.safe_load(option))
-    except (yaml.YAMLError, ValueError):
+        labels = _LABELS.validate_python(_numbers_as_text(yaml.safe_load(option)))
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise PipelineError(f"--labels {option}: no values of classes; {example}") from None
     if unknown := [name for name in labels if name not in classes]:
         raise PipelineError(f"--labels: the model has no class {unknown[0]!r}; its classes are {listed(list(classes))}")
     return labels
+
+
+def _numbers_as_text(labels: Any) -> Any:
+    """Return a mapping whose classes that are whole numbers are texts, as `corpus.labels` takes them."""
+    if not isinstance(labels, Mapping):
+        return labels
+    return {str(name) if type(name) is int else name: values for name, values in labels.items()}
 
 
 def stated_ignored(option: str | None) -> LabelValues | None:
@@ -57,8 +68,9 @@ def stated_ignored(option: str | None) -> LabelValues | None:
     """
     if option is None:
         return None
+    comparison = option.lstrip().startswith(("<", ">", "="))  # YAML takes `>` for the beginning of a folded text
     try:
-        return _IGNORED.validate_python(yaml.safe_load(option))
-    except (yaml.YAMLError, ValidationError):
+        return _IGNORED.validate_python(option.strip() if comparison else yaml.safe_load(option))
+    except (yaml.YAMLError, ValueError, RecursionError):
         problem = "neither a list nor a comparison; write it as [mixed, 3] or '>4 <7'"
         raise PipelineError(f"--ignore-labels {option}: {problem}") from None

@@ -60,7 +60,7 @@ def main(
     probabilities: bool = False,
 ) -> None:
     """Predict the classes of texts or of the rows of a file; the arguments are those of the command line."""
-    _check_options(texts, source, columns, threshold, prefix, probabilities)
+    _require_compatible_options(texts, source, columns, threshold, prefix, probabilities)
     check_paths(source, output)
     require_effect("--format ", file_format, format_keys(source))
     output = output and follow_link(output)
@@ -88,7 +88,7 @@ def main(
         print(f"{source.name}: {form}, {answers.rows:,} rows{without_text}", file=sys.stderr)
 
 
-def _check_options(
+def _require_compatible_options(
     texts: list[str],
     source: Path | None,
     columns: list[str] | None,

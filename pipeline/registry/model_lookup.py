@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor
     from pipeline.tracking.store import Store
 
-VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+))")
+VERSION_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>.+)|/(?P<version>\d+|latest))")
+NEWEST = "latest"
+"""MLflow's word for the newest version, in place of its number."""
 MAX_CLASSES_NAMED = 6
 """Maximum number of classes that the line about a model names; with more, it names three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
@@ -49,9 +51,9 @@ def add_model_option(parser: ArgumentParser) -> None:
 
 
 def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str:
-    """Return the address of the version that an alias names now; any other model as it is.
+    """Return the address of the version that an alias, or `latest`, names now; any other model as it is.
 
-    A command does so once: the alias may name another version before the command ends.
+    A command does so once: the same words may name another version before the command ends.
 
     Args:
         model: as for `model_folder`.
@@ -61,9 +63,9 @@ def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str
         PipelineError: the store cannot be used, or has no such alias.
     """
     named = VERSION_URI.fullmatch(str(model))
-    if named is None or named["alias"] is None:
+    if named is None or (named["version"] or "").isdecimal():
         return model
-    version = registered_version(store or _project_store(), named["name"], named["alias"])
+    version = registered_version(store or _project_store(), named["name"], named["alias"] or named["version"])
     return f"models:/{version.name}/{version.version}"
 
 
@@ -106,7 +108,7 @@ def find_registered(config: TrackingConfig, name: str, which: str | None = None)
     Args:
         config: names the store.
         name: of the registered model.
-        which: number or alias of the version; None for the newest.
+        which: number or alias of the version; None or `latest` for the newest.
 
     Raises:
         PipelineError: the store cannot be used, or has no such version.
@@ -123,8 +125,11 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
     from pipeline.tracking.errors import reason
 
     try:
-        if which is None:
-            which = str(max(int(version.version) for version in store.client.search_model_versions(f"name = '{name}'")))
+        if which is None or which == NEWEST:
+            versions = [int(found.version) for found in store.client.search_model_versions(f"name = '{name}'")]
+            if not versions:
+                raise PipelineError(f"models:/{name}: {store.name} has no version of it; `dvc repro` registers one")
+            which = str(max(versions))
         if which.isdecimal():
             return store.client.get_model_version(name, which)
         return store.client.get_model_version_by_alias(name, which)

@@ -141,13 +141,14 @@ def params_of_run(run: FinishedRun, config: Mapping[str, Any], clone: Path) -> d
         PipelineError: it was trained on a GPU, and this machine has none.
     """
     device = run.params["hardware.device"]
-    if device != "cpu" and not torch.cuda.is_available():
+    available = torch.backends.mps.is_available() if device == "mps" else torch.cuda.is_available()
+    if device != "cpu" and not available:
         raise PipelineError(f"run {run.run_id} was trained on a GPU, {device}; use a machine on which torch finds one")
     composed = compose_config([], clone / "conf")
     values = {**{section: composed[section] for section in WITHOUT_EFFECT if section in composed}, **config}
     values["trainer"] = {
         **config["trainer"],
-        "accelerator": "cpu" if device == "cpu" else "gpu",
+        "accelerator": device if device in ("cpu", "mps") else "gpu",
         "precision": run.params["hardware.precision"],
         "threads": int(run.params["hardware.threads"]),
     }

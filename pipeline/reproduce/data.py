@@ -1,5 +1,6 @@
 """Inputs of a run that are not in git: its data, and the user's own files."""
 
+import glob
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,9 +20,9 @@ CACHE_REMOTE = "cache-of-the-project"
 """Name under which the clone has the project's DVC cache as a remote."""
 FILE_KEYS = (
     *("text.vectors.path", "evaluation.contrast_pairs.path"),
-    *("corpus.path", "corpus.train", "corpus.validation", "corpus.test", "corpus.url"),
+    *("corpus.path", "corpus.train", "corpus.validation", "corpus.test", "corpus.unlabelled", "corpus.url"),
 )
-"""Configuration keys that may name a file, relative to the project root."""
+"""Configuration keys that may name files, relative to the project root: one, a folder of them, or a pattern."""
 
 log = logging.getLogger(__name__)
 
@@ -77,15 +78,28 @@ def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
     values = flatten(config)
     for key in FILE_KEYS:
         name = values.get(key)
-        if name is None or not (project / name).is_file():
+        if name is None:
             continue
-        path = clone / name
         section = key.removesuffix(".path")
         recorded = None if section == "corpus" else values.get(f"{section}.fingerprint")
-        lacking = not path.exists() or (recorded and file_fingerprint(path) != recorded)
-        if lacking and path.resolve().is_relative_to(clone.parent.resolve()):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
-            path.symlink_to(project / name)
-        if recorded:
-            verify_checksum(path.resolve(), recorded, "it has changed since the run; restore the file of that time")
+        for file in _files_of(project, name):
+            path = clone / file.relative_to(project)
+            lacking = not path.exists() or (recorded and file_fingerprint(path) != recorded)
+            if lacking and path.resolve().is_relative_to(clone.parent.resolve()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                path.symlink_to(file)
+            if recorded:
+                verify_checksum(path.resolve(), recorded, "it has changed since the run; restore the file of that time")
+
+
+def _files_of(project: Path, name: str) -> list[Path]:
+    """Return the files that a name stands for, as far as their paths begin at the project: others a clone sees, too."""
+    path = project / name
+    if not path.is_relative_to(project):
+        return []
+    if path.is_dir():
+        return [file for file in path.rglob("*") if file.is_file()]
+    if path.is_file():
+        return [path]
+    return [Path(file) for file in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (it may be an absolute path)

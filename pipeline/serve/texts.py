@@ -24,7 +24,7 @@ def requested_texts(payload: Any, text_columns: Sequence[Sequence[str]]) -> list
     """
     key = _input_field(payload)
     names = _table_columns(payload[key]) if key == TABLE_KEY else None
-    return _item_texts(input_items(key, payload[key]), names, text_columns)
+    return _texts_of_items(input_items(key, payload[key]), names, text_columns)
 
 
 def wanted_output(payload: Any) -> str:
@@ -80,7 +80,7 @@ def _table_columns(table: Any) -> list[str] | None:
     return names
 
 
-def _item_texts(items: list[Any], names: list[str] | None, text_columns: Sequence[Sequence[str]]) -> list[str]:
+def _texts_of_items(items: list[Any], names: list[str] | None, text_columns: Sequence[Sequence[str]]) -> list[str]:
     """Return the text of each item: a text, a list of one, or a row by column, whose text columns are joined.
 
     Args:

@@ -9,12 +9,13 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, ReadWriteLock, Timeout
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import create_engine, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +30,8 @@ from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, track
 
 # It logs the traceback of every database error; here that becomes one line, or the entry waits in the outbox.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+log = logging.getLogger(__name__)
 
 PROJECT_TAG = "project.sha256"
 """Tag of what only the project that made it may change or remove, with `Store.project`."""
@@ -52,6 +55,8 @@ class Store:
     experiment_id: str
     patience: float
     """Seconds to wait, after the end of a training, for a server that is away."""
+    in_use: ReadWriteLock | None = field(default=None, repr=False, compare=False)
+    """Lock of a sqlite file, held as long as this object exists: no other process records other paths of artifacts."""
 
     @property
     def name(self) -> str:
@@ -172,9 +177,35 @@ def _open_file(uri: str, config: TrackingConfig) -> Store:
         _probe_database(uri)
         store = _open_store(uri, config, artifacts)
         recorded = store.client.get_experiment(store.experiment_id).artifact_location
-        if recorded != artifacts.as_uri() and recorded.endswith(f"/{ARTIFACT_FOLDER}"):
+        in_use = ReadWriteLock(f"{database}.in_use", is_singleton=False)
+        ours = recorded.startswith("file:") and recorded.endswith(f"/{ARTIFACT_FOLDER}")
+        if ours and not _is_folder(recorded, artifacts):
+            _follow_artifacts(database, recorded, artifacts, in_use)
+        in_use.acquire_read()
+    return replace(store, in_use=in_use)
+
+
+def _is_folder(uri: str, folder: Path) -> bool:
+    """Return whether a URI names this folder, be it by another path."""
+    path = Path(local_file_uri_to_path(uri))
+    return path == folder or (path.exists() and path.samefile(folder))
+
+
+def _follow_artifacts(database: Path, recorded: str, artifacts: Path, in_use: ReadWriteLock) -> None:
+    """Record where the artifacts are now, unless a process writes to where they were.
+
+    The other process may see the same project under another path, as in a container; told the path of this one, it
+    would write its files where nobody finds them.
+    """
+    try:
+        with in_use.write_lock(blocking=False):
             follow_artifacts(database, recorded, artifacts.as_uri())
-    return store
+    except Timeout:
+        raise PipelineError(
+            f"{database} is in use by a process that knows its artifacts as {local_file_uri_to_path(recorded)}; "
+            "run this command under that path, too, or wait until that process has ended"
+        ) from None
+    log.info("the project was moved: its artifacts are in %s now, no longer in %s", artifacts, recorded)
 
 
 def _create_file(database: Path) -> None:

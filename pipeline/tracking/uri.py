@@ -15,15 +15,21 @@ URI_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 def tracking_uri(config: TrackingConfig) -> str:
     """Return `MLFLOW_TRACKING_URI`, else the configured URI, else that of a sqlite file in the project root.
 
-    A relative path of a sqlite file starts at the project root, wherever the command is called from. Blanks around the
-    URI and capitals in its scheme do not matter.
+    A relative path of a sqlite file starts at the project root, wherever the command is called from. Of a link the
+    file is taken that it leads to, because the artifacts lie beside that. Blanks around the URI and capitals in its
+    scheme do not matter.
 
     Raises:
-        PipelineError: the path is impossible, or a sqlite URI names no file.
+        PipelineError: the URI is a folder, the path is impossible, or a sqlite URI names no file.
     """
     configured = os.environ.get(URI_VARIABLE, "").strip() or (config.uri or "").strip() or f"{SQLITE}mlflow.db"
     scheme, colon, rest = configured.partition(":")
     scheme = scheme.lower().removesuffix("+pysqlite")  # SQLAlchemy's own name for Python's driver
+    if scheme == "file" or not (colon or scheme == "databricks"):
+        raise PipelineError(
+            f"{masked(configured)}: MLflow keeps models in a database, not in a folder; let MLFLOW_TRACKING_URI or "
+            f"tracking.uri name a file, as {SQLITE}PATH, or a server"
+        )
     uri = f"{scheme}{colon}{rest}"
     if scheme != "sqlite":
         return uri
@@ -39,7 +45,7 @@ def tracking_uri(config: TrackingConfig) -> str:
         raise PipelineError(f"{masked(configured)}: {error}; give the absolute path of the file") from None
     if set("?%") & set(str(path)):  # they have a meaning in a URI
         raise PipelineError(f"{path}: MLflow's database cannot have ? or % in its path; rename the folder or the file")
-    return f"{SQLITE}{path}"
+    return f"{SQLITE}{path.resolve() if path.is_symlink() else path}"
 
 
 def require_one_store(uri: str) -> None:

@@ -1,5 +1,6 @@
 """Every key is explained: in the schema, and from there in conf/, docs/configuration.md and `--help`."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import yaml
 
 from pipeline.config.__main__ import documented
 from pipeline.config.comments import commented
-from pipeline.config.page import stages_reading
+from pipeline.config.page import repeated_sections, stages_reading
 from pipeline.config.reference import all_keys, choices, configuration_help, groups, keys_of, sections
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE
 from tests.conftest import Project
 
 FILES = sorted(CONF.rglob("*.yaml"))
+PAGE = (WORKSPACE / "docs" / "configuration.md").read_text(encoding="utf-8")
+"""As it is generated, which a test makes sure of."""
 
 
 def test_what_is_generated_agrees_with_the_schema() -> None:
@@ -93,6 +96,37 @@ def test_every_key_is_listed_once() -> None:
 )
 def test_the_stages_that_a_key_reruns_are_those_of_dvc(key: str, stages: list[str]) -> None:
     assert stages_reading(key) == stages
+
+
+def test_the_page_marks_the_choices_that_the_default_configuration_is_composed_of() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| `corpus/auxiliary=")]
+    assert [row.split("`")[1] for row in rows if "` (default) |" in row] == ["corpus/auxiliary=rotten_tomatoes"]
+    assert any("`corpus/auxiliary=none` |" in row and "Default with `corpus=files`, " in row for row in rows)
+
+
+def test_the_page_has_one_row_for_the_keys_of_a_section_that_another_has_too() -> None:
+    assert repeated_sections() == {
+        "corpus.auxiliary": ("corpus", "kind=package"),
+        "pseudo_labels.teacher": ("training", ""),
+        "evaluation.contrast_pairs.format": ("corpus.format", "kind=files"),
+    }
+    rows = [line for line in PAGE.splitlines() if ".KEY` |" in line]
+    assert [row.split("`")[1] for row in rows] == [
+        "corpus.auxiliary.KEY",
+        "pseudo_labels.teacher.KEY",
+        "evaluation.contrast_pairs.format.KEY",
+    ]
+    assert "`name`: `rotten_tomatoes`; " in rows[0]
+    assert "| as there | As `training.KEY`. |" in rows[1]
+
+
+def test_the_page_has_a_row_for_every_other_key() -> None:
+    rows = re.findall(r"^\| `([\w.]+)` \|", PAGE, re.MULTILINE)
+    repeated = tuple(f"{name}." for name in repeated_sections())
+    assert {name for name in rows if not name.endswith(".KEY")} == {
+        name for name in all_keys() if not name.startswith(repeated) and ("." in name or name in ("seed", "split"))
+    }
+    assert {name for name in rows if rows.count(name) > 1} == {"corpus.checksum"}  # of two kinds of corpus
 
 
 OWN = """\

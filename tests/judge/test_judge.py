@@ -21,8 +21,9 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.judge.comparison import seen_reviews
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
-from pipeline.judge.options import stated_labels
+from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.runtime.checksum import file_digest
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.store import connect, default_tracking_uri
 from tests.support.bad_input import MODEL
 from tests.support.commands import SmallProject, judged, params, prepared, project
@@ -201,6 +202,31 @@ def test_the_name_of_a_class_may_be_a_value_of_another_but_not_in_silence(
     assert project.run("judge", "--model", "m", "--input", "m.csv", "--output", "out", *options) == 0
     assert [row["actual"] for row in predictions(project.root / "out")] == ["1", "1", "2", "3"]
     assert "of m.csv: names of classes that mean others, as --labels says: 2 (1 row), 3 (1 row)" in caplog.text
+
+
+@pytest.mark.parametrize("option", [">=4", ">4 <7", " <2", "'>4 <7'"])
+def test_a_comparison_is_ignored_with_and_without_quotes_of_yaml(option: str) -> None:
+    assert stated_ignored(option) == option.strip(" '")
+
+
+def test_classes_named_by_numbers_are_stated_by_numbers() -> None:
+    assert stated_labels("{1: [one], '2': [two]}", ["1", "2"]) == {"1": ["one"], "2": ["two"]}
+
+
+@pytest.mark.parametrize(
+    ("read", "option"),
+    [
+        (stated_ignored, "[2024-13-45]"),
+        (stated_ignored, "[" * 5000),
+        (stated_ignored, f"[{'9' * 5000}]"),
+        (lambda option: stated_labels(option, ["1"]), "[" * 5000),
+        (lambda option: stated_labels(option, ["no"]), "{no: [0]}"),
+        (lambda option: stated_checks([option]), "test.accuracy>=1e999"),
+    ],
+)
+def test_an_option_of_a_wrong_form_is_one_line(read: Callable[[str], object], option: str) -> None:
+    with pytest.raises(PipelineError, match=rf"^--(ignore-labels|labels|check) {re.escape(option)}: "):
+        read(option)
 
 
 def test_labels_are_stated_and_ignored_on_the_command_line(project: SmallProject, compose: Compose) -> None:

@@ -11,8 +11,9 @@ from pipeline.explain.__main__ import main as explain
 from pipeline.inference import model_folder
 from pipeline.inference.model_folder import read_model_info
 from pipeline.predict.__main__ import main as predict
-from pipeline.registry.model_lookup import find_source
+from pipeline.registry.model_lookup import find_source, resolve_alias
 from pipeline.registry.versions import set_alias
+from pipeline.runtime.errors import PipelineError
 from pipeline.serve.__main__ import _scoring
 from pipeline.serve.limits import Limits
 from pipeline.tracking.store import Store, connect
@@ -38,6 +39,15 @@ def test_the_logged_model_of_a_run_of_another_experiment_is_found(tmp_path: Path
     by_version, by_run = (find_source(other, model) for model in ("models:/sentiment/1", run_id))
     assert by_run == by_version
     assert by_run.model_id is not None
+
+
+def test_latest_is_the_newest_version(store: Store, tmp_path: Path) -> None:
+    for number, errors in enumerate((3, 9)):
+        outcome(workspace(tmp_path / str(number), errors=errors))
+    assert resolve_alias("models:/sentiment/latest", store) == "models:/sentiment/2"
+    assert find_source(store, "models:/sentiment/latest") == find_source(store, "models:/sentiment/2")
+    with pytest.raises(PipelineError, match=r"^models:/other: .* has no version of it; "):
+        resolve_alias("models:/other/latest", store)
 
 
 @pytest.mark.parametrize("command", [predict_one, explain, serve])

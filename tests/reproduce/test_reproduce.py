@@ -225,6 +225,17 @@ def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path):
         bring_files(project, clone, config)
 
 
+def test_folders_patterns_and_unlabelled_texts_are_linked(tmp_path):
+    project, clone = tmp_path / "project", tmp_path / "temporary" / "reproduce-1" / "project"
+    clone.mkdir(parents=True)
+    for name in ("all/film/one.csv", "all/two.csv", "more-1.txt", "more-2.txt", "less.txt"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(name)
+    bring_files(project, clone, {"corpus": {"path": "all", "unlabelled": "more-*.txt"}})
+    found = sorted(str(file.relative_to(clone)) for file in clone.rglob("*") if file.is_file())
+    assert found == ["all/film/one.csv", "all/two.csv", "more-1.txt", "more-2.txt"]
+
+
 def test_metrics_that_vary_from_run_to_run_are_not_compared():
     pairs = pair_metrics({"test/a": 1.0, "speed/x": 2.0, "system/y": 3.0}, {"test/a": 1.0})
     assert [pair.name for pair in pairs] == ["test/a"]

@@ -11,13 +11,13 @@ from safetensors.torch import load_file, save_file
 
 from pipeline.runtime.paths import WORKSPACE
 from tests.conftest import Project
-from tests.support.bad_input import CASES, MODEL, Case
+from tests.support.bad_input import CASES, HEADINGS, MODEL, Case
 from tests.support.commands import SmallProject, params, prepared, project
 
 __all__ = ["prepared", "project"]  # fixtures
 
 TABLE = os.environ.get("BAD_INPUT_TABLE")
-"""Path of a file to which each case and its message are appended as a row of Markdown."""
+"""Path of a file to which each case and its message are appended as a row of Markdown, under a heading per command."""
 
 
 def prepare(case: Case, project: SmallProject) -> None:
@@ -46,15 +46,21 @@ def test_bad_input_is_one_line_and_changes_nothing(case, project, capfd):
     assert project.contents() == before
     if TABLE:
         with Path(TABLE).open("a", encoding="utf-8") as table:
+            if case == next(first for first in CASES if first.command == case.command):
+                table.write(f"\n### {HEADINGS[case.command]}\n\n| case | message |\n|---|---|\n")
             shown = line.removeprefix("error: ").replace(str(project.root), "…").replace("|", "\\|")
-            table.write(f"| {case.name} | `{case.command}` | {shown[:300]} |\n")
+            table.write(f"| {case.name} | {shown[:300]} |\n")
 
 
 def test_the_page_lists_every_case_and_what_is_said():
     page = (WORKSPACE / "docs" / "bad-input.md").read_text(encoding="utf-8")
-    rows = {row[1]: row[3] for line in page.splitlines() if len(row := re.split(r" ?(?<!\\)\| ?", line)) == 5}
-    for case in CASES:
-        assert re.search(case.message, "error: " + rows.get(case.name, "").replace("\\|", "|")), case.name
+    for command, heading in HEADINGS.items():
+        table = page.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+        rows = {row[1]: row[2] for line in table.splitlines() if len(row := re.split(r" ?(?<!\\)\| ?", line)) == 4}
+        cases = [case for case in CASES if case.command == command]
+        assert [*rows][2:] == [case.name for case in cases]
+        for case in cases:
+            assert re.search(case.message, "error: " + rows[case.name].replace("\\|", "|")), case.name
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dvc.exceptions import DvcException
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 
 from hydra_plugins.experiment_lock import ExperimentLock
+from hydra_plugins.no_secrets import NoSecrets
 from pipeline import compose
 from pipeline.config.composition import compose_config
 from pipeline.config.schema import validate
@@ -266,3 +267,12 @@ def test_no_message_of_the_schema_shows_a_secret() -> None:
     values["model"]["hidden_dim"] = WITH_PASSWORD
     with pytest.raises(PipelineError, match=r"^model.hidden_dim: holds a password, token or key, .*; remove it$"):
         validate(values)
+
+
+def test_the_link_that_an_editor_uses_as_a_lock_is_no_file_of_conf(tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.mkdir()
+    (conf / ".#config.yaml").symlink_to("ann@host.123:456")
+    search_path = ConfigSearchPathImpl()
+    search_path.append("main", f"file://{conf}")
+    NoSecrets().manipulate_search_path(search_path)

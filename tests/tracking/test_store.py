@@ -39,7 +39,12 @@ def test_a_store_whose_making_was_killed_is_made_anew(tmp_path: Path, monkeypatc
     assert not (tmp_path / "mlflow.db").exists(), "mlflow does not go on with tables half made"
     store = connect(tracking())
     assert store.client.search_runs([store.experiment_id]) == []
-    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlflow.db.lock", "mlartifacts"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "mlflow.db",
+        "mlflow.db.lock",
+        "mlflow.db.in_use",
+        "mlartifacts",
+    }
 
 
 def test_runs_and_artifacts_stay_in_the_project_wherever_it_is_called_from(

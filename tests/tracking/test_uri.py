@@ -22,6 +22,7 @@ from tests.tracking.conftest import tracking
         ("sqlite:///./a b.db", "sqlite:///{root}/a b.db"),
         ("sqlite:////elsewhere/a.db", "sqlite:////elsewhere/a.db"),
         ("sqlite:///~/a.db", "sqlite:///{home}/a.db"),
+        ("databricks", "databricks"),
         ("  ", "sqlite:///{root}/mlflow.db"),
     ],
 )
@@ -31,6 +32,21 @@ def test_a_uri_is_read_as_it_is_meant(given, read, tmp_path, monkeypatch):
     assert tracking_uri(tracking(given)) == expected
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     assert tracking_uri(tracking()) == expected
+
+
+def test_of_a_link_the_database_is_taken_that_it_leads_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    (tmp_path / "mlflow.db").symlink_to(tmp_path / "elsewhere" / "runs.db")
+    assert tracking_uri(tracking()) == f"sqlite:///{tmp_path}/elsewhere/runs.db"
+
+
+@pytest.mark.parametrize("uri", ["/data/MLruns", "mlruns", "file:///data/MLruns"])
+def test_a_folder_is_refused(uri, tmp_path, monkeypatch):
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(PipelineError, match=f"{uri}: MLflow keeps models in a database, not in a folder; let "):
+        connect(tracking())
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("uri", ["sqlite://", "sqlite:", "SQLite://", "sqlite:///:memory:", "sqlite://host/a.db"])
