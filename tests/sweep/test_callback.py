@@ -1,5 +1,6 @@
 """Sweeps that are refused before anything is recorded, sweeps of two projects in one store, and shares of a machine."""
 
+import gc
 import shutil
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def test_a_sweep_in_a_moved_project_is_still_its_own(tmp_path, fresh_database, m
     (tmp_path / "before").mkdir()
     shutil.copy(fresh_database, tmp_path / "before")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    _, sweep = open_in(tmp_path / "before", monkeypatch)
+    sweep = open_in(tmp_path / "before", monkeypatch)[1]
+    gc.collect()  # the store is closed, as when its process has ended
     (tmp_path / "before").rename(tmp_path / "after")
     store, again = open_in(tmp_path / "after", monkeypatch)
     assert again == sweep
