@@ -1,6 +1,5 @@
 """Inputs of a run that are not in git: its data, and the user's own files."""
 
-import glob
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipeline.reproduce.clone import succeeds
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.checksum import file_fingerprint, verify_checksum
 from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.named_files import existing_files
 from pipeline.tracking.provenance import data_md5
 
 CACHE_REMOTE = "cache-of-the-project"
@@ -82,7 +82,7 @@ def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
             continue
         section = key.removesuffix(".path")
         recorded = None if section == "corpus" else values.get(f"{section}.fingerprint")
-        for file in _files_of(project, name):
+        for file in _files_of(project, key, name):
             path = clone / file.relative_to(project)
             lacking = not path.exists() or (recorded and file_fingerprint(path) != recorded)
             if lacking and path.resolve().is_relative_to(clone.parent.resolve()):
@@ -93,13 +93,9 @@ def bring_files(project: Path, clone: Path, config: Mapping[str, Any]) -> None:
                 verify_checksum(path.resolve(), recorded, "it has changed since the run; restore the file of that time")
 
 
-def _files_of(project: Path, name: str) -> list[Path]:
-    """Return the files that a name stands for, as far as their paths begin at the project: others a clone sees, too."""
-    path = project / name
-    if not path.is_relative_to(project):
+def _files_of(project: Path, key: str, name: str) -> list[Path]:
+    """Return the files of the project that a key names; the clone sees others where they are."""
+    try:
+        return [file for file in existing_files(key, name) if file.is_relative_to(project)]
+    except PipelineError:  # a URL, or not there: the run may have had it from its commit
         return []
-    if path.is_dir():
-        return [file for file in path.rglob("*") if file.is_file()]
-    if path.is_file():
-        return [path]
-    return [Path(file) for file in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (it may be an absolute path)

@@ -204,9 +204,10 @@ def test_all_stages_between_data_and_metrics_are_repeated():
     assert stages_to_repeat(not_evaluated, WORKSPACE) == trained
 
 
-def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path):
+def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path, monkeypatch):
     project, clone = tmp_path / "mine" / "all" / "project", tmp_path / "temporary" / "reproduce-1" / "project"
     (project / "my").mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(project))
     clone.mkdir(parents=True)
     pairs = project / "my" / "pairs.csv"
     pairs.write_text("then")
@@ -225,8 +226,9 @@ def test_the_users_own_files_are_linked_unless_they_have_changed(tmp_path):
         bring_files(project, clone, config)
 
 
-def test_folders_patterns_and_unlabelled_texts_are_linked(tmp_path):
+def test_folders_patterns_and_unlabelled_texts_are_linked(tmp_path, monkeypatch):
     project, clone = tmp_path / "project", tmp_path / "temporary" / "reproduce-1" / "project"
+    monkeypatch.setenv("DVC_ROOT", str(project))
     clone.mkdir(parents=True)
     for name in ("all/film/one.csv", "all/two.csv", "more-1.txt", "more-2.txt", "less.txt"):
         (project / name).parent.mkdir(parents=True, exist_ok=True)
