@@ -19,12 +19,17 @@ the trials that have not finished. More: docs/sweep.md
 
 Hydra's own options work too: --cfg job shows the configuration that overrides lead to, --info how it was composed,
 --hydra-help lists the others.
+
+--help NAME shows the keys of a group or section, or those whose names contain NAME:
+
+  python -m pipeline.train --help training
+  python -m pipeline.train --help dropout
 """
 
 import sys
 from importlib import import_module
 
-from pipeline.cli import Parser
+from pipeline.cli import Parser, tidy_exit
 from pipeline.config.debug import require_no_debug
 from pipeline.config.schema import Config
 from pipeline.config.training import require_no_fold
@@ -47,9 +52,14 @@ def main(config: Config, inputs: Inputs) -> None:
 if __name__ == "__main__":
     if {"-h", "--help"} & set(sys.argv):
         reference = import_module("pipeline.config.reference")  # no import statement: the stage must not depend on it
-        parser = Parser(__doc__, reference.configuration_help())
-        parser.usage = "python -m pipeline.train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]"
-        parser.print_help()
+        names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+        if names:
+            with tidy_exit(2):
+                print("\n\n".join(map(reference.keys_help, names)))
+        else:
+            parser = Parser(__doc__, reference.configuration_help())
+            parser.usage = "python -m pipeline.train [-m] [GROUP=CHOICE ...] [KEY=VALUE ...]"
+            parser.print_help()
     elif len(sys.argv) == 1:
         run_stage(main, __doc__, *TRAINING_INPUTS)
     else:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from pipeline.config.schema import Config
+from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF
 from pipeline.runtime.suggestion import did_you_mean
 
@@ -158,16 +159,27 @@ def group_meaning(group: str) -> str:
 
 
 def configuration_help() -> str:
-    """Return the groups with their choices and keys, for `--help`."""
-    blocks = ["groups (GROUP=CHOICE) and keys (KEY=VALUE); docs/configuration.md has the defaults:"]
-    for name in sections():
-        lines = [f"{name}: {group_meaning(name)}"]
-        lines += [_item(f"{name}={choice.name}", first_sentence(choice.summary)) for choice in choices(name)]
-        lines += [
-            _item(key.name, f"{key.text} ({key.only_with})" if key.only_with else key.text) for key in keys_of(name)
-        ]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+    """Return the groups and sections, the former with their choices, for `--help`."""
+    blocks = ["groups and sections; `python -m pipeline.train --help NAME` lists the keys of one:"]
+    return "\n\n".join([*blocks, *map(_section_help, sections())])
+
+
+def keys_help(name: str) -> str:
+    """Return what there is under a name, for `--help NAME`.
+
+    Args:
+        name: a group or section: its choices and keys are returned; else a key or a part of one, such as `dropout`:
+            all keys with it.
+
+    Raises:
+        PipelineError: nothing is named so.
+    """
+    if name in sections():
+        return "\n".join([_section_help(name), *map(_key_help, keys_of(name))])
+    keys = [key for key in all_keys().values() if name in key.name and key.allowed]
+    if not keys:
+        raise PipelineError(f"{name}: unknown key or group, --help lists the groups{meant_key(name, groups())}")
+    return "\n".join(map(_key_help, keys))
 
 
 def first_sentence(text: str) -> str:
@@ -191,6 +203,17 @@ def wrap(text: str, width: int) -> list[str]:
 def _summary(text: str) -> str:
     lines = (line.lstrip("# ") for line in header(text))
     return " ".join(line for line in lines if not line.startswith("@package"))
+
+
+def _section_help(name: str) -> str:
+    lines = wrap(f"{name}: {group_meaning(name)}", LINE_WIDTH)
+    return "\n".join(
+        [*lines, *(_item(f"{name}={choice.name}", first_sentence(choice.summary)) for choice in choices(name))]
+    )
+
+
+def _key_help(key: Key) -> str:
+    return _item(key.name, f"{key.text} ({key.only_with})" if key.only_with else key.text)
 
 
 def _item(name: str, text: str) -> str:

@@ -10,7 +10,7 @@ import yaml
 from pipeline.config.__main__ import documented
 from pipeline.config.comments import commented
 from pipeline.config.page import repeated_sections, stages_reading
-from pipeline.config.reference import all_keys, choices, configuration_help, groups, keys_of, sections
+from pipeline.config.reference import all_keys, choices, configuration_help, groups, keys_help, keys_of, sections
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF, WORKSPACE
 from tests.conftest import Project
@@ -50,7 +50,7 @@ def test_every_key_of_the_schema_has_a_meaning_and_every_choice_a_summary() -> N
 
 
 def test_no_key_is_shown_that_compose_fills_in() -> None:
-    assert "fingerprint" not in configuration_help()
+    assert "fingerprint" not in "".join(map(keys_help, sections()))
     assert not any("fingerprint" in path.read_text(encoding="utf-8") for path in FILES)
 
 
@@ -174,15 +174,33 @@ def test_a_file_that_cannot_be_commented_is_named(text: str, message: str) -> No
         commented(text, CONF / "training" / "own.yaml", CONF)
 
 
-def test_the_help_lists_groups_with_their_choices_and_keys_with_their_meanings() -> None:
+def test_the_help_lists_groups_with_their_choices_and_by_name_keys_with_their_meanings() -> None:
     shown = configuration_help()
     for group in groups():
         for choice in choices(group):
             assert f"\n  {group}={choice.name}" in shown
-    words = " ".join(shown.split())
+            assert f"\n  {group}={choice.name}" in keys_help(group)
+    words = " ".join(" ".join(map(keys_help, sections())).split())
     for key in all_keys().values():
         if "." in key.name:
             assert f"{key.name} {key.text}" in words
+
+
+def test_the_help_of_a_part_of_a_name_lists_the_keys_with_it() -> None:
+    listed = re.findall(r"^  (\S+)", keys_help("dropout"), re.MULTILINE)
+    assert listed == [name for name in all_keys() if "dropout" in name]
+    with pytest.raises(PipelineError, match=r"model\.hiden_dim: unknown key or group.*did you mean model\.hidden_dim"):
+        keys_help("model.hiden_dim")
+
+
+@pytest.mark.parametrize(("names", "code"), [(["training", "seed"], 0), (["xdropout"], 2)])
+def test_train_explains_the_keys_that_its_help_is_asked_for(names: list[str], code: int) -> None:
+    shown = Project(WORKSPACE).run("python", "-m", "pipeline.train", "--help", *names, check=False)
+    assert shown.returncode == code
+    if code:
+        assert shown.stderr == "error: xdropout: unknown key or group, --help lists the groups\n"
+    else:
+        assert shown.stdout == "\n\n".join(map(keys_help, names)) + "\n"
 
 
 def test_hydra_shows_the_configuration_that_overrides_lead_to() -> None:
