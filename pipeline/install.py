@@ -7,6 +7,7 @@ the one asked for, or made for another folder, as after the project was copied o
 """
 
 import argparse
+import fcntl
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ LAST_LINES = 30
 
 
 def main(root: Path, exactly: bool) -> None:
-    """Make or complete `root/.venv`; do nothing if it is complete.
+    """Make or complete `root/.venv`; do nothing if it is complete. Wait while another process does it.
 
     Args:
         root: folder of the project.
@@ -28,6 +29,16 @@ def main(root: Path, exactly: bool) -> None:
     Raises:
         SystemExit: this Python does not fit, or the installation failed; the message says so.
     """
+    with (root / "pyproject.toml").open("r+b") as held:  # r+: a lock on NFS needs a file open for writing
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another make is installing into .venv; waiting for it", flush=True)
+            fcntl.flock(held, fcntl.LOCK_EX)
+        _complete(root, exactly)
+
+
+def _complete(root: Path, exactly: bool) -> None:
     venv, project, constraints = root / ".venv", root / "pyproject.toml", root / "constraints.txt"
     oldest, newest = supported_versions(project)
     own = sys.version_info[:2]

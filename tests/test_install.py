@@ -1,10 +1,13 @@
 """The environment that `make setup` makes; its Python is a script here, since a real one takes minutes to fill."""
 
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pipeline import install
 from pipeline.install import dotted, main, reason_to_renew
 
 OWN = sys.version_info[:2]
@@ -50,6 +53,18 @@ def test_a_python_that_will_not_do_is_refused_in_one_line_and_nothing_is_changed
     with pytest.raises(SystemExit, match=rf"^error: Python {dotted(OWN)} found .*; 3.97 to 3.98 needed: make PYTHON=p"):
         main(tmp_path, exactly=False)
     assert (venv / "bin" / "python").exists()
+
+
+def test_of_two_at_once_one_installs_and_the_other_waits_for_it(tmp_path):
+    venv = environment(tmp_path, pip="echo installing; sleep 2")
+    (tmp_path / "pipeline").mkdir()
+    shutil.copy(install.__file__, tmp_path / "pipeline")
+    command = [sys.executable, "-I", "pipeline/install.py"]
+    both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    shown = sorted(process.communicate(timeout=60)[0] for process in both)
+    assert shown[0] == "another make is installing into .venv; waiting for it\n"
+    assert shown[1].startswith("installing the pinned packages")
+    assert (venv / "install.log").read_text() == "installing\n"
 
 
 def test_pip_is_quiet_until_it_fails(tmp_path, capsys):
