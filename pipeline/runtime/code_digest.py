@@ -121,6 +121,8 @@ def _has_no_effect(node: object, parent: ast.AST) -> bool:
 def _imports(tree: ast.AST, package: str) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         match node:
+            case ast.expr():
+                pass  # holds no statement; most nodes are within one
             case ast.Import(names=names):
                 yield from (alias.name for alias in names)
             case ast.ImportFrom(module=module, names=names, level=level):
