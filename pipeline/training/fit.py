@@ -131,7 +131,7 @@ def fit(
             checkpoints=checkpoints,
             log_metrics=log_metrics,
             callbacks=optional_callbacks(config.training, MONITOR),
-            accumulate=config.training.accumulate_grad_batches,
+            accumulate_grad_batches=config.training.accumulate_grad_batches,
             loggers=loggers,
             debug=debug,
             validate_first=True,
