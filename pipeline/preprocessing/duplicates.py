@@ -115,7 +115,7 @@ class _Alike(NamedTuple):
     order: NDArray[np.int64]
     """Rows of the reviews, group after group [reviews]."""
     starts: NDArray[np.int64]
-    """Where each group begins in `order` [groups]."""
+    """Index in `order` of the leader of each group [groups]."""
     repeat: NDArray[np.int64]
     """Rows of the reviews that lead no group [repeats]."""
     leader: NDArray[np.int64]
