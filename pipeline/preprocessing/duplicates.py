@@ -162,6 +162,7 @@ def find_duplicates(
 
 
 def _group_alike(keys: ReviewKeys, among: NDArray[np.bool_]) -> _Alike:
+    """Group the reviews that `among` is True for [n]."""
     order = np.flatnonzero(among)
     order = order[np.lexsort((keys.split[order], keys.near[order]))]  # stable: in a split the earlier comes first
     near = keys.near[order]
