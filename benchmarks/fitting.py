@@ -12,7 +12,7 @@ from benchmarks.measuring import seconds
 from pipeline.config.schema import Config
 from pipeline.runtime.errors import PipelineError
 from pipeline.training.batches import LabelledBatch
-from pipeline.training.fit import fit, training_reviews
+from pipeline.training.fit import build_data_module, fit
 from pipeline.training.hardware import resolve_hardware
 
 Weights = Mapping[str, Tensor] | None
@@ -45,7 +45,7 @@ class Clock:
 
 def first_batches(config: Config, dataset: Path, steps: int) -> Iterator[LabelledBatch]:
     """Yield the batches of the first steps of a training, those that `fit_steps` trains on."""
-    yield from islice(training_reviews(config, dataset).train_dataloader(), steps)
+    yield from islice(build_data_module(config, dataset).train_dataloader(), steps)
 
 
 class _EnoughError(Exception):

@@ -12,6 +12,7 @@ To try another choice or value once, pass it to `dvc exp run`, each after -S; fo
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,7 +24,7 @@ from pipeline.config.debug import require_no_debug
 from pipeline.config.model import require_embedding_dim
 from pipeline.config.params import read_params
 from pipeline.config.reference import configuration_help
-from pipeline.config.schema import validate
+from pipeline.config.schema import Config, validate
 from pipeline.config.text import FileVectors
 from pipeline.config.training import require_no_fold
 from pipeline.corpus.source import corpus_fingerprint
@@ -54,7 +55,10 @@ def main() -> None:
     holder = pipeline_lock.dvc_process()
     pipeline_lock.acquire(WORKSPACE, holder)
     values = _read_composed() if "DVC_EXP_NAME" in os.environ else compose_config([])
-    _add_fingerprints(values)
+    config = validate(values)
+    require_no_fold(config.training)
+    require_no_debug(config.debug)
+    _add_fingerprints(values, config)
     text = _to_yaml(values)
     if not PARAMS.exists() or text.encode() != PARAMS.read_bytes():
         _report_changes(values)
@@ -63,26 +67,28 @@ def main() -> None:
     pipeline_lock.record_params(WORKSPACE, holder, checksum.file_digest(PARAMS, "sha256"))
 
 
-def _add_fingerprints(values: Any) -> None:
-    """Note hashes of the files that the configuration names.
+def _add_fingerprints(values: Any, config: Config) -> None:
+    """Note a hash of each file that the configuration names, next to its name; None where there is no such file.
 
     Raises:
-        PipelineError: the configuration does not fit, or a file is missing.
+        PipelineError: a file is missing, or the word vectors have another dimension than the model's embedding.
     """
-    config = validate(values)
-    require_no_fold(config.training)
-    require_no_debug(config.debug)
+    evaluation = config.evaluation
     values["corpus"]["fingerprint"] = corpus_fingerprint(config.corpus)
     if (vectors := config.text.vectors) is not None:
         require_embedding_dim(config.model, vector_dimension(vectors))
         if isinstance(vectors, FileVectors):
             values["text"]["vectors"]["fingerprint"] = vectors_fingerprint(vectors)
-    path = config.evaluation.contrast_pairs.path
-    pairs = None if path is None else checksum.file_fingerprint(existing_file("evaluation.contrast_pairs.path", path))
-    values["evaluation"]["contrast_pairs"]["fingerprint"] = pairs
-    ladder = project_root() / config.evaluation.memory_ladder.path
-    results = checksum.file_fingerprint(ladder) if ladder.is_file() else None
-    values["evaluation"]["memory_ladder"]["fingerprint"] = results
+    pairs = evaluation.contrast_pairs.path
+    values["evaluation"]["contrast_pairs"]["fingerprint"] = _fingerprint(
+        None if pairs is None else existing_file("evaluation.contrast_pairs.path", pairs)
+    )
+    ladder = project_root() / evaluation.memory_ladder.path
+    values["evaluation"]["memory_ladder"]["fingerprint"] = _fingerprint(ladder if ladder.is_file() else None)
+
+
+def _fingerprint(path: Path | None) -> str | None:
+    return None if path is None else checksum.file_fingerprint(path)
 
 
 def _report_changes(values: Mapping[str, Any]) -> None:

@@ -30,7 +30,7 @@ from pipeline.inference.model_folder import read_model_info
 from pipeline.inference.predictor import Predictor
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
 from pipeline.report.figure_files import write_panels
-from pipeline.report.formatting import readable
+from pipeline.report.formatting import mean_with_deviation, readable
 from pipeline.runtime import paths
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.generated_block import replace_generated
@@ -171,8 +171,7 @@ def _experiment(run: FinishedRun) -> str:
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return ""
-    mean = f"{np.mean(values):.4f}"
-    return f"{mean} ± {np.std(values, ddof=1):.4f}" if len(values) > 1 else mean
+    return mean_with_deviation(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
 
 
 def _score_on_test(store: Store, run: FinishedRun, config: EvaluationConfig) -> FinishedRun:

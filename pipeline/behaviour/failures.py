@@ -11,7 +11,7 @@ from pipeline.config.labels import LABELS
 from pipeline.evaluation.columns import Columns
 from pipeline.evaluation.predictions import Classifier
 from pipeline.evaluation.sentiment import POSITIVE_NAME
-from pipeline.evaluation.wilson import wilson_interval
+from pipeline.inference.wilson import wilson_interval
 from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10

@@ -10,7 +10,7 @@ from pipeline.evaluation.binary import resampled_binary_metrics
 from pipeline.evaluation.label_metrics import resampled_label_metrics
 from pipeline.evaluation.multiclass import resampled_multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
-from pipeline.evaluation.wilson import wilson_interval
+from pipeline.inference.wilson import wilson_interval
 
 RESAMPLES = 2000
 BOUNDS = (2.5, 97.5)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.config.objective import ACCURACY
+from pipeline.config.objective import ACCURACY, ObjectiveConfig
 
 MetricValues = dict[str, Any]
 """Values by key: numbers, and None where a metric is undefined."""
@@ -200,6 +200,19 @@ HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}
 def objective_key(objective: str) -> str:
     """Return the key of the metric that an objective of this name is about."""
     return OBJECTIVES.get(objective, objective)
+
+
+def objective_name(objective: ObjectiveConfig, classes: Sequence[str] = ()) -> str:
+    """Return the name of the metric that labels are chosen for, for people.
+
+    Args:
+        objective: what they are chosen for.
+        classes: names of the classes, by number, where that of a precision is to be named.
+    """
+    if objective.metric == "precision":
+        target = f" of {classes[objective.target_number(classes)]}" if classes else ""
+        return f"recall{target} at precision {objective.precision:g}"
+    return METRICS[objective.metric].name
 
 
 def metric_names(names: Iterable[str]) -> list[str]:

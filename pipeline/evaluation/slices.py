@@ -13,7 +13,7 @@ from pipeline.config.evaluation import LENGTH, UNKNOWN_WORDS, EvaluationConfig
 from pipeline.evaluation.columns import Columns, as_columns, as_rows
 from pipeline.evaluation.metrics import metric_names
 from pipeline.evaluation.predictions import ScoredSplit
-from pipeline.evaluation.wilson import wilson_interval
+from pipeline.inference.wilson import wilson_interval
 
 MAX_PARTS = 10
 """Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""

@@ -15,7 +15,7 @@ from pipeline.evaluation.metrics import METRICS, MetricValues, objective_key
 from pipeline.evaluation.multiclass import multiclass_metrics
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import accuracies, worst_slice
-from pipeline.evaluation.wilson import wilson_interval
+from pipeline.inference.wilson import wilson_interval
 
 
 def collect_metrics(

@@ -59,9 +59,7 @@ class SentimentModel(PythonModel):
         Raises:
             MlflowException: the input is not texts, or not clear; a server then answers with status 400 and the reason.
         """
-        output = (params or {}).get(OUTPUT) or self._output
-        if output not in OUTPUTS:
-            raise _refusal(f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
+        output = choose_output(params or {}, self._output)
         given = _as_columns(model_input, self.predictor.info.text_columns)
         try:
             texts = [
@@ -76,6 +74,18 @@ class SentimentModel(PythonModel):
             return pd.DataFrame(rows, columns=list(self.predictor.classes), index=given.index)
         table = pd.DataFrame([answer[:2] for answer in answers], columns=COLUMNS, index=given.index)
         return table if output == TABLE else table[output]
+
+
+def choose_output(params: Mapping[str, Any], default: str = TABLE) -> str:
+    """Return the form of the answers that the parameters of a prediction ask for.
+
+    Raises:
+        MlflowException: there is no such form.
+    """
+    output: str = params.get(OUTPUT) or default
+    if output not in OUTPUTS:
+        raise _refusal(f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
+    return output
 
 
 def choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) -> list[int]:

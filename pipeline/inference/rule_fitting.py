@@ -14,6 +14,7 @@ from scipy.special import betainc
 from pipeline.config.objective import ObjectiveConfig
 from pipeline.inference.class_counts import Counts, macro_f1, matthews_correlation
 from pipeline.inference.decision_rule import DecisionRule
+from pipeline.inference.wilson import wilson_lower_bounds
 from pipeline.runtime.errors import PipelineError
 
 LEVEL = 0.05
@@ -138,20 +139,20 @@ def fit_class_weights(
     for _ in range(ROUNDS):
         before = weights.copy()
         for number in [1] if classes == 2 else range(classes):
-            weights[number] = _best_weight(p, membership, weights, number, metric)
+            weights[number] = _best_class_weight(p, membership, weights, number, metric)
         if np.array_equal(weights, before):
             break
     return weights
 
 
-def _best_weight(
+def _best_class_weight(
     p: NDArray[np.float64],
     membership: NDArray[np.float64],
     weights: NDArray[np.float64],
     number: int,
     metric: Callable[[Counts, Counts, Counts], Counts],
 ) -> float:
-    """Return the best weight of one class, the others fixed; its present one if no other is better.
+    """Return the best weight of class `number`, the others fixed; its present one if no other is better.
 
     With a rising weight the class takes one review after the other from its rivals, in the order of the ratio of the
     rival's weighted probability to its own.
@@ -163,14 +164,15 @@ def _best_weight(
     ratios = weighted[rows, rivals] / p[:, number]
     order = np.argsort(ratios, kind="stable")
     ratios, sorted_membership = ratios[order], membership[order]
-    cuts = np.concatenate([[0], np.flatnonzero(ratios[1:] > ratios[:-1]) + 1, [n]])  # reviews taken
-    if len(cuts) > MAX_CUTS:
-        cuts = cuts[np.linspace(0, len(cuts) - 1, MAX_CUTS).astype(np.int64)]
+    taken = np.concatenate([[0], np.flatnonzero(ratios[1:] > ratios[:-1]) + 1, [n]])  # numbers of reviews to try
+    if len(taken) > MAX_CUTS:
+        taken = taken[np.linspace(0, len(taken) - 1, MAX_CUTS).astype(np.int64)]
     of_rival = np.eye(classes)[rivals[order]]  # [n, classes]
-    labelled, right = (_left_of(values, cuts) for values in (of_rival, of_rival * sorted_membership))
-    labelled[:, number], right[:, number] = cuts, _taken(sorted_membership[:, number], cuts)
+    labelled, right = (_sums_of_rest(values, taken) for values in (of_rival, of_rival * sorted_membership))
+    labelled[:, number], right[:, number] = taken, _sums_of_first(sorted_membership[:, number], taken)
     values = metric(right, labelled, membership.sum(axis=0))
-    lowest, highest = np.append(ratios[0] / 4, ratios)[cuts], np.append(ratios, 4 * ratios[-1])[cuts]
+    # weights between the ratio of the last review that is taken and that of the next take the same reviews
+    lowest, highest = np.append(ratios[0] / 4, ratios)[taken], np.append(ratios, 4 * ratios[-1])[taken]
     best = values >= values.max() - MIN_PROBABILITY
     if np.any(best & (lowest < weights[number]) & (weights[number] <= highest)):
         return float(weights[number])
@@ -178,16 +180,16 @@ def _best_weight(
     return float(middles[np.argmin(np.abs(np.log(middles / weights[number])))])
 
 
-def _taken(values: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the sums of the first values [n, ...], as many as each cut says."""
-    sums: NDArray[np.float64] = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])[cuts]
+def _sums_of_first(values: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return for each count [cuts] the sum [cuts, ...] of so many first values [n, ...]."""
+    sums: NDArray[np.float64] = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])[counts]
     return sums
 
 
-def _left_of(values: NDArray[np.float64], cuts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the sums of the other values."""
-    left: NDArray[np.float64] = values.sum(axis=0) - _taken(values, cuts)
-    return left
+def _sums_of_rest(values: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return for each count [cuts] the sum [cuts, ...] of all values [n, ...] but so many first ones."""
+    sums: NDArray[np.float64] = values.sum(axis=0) - _sums_of_first(values, counts)
+    return sums
 
 
 def _threshold_of_precision(
@@ -209,8 +211,8 @@ def _threshold_of_precision(
     cuts, below = _cuts(probabilities, labels)
     of_each = np.array([np.sum(labels == label) for label in (0, 1)])
     labelled_so = of_each - below if number == 1 else below  # reviews of each label that get the class [cuts, 2]
-    right, taken = labelled_so[:, number], labelled_so.sum(axis=1)
-    bound = np.where(taken > 0, _wilson_lower(right, np.maximum(taken, 1)), 0)
+    right, all_labelled_so = labelled_so[:, number], labelled_so.sum(axis=1)
+    bound = np.where(all_labelled_so > 0, wilson_lower_bounds(right, np.maximum(all_labelled_so, 1)), 0)
     reached = bound >= target
     if reached.any():
         chosen = np.flatnonzero(reached)
@@ -218,7 +220,7 @@ def _threshold_of_precision(
     else:
         chosen = np.flatnonzero(bound == bound.max())
     best = chosen[np.argmin(np.abs(cuts[chosen] - 0.5))]
-    found = f"{right[best]} of the {taken[best]} reviews labelled so are right, lower bound {bound[best]:.3f}"
+    found = f"{right[best]} of the {all_labelled_so[best]} reviews labelled so are right, lower bound {bound[best]:.3f}"
     recall = right[best] / max(of_each[number], 1)
     if reached.any():
         log.info(
@@ -232,13 +234,6 @@ def _threshold_of_precision(
             *(of, target, name, cuts[best], found, recall),
         )
     return float(cuts[best])
-
-
-def _wilson_lower(right: NDArray[np.int64], n: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the lower bounds of shares right / n, at one standard error."""
-    share = right / n
-    lower: NDArray[np.float64] = (share + 0.5 / n - np.sqrt(share * (1 - share) / n + 0.25 / n**2)) / (1 + 1 / n)
-    return lower
 
 
 def _cuts(p: NDArray[np.float32], y: NDArray[np.generic]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -34,7 +34,7 @@ class BagOfWords(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim)
         self.dropout = nn.Dropout(output_dropout)
         self.fc = nn.Linear(embedding_dim, likelihood.columns)
-        self.likelihood, self.thresholds = likelihood, likelihood.thresholds()
+        self.likelihood, self.thresholds = likelihood, likelihood.output_layer()
         # as in SentimentRNN's orthogonal initialisation: torch's word vectors are ten times as large, and training
         # changes them too little to matter
         nn.init.normal_(self.embedding.weight, std=0.1)

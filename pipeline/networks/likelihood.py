@@ -24,9 +24,9 @@ class Likelihood(Protocol):
     columns: int
     """Sums of features that a network computes for each review."""
     outputs: int
-    """Numbers that `thresholds` makes of them."""
+    """Numbers that `output_layer` makes of them."""
 
-    def thresholds(self) -> nn.Module:
+    def output_layer(self) -> nn.Module:
         """Return a new module from the columns [batch, columns] to the outputs [batch, outputs]."""
 
     def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -42,14 +42,14 @@ class Likelihood(Protocol):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return what `forward` of a network returns: the probability of each class, or of two the second alone."""
 
-    def memberships(self) -> NDArray[np.float64]:
+    def column_shares(self) -> NDArray[np.float64]:
         """Return the share of a review of each class that counts for each column [columns, classes].
 
         The rest of the review counts against it.
         """
 
     def link(self, shares: Tensor) -> Tensor:
-        """Return the columns [columns] that stand for these shares of the reviews, `memberships` summed."""
+        """Return the columns [columns] that stand for these shares of the reviews, `column_shares` summed over them."""
 
 
 class Logistic:
@@ -57,7 +57,7 @@ class Logistic:
 
     classes, columns, outputs = 2, 1, 1
 
-    def thresholds(self) -> nn.Module:
+    def output_layer(self) -> nn.Module:
         """The column is the output."""
         return nn.Identity()
 
@@ -73,7 +73,7 @@ class Logistic:
         """Return the probability [batch] of the second class."""
         return torch.sigmoid(outputs[:, 0])
 
-    def memberships(self) -> NDArray[np.float64]:
+    def column_shares(self) -> NDArray[np.float64]:
         """Reviews of the second class count for the only column, those of the first against it."""
         return np.array([[0.0, 1.0]])
 
@@ -91,7 +91,7 @@ class Softmax:
     def __init__(self, classes: int) -> None:
         self.classes = self.columns = self.outputs = classes
 
-    def thresholds(self) -> nn.Module:
+    def output_layer(self) -> nn.Module:
         """The columns are the outputs."""
         return nn.Identity()
 
@@ -107,7 +107,7 @@ class Softmax:
         """Return the probability of each class [batch, classes]."""
         return outputs.softmax(dim=1)
 
-    def memberships(self) -> NDArray[np.float64]:
+    def column_shares(self) -> NDArray[np.float64]:
         """There is a column for each class; reviews of all other classes count against it."""
         return np.eye(self.classes)
 
@@ -122,7 +122,7 @@ class CumulativeLogits:
     def __init__(self, classes: int) -> None:
         self.classes, self.columns, self.outputs = classes, 1, classes - 1
 
-    def thresholds(self) -> nn.Module:
+    def output_layer(self) -> nn.Module:
         """The column is a score, which gets thresholds."""
         return Thresholds(self.classes)
 
@@ -144,7 +144,7 @@ class CumulativeLogits:
         """Return the probability of each class [batch, classes]."""
         return self.log_probabilities(outputs).exp()
 
-    def memberships(self) -> NDArray[np.float64]:
+    def column_shares(self) -> NDArray[np.float64]:
         """The only column takes the more of a review, the higher its class."""
         return np.linspace(0, 1, self.classes)[None]
 

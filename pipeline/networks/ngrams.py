@@ -61,7 +61,7 @@ class NgramLogOdds(nn.Module):
         self.weight = nn.Parameter(torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("ratio", torch.zeros(self.buckets, likelihood.columns))
         self.register_buffer("bias", torch.zeros(likelihood.columns))
-        self.likelihood, self.thresholds = likelihood, likelihood.thresholds()
+        self.likelihood, self.thresholds = likelihood, likelihood.output_layer()
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Return outputs [batch, outputs] for token ids x [batch, time], padded on the right; lengths [batch]."""
@@ -128,7 +128,7 @@ class NgramLogOdds(nn.Module):
                 counted *= torch.from_numpy(weights[batch])[:, None]
             rows = torch.from_numpy(labels[batch].astype(np.int64))[:, None]
             counts.view(-1).scatter_add_(0, (rows * self.buckets + buckets).ravel(), counted.ravel())
-        of_column = torch.from_numpy(self.likelihood.memberships())  # [columns, classes]
+        of_column = torch.from_numpy(self.likelihood.column_shares())  # [columns, classes]
         share = (of_column @ (reviews_of / reviews_of.sum())).clamp(MIN_CLASS_SHARE, 1 - MIN_CLASS_SHARE)  # [columns]
         self.bias.copy_(self.likelihood.link(share))
         counted_for, counted_against = (

@@ -108,7 +108,7 @@ class SentimentRNN(nn.Module):
         self.lstm_backward = recurrent() if bidirectional else None
         self.dropout = nn.Dropout(output_dropout)
         self.fc = nn.Linear(hidden_dim * (2 if bidirectional else 1) * len(self.pooling), output_size)
-        self.thresholds = likelihood.thresholds()
+        self.thresholds = likelihood.output_layer()
         if initialisation == "orthogonal":
             self._initialise_orthogonal()
 

@@ -18,10 +18,10 @@ from pipeline.preprocessing.choice_log import (
 from pipeline.preprocessing.data_checks import label_conflict_share, overlap_share
 from pipeline.preprocessing.duplicates import (
     NO_LABEL,
-    PRECEDENCE,
     ReviewKeys,
     count_classes,
     count_copies,
+    count_splits,
     find_duplicates,
     with_duplicates,
 )
@@ -70,8 +70,7 @@ def choose_reviews(
     classes = corpus.classes
     everything = np.ones(len(keys.split), np.bool_)
     unshared, shared = leave_out_shared_groups(keys, everything) if grouped else (everything, 0)
-    from_splits = np.bincount(keys.split[~unshared], minlength=len(PRECEDENCE)).tolist()
-    for_groups = {name: rows for name, rows in zip(PRECEDENCE, from_splits, strict=True) if rows}
+    for_groups = count_splits(keys.split[~unshared])
     log_shared_groups(shared, for_groups)
     keep, found = find_duplicates(keys, unshared, duplicates)
     before, after = (count_classes(keys, mask, classes) for mask in (unshared, keep))
@@ -103,7 +102,7 @@ def choose_reviews(
         "duplicates": int((repeated & labelled).sum()) - tied,
         "unlabelled_duplicates": int((repeated & ~labelled).sum()),
         "label_ties": tied,
-        "shared_groups": sum(from_splits),
+        "shared_groups": sum(for_groups.values()),
     }
     measures = {
         "label_conflict_share": label_conflict_share(keys, found["contradicting"]),
@@ -122,7 +121,7 @@ def _row_arrays(
     keys: ReviewKeys, keep: NDArray[np.bool_], copies: NDArray[np.int32] | None
 ) -> dict[str, dict[str, NDArray[np.int32]]]:
     """Return the arrays of train and validation, which folds of both are drawn from."""
-    rows = {split: np.flatnonzero(keep & (keys.split == PRECEDENCE.index(split))) for split in ("train", "validation")}
+    rows = {split: np.flatnonzero(keep & keys.in_split(split)) for split in ("train", "validation")}
     names = np.unique(np.concatenate([keys.group[members] for members in rows.values()]))
     arrays = {
         split: {"groups": np.searchsorted(names, keys.group[members]).astype(np.int32)}

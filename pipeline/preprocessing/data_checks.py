@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import DataCheckConfig
 from pipeline.config.split import PRETRAINING_SPLITS
-from pipeline.preprocessing.duplicates import NO_LABEL, PRECEDENCE, ReviewKeys
+from pipeline.preprocessing.duplicates import NO_LABEL, ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 JUDGED = ("train", "validation", "test")
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 
 def overlap_share(keys: ReviewKeys, keep: NDArray[np.bool_]) -> float:
     """Return the share of the kept reviews of the test split whose text is learned from or validated on, too."""
-    test = keep & (keys.split == PRECEDENCE.index("test"))
-    seen = keep & np.isin(keys.split, [PRECEDENCE.index(split) for split in ("validation", *PRETRAINING_SPLITS)])
+    test = keep & keys.in_split("test")
+    seen = keep & keys.in_split("validation", *PRETRAINING_SPLITS)
     return round(float(np.isin(keys.near[test], keys.near[seen]).mean()), 5)
 
 

@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import regex
@@ -104,6 +104,23 @@ class ReviewKeys:
     split: NDArray[np.int8]
     """Index into `PRECEDENCE`."""
 
+    def in_split(self, *names: str) -> NDArray[np.bool_]:
+        """Return True for each review that is at present in one of the splits of these names [n]."""
+        return np.isin(self.split, [PRECEDENCE.index(name) for name in names])
+
+
+class _Alike(NamedTuple):
+    """Reviews grouped by their `near_key`, the one that comes first in the order of `PRECEDENCE` leading its group."""
+
+    order: NDArray[np.int64]
+    """Rows of the reviews, group after group [reviews]."""
+    starts: NDArray[np.int64]
+    """Index in `order` of the leader of each group [groups]."""
+    repeat: NDArray[np.int64]
+    """Rows of the reviews that lead no group [repeats]."""
+    leader: NDArray[np.int64]
+    """Row of the leader of the group of each repeat [repeats]."""
+
 
 def find_duplicates(
     keys: ReviewKeys, keep: NDArray[np.bool_], policy: Duplicates
@@ -124,44 +141,60 @@ def find_duplicates(
         dropped from each split; texts with several labels, those that have them in the test split, the reviews that
         contradict most others of the same text, and the labelled ones left out for a tie.
     """
-    keep = keep.copy()
-    order = np.flatnonzero(keep)
+    keep, groups, in_test = keep.copy(), _group_alike(keys, keep), keys.in_split("test")
+    if policy != "keep":
+        keep[groups.repeat[~in_test[groups.repeat]]] = False
+    contradicting = tied = kept_by_test = 0
+    conflicting = _groups_of_several_labels(keys, groups)
+    for alike in conflicting:
+        contradicting += _contradicting(keys.label[alike])
+        if policy != "keep" and not _settle(keys, alike, keep):
+            tied += int((keys.label[alike] != NO_LABEL).sum())
+        kept_by_test += len(np.unique(keys.label[alike[in_test[alike]]])) > 1
+    return keep, {
+        **_count_repeats(keys, groups),
+        "dropped": count_splits(keys.split[groups.order[~keep[groups.order]]]),
+        "label_conflicts": len(conflicting),
+        "kept_by_test": kept_by_test,
+        "contradicting": contradicting,
+        "tied": tied,
+    }
+
+
+def _group_alike(keys: ReviewKeys, among: NDArray[np.bool_]) -> _Alike:
+    """Group the reviews that `among` is True for [n]."""
+    order = np.flatnonzero(among)
     order = order[np.lexsort((keys.split[order], keys.near[order]))]  # stable: in a split the earlier comes first
     near = keys.near[order]
     is_repeat = np.zeros(len(order), dtype=np.bool_)
     is_repeat[1:] = near[1:] == near[:-1]
-    del near
-    starts = np.flatnonzero(~is_repeat)
-    ends = np.append(starts[1:], len(order))
-    place = np.arange(len(order), dtype=np.int32)
-    place[is_repeat] = 0
-    np.maximum.accumulate(place, out=place)  # index in `order` of the first of each review's likes
-    leader, repeat = order[place[is_repeat]], order[is_repeat]
-    del place
+    del near  # of a large corpus these arrays take much memory
+    leader_at = np.arange(len(order), dtype=np.int32)
+    leader_at[is_repeat] = 0
+    np.maximum.accumulate(leader_at, out=leader_at)  # index in `order` of the leader of each review's group
+    return _Alike(order, np.flatnonzero(~is_repeat), order[is_repeat], order[leader_at[is_repeat]])
 
-    # the lowest and the highest label of reviews alike, collected at the first; unlabelled reviews have none
+
+def _groups_of_several_labels(keys: ReviewKeys, groups: _Alike) -> list[NDArray[np.int64]]:
+    """Return the rows [n] of each group whose labelled reviews do not agree."""
+    # the lowest and the highest label of a group, collected at its leader; unlabelled reviews have none
     lowest = np.where(keys.label == NO_LABEL, np.iinfo(np.int8).max, keys.label)
     highest = keys.label.copy()
-    np.minimum.at(lowest, leader, lowest[repeat])
-    np.maximum.at(highest, leader, highest[repeat])
-    conflicting = np.flatnonzero((lowest < highest)[order[starts]])
+    np.minimum.at(lowest, groups.leader, lowest[groups.repeat])
+    np.maximum.at(highest, groups.leader, highest[groups.repeat])
+    conflicting = np.flatnonzero((lowest < highest)[groups.order[groups.starts]])
+    ends = np.append(groups.starts[1:], len(groups.order))
+    return [groups.order[groups.starts[group] : ends[group]] for group in conflicting]
 
-    if policy != "keep":
-        keep[repeat[keys.split[repeat] != PRECEDENCE.index("test")]] = False
-    contradicting = tied = kept_by_test = 0
-    for start, end in zip(starts[conflicting], ends[conflicting], strict=True):
-        alike = order[start:end]
-        contradicting += _contradicting(keys.label[alike])
-        if policy != "keep" and not _settle(keys, alike, keep):
-            tied += int((keys.label[alike] != NO_LABEL).sum())
-        in_test = alike[keys.split[alike] == PRECEDENCE.index("test")]
-        kept_by_test += len(np.unique(keys.label[in_test])) > 1
-    counts = np.bincount(keys.split[order[~keep[order]]], minlength=len(PRECEDENCE))
+
+def _count_repeats(keys: ReviewKeys, groups: _Alike) -> dict[str, Any]:
+    """Count the labelled repeats, exact and near-exact, the unlabelled ones, and both by split and pair of splits."""
+    leader, repeat = groups.leader, groups.repeat
     labelled = keys.label[repeat] != NO_LABEL
     exact = (keys.exact[repeat] == keys.exact[leader])[labelled]
     pairs = np.zeros((len(PRECEDENCE), len(PRECEDENCE)), dtype=np.int64)
     np.add.at(pairs, (keys.split[leader], keys.split[repeat]), 1)
-    return keep, {
+    return {
         "repeats": len(exact),
         "exact": int(exact.sum()),
         "near_exact": int((~exact).sum()),
@@ -173,12 +206,13 @@ def find_duplicates(
             for j in range(i + 1, len(PRECEDENCE))
             if pairs[i, j]
         },
-        "dropped": {name: int(counts[i]) for i, name in enumerate(PRECEDENCE) if counts[i]},
-        "label_conflicts": len(conflicting),
-        "kept_by_test": kept_by_test,
-        "contradicting": contradicting,
-        "tied": tied,
     }
+
+
+def count_splits(split: NDArray[np.int8]) -> dict[str, int]:
+    """Count the reviews of each split that has any; `split` holds indices into `PRECEDENCE` [n]."""
+    counts = np.bincount(split, minlength=len(PRECEDENCE)).tolist()
+    return {name: count for name, count in zip(PRECEDENCE, counts, strict=True) if count}
 
 
 def with_duplicates(keys: ReviewKeys) -> NDArray[np.uint64]:
@@ -211,9 +245,10 @@ def _contradicting(labels: NDArray[np.int8]) -> int:
 
 def _settle(keys: ReviewKeys, alike: NDArray[np.int64], keep: NDArray[np.bool_]) -> bool:
     """Keep of reviews alike, in order, the first with the label of the majority; False if there is none."""
-    leading = alike[keys.split[alike] == keys.split[alike[0]]]
-    if keys.split[alike[0]] == PRECEDENCE.index("test"):
+    first_split = keys.split[alike[0]]
+    if PRECEDENCE[first_split] == "test":
         return True
+    leading = alike[keys.split[alike] == first_split]
     (winner, votes), *others = Counter(keys.label[leading].tolist()).most_common()
     keep[leading] = False
     if others and others[0][1] == votes:

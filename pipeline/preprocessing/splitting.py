@@ -51,9 +51,9 @@ def hold_out(
     Raises:
         PipelineError: a split would hold no review of a class.
     """
-    drawn = {name: name for name in ("test", "validation") if not (keys.split == PRECEDENCE.index(name)).any()}
+    drawn = {name: name for name in ("test", "validation") if not keys.in_split(name).any()}
     parts = _hold_out(keys, keep, "train", drawn, config, classes)
-    if (keys.split == PRECEDENCE.index("auxiliary")).any():
+    if keys.in_split("auxiliary").any():
         parts |= _hold_out(keys, keep, "auxiliary", {"test": AUXILIARY_TEST}, config, classes)
     return parts
 
@@ -67,7 +67,7 @@ def _hold_out(
     classes: Sequence[str],
 ) -> dict[str, Drawn]:
     """Move reviews of a split to others, which `destinations` has by the key of `config` with their share."""
-    rows = np.flatnonzero(keep & (keys.split == PRECEDENCE.index(source)))
+    rows = np.flatnonzero(keep & keys.in_split(source))
     rank = _mix(keys.group[rows], config.seed)
     order = np.lexsort((keys.label[rows], rank))
     rows, rank = rows[order], rank[order]
@@ -77,19 +77,11 @@ def _hold_out(
     parts = {}
     for place, (key, split) in enumerate(destinations.items()):
         fraction = getattr(config, key)
-        for total, name in zip(totals, classes, strict=True):
-            if round(fraction * total) == 0:
-                left_out = int((~keep & (keys.split == PRECEDENCE.index(source))).sum())
-                once = f", once {left_out:,} reviews are left out," if left_out else ""
-                problem = f"{fraction} of {total} {name} training reviews{once} is none"
-                raise PipelineError(f"split.{key}: {problem}; raise it, or add reviews")
+        left_out = int((~keep & keys.in_split(source)).sum())
+        _require_share(f"split.{key}", fraction, totals, classes, left_out)
         wanted = [round(fraction * total) for total in (totals if config.stratify else [len(rows)])]
         members, for_class = groups.take(wanted, later=len(destinations) - place)
-        for label, name in enumerate(classes):
-            if not (labels[members] == label).any():
-                problem = f"the {split} split that was drawn holds no {name} review"
-                remedy = "use a corpus.group_column of smaller groups" if config.stratify else "set split.stratify=true"
-                raise PipelineError(f"split.{key}: {problem}; raise it, add reviews, or {remedy}")
+        _require_each_class(f"split.{key}", split, labels[members], classes, config.stratify)
         keys.split[rows[members]] = PRECEDENCE.index(split)
         parts[split] = Drawn(sum(wanted), int(members.sum()), groups.larger_than(sum(wanted)), for_class)
     left = np.bincount(labels[groups.free_rows()], minlength=len(classes))
@@ -97,6 +89,26 @@ def _hold_out(
         if not number:
             raise PipelineError(f"split: nothing is left to train on of {total} {name} reviews; add reviews")
     return parts
+
+
+def _require_share(key: str, fraction: float, totals: NDArray[np.int64], classes: Sequence[str], left_out: int) -> None:
+    """Refuse a share that rounds to no review of a class; `left_out` is the number of reviews that are not kept."""
+    for total, name in zip(totals, classes, strict=True):
+        if round(fraction * total) == 0:
+            once = f", once {left_out:,} reviews are left out," if left_out else ""
+            problem = f"{fraction} of {total} {name} training reviews{once} is none"
+            raise PipelineError(f"{key}: {problem}; raise it, or add reviews")
+
+
+def _require_each_class(
+    key: str, split: str, labels: NDArray[np.int8], classes: Sequence[str], stratified: bool
+) -> None:
+    """Refuse a part that was drawn without a review of some class; `labels` are those of the part [n]."""
+    for label, name in enumerate(classes):
+        if not (labels == label).any():
+            problem = f"the {split} split that was drawn holds no {name} review"
+            remedy = "use a corpus.group_column of smaller groups" if stratified else "set split.stratify=true"
+            raise PipelineError(f"{key}: {problem}; raise it, add reviews, or {remedy}")
 
 
 class _Groups:
@@ -134,7 +146,8 @@ class _Groups:
         """
         missing = list(wanted)
         taken = np.zeros(len(self._free), np.bool_)
-        for stratum in sorted(self._with_stratum, key=wanted.__getitem__):
+        rarest_first = sorted(self._with_stratum, key=wanted.__getitem__)
+        for stratum in rarest_first:
             for group in self._with_stratum[stratum]:
                 if missing[stratum] <= 0:
                     break
@@ -146,7 +159,7 @@ class _Groups:
         if best is not None and self._gain(best, missing, wanted) > 0:
             self._move(best, missing, taken)
         for_stratum = 0
-        for stratum in sorted(self._with_stratum, key=wanted.__getitem__):
+        for stratum in rarest_first:
             if missing[stratum] == wanted[stratum]:
                 spare = [group for group in self._with_stratum[stratum] if self._can_spare(group, later)]
                 if spare:
@@ -196,7 +209,7 @@ def leave_out_shared_groups(keys: ReviewKeys, keep: NDArray[np.bool_]) -> tuple[
     """
     keep, held_out, shared = keep.copy(), np.empty(0, np.uint64), np.empty(0, np.uint64)
     for split in ("test", "validation", "train"):
-        members = keep & (keys.split == PRECEDENCE.index(split))
+        members = keep & keys.in_split(split)
         groups = np.unique(keys.group[members])
         shared = np.union1d(shared, np.intersect1d(groups, held_out))
         keep[members & np.isin(keys.group, held_out)] = False
@@ -212,7 +225,7 @@ def require_all_classes(keys: ReviewKeys, keep: NDArray[np.bool_], classes: Sequ
     """
     labelled = [split for split in SPLITS if split != "unlabelled"]
     for split in (*labelled, AUXILIARY_TEST):
-        members = keys.split == PRECEDENCE.index(split)
+        members = keys.in_split(split)
         if not members.any():
             continue
         for label, name in enumerate(classes):

@@ -4,7 +4,7 @@ The two are compared on validation reviews: the test split selects nothing.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.evaluation.mcnemar import mcnemar
-from pipeline.evaluation.metrics import METRICS
+from pipeline.evaluation.metrics import objective_name
 from pipeline.evaluation.permutation import permutation_test
 from pipeline.evaluation.predictions import Classifier, score_split
 from pipeline.inference.model_info import ModelInfo
@@ -179,7 +179,7 @@ def compare(
     else:
         p_value, test = permutation_test(predicted, answers.predicted, metric), "permutation test"
     as_good = value <= of_champion if objective.metric == "cost" else value >= of_champion
-    return Comparison(_metric_name(objective, champion.classes), value, of_champion, as_good, p_value, test)
+    return Comparison(objective_name(objective, champion.classes), value, of_champion, as_good, p_value, test)
 
 
 def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decision:
@@ -218,15 +218,9 @@ def _decide_against(store: Store, contender: Contender, champion: str | None, da
     comparison = compare(contender.predictions, model, dataset, contender.info.objective)
     decision = decide(comparison, alpha, contender.queued)
     if model.info.objective != contender.info.objective:
-        note = f"the champion's labels are chosen for {_metric_name(model.info.objective, model.classes)}"
+        note = f"the champion's labels are chosen for {objective_name(model.info.objective, model.classes)}"
         decision = replace(decision, reason=f"{decision.reason}; {note}")
     return decision
-
-
-def _metric_name(objective: ObjectiveConfig, classes: Sequence[str]) -> str:
-    if objective.metric == "precision":
-        return f"recall of {classes[objective.target_number(classes)]} at precision {objective.precision:g}"
-    return METRICS[objective.metric].name
 
 
 def _decide_without_files(store: Store, contender: Contender, champion: str, error: PipelineError) -> Decision:

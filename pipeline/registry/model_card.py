@@ -13,10 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.config.labels import LABELS
 from pipeline.config.model import BagOfWordsConfig, Model
-from pipeline.config.objective import ObjectiveConfig
 from pipeline.config.schema import Config
 from pipeline.config.split import SPLITS
-from pipeline.evaluation.metrics import HEADLINE, METRICS, metric_names, objective_key
+from pipeline.evaluation.metrics import HEADLINE, metric_names, objective_name
 from pipeline.inference.model_info import ModelInfo
 from pipeline.report.formatting import count, counts, interval, markdown_table, number, percent, readable
 from pipeline.text.dataset import DatasetRecord
@@ -94,7 +93,7 @@ def version_card(
         left_out=counts(dataset.left_out) or "none",
         training=training,
         duration=timedelta(seconds=round(training.train_seconds)),
-        objective=_objective(info.objective),
+        objective=objective_name(info.objective),
         decision=_decision(info),
         code=code_version(training.origin),
         origin=training.origin,
@@ -176,12 +175,6 @@ def _parts_table(model: Model, parts: Mapping[str, Any]) -> str:
 def _failures_table(failures: Sequence[tuple[float, str]]) -> str:
     rows = [[readable(name), percent(rate)] for rate, name in failures]
     return markdown_table(["capability", "failures"], rows) if rows else ""
-
-
-def _objective(objective: ObjectiveConfig) -> str:
-    if objective.metric == "precision":
-        return f"recall at precision {objective.precision:g}"
-    return METRICS[objective_key(objective.metric)].name
 
 
 def _decision(info: ModelInfo) -> str:

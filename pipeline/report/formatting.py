@@ -16,6 +16,11 @@ def number(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.4f}"
 
 
+def mean_with_deviation(mean: float | None, deviation: float | None) -> str:
+    """Format a mean and the standard deviation, if there is one, such as `0.9010 ± 0.0040`."""
+    return number(mean) + ("" if deviation is None else f" ± {number(deviation)}")
+
+
 def percent(value: float | None) -> str:
     """Format a share as a percentage; None is undefined."""
     return UNDEFINED if value is None else f"{value:.1%}"

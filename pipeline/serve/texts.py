@@ -7,7 +7,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from pipeline.inference.predictor import Prediction
-from pipeline.inference.pyfunc import COLUMNS, OUTPUT, OUTPUTS, PROBABILITIES, TABLE, choose_columns
+from pipeline.inference.pyfunc import COLUMNS, PROBABILITIES, TABLE, choose_columns, choose_output
 from pipeline.serve.requests import PARAMS_KEY, TABLE_KEY, TEXT_KEYS, Refusal, input_items, row_texts
 from pipeline.tables.joining import joined_text
 
@@ -33,10 +33,10 @@ def wanted_output(payload: Any) -> str:
     Raises:
         Refusal: there is no such form.
     """
-    output = payload.get(PARAMS_KEY, {}).get(OUTPUT) or TABLE
-    if output not in OUTPUTS:
-        raise Refusal(400, f"the parameter {OUTPUT!r} is {output!r:.100}; it may be {', '.join(OUTPUTS)}")
-    return str(output)
+    try:
+        return choose_output(payload.get(PARAMS_KEY, {}))
+    except MlflowException as error:
+        raise Refusal(400, str(error.message)) from None
 
 
 def answer_body(predictions: Sequence[Prediction], classes: Sequence[str], output: str) -> bytes:

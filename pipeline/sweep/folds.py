@@ -14,7 +14,7 @@ from pipeline.config.schema import Config
 from pipeline.evaluation.metrics import HEADLINE, METRICS, MetricValues
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.summary import split_metrics
-from pipeline.report.formatting import markdown_table, number
+from pipeline.report.formatting import markdown_table, mean_with_deviation
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import DATASET
@@ -178,7 +178,7 @@ def format_folds(answered: Sequence[FoldAnswers], folds: int) -> str:
         of_all = f"{folds} folds" if len(answers) == folds else f"{len(answers)} of {folds} folds"
         lines.append(f"{setting}: " * bool(setting) + f"mean ± standard deviation of {of_all}")
         for key, value in mean_and_deviation(answers).items():
-            lines.append(f"  {HEADLINE[key].name:{width}}  {_mean_with_spread(value)}")
+            lines.append(f"  {HEADLINE[key].name:{width}}  {mean_with_deviation(*(value or (None, None)))}")
     return "\n".join(lines)
 
 
@@ -190,14 +190,11 @@ def folds_table(answered: Sequence[FoldAnswers], folds: int) -> str:
         f"{setting}: " * bool(setting) + f"{len(answers)} of {folds} folds" for setting, answers in settings.items()
     ]
     keys = dict.fromkeys(key for summary in summaries for key in summary)
-    rows = [[HEADLINE[key].name, *(_mean_with_spread(summary.get(key)) for summary in summaries)] for key in keys]
+    rows = [
+        [HEADLINE[key].name, *(mean_with_deviation(*(summary.get(key) or (None, None))) for summary in summaries)]
+        for key in keys
+    ]
     return markdown_table(["mean ± standard deviation", *header], rows)
-
-
-def _mean_with_spread(value: tuple[float, float | None] | None) -> str:
-    """Format a value of `mean_and_deviation`, such as `0.9010 ± 0.0040`."""
-    mean, deviation = value or (None, None)
-    return number(mean) + ("" if deviation is None else f" ± {number(deviation)}")
 
 
 def write_answers(path: Path, answered: Sequence[FoldAnswers], classes: Sequence[str]) -> None:

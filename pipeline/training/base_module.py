@@ -1,7 +1,7 @@
 """Base of the Lightning modules that train the classifier and the language model."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,8 +15,17 @@ from pipeline.training.hardware import seed_generators
 from pipeline.training.optimizer import build_optimizer
 
 
+class TrainingLoss(NamedTuple):
+    """Loss of a batch, as it is minimised and as it is shown."""
+
+    minimised: Tensor
+    """Sum of all terms, whose gradient the optimizer follows."""
+    shown: Tensor
+    """Part of it that the learning curve compares with `val/loss`."""
+
+
 class BaseModule(pl.LightningModule):
-    """Trains with AdamW, gradient clipping and a random seed for each step; a subclass defines `losses`.
+    """Trains with AdamW, gradient clipping and a random seed for each step; a subclass defines `training_loss`.
 
     Where several processes share a batch, the `weight` of a process's part is the factor of its mean in the mean over
     the whole batch.
@@ -35,8 +44,8 @@ class BaseModule(pl.LightningModule):
         self.config = config
         self.seed = seed
 
-    def losses(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return the loss to minimise, and the part of it that the learning curve compares with `val/loss`."""
+    def training_loss(self, batch: Any) -> TrainingLoss:
+        """Compute the loss of a batch."""
         raise NotImplementedError
 
     def training_step(self, batch: Any, index: int) -> dict[str, Tensor]:
@@ -48,11 +57,11 @@ class BaseModule(pl.LightningModule):
             entropy.append(part)
         state = np.random.SeedSequence(entropy).generate_state(1)
         seed_generators(self.device, int(state[0]))
-        loss, shown = self.losses(batch)
-        self.log_mean("train/loss", shown, batch, prog_bar=True)
+        loss = self.training_loss(batch)
+        self.log_mean("train/loss", loss.shown, batch, prog_bar=True)
         # made on the device: Lightning would copy a number to a GPU, and wait until that has done all it was given
         self.log("train/lr", torch.full((), self.trainer.optimizers[0].param_groups[0]["lr"], device=self.device))
-        return {"loss": loss * batch.weight, "shown": shown.detach()}
+        return {"loss": loss.minimised * batch.weight, "shown": loss.shown.detach()}
 
     def log_mean(self, name: str, value: Tensor, batch: Any, **options: Any) -> None:
         """Log the mean over this process's part of a batch as the mean over the whole batch."""

@@ -1,8 +1,8 @@
 """Lightning data module of the classifier: batches of encoded reviews, and their order."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,40 @@ from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 POOL_BATCHES = 50
 """Batches whose reviews are sorted by length together: enough for little padding, few enough to stay random."""
 
+PartsOfSplits = dict[str, TrainingPart]
+"""Reviews of splits, by the names of the splits."""
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReviewSelection:
+    """Reviews of a dataset folder that a training uses; by default all labelled ones, in the splits that they have."""
+
+    max_reviews: int | None = None
+    """Most reviews to use of each split, equally many of each class; None uses all."""
+    fold: Fold | None = None
+    """Reviews to train and validate on; None: those of the splits."""
+    unlabelled: bool = False
+    """Add unlabelled reviews to each batch, if the dataset has any."""
+    pseudo_labels: PseudoLabels | None = None
+    """Labels of unlabelled reviews, which are trained on like the labelled ones."""
+    overfit: int | None = None
+    """Number of training reviews to train and validate on alone; None: all reviews."""
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the losses of training reviews, as in the configuration."""
+
+    auxiliary: float = 1.0
+    """Weight of auxiliary texts; with 0 they are left out."""
+    counterfactual: float = 0.0
+    """Weight of counterfactual sentences, which are made of the reviews and auxiliary texts that are trained on
+    (`pipeline.training.counterfactual_reviews`); with 0 none are made."""
+    classes: Literal["balanced"] | Mapping[str, float] | None = None
+    """Weight of each class; of auxiliary texts and counterfactual sentences, whose shares of the classes are others,
+    only their own weight counts."""
 
 
 class ReviewDataModule(pl.LightningDataModule):
@@ -38,18 +71,10 @@ class ReviewDataModule(pl.LightningDataModule):
         folder: as written by `preprocess`.
         batch_size: labelled reviews in a batch, and the same number of unlabelled reviews.
         fixed_length: as in `pipeline.networks.padding.pad`.
-        max_reviews: most reviews to use of each split, equally many of each class; None uses all.
         seed: seed of the order of the reviews.
-        auxiliary_weight: weight of the losses of auxiliary texts; with 0 they are left out.
-        counterfactual_weight: weight of the losses of counterfactual sentences, which are made of the reviews and
-            auxiliary texts that are trained on (`pipeline.training.counterfactual_reviews`); with 0 none are made.
-        class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts and
-            counterfactual sentences, whose shares of the classes are others, only their own weight counts.
         classes: names of the classes, by number.
-        unlabelled: add unlabelled reviews to each batch, if the dataset has any.
-        pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
-        fold: reviews to train and validate on; None: those of the splits.
-        overfit: number of training reviews to train and validate on alone; None: all reviews.
+        selection: the reviews to use.
+        weights: weights of their losses.
     """
 
     def __init__(
@@ -58,52 +83,29 @@ class ReviewDataModule(pl.LightningDataModule):
         *,
         batch_size: int,
         fixed_length: int | None,
-        max_reviews: int | None,
         seed: int,
-        auxiliary_weight: float = 1.0,
-        counterfactual_weight: float = 0.0,
-        class_weights: Literal["balanced"] | Mapping[str, float] | None = None,
         classes: Sequence[str] = (),
-        unlabelled: bool = False,
-        pseudo_labels: PseudoLabels | None = None,
-        fold: Fold | None = None,
-        overfit: int | None = None,
+        selection: ReviewSelection = ReviewSelection(),
+        weights: LossWeights = LossWeights(),
     ) -> None:
         super().__init__()
         self._fixed_length = fixed_length
-        if fold is None:
-            train, validation = ([_labelled_part(folder, name)] for name in ("train", "validation"))
-        else:
-            train, validation = (
-                [_labelled_part(folder, name, rows) for name, rows in part.items()]
-                for part in (fold.train, fold.held_out)
-            )
-        if overfit is not None:
-            train = validation = limit_parts(train, overfit)
-            auxiliary_weight, counterfactual_weight, pseudo_labels = 0.0, 0.0, None
-        self.validation = TrainingReviews(validation)
-        train = limit_parts(train, max_reviews)
-        of_classes = weights_of_classes(class_weights, train, classes)
-        parts = [replace(part, class_weights=of_classes) for part in train]
-        if auxiliary_weight and (folder / "auxiliary").exists():
-            parts += limit_parts([_labelled_part(folder, "auxiliary", weight=auxiliary_weight)], max_reviews)
-        if counterfactual_weight:
-            names = [*(["train"] if fold is None else fold.train), "auxiliary"]
-            sources = {name: (part.rows, part.labels) for name, part in zip(names, parts, strict=False)}
-            if (made := counterfactual_reviews(folder, sources, classes, seed)) is not None:
-                parts.append(TrainingPart(made, np.arange(len(made)), made.labels, counterfactual_weight))
-        if pseudo_labels is not None:
-            rows, labels = pseudo_labels.rows[:max_reviews], pseudo_labels.labels[:max_reviews]
-            parts.append(TrainingPart(read_split(folder, "unlabelled"), rows, labels, class_weights=of_classes))
-        self.train = TrainingReviews(parts)
+        limit = selection.max_reviews
+        train, validation = _labelled_parts(folder, selection.fold)
+        if selection.overfit is not None:
+            train = validation = limit_parts(train, selection.overfit)
+            weights = replace(weights, auxiliary=0.0, counterfactual=0.0)
+            selection = replace(selection, pseudo_labels=None)
+        self.validation = TrainingReviews(list(validation.values()))
+        self.train = TrainingReviews(_training_parts(folder, train, selection, weights, classes, seed))
         order = LengthBatches(np.arange(len(self.train)), self.train.lengths, batch_size, seed)
         self.unlabelled, unlabelled_order = None, None
-        if unlabelled and (folder / "unlabelled").exists():
+        if selection.unlabelled and (folder / "unlabelled").exists():
             self.unlabelled = read_split(folder, "unlabelled")
-            rows = np.arange(len(self.unlabelled))[:max_reviews]
+            rows = np.arange(len(self.unlabelled))[:limit]
             unlabelled_order = LengthBatches(rows, self.unlabelled.lengths[rows], batch_size, seed)
         self._order = PairedBatches(order, unlabelled_order)
-        self._validated = TrainingReviews(limit_parts(validation, max_reviews))
+        self._validated = TrainingReviews(list(limit_parts(validation, limit).values()))
         self._validation_order = sorted_batches(np.arange(len(self._validated)), self._validated.lengths, batch_size)
 
     def train_dataloader(self) -> DataLoader[LabelledBatch]:
@@ -163,7 +165,7 @@ class PairedBatches(Sampler[tuple[list[int], list[int] | None]]):
 
     def __iter__(self) -> Iterator[tuple[list[int], list[int] | None]]:
         partners = repeat(None) if self._unlabelled is None else chain.from_iterable(repeat(self._unlabelled))
-        return zip(self._labelled, partners, strict=False)
+        return zip(self._labelled, partners, strict=False)  # the partners never end
 
 
 def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
@@ -172,18 +174,18 @@ def sorted_batches(rows: NDArray[np.int64], lengths: NDArray[np.int64], batch_si
     return [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
 
 
-def limit_parts(parts: list[TrainingPart], limit: int | None) -> list[TrainingPart]:
+def limit_parts(parts: PartsOfSplits, limit: int | None) -> PartsOfSplits:
     """Keep the first `limit` reviews of the parts together, equally many of each class; without a limit all."""
-    kept = first_of_each_class(np.concatenate([part.labels for part in parts]), limit)
-    kept_of_parts = np.split(kept, np.cumsum([len(part.rows) for part in parts])[:-1])
-    return [
-        replace(part, rows=part.rows[own], labels=part.labels[own])
-        for part, own in zip(parts, kept_of_parts, strict=True)
-    ]
+    kept = first_of_each_class(np.concatenate([part.labels for part in parts.values()]), limit)
+    kept_of_parts = np.split(kept, np.cumsum([len(part.rows) for part in parts.values()])[:-1])
+    return {
+        name: replace(part, rows=part.rows[own], labels=part.labels[own])
+        for (name, part), own in zip(parts.items(), kept_of_parts, strict=True)
+    }
 
 
 def weights_of_classes(
-    stated: Literal["balanced"] | Mapping[str, float] | None, parts: Sequence[TrainingPart], classes: Sequence[str]
+    stated: Literal["balanced"] | Mapping[str, float] | None, parts: Iterable[TrainingPart], classes: Sequence[str]
 ) -> NDArray[np.float32] | None:
     """Return the weight of each class's losses [classes], and log it; None where none is stated.
 
@@ -207,6 +209,46 @@ def weights_of_classes(
     log.info("weights of the classes' losses: %s", shown)
     in_float32: NDArray[np.float32] = weights.astype(np.float32)
     return in_float32
+
+
+def _labelled_parts(folder: Path, fold: Fold | None) -> tuple[PartsOfSplits, PartsOfSplits]:
+    """Return the reviews to train on and those to validate on; without a fold the splits of these names."""
+    if fold is None:
+        train, validation = ({name: _labelled_part(folder, name)} for name in ("train", "validation"))
+    else:
+        train, validation = (
+            {name: _labelled_part(folder, name, rows) for name, rows in part.items()}
+            for part in (fold.train, fold.held_out)
+        )
+    return train, validation
+
+
+def _training_parts(
+    folder: Path,
+    train: PartsOfSplits,
+    selection: ReviewSelection,
+    weights: LossWeights,
+    classes: Sequence[str],
+    seed: int,
+) -> list[TrainingPart]:
+    """Return the reviews of `train`, auxiliary texts, counterfactual sentences and pseudo-labelled reviews."""
+    limit = selection.max_reviews
+    train = limit_parts(train, limit)
+    class_weights = weights_of_classes(weights.classes, train.values(), classes)
+    texts = {name: replace(part, class_weights=class_weights) for name, part in train.items()}
+    if weights.auxiliary and (folder / "auxiliary").exists():
+        auxiliary = _labelled_part(folder, "auxiliary", weight=weights.auxiliary)
+        texts |= limit_parts({"auxiliary": auxiliary}, limit)
+    parts = list(texts.values())
+    if weights.counterfactual:
+        sources = {name: (part.rows, part.labels) for name, part in texts.items()}
+        if (made := counterfactual_reviews(folder, sources, classes, seed)) is not None:
+            parts.append(TrainingPart(made, np.arange(len(made)), made.labels, weights.counterfactual))
+    if (labelled := selection.pseudo_labels) is not None:
+        unlabelled = read_split(folder, "unlabelled")
+        rows, labels = labelled.rows[:limit], labelled.labels[:limit]
+        parts.append(TrainingPart(unlabelled, rows, labels, class_weights=class_weights))
+    return parts
 
 
 def _labelled_part(folder: Path, name: str, rows: NDArray[np.int64] | None = None, weight: float = 1.0) -> TrainingPart:

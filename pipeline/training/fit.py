@@ -1,7 +1,7 @@
 """Fit the classifier: one training, from a dataset folder to trained and calibrated weights; resumable."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import read_dataset_record
 from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.training.callbacks import LearningCurve, optional_callbacks
-from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.data_module import LossWeights, ReviewDataModule, ReviewSelection
 from pipeline.training.few_reviews import fitted_by_regression, path_spreads, resolve_epochs
 from pipeline.training.folds import Fold
 from pipeline.training.hardware import Hardware
@@ -37,6 +37,7 @@ from pipeline.training.ngram_regression import fit_ngrams
 from pipeline.training.pseudo_labels import PseudoLabels
 from pipeline.training.sentiment_module import SentimentModule
 from pipeline.training.trainer import run_trainer
+from pipeline.training.training_reviews import TrainingReviews
 
 log = logging.getLogger(__name__)
 
@@ -110,36 +111,13 @@ def fit(
         KeyboardInterrupt: the user interrupted it; it can be resumed.
     """
     pl.seed_everything(config.seed, verbose=False)
-    info, debug = read_dataset_record(dataset), config.debug or NO_DEBUG
+    classes, debug = read_dataset_record(dataset).corpus.classes, config.debug or NO_DEBUG
     if debug != NO_DEBUG:
         log.warning("debug: the training is cut short or changed, so that its figures mean nothing")
-    data = training_reviews(config, dataset, pseudo_labels, fold)
-    vocabulary = Vocabulary.load(dataset / "vocab.json")
+    data = build_data_module(config, dataset, pseudo_labels, fold)
     spreads = path_spreads(data.train.labels) if path_names(config.model) else ()
-    module = SentimentModule(
-        config.model,
-        len(vocabulary),
-        config.training,
-        config.seed,
-        classes=info.corpus.classes,
-        ordered=info.corpus.ordered,
-        pretraining=config.pretraining,
-        spreads=spreads,
-    )
-    network, likelihood = module.network, module.likelihood
-    start_from_vectors(deep_path(network).embedding, dataset)
-    if pretrained is not None:
-        start_from_pretrained(network, pretrained, config.pretraining)
-    if isinstance(network, WideAndDeep):
-        _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
-        network.wide.count(data.train, data.train.labels, data.train.weights)
-        if fitted_by_regression(data.train.lengths, data.train.labels, likelihood.columns):
-            fit_ngrams(network.wide, data.train, likelihood)
-    if (limit := config.model.max_length) is not None and (longer := int((data.train.lengths > limit).sum())):
-        log.info(
-            "%s of %s training texts are longer than model.max_length=%d: the network reads their beginning and end",
-            *(f"{longer:,}", f"{len(data.train):,}", limit),
-        )
+    module = _build_module(config, dataset, data.train, spreads, pretrained)
+    _log_long_texts(data.train.lengths, config.model.max_length)
     epochs = debug.epochs or resolve_epochs(config.training, len(data.train))
     curve = LearningCurve(("loss", "calibrated_loss", "accuracy"))
     with open_loggers(config.logger, project_root() / "logs", name) as loggers:
@@ -153,24 +131,19 @@ def fit(
             checkpoints=checkpoints,
             log_metrics=log_metrics,
             callbacks=optional_callbacks(config.training, MONITOR),
-            accumulate=config.training.accumulate_grad_batches,
+            accumulate_grad_batches=config.training.accumulate_grad_batches,
             loggers=loggers,
             debug=debug,
             validate_first=True,
         )
     seconds = curve.seconds
-    network = network.to(hardware.device).eval()
-    _, paths = score_with_paths(network, list(data.validation), fixed_length(config.model))
-    weights = np.ones(1)
-    if isinstance(network, WideAndDeep):
-        weights, _ = fit_weights(paths, data.validation.labels, likelihood, spreads)
-        network.path_weights.copy_(torch.from_numpy(weights))
-    outputs = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
-    calibration = calibrate(outputs, data.validation.labels, likelihood, objective, info.corpus.classes)
+    network, likelihood, labels = module.network.to(hardware.device).eval(), module.likelihood, data.validation.labels
+    outputs = _joined_outputs(network, data.validation, fixed_length(config.model), spreads)
+    calibration = calibrate(outputs, labels, likelihood, objective, classes)
     log.info("calibrated on validation: %s", _in_words(calibration))
     probabilities = calibration.probabilities(outputs)
     predicted = calibration.rule.choose(probabilities)
-    value_of = partial(objective_value, classes=info.corpus.classes, labels=data.validation.labels, predicted=predicted)
+    value_of = partial(objective_value, classes=classes, labels=labels, predicted=predicted)
     accuracy = value_of(ACCURACY)
     network.cpu()
     return FitResult(
@@ -187,25 +160,57 @@ def fit(
     )
 
 
-def training_reviews(
+def build_data_module(
     config: Config, dataset: Path, pseudo_labels: PseudoLabels | None = None, fold: Fold | None = None
 ) -> ReviewDataModule:
-    """Return the reviews that `fit` trains and validates on; the arguments are those of `fit`."""
+    """Return the batches that `fit` trains and validates on; the arguments are those of `fit`."""
+    training = config.training
     return ReviewDataModule(
         dataset,
-        batch_size=config.training.batch_size,
+        batch_size=training.batch_size,
         fixed_length=fixed_length(config.model),
-        max_reviews=config.training.max_reviews,
         seed=config.seed,
-        auxiliary_weight=config.training.auxiliary_weight,
-        counterfactual_weight=config.training.counterfactual_weight,
-        class_weights=config.training.class_weights,
         classes=read_dataset_record(dataset).corpus.classes,
-        unlabelled=config.training.virtual_weight > 0,
-        pseudo_labels=pseudo_labels,
-        fold=fold,
-        overfit=(config.debug or NO_DEBUG).overfit_reviews,
+        selection=ReviewSelection(
+            max_reviews=training.max_reviews,
+            fold=fold,
+            unlabelled=training.virtual_weight > 0,
+            pseudo_labels=pseudo_labels,
+            overfit=(config.debug or NO_DEBUG).overfit_reviews,
+        ),
+        weights=LossWeights(training.auxiliary_weight, training.counterfactual_weight, training.class_weights),
     )
+
+
+def _build_module(
+    config: Config,
+    dataset: Path,
+    train: TrainingReviews,
+    spreads: Sequence[float],
+    pretrained: Mapping[str, Tensor] | None,
+) -> SentimentModule:
+    """Build the network in its Lightning module, with initial weights, and n-grams counted or fitted on `train`."""
+    info, vocabulary = read_dataset_record(dataset), Vocabulary.load(dataset / "vocab.json")
+    module = SentimentModule(
+        config.model,
+        len(vocabulary),
+        config.training,
+        config.seed,
+        classes=info.corpus.classes,
+        ordered=info.corpus.ordered,
+        pretraining=config.pretraining,
+        spreads=spreads,
+    )
+    network, likelihood = module.network, module.likelihood
+    start_from_vectors(deep_path(network).embedding, dataset)
+    if pretrained is not None:
+        start_from_pretrained(network, pretrained, config.pretraining)
+    if isinstance(network, WideAndDeep):
+        _look_up_negations(network, config, TextConfig.model_validate(info.text), vocabulary)
+        network.wide.count(train, train.labels, train.weights)
+        if fitted_by_regression(train.lengths, train.labels, likelihood.columns):
+            fit_ngrams(network.wide, train, likelihood)
+    return module
 
 
 def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, vocabulary: Vocabulary) -> None:
@@ -220,6 +225,27 @@ def _look_up_negations(network: WideAndDeep, config: Config, text: TextConfig, v
         words = [ids for ids in words if len(ids) == 1]  # several letters occur within other words too
     if not network.wide.negation.look_up(words, ends):
         log.warning("model.wide.negation.words: the vocabulary has none of them; name those of the reviews' language")
+
+
+def _log_long_texts(lengths: NDArray[np.int64], limit: int | None) -> None:
+    if limit is not None and (longer := int((lengths > limit).sum())):
+        log.info(
+            "%s of %s training texts are longer than model.max_length=%d: the network reads their beginning and end",
+            *(f"{longer:,}", f"{len(lengths):,}", limit),
+        )
+
+
+def _joined_outputs(
+    network: Network, validation: TrainingReviews, length: int | None, spreads: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the outputs [n, outputs] for the validation reviews; where there are paths, fit their weights first."""
+    _, paths = score_with_paths(network, list(validation), length)
+    weights = np.ones(1)
+    if isinstance(network, WideAndDeep):
+        weights, _ = fit_weights(paths, validation.labels, deep_path(network).likelihood, spreads)
+        network.path_weights.copy_(torch.from_numpy(weights))
+    outputs: NDArray[np.float64] = (paths.reshape(-1, len(weights)) @ weights).reshape(paths.shape[:2])
+    return outputs
 
 
 def _in_words(calibration: Calibration) -> str:

@@ -11,16 +11,22 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.memory_allocator import set_up_allocator
 from pipeline.training import distributed
 
+Accelerator = Literal["cpu", "gpu", "mps"]
+"""Lightning's name for a kind of device."""
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+"""Lightning's name for the numbers that are computed with."""
+
 
 @dataclass(frozen=True)
 class Hardware:
     """Device, precision, threads and processes that a training runs with."""
 
-    accelerator: Literal["cpu", "gpu", "mps"]
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"]
+    accelerator: Accelerator
+    precision: Precision
     threads: int
     """Torch threads of each process."""
     processes: int
+    """Processes on all machines (the world size), each with one device."""
 
     @property
     def device(self) -> torch.device:
@@ -63,21 +69,18 @@ def resolve_hardware(config: TrainerConfig) -> Hardware:
             f"trainer.processes: {local_processes} on this machine, but torch sees {torch.cuda.device_count()} GPU; "
             "each process needs one: set fewer, or trainer.accelerator=cpu"
         )
-    precision = config.precision
-    if precision == "16-mixed" and not gpu:
+    if config.precision == "16-mixed" and not gpu:
         raise PipelineError(
             f"trainer.precision: 16-mixed needs an NVIDIA or AMD GPU, and this training runs on {device.type}; use "
             "trainer.precision=auto"
         )
     if device.type == "mps" and config.processes > 1:
         raise PipelineError("trainer.processes: an Apple GPU is used by one process; use trainer.processes=1")
-    if precision == "auto":
-        native = torch.cuda.is_bf16_supported(including_emulation=False) if gpu else _computes_bf16(device)
-        precision = "bf16-mixed" if native else "32-true"
+    precision = _fastest_precision(device) if config.precision == "auto" else config.precision
     threads = torch.get_num_threads()
     if starts_others:
         threads = config.threads or max(1, threads // config.processes)
-    accelerator: Literal["cpu", "gpu", "mps"] = "gpu" if gpu else "mps" if device.type == "mps" else "cpu"
+    accelerator: Accelerator = "gpu" if gpu else "mps" if device.type == "mps" else "cpu"
     return Hardware(accelerator, precision, threads, config.processes)
 
 
@@ -99,7 +102,12 @@ def seed_generators(device: torch.device, seed: int) -> None:
         torch.get_device_module(device).manual_seed(seed)
 
 
-def _computes_bf16(device: torch.device) -> bool:
-    # torch before 2.13 does not tell; fp32 is right everywhere
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and capabilities.get("avx512_bf16", False)
+def _fastest_precision(device: torch.device) -> Precision:
+    """Return bf16-mixed where the device computes bf16 natively, else 32-true."""
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        # torch before 2.13 does not tell; fp32 is right everywhere
+        capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+        native = device.type == "cpu" and capabilities.get("avx512_bf16", False)
+    return "bf16-mixed" if native else "32-true"

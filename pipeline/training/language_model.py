@@ -16,7 +16,7 @@ from pipeline.networks.language_model import LanguageModel
 from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, present_splits, read_split
 from pipeline.text.vocabulary import Vocabulary
-from pipeline.training.base_module import BaseModule
+from pipeline.training.base_module import BaseModule, TrainingLoss
 from pipeline.training.batches import ReviewBatch
 from pipeline.training.callbacks import LearningCurve
 from pipeline.training.data_module import LengthBatches, sorted_batches
@@ -60,7 +60,7 @@ def pretrain_language_model(
         hardware=hardware,
         curve=curve,
         checkpoints=checkpoints,
-        accumulate=config.accumulate_grad_batches,
+        accumulate_grad_batches=config.accumulate_grad_batches,
         log_metrics=log_metrics,
     )
     weights = network.reader.state_dict()
@@ -76,9 +76,9 @@ class _LanguageModule(BaseModule):
         super().__init__(network, config, seed)
         self._validation: list[tuple[float, int]] = []
 
-    def losses(self, batch: ReviewBatch) -> tuple[Tensor, Tensor]:
+    def training_loss(self, batch: ReviewBatch) -> TrainingLoss:
         loss: Tensor = self.network(batch.ids, batch.lengths)
-        return loss, loss
+        return TrainingLoss(loss, loss)
 
     def validation_step(self, batch: ReviewBatch, _index: int) -> None:
         assert batch.lengths is not None

@@ -21,7 +21,7 @@ from pipeline.networks.wide_and_deep import WideAndDeep
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import first_problem
 from pipeline.training.adversarial import Perturbations, kl_divergence, running_word_scale
-from pipeline.training.base_module import BaseModule
+from pipeline.training.base_module import BaseModule, TrainingLoss
 from pipeline.training.batches import LabelledBatch, ReviewBatch
 from pipeline.training.distributed import gather
 
@@ -138,12 +138,12 @@ class SentimentModule(BaseModule):
         wide = {"params": list(self.network.wide.parameters()), "lr": self.config.wide_lr}
         return [{"params": list(self.network.deep.parameters())}, wide]
 
-    def losses(self, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
-        """Return the loss, a sum over paths and adversarial terms, and the cross-entropy of the sum of the paths."""
+    def training_loss(self, batch: LabelledBatch) -> TrainingLoss:
+        """Minimise a sum over paths and adversarial terms; show the cross-entropy of the sum of the paths."""
         network, reviews, labels, weights = self.network, batch.reviews, batch.labels, batch.loss_weights
         deep = deep_path(network)
         if isinstance(deep, SentimentRNN) and (self.config.adversarial_weight or self.config.virtual_weight):
-            logits, loss = self._adversarial_losses(deep, batch)
+            logits, loss = self._loss_with_perturbations(deep, batch)
         else:
             logits = deep.logits(reviews.ids, None, reviews.lengths)[0].float()
             loss = self.likelihood.loss(logits, labels, weights)
@@ -152,9 +152,9 @@ class SentimentModule(BaseModule):
             wide = network.wide(reviews.ids, reviews.lengths)
             logits, loss = logits + wide, loss + self.likelihood.loss(wide, labels, weights)
         self.log_mean("train/accuracy", self._accuracy(logits, labels), batch)
-        return loss, self.likelihood.loss(logits, labels, weights)
+        return TrainingLoss(loss, self.likelihood.loss(logits, labels, weights))
 
-    def _adversarial_losses(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
+    def _loss_with_perturbations(self, deep: SentimentRNN, batch: LabelledBatch) -> tuple[Tensor, Tensor]:
         """Return the outputs for the labelled reviews, and their loss including that of perturbed reviews."""
         labels, weights, config = batch.labels, batch.loss_weights, self.config
         reviews = batch.reviews.excerpt(deep.max_length)

@@ -59,7 +59,7 @@ def run_trainer(
     checkpoints: Path,
     log_metrics: LogMetrics,
     callbacks: Sequence[Callback] = (),
-    accumulate: int = 1,
+    accumulate_grad_batches: int = 1,
     loggers: Sequence[Logger] = (),
     debug: DebugConfig = NO_DEBUG,
     validate_first: bool = False,
@@ -76,7 +76,7 @@ def run_trainer(
         checkpoints: folder for the checkpoints of this very training; the caller removes it in the end.
         log_metrics: receives every logged point; after a resume, those of repeated steps again.
         callbacks: additional callbacks.
-        accumulate: batches in one step of the optimizer.
+        accumulate_grad_batches: batches in one step of the optimizer.
         loggers: loggers beside `log_metrics`.
         debug: its limit of batches and its profiler are used.
         validate_first: also log the metrics of the untrained module on validation, at step 0.
@@ -90,11 +90,11 @@ def run_trainer(
     # saved at the end of the training epoch, after validation: resuming from before would validate twice
     keep = partial(ModelCheckpoint, checkpoints, save_on_train_epoch_end=True, enable_version_counter=False)
     trainer = pl.Trainer(
-        **_process_settings(hardware),
+        **_devices_and_strategy(hardware),
         accelerator=hardware.accelerator,
         precision=hardware.precision,
         max_epochs=epochs,
-        accumulate_grad_batches=accumulate,
+        accumulate_grad_batches=accumulate_grad_batches,
         limit_train_batches=debug.limit_batches,
         limit_val_batches=debug.limit_batches,
         profiler=debug.profiler,
@@ -142,8 +142,8 @@ def _parameters(module: pl.LightningModule) -> str:
     return f"training {sum(trained.values()):,} parameters: {shown}"
 
 
-def _process_settings(hardware: Hardware) -> dict[str, Any]:
-    """Return the arguments that tell a `Trainer` about processes which others have started."""
+def _devices_and_strategy(hardware: Hardware) -> dict[str, Any]:
+    """Return the arguments that tell a `Trainer` about the processes, each with a device, which others have started."""
     if hardware.processes == 1:
         # Lightning's own environment even in a SLURM job with several tasks
         return {"devices": 1, "plugins": [LightningEnvironment(), AtomicCheckpoints()]}

@@ -123,7 +123,7 @@ def test_threshold_stays_unless_another_is_clearly_better() -> None:
 def drawn(likelihood: Likelihood, n: int = 20_000) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Draw outputs of a network that knows the probabilities, and labels with these probabilities."""
     torch.manual_seed(0)
-    outputs = likelihood.thresholds()(2 * torch.randn(n, likelihood.columns)).detach()
+    outputs = likelihood.output_layer()(2 * torch.randn(n, likelihood.columns)).detach()
     labels = torch.multinomial(likelihood.log_probabilities(outputs).exp(), 1)[:, 0]
     return outputs.numpy(), labels.numpy()
 

@@ -19,7 +19,7 @@ LIKELIHOODS = [LOGISTIC, Softmax(4), CumulativeLogits(4)]
 @pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=lambda likelihood: type(likelihood).__name__)
 def test_probabilities_sum_to_one_and_the_loss_is_the_cross_entropy(likelihood):
     torch.manual_seed(0)
-    outputs = likelihood.thresholds()(3 * torch.randn(50, likelihood.columns))
+    outputs = likelihood.output_layer()(3 * torch.randn(50, likelihood.columns))
     assert outputs.shape == (50, likelihood.outputs)
     log_probabilities = likelihood.log_probabilities(outputs)
     torch.testing.assert_close(log_probabilities.exp().sum(1), torch.ones(50))
@@ -44,7 +44,7 @@ def test_cumulative_logits_are_the_log_odds_of_a_higher_class():
 
 @pytest.mark.parametrize("scale", [1.0, 50.0])
 def test_no_score_and_no_training_gives_a_class_no_probability_at_all(scale):
-    thresholds = CumulativeLogits(5).thresholds()
+    thresholds = CumulativeLogits(5).output_layer()
     torch.testing.assert_close(
         CumulativeLogits(5).log_probabilities(thresholds(torch.zeros(1, 1))).exp(), torch.full((1, 5), 0.2)
     )
@@ -61,7 +61,7 @@ def test_thresholds_learn_the_order_from_a_score():
     bounds = torch.tensor([-3.0, -0.5, 1.0])
     labels = torch.bucketize(score[:, 0] + noise, bounds)
     likelihood = CumulativeLogits(4)
-    thresholds = likelihood.thresholds()
+    thresholds = likelihood.output_layer()
     optimizer = torch.optim.LBFGS(thresholds.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure():

@@ -12,13 +12,13 @@ from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training import counterfactual_reviews, few_reviews
-from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.data_module import LossWeights, ReviewDataModule, ReviewSelection
 from pipeline.training.folds import Fold
 from tests.conftest import describe_dataset
 from tests.text.test_counterfactuals import corpus
 
 TEXTS, LABELS_OF_TEXTS = corpus(extra=[("It was not there.", 1)])  # else `not` is unknown
-SETTINGS = {"batch_size": 8, "fixed_length": None, "max_reviews": None, "seed": 1, "auxiliary_weight": 1.0}
+SETTINGS = {"batch_size": 8, "fixed_length": None, "seed": 1}
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +40,13 @@ def few_are_enough(monkeypatch):
     monkeypatch.setattr(few_reviews, "FEW_TRAINING", 100)
 
 
-def trained_on(dataset, **settings):
-    return ReviewDataModule(dataset, **SETTINGS, **settings).train
+def trained_on(dataset, classes, weight, fold=None):
+    settings = {"selection": ReviewSelection(fold=fold), "weights": LossWeights(counterfactual=weight)}
+    return ReviewDataModule(dataset, **SETTINGS, classes=classes, **settings).train
 
 
 def test_they_follow_the_reviews_with_a_weight_of_their_own(dataset):
-    without, reviews = (trained_on(dataset, classes=LABELS, counterfactual_weight=weight) for weight in (0, 0.25))
+    without, reviews = (trained_on(dataset, LABELS, weight) for weight in (0, 0.25))
     words = Vocabulary.load(dataset / "vocab.json").words
     texts = [" ".join(words[token] for token in reviews[row]) for row in range(len(reviews))]
     assert len(texts) > len(without) == 162
@@ -57,14 +58,14 @@ def test_they_follow_the_reviews_with_a_weight_of_their_own(dataset):
 @pytest.mark.parametrize("classes", [("bad", "good"), ("negative", "neutral", "positive"), ()])
 def test_there_are_none_of_classes_that_a_denial_does_not_exchange(dataset, classes, caplog):
     with caplog.at_level("INFO"):
-        assert len(trained_on(dataset, classes=classes, counterfactual_weight=1.0)) == 162
+        assert len(trained_on(dataset, classes, 1.0)) == 162
     assert caplog.messages == ["no counterfactual sentences: the classes are not negative and positive"]
 
 
 def test_there_are_none_of_few_reviews(dataset, monkeypatch, caplog):
     monkeypatch.setattr(few_reviews, "FEW_TRAINING", 163)
     with caplog.at_level("INFO"):
-        assert len(trained_on(dataset, classes=LABELS, counterfactual_weight=1.0)) == 162
+        assert len(trained_on(dataset, LABELS, 1.0)) == 162
     assert caplog.messages == ["no counterfactual sentences: fewer than 163 training texts"]
 
 
@@ -75,7 +76,7 @@ def test_none_is_made_of_a_review_that_is_held_out(dataset, monkeypatch):
     )
     held_out, kept = np.arange(0, 81, 2), np.arange(1, 81, 2)
     fold = Fold(train={"train": kept, "validation": np.arange(16)}, held_out={"train": held_out})
-    trained_on(dataset, classes=LABELS, counterfactual_weight=1.0, fold=fold)
+    trained_on(dataset, LABELS, 1.0, fold)
     train, validation = ([text for text in TEXTS if ("ending" in text) == ending] for ending in (False, True))
     assert made_of == [train[row] for row in kept] + validation + [text.replace("The", "Its") for text in train]
 
@@ -86,4 +87,4 @@ def test_a_text_that_is_missing_is_damage(dataset, tmp_path):
     texts = pa.array([None, *rows["text"].to_pylist()[1:]])
     pq.write_table(rows.set_column(rows.column_names.index("text"), "text", texts), damaged / "train" / "rows.parquet")
     with pytest.raises(PipelineError, match=r"train.rows\.parquet is damaged: its column 'text' lacks a value"):
-        trained_on(damaged, classes=LABELS, counterfactual_weight=1.0)
+        trained_on(damaged, LABELS, 1.0)

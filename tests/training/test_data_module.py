@@ -14,7 +14,7 @@ from pipeline.networks.padding import pad
 from pipeline.text.dataset import EncodedSplit, read_split
 from pipeline.text.vocabulary import Vocabulary
 from pipeline.training.batches import ReviewBatch
-from pipeline.training.data_module import LengthBatches, ReviewDataModule, weights_of_classes
+from pipeline.training.data_module import LengthBatches, LossWeights, ReviewDataModule, weights_of_classes
 from pipeline.training.training_reviews import TrainingPart, TrainingReviews
 from tests.support.training import TINY, train, weights, write_dataset
 
@@ -55,10 +55,10 @@ def test_the_parts_of_a_pass_are_of_one_size_and_read_no_review_twice():
 
 def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_path):
     dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
-    settings = {"batch_size": 16, "fixed_length": None, "max_reviews": None, "seed": 1}
+    settings = {"batch_size": 16, "fixed_length": None, "seed": 1}
     auxiliary = read_split(dataset, "auxiliary")
 
-    data = ReviewDataModule(dataset, **settings, auxiliary_weight=0.25)
+    data = ReviewDataModule(dataset, **settings, weights=LossWeights(auxiliary=0.25))
     assert len(data.train) == 220
     np.testing.assert_array_equal(data.train[160], auxiliary[0])
     np.testing.assert_array_equal(data.train[219], auxiliary[59])
@@ -66,7 +66,7 @@ def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_p
     assert sorted(set(np.concatenate(weighted).tolist())) == [0.25, 1]
     assert sum((part == 0.25).sum().item() for part in weighted) == 60
 
-    assert len(ReviewDataModule(dataset, **settings, auxiliary_weight=0).train) == 160
+    assert len(ReviewDataModule(dataset, **settings, weights=LossWeights(auxiliary=0)).train) == 160
     assert all(batch.loss_weights is None for batch in ReviewDataModule(dataset, **settings).train_dataloader())
 
     trained = {
@@ -79,10 +79,10 @@ def test_auxiliary_texts_are_trained_on_with_their_weight(compose, config, tmp_p
 
 def test_class_weights_weigh_the_losses_of_a_class_and_of_no_auxiliary_text(compose, config, tmp_path, caplog):
     dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
-    settings = {"batch_size": 16, "fixed_length": None, "max_reviews": None, "seed": 1, "classes": LABELS}
+    settings = {"batch_size": 16, "fixed_length": None, "seed": 1, "classes": LABELS}
     labels = read_split(dataset, "train").labels
     caplog.set_level("INFO")
-    data = ReviewDataModule(dataset, **settings, auxiliary_weight=0.5, class_weights={"positive": 3.0})
+    data = ReviewDataModule(dataset, **settings, weights=LossWeights(auxiliary=0.5, classes={"positive": 3.0}))
     np.testing.assert_array_equal(data.train.loss_weights[:160], np.where(labels == 1, 3, 1))
     assert set(data.train.loss_weights[160:]) == {0.5}
     assert set(data.train.weights[:160]) == {1}  # n-grams are counted as often as they occur
@@ -117,7 +117,8 @@ def test_a_review_that_stands_for_several_counts_as_if_it_were_repeated(config, 
     dataset = write_dataset(tmp_path / "dataset", config, train_rows=220, auxiliary_rows=60)
     copies = np.random.default_rng(0).integers(1, 6, 160).astype(np.int32)
     np.save(dataset / "train" / "copies.npy", copies)
-    data = ReviewDataModule(dataset, batch_size=1000, fixed_length=None, max_reviews=None, seed=1, auxiliary_weight=0.5)
+    weighting = LossWeights(auxiliary=0.5)
+    data = ReviewDataModule(dataset, batch_size=1000, fixed_length=None, seed=1, weights=weighting)
     assert data.train.weights.tolist() == [*copies.tolist(), *[0.5] * 60]
 
     (dataset / "train" / "copies.npy").unlink()

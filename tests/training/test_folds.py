@@ -8,7 +8,7 @@ import pytest
 from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import read_split
-from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.data_module import ReviewDataModule, ReviewSelection
 from pipeline.training.folds import assign_folds, read_fold
 from tests.support.training import TINY, write_dataset
 
@@ -85,14 +85,14 @@ def test_each_review_is_validated_on_once_and_trained_on_in_all_other_folds(comp
 
 def test_batches_are_of_the_reviews_of_a_fold(compose, divided):
     fold = read_fold(divided, compose(*TINY, "training.folds=4", "training.fold=2").training)
-    settings = {"batch_size": 16, "fixed_length": None, "seed": 1, "fold": fold}
-    data = ReviewDataModule(divided, **settings, max_reviews=None)
+    settings = {"batch_size": 16, "fixed_length": None, "seed": 1}
+    data = ReviewDataModule(divided, **settings, selection=ReviewSelection(fold=fold))
     splits = {name: read_split(divided, name) for name in ("train", "validation")}
     for part, rows in ((data.train, fold.train), (data.validation, fold.held_out)):
         expected = [splits[name][row].tolist() for name, own in rows.items() for row in own]
         assert [review.tolist() for review in part] == expected
         assert part.labels.tolist() == [splits[name].labels[row] for name, own in rows.items() for row in own]
-    few = ReviewDataModule(divided, **settings, max_reviews=10)
+    few = ReviewDataModule(divided, **settings, selection=ReviewSelection(fold=fold, max_reviews=10))
     assert np.bincount(few.train.labels).tolist() == [5, 5]
     assert len(few.validation) == len(data.validation)
 

@@ -6,7 +6,7 @@ import pytest
 from pipeline.config.labels import LABELS
 from pipeline.runtime.errors import PipelineError
 from pipeline.text.dataset import CorpusRecord, DatasetRecord, read_split
-from pipeline.training.data_module import ReviewDataModule
+from pipeline.training.data_module import ReviewDataModule, ReviewSelection
 from pipeline.training.pseudo_labels import load_pseudo_labels, save_pseudo_labels
 from tests.support.training import TINY, train, weights
 
@@ -29,9 +29,8 @@ def test_a_student_trains_on_the_reviews_its_teacher_is_sure_of(compose, dataset
     save_pseudo_labels(tmp_path / "labels", config, "digest", of_both_classes(probabilities), {})
     pseudo_labels = load_pseudo_labels(tmp_path / "labels", config, dataset_record(unlabelled=50))
 
-    data = ReviewDataModule(
-        dataset, batch_size=16, fixed_length=None, max_reviews=None, seed=1, pseudo_labels=pseudo_labels
-    )
+    selection = ReviewSelection(pseudo_labels=pseudo_labels)
+    data = ReviewDataModule(dataset, batch_size=16, fixed_length=None, seed=1, selection=selection)
     unlabelled = read_split(dataset, "unlabelled")
     assert data.train.labels[220:].tolist() == [1, 0, 1]
     for index, row in zip(range(220, len(data.train)), [3, 7, 9], strict=True):
