@@ -70,7 +70,7 @@ class Outbox:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: Exception | None = None
-        self._failing_since = self._patience = 0.0
+        self._failing_since = self._timeout = 0.0
         self._thread = threading.Thread(target=self._send_all, name=f"MLflow run {run_id}", daemon=True)
         self._thread.start()
 
@@ -89,9 +89,9 @@ class Outbox:
         yield self.folder / name
         self.add({"files": name, "to": to})
 
-    def close(self, patience: float) -> None:
-        """Wait until everything is sent; if the store is away, for `patience` seconds, then log what was not sent."""
-        self._patience = patience
+    def close(self, timeout: float) -> None:
+        """Wait until everything is sent; if the store is away, for `timeout` seconds, then log what was not sent."""
+        self._timeout = timeout
         self._closing.set()
         with self._changed:
             self._changed.notify()
@@ -151,9 +151,9 @@ class Outbox:
         if _is_final(error):
             return False
         if not self._closing.wait(RETRY_SECONDS):
-            self._failing_since = time.monotonic()  # patience is counted from the end of the training
+            self._failing_since = time.monotonic()  # the timeout counts from the end of the training
             return True
-        if time.monotonic() - self._failing_since >= self._patience:
+        if time.monotonic() - self._failing_since >= self._timeout:
             return False
         time.sleep(RETRY_SECONDS)
         return True

@@ -157,7 +157,7 @@ def open_run(
             try:
                 run.outbox.add({"status": status, "at": get_current_time_millis()})
             finally:
-                run.outbox.close(store.patience if status == "FINISHED" else 0)
+                run.outbox.close(store.server_timeout if status == "FINISHED" else 0)
 
 
 def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:

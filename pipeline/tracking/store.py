@@ -53,8 +53,8 @@ class Store:
     uri: str
     client: MlflowClient
     experiment_id: str
-    patience: float
-    """Seconds to wait, after the end of a training, for a server that is away."""
+    server_timeout: float
+    """Seconds to wait, after the end of a training, for a server that is unreachable."""
     in_use: ReadWriteLock | None = field(default=None, repr=False, compare=False)
     """Lock of a sqlite file, held as long as this object exists: no other process records other paths of artifacts."""
 
@@ -222,7 +222,7 @@ def _create_file(database: Path) -> None:
 def _open_store(uri: str, config: TrackingConfig, artifacts: Path | None) -> Store:
     client = MlflowClient(uri)
     _create_tables(client)
-    return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.patience)
+    return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.server_timeout)
 
 
 def _create_tables(client: MlflowClient) -> None:
