@@ -41,7 +41,7 @@ class Census:
     """Labels of the files of one split, or of several together."""
 
     rows: Counter[int | None] = field(default_factory=Counter)
-    """Rows by number of class, `IGNORED` or None where nothing names the value."""
+    """Rows by class index, `IGNORED` or None where nothing names the value."""
     values: Counter[str] = field(default_factory=Counter)
     """Rows by normalised value, of the first `MAX_VALUES` named ones and of all others."""
     spelled: dict[str, str] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Census:
 
 
 def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -> Callable[[str], int | None]:
-    """Read the label columns, and return the function from a normalised value to the number of its class or `IGNORED`.
+    """Read the label columns, and return the function from a normalised value to its class index or `IGNORED`.
 
     Args:
         corpus: section of the configuration.

@@ -42,7 +42,7 @@ class Baseline:
     """A fitted baseline, calibrated like the model it is compared with."""
 
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     ratios: NDArray[np.float32]
     """Naive Bayes log ratio of each feature `[outputs, features]`."""
     weights: NDArray[np.float32]
@@ -144,7 +144,7 @@ def sampled_rows(lengths: NDArray[np.int64], labels: NDArray[np.int8], limit: in
 
     Args:
         lengths: characters of each text [n].
-        labels: number of the class of each review [n].
+        labels: class index of each review [n].
         limit: number of characters; where all texts together have no more, all reviews are drawn.
 
     Returns:

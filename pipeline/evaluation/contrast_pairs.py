@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ContrastPair:
-    """Two reviews, one negative and one positive, and the numbers of their classes."""
+    """Two reviews, one negative and one positive, and their class indices."""
 
     original: str
     edited: str
@@ -112,10 +112,10 @@ def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[Metr
 def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     """Return the reader of labels that agrees with the corpus of the dataset: its values mean the same in the pairs.
 
-    It returns the number of the class, None for anything but negative and positive.
+    It returns the class index, None for anything but negative and positive.
     """
     corpus = read_dataset_record(dataset).corpus
-    numbers = {name: corpus.classes.index(name) for name in LABELS}
+    indices = {name: corpus.classes.index(name) for name in LABELS}
     stated = corpus.config.get("labels")
     named = NAMED_LABELS if stated is not None else {**NAMED_LABELS, **NUMBERED_LABELS}
     of_corpus = label_reader(stated or {}, [])
@@ -123,7 +123,7 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     def read(value: str) -> int | None:
         label = of_corpus(value)
         name = named.get(value) if label is None else corpus.classes[label]
-        return numbers.get(name) if name is not None else None
+        return indices.get(name) if name is not None else None
 
     return read
 

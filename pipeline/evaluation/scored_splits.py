@@ -29,7 +29,7 @@ class BaselineTexts:
     texts: Iterator[str]
     """The text of each [n], read when it is asked for."""
     labels: NDArray[np.int8]
-    """Numbers of their classes [n]."""
+    """Class indices [n]."""
     weights: NDArray[np.int32] | None
     """Number of reviews that each stands for [n]; None where each stands for itself."""
     available: int

@@ -17,9 +17,9 @@ def objective_value(
 
     Args:
         objective: what they are chosen for.
-        classes: names of the classes, by number.
-        labels: numbers of the true classes [n].
-        predicted: numbers of the classes that reviews are labelled with [n].
+        classes: names of the classes, by index.
+        labels: true class indices [n].
+        predicted: predicted class indices [n].
 
     Returns:
         accuracy, macro F1, Matthews correlation (0 where all reviews are of one class) or mean cost. For a target of

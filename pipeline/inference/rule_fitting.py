@@ -42,9 +42,9 @@ def choose_rule(
 
     Args:
         probabilities: calibrated, of the validation reviews [n, classes].
-        labels: numbers of their classes [n].
+        labels: class indices [n].
         objective: what the labels are chosen for.
-        classes: names of the classes, by number, which costs and a precision are stated by.
+        classes: names of the classes, by index, which costs and a precision are stated by.
         of: whose probabilities they are, for messages.
 
     Raises:
@@ -126,7 +126,7 @@ def fit_class_weights(
 
     Args:
         probabilities: calibrated [n, classes].
-        labels: numbers of classes [n].
+        labels: class indices [n].
         metric: of the counts in `pipeline.inference.class_counts`.
 
     Source: Koyejo et al. (2014), NeurIPS, for thresholds of calibrated probabilities; Narasimhan et al. (2015), ICML,

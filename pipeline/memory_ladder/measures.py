@@ -94,7 +94,7 @@ def replace_sentence(
         reviews: at least one.
         pairs: the sentences, positive and negative.
         calibration: that of the network.
-        numbers: of the classes negative and positive.
+        numbers: class indices of negative and positive.
         fixed_length: as for `pipeline.networks.padding.pad`.
         at_end: add the sentences at the end, where the network needs no memory for them, instead of the start.
     """

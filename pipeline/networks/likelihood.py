@@ -30,7 +30,7 @@ class Likelihood(Protocol):
         """Return a new module from the columns [batch, columns] to the outputs [batch, outputs]."""
 
     def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the mean cross-entropy of outputs [batch, outputs] and numbers of classes [batch].
+        """Return the mean cross-entropy of outputs [batch, outputs] and class indices [batch].
 
         Each cross-entropy is multiplied by its weight [batch]; None: by 1. The mean is over their number, not over the
         sum of the weights, which would cancel in a batch of equal ones.

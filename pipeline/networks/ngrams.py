@@ -117,7 +117,7 @@ class NgramLogOdds(nn.Module):
 
         Args:
             reviews: token ids of each review.
-            labels: number of the class of each review [n].
+            labels: class index of each review [n].
             weights: what each review counts for [n]; None: 1.
         """
         counts = torch.zeros(self.likelihood.classes, self.buckets, dtype=torch.float64)

@@ -58,7 +58,7 @@ class Contender:
     info: ModelInfo
     """Content of `config.json` in that folder."""
     predictions: Mapping[str, int]
-    """Number of the class that it predicts for each validation review, by id."""
+    """Predicted class index of each validation review, by id."""
     queued: bool
     """It comes from a queued experiment, one of many: people promote those."""
 
@@ -157,7 +157,7 @@ def compare(
     is the recall; a model that misses the precision is worse than one that reaches it, by how far it misses.
 
     Args:
-        predictions: number of the class that the model predicts for each validation review, by id.
+        predictions: the class index that the model predicts for each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
         objective: what the model's labels are chosen for.

@@ -40,7 +40,7 @@ class Findings:
     """The results of an evaluation, and what it is about."""
 
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     metrics: Mapping[str, Any]
     """Content of `reports/details.json`."""
     checks: Mapping[str, Any]

@@ -79,7 +79,7 @@ class CorpusRecord(Record):
     config: dict[str, Any]
     """Section `corpus` of the configuration it was downloaded with."""
     classes: list[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     ordered: bool
     """The order of the classes means something."""
     splits: dict[str, int]

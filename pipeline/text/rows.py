@@ -30,7 +30,7 @@ def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
 
 
 def read_labels(dataset: Path, split: str) -> NDArray[np.int8]:
-    """Read the number of the class of each review [n] of a split; errors as `read_texts`."""
+    """Read the class index of each review [n] of a split; errors as `read_texts`."""
     labels: NDArray[np.int8] = read_rows(dataset, split, ["id", "label"])["label"].to_numpy()
     return labels
 
@@ -46,8 +46,8 @@ def read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> 
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array(range(len(info.corpus.classes)), pa.int8()))).as_py():
-        numbers = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "the number of no class"
-        raise PipelineError(f"{path} is damaged: a label is {numbers}; {DATASET_REMEDY}")
+        problem = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "not a class index"
+        raise PipelineError(f"{path} is damaged: a label is {problem}; {DATASET_REMEDY}")
     return table
 
 
@@ -55,7 +55,7 @@ def first_of_each_class(labels: NDArray[np.int8], limit: int | None) -> NDArray[
     """Return which reviews [n] are the first `limit`, equally many of each class that occurs; without a limit all.
 
     Args:
-        labels: number of the class of each review [n].
+        labels: class index of each review [n].
         limit: number of reviews; of each class at least one is kept.
     """
     if limit is None:

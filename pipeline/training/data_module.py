@@ -45,7 +45,7 @@ class ReviewDataModule(pl.LightningDataModule):
             auxiliary texts that are trained on (`pipeline.training.counterfactual_reviews`); with 0 none are made.
         class_weights: weight of the losses of each class, as in the configuration; of auxiliary texts and
             counterfactual sentences, whose shares of the classes are others, only their own weight counts.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         unlabelled: add unlabelled reviews to each batch, if the dataset has any.
         pseudo_labels: labels of unlabelled reviews, which are trained on like the labelled ones.
         fold: reviews to train and validate on; None: those of the splits.
@@ -193,7 +193,7 @@ def weights_of_classes(
     Args:
         stated: as in the configuration.
         parts: labelled training reviews of the corpus.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
     """
     if stated is None:
         return None
