@@ -31,11 +31,11 @@ from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
 
 MAX_PAIR_CHARACTERS = 2**28
-"""Most characters of all pairs together, which are held in memory."""
+"""Maximum number of characters of all pairs together, which are held in memory."""
 PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
 NAMED_LABELS = {"negative": "negative", "neg": "negative", "positive": "positive", "pos": "positive"}
 NUMBERED_LABELS = {"0": "negative", "false": "negative", "1": "positive", "true": "positive"}
-"""Labels that are accepted, too, where the corpus does not say what its own values mean."""
+"""Labels that are accepted as well if the corpus does not say what its own values mean."""
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +130,8 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
 
 def _read_pairs(table: Table, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
     path = table.path
-    if lacking := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
-        raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
+    if missing := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
+        raise PipelineError(f"{path} has no column {missing[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
     rows, characters = [], 0
     for row in (row for batch in table.batches(PAIR_COLUMNS) for row in batch.to_pylist()):
         rows.append(row)

@@ -37,7 +37,7 @@ class Classifier(Protocol):
 
     @property
     def rule(self) -> DecisionRule:
-        """Way from the probabilities to a label."""
+        """Decision rule from the probabilities to a label."""
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
         """Return the calibrated probability of each class `[n, classes]` for the texts, in their order."""
@@ -124,10 +124,10 @@ class _CountedTexts:
 
 
 def _with_progress(texts: Iterable[str], split: str, reviews: int) -> Iterable[str]:
-    shown: Iterable[str] = tqdm(
+    progress: Iterable[str] = tqdm(
         texts, desc=f"scoring {split}", total=reviews, unit=" reviews", disable=None, leave=False
     )
-    return shown
+    return progress
 
 
 def _answered(
@@ -201,6 +201,6 @@ def read_predictions(path: Path, split: str) -> dict[str, int]:
         table = file.read(list(PREDICTION_COLUMNS))
     require_values(path, table, PREDICTION_COLUMNS, PREDICTIONS_REMEDY)
     if pc.any(pc.less(table["predicted"], 0)).as_py():
-        raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; {PREDICTIONS_REMEDY}")
+        raise PipelineError(f"{path} is damaged: a predicted class has an index below 0; {PREDICTIONS_REMEDY}")
     table = table.filter(pc.equal(table["split"], split))
     return dict(zip(table["id"].to_pylist(), table["predicted"].to_pylist(), strict=True))

@@ -1,4 +1,4 @@
-"""Wilson confidence interval of a share that was counted."""
+"""Wilson confidence interval of a proportion."""
 
 from scipy.stats import binomtest
 

@@ -204,7 +204,7 @@ def _threshold_of_precision(
     is used, and a warning says so.
     """
     assert objective.precision is not None
-    number = objective.target_number(classes)
+    number = objective.target_index(classes)
     name, target = classes[number], objective.precision
     cuts, below = _cuts(probabilities, labels)
     of_each = np.array([np.sum(labels == label) for label in (0, 1)])

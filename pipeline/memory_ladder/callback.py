@@ -194,7 +194,7 @@ def _sentence_places(
         reviews,
         [(encode(one), encode(opposite)) for one, opposite in sentences],
         calibration=info.calibration,
-        numbers=(negative, positive),
+        class_indices=(negative, positive),
         fixed_length=fixed_length(info.model),
     )
     return {"start": influence().model_dump(), "end": influence(at_end=True).model_dump()}

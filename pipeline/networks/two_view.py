@@ -19,7 +19,7 @@ class TwoView(nn.Module):
         vocab_size: number of token ids.
         ngrams: number of n-grams of two and more words.
         dimension: numbers in a region vector.
-        sparse: gradients hold only the rows that a step has met.
+        sparse: gradients hold only the rows that a step has used.
     """
 
     def __init__(self, vocab_size: int, ngrams: int, dimension: int, sparse: bool) -> None:

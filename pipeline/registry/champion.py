@@ -1,4 +1,4 @@
-"""Champion gate: does a registered version become champion, or challenger of the present champion?
+"""Champion gate: decide whether a registered version becomes champion, or challenger of the present champion.
 
 The two are compared on validation reviews: the test split selects nothing.
 """
@@ -37,7 +37,7 @@ from pipeline.tracking.store import Store
 from pipeline.tracking.uri import SQLITE
 
 ALIAS_TAG = "registration.alias"
-"""Tag of a version: the alias that a registration gave it last; a killed registration may not have come that far."""
+"""Tag of a version: the alias that a registration gave it last; a registration that was killed may not have set it."""
 CHAMPION_TAG = "registration.champion"
 """Tag of a registered model: the version that a registration made champion last; people may have chosen another."""
 ARCHIVED = "Archived"
@@ -105,7 +105,7 @@ def registration_lock(store: Store) -> Iterator[None]:
 def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> tuple[Decision, str | None]:
     """Give a registered version the alias `champion` or `challenger`, and tag it with the decision.
 
-    What people have decided stays: an archived version gets no alias, and a version that an earlier registration has
+    Decisions of people stay: an archived version gets no alias, and a version that an earlier registration has
     decided on does not take the place of a champion that they have chosen since.
 
     Args:
@@ -187,7 +187,7 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
 
     Args:
         comparison: with the present champion; None if there is none.
-        alpha: significance level; a difference with a p-value from there on is called within chance.
+        alpha: significance level; a difference with at least this p-value is called within chance.
         queued: the model comes from a queued experiment.
     """
     if comparison is None:
@@ -225,7 +225,7 @@ def _decide_against(store: Store, contender: Contender, champion: str | None, da
 
 def _metric_name(objective: ObjectiveConfig, classes: Sequence[str]) -> str:
     if objective.metric == "precision":
-        return f"recall of {classes[objective.target_number(classes)]} at precision {objective.precision:g}"
+        return f"recall of {classes[objective.target_index(classes)]} at precision {objective.precision:g}"
     return METRICS[objective.metric].name
 
 
@@ -242,7 +242,7 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
 
 
 def _yield_to_choice(store: Store, contender: Contender, decision: Decision, champion: str | None) -> Decision:
-    """Keep a readable champion that people have chosen; who chose those of before `CHAMPION_TAG` is not known."""
+    """Keep a readable champion that people have chosen, or may have chosen before there was `CHAMPION_TAG`."""
     chosen_by_register = store.client.get_registered_model(contender.name).tags.get(CHAMPION_TAG)
     if decision.alias != CHAMPION or decision.comparison is None or champion == chosen_by_register:
         return decision

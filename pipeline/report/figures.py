@@ -1,4 +1,4 @@
-"""The figures of an evaluation: which there are, and what each shows."""
+"""The figures of an evaluation: which ones exist, and what each shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

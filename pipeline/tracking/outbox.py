@@ -33,15 +33,15 @@ from pipeline.tracking.unsent import (
 )
 
 RETRY_SECONDS = 1.0
-"""Pause between two attempts to reach a server that is away."""
+"""Pause between two attempts to reach a server that is unreachable."""
 FINAL_ERRORS = (INVALID, "RESOURCE_DOES_NOT_EXIST")
-"""MLflow's codes of errors that a retry would not change; the first is left of a deleted run only."""
+"""MLflow's codes of errors that a retry would not fix; the first is raised only for a deleted run."""
 
 log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Takes what is logged to one run and sends it, in order.
+    """Queue of what is logged to one run; a thread sends it in order.
 
     Args:
         store: an open store.
@@ -75,7 +75,7 @@ class Outbox:
         self._thread.start()
 
     def add(self, entry: Entry) -> None:
-        """Take an entry of the journal; returns when it is on disk."""
+        """Append an entry to the journal; return when it is on disk."""
         with self._changed, translate_os_errors(self.folder):
             self._write(entry)
             self._entries.append(entry)
