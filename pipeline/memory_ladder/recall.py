@@ -42,7 +42,7 @@ class RecallTask:
     words: int = 8
     """Words of the vocabulary; chance is one in so many."""
     farthest: int = 100
-    """Most steps from the marked word to the end of the text; all texts are two longer."""
+    """Maximum number of steps from the marked word to the end of the text; all texts are two longer."""
 
     def draw(self, distances: NDArray[np.int64], random: np.random.Generator) -> MarkedTexts:
         """Draw a text for each distance [texts], in steps from the marked word to the end; 0: it is the last word."""
