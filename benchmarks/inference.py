@@ -67,7 +67,9 @@ def compare(dataset: Path, model: Path, texts: Sequence[str], *, rounds: int = 3
         Figure(
             "A review from raw text to label, the trained model", value, "at most", 500.0, "µs of one core", details
         ),
-        Figure("Largest difference of answers, the article's network", difference, "at most", 1e-3, "in probability"),
+        Figure(
+            "Largest difference of predictions, the article's network", difference, "at most", 1e-3, "in probability"
+        ),
     ]
 
 

@@ -31,7 +31,7 @@ class Figure:
 
 
 def set_up() -> None:
-    """Compute with one thread, whose processor time other programs hardly change; flush denormal numbers to zero.
+    """Compute with one thread, whose CPU time other programs hardly change; flush denormal numbers to zero.
 
     Vanishing gradients become denormal numbers, which make the first steps of the reference several times as slow as
     its later ones and would flatter every ratio.
@@ -41,12 +41,12 @@ def set_up() -> None:
 
 
 def seconds() -> float:
-    """Return a time in seconds: the processor time of this process; where there is a GPU to wait for, the clock's."""
+    """Return a time in seconds: the CPU time of this process; where there is a GPU to wait for, the clock's."""
     return time.perf_counter() if torch.cuda.is_available() else time.process_time()
 
 
 def seconds_of_children() -> float:
-    """Return the processor time in seconds of the processes that this one has started, and that have ended."""
+    """Return the CPU time in seconds of the processes that this one has started, and that have ended."""
     times = os.times()
     return times.children_user + times.children_system
 

@@ -59,7 +59,7 @@ def compare(downloads: Path, folder: Path, *, sizes: tuple[int, int, int] = (1, 
 def figures(runs: list[Run], bare: float) -> list[Figure]:
     """Return the figures of runs on a growing corpus; `bare` is the speed of bare tokenising.
 
-    Both speeds are reviews per second of processor time: of preprocessing, that of its workers and the process that
+    Both speeds are reviews per second of CPU time: of preprocessing, that of its workers and the process that
     numbers the words and writes together.
 
     Speed and growth are measured from the second run to the last. That leaves out the start of Python and its workers,
@@ -79,7 +79,7 @@ def figures(runs: list[Run], bare: float) -> list[Figure]:
 
 
 def tokenized_per_second(downloads: Path) -> float:
-    """Return the reviews that torchtext's tokenizer alone takes in a second of processor time."""
+    """Return the reviews that torchtext's tokenizer alone takes in a second of CPU time."""
     tokenize = get_tokenizer("basic_english")
     texts: list[str] = []
     for group in row_groups(downloads):

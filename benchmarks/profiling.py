@@ -84,7 +84,7 @@ def measure(dataset: Path, pretrained: Path, *, steps: int = 60, overrides: tupl
         overrides: overrides of the configuration, for trying it out.
 
     Returns:
-        processor time of a step in seconds; share of each kind; operations per second of the LSTM's matrix products (a
+        CPU time of a step in seconds; share of each kind; operations per second of the LSTM's matrix products (a
         multiplication and an addition count as two, the backward pass as twice the forward pass); the machine's peak.
     """
     config = configuration("trainer=cpu", *overrides)

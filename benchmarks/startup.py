@@ -11,7 +11,7 @@ REVIEW = "one of the best films this year"
 
 
 def compare(model: Path, folder: Path, *, rounds: int = 7) -> list[Figure]:
-    """Take the processor time of both processes from start to end.
+    """Take the CPU time of both processes from start to end.
 
     Args:
         model: folder of the trained model.

@@ -33,7 +33,7 @@ def render(report: dict[str, Any]) -> str:
         *map(_row, report["figures"]),
         "",
         f"A training step of the default recipe (batch {profile['batch_size']}, {profile['precision']}) takes "
-        f"{1000 * profile['seconds_per_step']:.0f} ms of processor time:",
+        f"{1000 * profile['seconds_per_step']:.0f} ms of CPU time:",
         "",
         "| kind of operation | share of the step |",
         "|---|---|",

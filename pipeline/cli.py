@@ -22,7 +22,7 @@ from pipeline.runtime.garbage import collect_from_now_on
 
 EPILOG = "The configuration is read from params.yaml, which `dvc repro` composes from conf/."
 MAX_ERROR_LENGTH = 2000
-"""Most characters of an error's line."""
+"""Maximum number of characters of an error's line."""
 
 
 class Parser(argparse.ArgumentParser):

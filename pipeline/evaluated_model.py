@@ -58,7 +58,7 @@ LOGGED_TABLES = ("slices", "classes", "behaviour", "contrast", "reliability")
 """Tables of reports/plots/ that the MLflow run gets beside its metrics."""
 
 CLASSES_NAMED = 5
-"""Most classes that a line of the log names."""
+"""Maximum number of classes that a line of the log names."""
 
 log = logging.getLogger(__name__)
 

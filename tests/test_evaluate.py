@@ -237,7 +237,7 @@ def test_of_too_many_reviews_the_baseline_learns_from_a_sample_and_says_so(
     assert half <= sum(map(len, drawn)) < half + max(map(len, texts))
     assert [labels[texts.index(text)] for text in drawn] == learned.labels.tolist(), "in the order of the dataset"
     assert abs(np.bincount(learned.labels) - len(drawn) / 2).max() <= 1, "in the shares of the classes"
-    monkeypatch.setattr(scored_splits, "read_baseline_texts", partial(read_baseline_texts, most_characters=half))
+    monkeypatch.setattr(scored_splits, "read_baseline_texts", partial(read_baseline_texts, max_characters=half))
     evaluated_model.evaluate_model(config(), Inputs({}))
     assert f"a random sample of {len(drawn)} of the 24 training reviews" in caplog.text
     assert f"baseline: learned from a random sample of {len(drawn)} of 24 training reviews" in capsys.readouterr().out

@@ -15,9 +15,9 @@ from pipeline.inference.wilson import wilson_interval
 from pipeline.report.formatting import percent, percent_interval
 
 EXAMPLES = 10
-"""Most failures shown of a capability."""
+"""Maximum number of failures shown of a capability."""
 MIN_DISTANCE = float(np.finfo(float).tiny)
-"""Least distance of a failure from a pass, such as that of a probability which equals the threshold."""
+"""Minimum distance of a failure from a pass, such as that of a probability which equals the threshold."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pipeline.runtime.errors import PipelineError
 
 
 def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
-    """Nested mappings as one, with joined keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
+    """Flatten nested mappings, joining their keys: `{"model": {"cell": "gru"}}` becomes `{"model.cell": "gru"}`."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -18,19 +18,19 @@ def flatten(values: Mapping[str, Any], separator: str = ".") -> dict[str, Any]:
     return flat
 
 
-def require_same(asked: Mapping[str, Any], made: Mapping[str, Any], folder: Path, remedy: str) -> None:
-    """Refuse a folder that was made with another configuration than is asked for; files' fingerprints may differ.
+def require_same(requested: Mapping[str, Any], recorded: Mapping[str, Any], folder: Path, remedy: str) -> None:
+    """Refuse a folder that was made with another configuration than the requested one; files' fingerprints may differ.
 
     Args:
-        asked: the sections that matter.
-        made: the same, as the folder was made with.
+        requested: the sections that matter.
+        recorded: the same sections, as the folder was made with.
         folder: named in the error.
         remedy: ends the error.
 
     Raises:
         PipelineError: they differ; names the first key that does.
     """
-    wanted, present = flatten(asked), flatten(made)
+    wanted, present = flatten(requested), flatten(recorded)
     for key in wanted | present:
         if not key.endswith(".fingerprint") and wanted.get(key) != present.get(key):
             raise PipelineError(

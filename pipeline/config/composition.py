@@ -20,14 +20,14 @@ from pipeline.runtime.paths import CONF
 
 @contextmanager
 def translate_hydra_errors(*further: type[Exception]) -> Iterator[None]:
-    """Turn what Hydra says of conf/ or of an override, and `further` exceptions, into a `PipelineError` of one line."""
+    """Turn Hydra's errors about conf/ or an override, and `further` exceptions, into a `PipelineError` of one line."""
     caught: tuple[type[Exception], ...] = (HydraException, OmegaConfBaseException, yaml.YAMLError, *further)
     try:
         yield
     except InterpolationKeyError as error:
-        taken = str(error).split("'")[1]
+        source = str(error).split("'")[1]
         raise PipelineError(
-            f"conf/: {error.full_key} is taken from {taken}, which the chosen files do not have; choose files that go "
+            f"conf/: {error.full_key} is taken from {source}, which the chosen files do not have; choose files that go "
             f"together, or set {error.full_key}"
         ) from None
     except caught as error:
@@ -35,7 +35,7 @@ def translate_hydra_errors(*further: type[Exception]) -> Iterator[None]:
 
 
 def _in_our_words(error: str) -> str:
-    """Reword what Hydra says of a mistyped name: it advises `+`, which the schema refuses, and lists its paths."""
+    """Reword Hydra's error about a mistyped name: it advises `+`, which the schema refuses, and lists its paths."""
     from pipeline.config.reference import problem_of_override  # slow: the schema in JSON
 
     unknown = re.search(r"Could not override '(.+?)'|Could not find '(.+)/(.+?)' Available options in", error)
@@ -49,7 +49,7 @@ def compose_config(overrides: list[str], conf: Path = CONF) -> dict[str, Any]:
         PipelineError: a file of conf/ is missing or wrong, or an override does not fit it.
     """
     with (
-        translate_hydra_errors(ValueError, RecursionError),  # of a file that is not UTF-8, a number that cannot be
+        translate_hydra_errors(ValueError, RecursionError),  # a file that is not UTF-8, an impossible number
         initialize_config_dir(str(conf), version_base="1.3"),
     ):
         values = OmegaConf.to_container(compose("config", overrides), resolve=True)
@@ -58,7 +58,7 @@ def compose_config(overrides: list[str], conf: Path = CONF) -> dict[str, Any]:
 
 
 def validate_composed(composed: DictConfig) -> Config:
-    """The configuration, with all interpolations resolved; what Hydra keeps for itself is left out.
+    """Validate a composed configuration, with all interpolations resolved and Hydra's own section left out.
 
     Raises:
         PipelineError: an interpolation cannot be resolved, or a value does not fit.

@@ -86,7 +86,7 @@ class CorpusInfo(CorpusFacts):
 
     @property
     def content(self) -> str | None:
-        """A hash that tells its reviews from those of another corpus of the same name."""
+        """Hash that distinguishes its reviews from those of another corpus of the same name."""
         return self.fingerprint
 
     @property

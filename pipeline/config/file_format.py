@@ -1,4 +1,4 @@
-"""Schema of the format of users' tables: what their ending does not tell."""
+"""Schema of the format of users' tables: what their file extension does not tell."""
 
 import codecs
 from typing import Literal
@@ -9,7 +9,7 @@ from pipeline.config.section import Section
 from pipeline.runtime.records import Record
 
 NOT_OF_FILES = {"idna", "punycode", "undefined", "unicode-escape"}
-"""Codecs of Python from text to bytes that no file of lines is in: of single names, of none, or without line breaks."""
+"""Python codecs that no file of lines is in: for single names, for nothing, or without line breaks."""
 
 Character = Field(pattern=r"^[^\r\n\x00]$")
 
@@ -56,7 +56,7 @@ AUTOMATIC = FileFormat(delimiter=None, quoting=None, escape=None, encoding=None,
 
 
 class TrainingFormat(Record):
-    """Quotes of the files that a model was trained on, which no file tells: what its folder keeps of their format."""
+    """Part of the format of its files that a model keeps: the quoting, which cannot be detected in other files."""
 
     quoting: Literal["standard", "none"] | None = None
     escape: str | None = None

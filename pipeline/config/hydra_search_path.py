@@ -16,5 +16,5 @@ def conf_folder(search_path: ConfigSearchPath) -> Path | None:
 
 
 def dvc_composes() -> bool:
-    """Tell whether this is DVC's own process, which imports this module of its own just before it composes."""
+    """Return whether this is DVC's own process, which imports this module of its own just before it composes."""
     return "dvc.utils.hydra" in sys.modules

@@ -1,4 +1,4 @@
-"""Classes that a review can be of."""
+"""Classes of a review."""
 
 NEGATIVE, POSITIVE = 0, 1
 LABELS = ("negative", "positive")

@@ -1,4 +1,4 @@
-"""Schema of conf/logger/: loggers of Lightning's beside MLflow."""
+"""Schema of conf/logger/: Lightning's loggers beside MLflow."""
 
 from pydantic import Field
 

@@ -40,12 +40,12 @@ class ObjectiveConfig(Section):
             raise ValueError("evaluation.objective.precision is null, and metric=precision needs it; set it, as 0.95")
         return self
 
-    def target_number(self, classes: Sequence[str]) -> int:
+    def target_index(self, classes: Sequence[str]) -> int:
         """Return the index of the class that `precision` applies to."""
         return 1 if self.precision_of is None else list(classes).index(self.precision_of)
 
     def problem(self, classes: Sequence[str]) -> str | None:
-        """Say why the objective does not fit classes of these names, and what to do; None if it does."""
+        """Return why the objective does not fit classes of these names, and what to do; None if it does."""
         if self.metric == "precision" and len(classes) > 2:
             return (
                 f"evaluation.objective.metric: precision needs two classes, and corpus.labels names {len(classes)}; "
@@ -61,7 +61,7 @@ ACCURACY = ObjectiveConfig()
 
 
 def unknown_class(name: str, classes: Sequence[str]) -> str:
-    """Say that the corpus has no class of this name, and which ones it has."""
+    """Return the message that the corpus has no class of this name, with those that it has."""
     return f"there is no class {name!r}; the classes are {', '.join(classes)}: name one of these"
 
 

@@ -12,7 +12,7 @@ _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[\w./-]*", re.ASCII)
 
 
 def override_value(value: Any) -> str:
-    """Return a value as an override has it after the equals sign: `[1, a, "b c"]`."""
+    """Format a value for an override, after the equals sign: `[1, a, "b c"]`."""
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{key}: {override_value(inner)}' for key, inner in value.items())}}}"
     if isinstance(value, list):

@@ -161,7 +161,7 @@ def _keys_in(section: str) -> dict[str, Key]:
 
 
 def _same(key: Key, other: Key) -> bool:
-    """Tell whether a key means what another does, and allows one or all of its values."""
+    """Return whether a key means what another does, and allows one or all of its values."""
     return key.meaning == other.meaning and key.allowed in (other.allowed, *re.split(", | or ", other.allowed))
 
 
@@ -228,8 +228,8 @@ def _default(key: Key, group: str, kind: str) -> tuple[str, str]:
             continue
         if override and _decides_on_keys(key):
             return "", ""  # each choice has its own
-        shown = CHECKSUM.sub(r"\1…", yaml.safe_dump([value], default_flow_style=True, width=1000).strip()[1:-1])
-        return f"`{shown}`", override
+        text = CHECKSUM.sub(r"\1…", yaml.safe_dump([value], default_flow_style=True, width=1000).strip()[1:-1])
+        return f"`{text}`", override
     return "", ""
 
 
@@ -246,7 +246,7 @@ def _is_of_kind(composed: Mapping[str, Any], group: str, kind: str) -> bool:
 
 
 def _sets(override: str, key: str) -> bool:
-    """Tell whether the file of a choice sets a key itself, not by a file that it includes."""
+    """Return whether the file of a choice sets a key itself, not by a file that it includes."""
     group, _, choice = override.partition("=")
     values = yaml.safe_load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"))
     try:
@@ -257,7 +257,7 @@ def _sets(override: str, key: str) -> bool:
 
 
 def _decides_on_keys(key: Key) -> bool:
-    """Tell whether a key is the one by which the kinds of its section differ."""
+    """Return whether a key decides the kind of its section."""
     section, _, name = key.name.rpartition(".")
     return any(other.only_with.startswith(f"{name}=") for other in _keys_in(section).values())
 

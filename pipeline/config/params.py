@@ -29,6 +29,6 @@ def read_params(path: Path) -> Any:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; run `python -m pipeline.compose` to compose it from conf/") from None
-    # of a date or number that cannot be, PyYAML says so with Python's own errors
+    # PyYAML raises Python's own errors for an impossible date or number
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise PipelineError(f"{path} is not YAML ({str(error).splitlines()[0]}); delete it and compose anew") from None

@@ -34,8 +34,8 @@ class LanguageModelConfig(OptimizerConfig):
     cutoffs: list[Count] = Field(min_length=1)
     """Word ranks, most frequent first, that divide the vocabulary into the clusters of the adaptive softmax; ranks
     beyond the vocabulary are ignored."""
-    parts: int = Field(ge=1, le=100_000)
-    """Parts of an epoch: the network is validated after each."""
+    validations_per_epoch: int = Field(ge=1, le=100_000)
+    """Validations of the network per epoch, which is divided into as many parts."""
 
     @model_validator(mode="after")
     def _cutoffs_rise(self) -> "LanguageModelConfig":
@@ -57,19 +57,19 @@ class TwoViewConfig(Section):
     """Maximum length of an n-gram, in words."""
     min_count: Count
     """Minimum count of an n-gram of two or more words that has a vector."""
-    most_ngrams: int = Field(ge=0, le=2**24)
+    max_ngrams: int = Field(ge=0, le=2**24)
     """Maximum number of n-grams of two or more words that have a vector: the most frequent ones."""
     distance: int = Field(ge=1, le=100)
     """Number of words to predict on either side of a region."""
-    frequent: int = Field(ge=0, le=100_000)
+    excluded_words: int = Field(ge=0, le=100_000)
     """Number of words that are not predicted, the most frequent ones: function words and punctuation; at most half of
     the vocabulary."""
-    drawn: Size
+    negative_samples: Size
     """Negative samples per step: words that stand for all those that do not surround a region."""
     epochs: int = Field(ge=1, le=1000)
     """Passes over all positions of the reviews."""
-    parts: int = Field(ge=1, le=100_000)
-    """Parts of an epoch: the vectors are validated after each."""
+    validations_per_epoch: int = Field(ge=1, le=100_000)
+    """Validations of the vectors per epoch, which is divided into as many parts."""
     batch_size: Size
     """Regions per optimizer step."""
     lr: Rate

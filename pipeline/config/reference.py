@@ -82,7 +82,7 @@ def meant_key(name: str, besides: Iterable[str] = ()) -> str:
 
 
 def problem_of_override(name: str, value: str, conf: Path = CONF) -> str | None:
-    """Say what is wrong with the names in an override such as `model=gru` or `training.lr=1e-3`; None if nothing is.
+    """Return what is wrong with the names in an override such as `model=gru` or `training.lr=1e-3`; None if nothing is.
 
     Args:
         name: group or key.
@@ -90,9 +90,9 @@ def problem_of_override(name: str, value: str, conf: Path = CONF) -> str | None:
         conf: folder of the groups.
     """
     if name in groups(conf):
-        there = [choice.name for choice in choices(name, conf)]
-        if re.fullmatch(r"[\w/]+", value) and value not in (*there, "null"):
-            return f"{name}={value}: there is no such choice, but {', '.join(there)}{did_you_mean(value, there)}"
+        names = [choice.name for choice in choices(name, conf)]
+        if re.fullmatch(r"[\w/]+", value) and value not in (*names, "null"):
+            return f"{name}={value}: there is no such choice, but {', '.join(names)}{did_you_mean(value, names)}"
         return None
     ancestors = list(accumulate(name.split("."), "{}.{}".format))
     named_by_users = any(
@@ -252,7 +252,7 @@ def _sections(node: KeySchema, definitions: KeySchema) -> Iterator[tuple[str, Ke
 
 
 def _allowed(node: KeySchema) -> str:
-    """Say in words which values a schema allows; nothing of a section."""
+    """Describe the values that a schema allows; empty for a section."""
     if "anyOf" in node:
         options = [_allowed(option) for option in node["anyOf"]]
         return " or ".join(options) if all(options) else ""

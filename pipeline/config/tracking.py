@@ -14,5 +14,5 @@ class TrackingConfig(Section):
     """MLflow tracking URI; null: a SQLite file in the project root. MLFLOW_TRACKING_URI overrides both."""
     system_metrics: bool
     """Also record the usage of CPU, memory and GPU."""
-    patience: float = Field(ge=0, le=7 * 24 * 3600)
+    server_timeout: float = Field(ge=0, le=7 * 24 * 3600)
     """Seconds to wait at the end of a training for a tracking server that has become unreachable."""

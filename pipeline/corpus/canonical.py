@@ -34,7 +34,7 @@ class CanonicalWriter:
 
     Args:
         folder: gets the files.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
     """
 
     def __init__(self, folder: Path, classes: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ MAX_DELAY = 60
 TEMPORARY_STATUSES = {408, 429, 500, 502, 503, 504}
 """HTTP status codes that are worth another attempt."""
 RECEIVED_BYTES = 2**18
-"""Most bytes received at a time."""
+"""Maximum number of bytes received at a time."""
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.config.corpus import FilesCorpus, LabelValues
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_examples import NAMES, VALUE_LENGTH, example_overrides, ignoring_override
-from pipeline.runtime.errors import PipelineError
+from pipeline.runtime.errors import PipelineError, first_of
 from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader, normalise_label
 from pipeline.tables.table_reader import Table
 
@@ -41,7 +41,7 @@ class Census:
     """Labels of the files of one split, or of several together."""
 
     rows: Counter[int | None] = field(default_factory=Counter)
-    """Rows by number of class, `IGNORED` or None where nothing names the value."""
+    """Rows by class index, `IGNORED` or None where nothing names the value."""
     values: Counter[str] = field(default_factory=Counter)
     """Rows by normalised value, of the first `MAX_VALUES` named ones and of all others."""
     spelled: dict[str, str] = field(default_factory=dict)
@@ -58,9 +58,7 @@ class Census:
     def shown(self, values: Iterable[str]) -> str:
         """List values with their rows, the most frequent first."""
         by_rows = sorted(values, key=lambda value: (-self.values[value], value))
-        named = [f"{self._short(value)} ({_rows(self.values[value])})" for value in by_rows[:VALUES_SHOWN]]
-        more = len(by_rows) - len(named)
-        return ", ".join(named) + (f" and {more:,} more" if more else "")
+        return first_of([f"{self._short(value)} ({_rows(self.values[value])})" for value in by_rows], VALUES_SHOWN)
 
     def _short(self, value: str) -> str:
         text = self.spelled[value]
@@ -71,7 +69,7 @@ class Census:
 
 
 def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -> Callable[[str], int | None]:
-    """Read the label columns, and return the function from a normalised value to the number of its class or `IGNORED`.
+    """Read the label columns, and return the function from a normalised value to its class index or `IGNORED`.
 
     Args:
         corpus: section of the configuration.
@@ -103,8 +101,8 @@ def settle_labels(corpus: FilesCorpus, splits: Sequence[Mapping[Path, Table]]) -
             f"{ignoring_override(total.spellings, left_out)}"
         )
     for files, census in zip(splits, by_split, strict=True):
-        for number, name in enumerate(classes):
-            if not (census.rows[number] or any(label_of(value) == number for value in census.values)):
+        for index, name in enumerate(classes):
+            if not (census.rows[index] or any(label_of(value) == index for value in census.values)):
                 raise PipelineError(
                     f"corpus.labels.{name}: no row of {_named(list(files))} has such a label; its column "
                     f"{corpus.label_column!r} holds {census.shown(census.values)}"
@@ -180,13 +178,13 @@ def count_labels(
         distinct, indices = distinct_values(keys[0], name, path, batch)
         for original, rows in zip(distinct, np.bincount(indices, minlength=len(distinct)).tolist(), strict=True):
             value = normalise_label(original)
-            number = stated(value)
-            census.rows[number] += rows
-            if number is None and len(value) > MAX_VALUE:
+            index = stated(value)
+            census.rows[index] += rows
+            if index is None and len(value) > MAX_VALUE:
                 problem = f"holds a value of {len(value):,} characters"
                 raise PipelineError(f"{keys[0]}: {column} {problem}; name the column with the labels")
-            if number is None or len(census.values) < MAX_VALUES or value in census.values:
-                unnamed += number is None and value not in census.values
+            if index is None or len(census.values) < MAX_VALUES or value in census.values:
+                unnamed += index is None and value not in census.values
                 census.values[value] += rows
                 census.spelled.setdefault(value, " ".join(str(original).split())[:MAX_VALUE])
         if unnamed > MAX_VALUES:
@@ -234,15 +232,13 @@ def _doubt(census: Census, column: str) -> PipelineError:
 def _rows_by_class(
     classes: Mapping[str, LabelValues], census: Census, label_of: Callable[[str], int | None]
 ) -> Iterable[str]:
-    for number, name in [*enumerate(classes), (IGNORED, "left out")]:
-        if values := [value for value in census.values if label_of(value) == number]:
+    for index, name in [*enumerate(classes), (IGNORED, "left out")]:
+        if values := [value for value in census.values if label_of(value) == index]:
             yield f"{name}: {census.shown(values)}"
 
 
 def _named(paths: Sequence[Path]) -> str:
-    """Name files for a message; of many, the first ones."""
-    more = len(paths) - FILES_SHOWN
-    return ", ".join(map(str, paths[:FILES_SHOWN])) + (f" and {more:,} more" if more > 0 else "")
+    return first_of(paths, FILES_SHOWN)
 
 
 def _rows(count: int) -> str:

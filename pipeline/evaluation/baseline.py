@@ -24,14 +24,14 @@ from pipeline.text.unspaced import space_characters
 
 INVERSE_REGULARISATION = (1.0, 10.0, 100.0)
 MAX_STEPS = 1000
-"""Most passes of the optimiser over the reviews."""
+"""Maximum number of passes of the optimiser over the reviews."""
 FEATURE_BITS = 22
 """Binary logarithm of the number of hashed features: with 2^20, collisions cost half a point of accuracy."""
 WEIGHT_BITS = 25
 """Binary logarithm of the largest number of weights, features times outputs: many classes get fewer features."""
 MAX_BASELINE_CHARACTERS = 40_000_000
-"""Most characters of the training reviews together: some 30,000 film reviews, or 350,000 short ones; with them a
-baseline of two classes takes less than 1 GB of memory. They are counted by `text_lengths`."""
+"""Maximum number of characters of the training reviews together: some 30,000 film reviews, or 350,000 short ones; with
+them a baseline of two classes takes less than 1 GB of memory. They are counted by `text_lengths`."""
 HASHED_AT_ONCE = 1024
 """Texts whose n-grams are hashed together."""
 WORD_OR_SIGN = r"(?u)\w+|[^\w\s]"
@@ -42,7 +42,7 @@ class Baseline:
     """A fitted baseline, calibrated like the model it is compared with."""
 
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     ratios: NDArray[np.float32]
     """Naive Bayes log ratio of each feature `[outputs, features]`."""
     weights: NDArray[np.float32]
@@ -55,7 +55,7 @@ class Baseline:
 
     @property
     def rule(self) -> DecisionRule:
-        """Way from the probabilities to a label."""
+        """Decision rule from the probabilities to a label."""
         return self.calibration.rule
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
@@ -77,28 +77,28 @@ def fit_baseline(
 ) -> Baseline:
     """Fit logistic regression on which n-grams of 1 to 3 words occur, each weighted by its naive Bayes log ratio.
 
-    Of scripts without spaces, each character is a word.
+    In scripts without spaces, each character is a word.
 
-    Weighted reviews have unit length. Of more than two classes each has a regression against all others, with ratios of
-    its own; of their order, if they have one, the baseline knows nothing.
+    Weighted reviews have unit length. With more than two classes, each has a regression against all others, with ratios
+    of its own; the baseline ignores the order of ordered classes.
 
     The regularisation strength and the calibration have the lowest log loss on validation, and the labels are chosen
-    for the objective, as the model's are. With `weights` [n], each review counts as if it stood so often among the
+    for the objective, as the model's are. With `weights` [n], each review counts as if it occurred so often among the
     training reviews. Deterministic; about 20 s of one core for 24,000 reviews of 180 words. The texts are read once, a
     few at a time; memory grows with those to train on, see `MAX_BASELINE_CHARACTERS`.
 
     Raises:
-        PipelineError: the training reviews hold no word, or none of them is of one of the classes.
+        PipelineError: the training reviews hold no word, or none of them belongs to one of the classes.
 
     Source: Wang & Manning (2012), ACL, section 2.3, with logistic regression in place of the SVM, and no interpolation.
     """
     y = np.asarray(labels)
-    if lacking := [name for number, name in enumerate(classes) if number not in y]:
-        problem = "have one label only" if len(classes) == 2 else f"have none that is {lacking[0]}"
+    if missing := [name for index, name in enumerate(classes) if index not in y]:
+        problem = "have one label only" if len(classes) == 2 else f"have none that is {missing[0]}"
         needed = "both" if len(classes) == 2 else "all classes"
         raise PipelineError(f"the training reviews {problem} and the baseline needs {needed}; see corpus.labels")
     likelihood = build_likelihood(len(classes), ordered=False)
-    positive = [y == number for number in (range(len(classes)) if len(classes) > 2 else (1,))]
+    positive = [y == index for index in (range(len(classes)) if len(classes) > 2 else (1,))]
     size = 2 ** min(FEATURE_BITS, WEIGHT_BITS - ceil(log2(len(positive))))
     features = vstack(list(_hashed_ngrams(texts, size)), format="csr")
     if not features.nnz:
@@ -138,14 +138,14 @@ def fit_baseline(
 
 
 def sampled_rows(lengths: NDArray[np.int64], labels: NDArray[np.int8], limit: int) -> NDArray[np.int64]:
-    """Draw reviews until their texts have `limit` characters together, as many of each class as its share of them all.
+    """Draw reviews until their texts have `limit` characters together, in the proportions of the classes.
 
     The first review of each class comes first. Deterministic.
 
     Args:
         lengths: characters of each text [n].
-        labels: number of the class of each review [n].
-        limit: number of characters; where all texts together have no more, all reviews are drawn.
+        labels: class index of each review [n].
+        limit: number of characters; if all texts together have no more, all reviews are drawn.
 
     Returns:
         the rows drawn, in ascending order.
@@ -183,8 +183,8 @@ def _log_ratios(
 ) -> NDArray[np.float32]:
     """Return the log ratio [features] of their counts in the chosen reviews and in all others, plus one.
 
-    Both are scaled as if there were equally many chosen reviews and others: otherwise a feature that says nothing would
-    speak for the larger side.
+    Both are scaled as if there were equally many chosen reviews and others: otherwise an uninformative feature
+    would favour the larger side.
     """
     of_review = np.ones(len(chosen), np.float32) if weights is None else weights.astype(np.float32)
     inside, outside = (

@@ -11,7 +11,7 @@ from pipeline.evaluation.metrics import MetricValues
 DRAWS = 200
 """Draws of labels from the model's own probabilities: their mean calibration error is exact to about 1.5 %."""
 MAX_DRAWN = 4_000_000
-"""Largest number of labels, draws times reviews, held at a time."""
+"""Maximum number of labels, draws times reviews, held at a time."""
 DRAWS_SEED = 0
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def binary_metrics(
         name: name of the split or system, for the warning.
 
     Returns:
-        `METRICS` by key, those of `label_metrics` apart: fractions, log loss in nats; and `reviews`, a count. ROC-AUC,
+        `METRICS` by key, except those of `label_metrics`: fractions, log loss in nats; and `reviews`, a count. ROC-AUC,
         average precision and relative gain are None, with a warning, where only one label occurs: they are undefined
         there.
     """
@@ -59,7 +59,7 @@ def binary_metrics(
 
 
 def gains(accuracy: float, majority: float) -> MetricValues:
-    """Return the metrics that compare an accuracy with the majority share; relative to a share of 1 there is none."""
+    """Return the metrics that compare accuracy and majority share; the relative gain is None for a share of 1."""
     gain = accuracy - majority
     return {"gain_over_majority": gain, "relative_gain": gain / (1 - majority) if majority < 1 else None}
 

@@ -17,7 +17,7 @@ BOUNDS = (2.5, 97.5)
 """Percentiles of the resampled values."""
 SEED = 0
 MAX_COUNTS = 4_000_000
-"""Largest number of counts, resamples times reviews, held at a time."""
+"""Maximum number of counts, resamples times reviews, held at a time."""
 
 Intervals = dict[str, dict[str, float | None]]
 """`low` and `high` by metric; None where it is undefined."""

@@ -21,11 +21,11 @@ CHECKED = {
 
 
 OF_THE_BASELINE = ("baseline.", "intervals.baseline.", "intervals.difference.")
-"""Beginnings of the metrics that there are only with a baseline."""
+"""Prefixes of the metrics that exist only with a baseline."""
 
 
 def needs_baseline(check: CheckConfig) -> bool:
-    """True if the metric of a check is one that there is only with `evaluation.baseline`."""
+    """Return whether the metric of a check exists only with `evaluation.baseline`."""
     return check.metric.startswith(OF_THE_BASELINE)
 
 
@@ -40,7 +40,7 @@ def check_metrics(
     Args:
         metrics: the nested dictionary of `reports/details.json` or `reports/data.json`.
         checks: by name; `metric` is a dotted path such as `test.accuracy`.
-        key: what names the metric of the check {}, for messages.
+        key: configuration key that names the metric of the check {}, for messages.
         more_reviews: advice on how to train on more reviews, for the remedies; None: name none.
 
     Returns:
@@ -98,7 +98,7 @@ def require_checked(checks: ChecksRecord, workspace: Path) -> None:
 
 
 def _choices(values: Iterable[str]) -> str:
-    """List the names of metrics; those of up to 100 classes by their form."""
+    """List the names of metrics; those of single classes once, as a pattern."""
     of_all = [name for name in values if ".classes." not in name]
     by_class = dict.fromkeys(
         f"{name.partition('.classes.')[0]}.classes.<class>.{name.rpartition('.')[2]}"

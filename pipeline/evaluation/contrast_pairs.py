@@ -31,18 +31,18 @@ from pipeline.text.dataset import present_splits, read_dataset_record
 from pipeline.text.rows import stream_texts
 
 MAX_PAIR_CHARACTERS = 2**28
-"""Most characters of all pairs together, which are held in memory."""
+"""Maximum number of characters of all pairs together, which are held in memory."""
 PAIR_COLUMNS = ("original", "edited", "original_label", "edited_label")
 NAMED_LABELS = {"negative": "negative", "neg": "negative", "positive": "positive", "pos": "positive"}
 NUMBERED_LABELS = {"0": "negative", "false": "negative", "1": "positive", "true": "positive"}
-"""Labels that are accepted, too, where the corpus does not say what its own values mean."""
+"""Labels that are accepted as well if the corpus does not say what its own values mean."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ContrastPair:
-    """Two reviews, one negative and one positive, and the numbers of their classes."""
+    """Two reviews, one negative and one positive, and their class indices."""
 
     original: str
     edited: str
@@ -112,10 +112,10 @@ def score_pairs(pairs: list[ContrastPair], classifier: Classifier) -> tuple[Metr
 def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     """Return the reader of labels that agrees with the corpus of the dataset: its values mean the same in the pairs.
 
-    It returns the number of the class, None for anything but negative and positive.
+    It returns the class index, None for anything but negative and positive.
     """
     corpus = read_dataset_record(dataset).corpus
-    numbers = {name: corpus.classes.index(name) for name in LABELS}
+    indices = {name: corpus.classes.index(name) for name in LABELS}
     stated = corpus.config.get("labels")
     named = NAMED_LABELS if stated is not None else {**NAMED_LABELS, **NUMBERED_LABELS}
     of_corpus = label_reader(stated or {}, [])
@@ -123,15 +123,15 @@ def _label_reader_like(dataset: Path) -> Callable[[str], int | None]:
     def read(value: str) -> int | None:
         label = of_corpus(value)
         name = named.get(value) if label is None else corpus.classes[label]
-        return numbers.get(name) if name is not None else None
+        return indices.get(name) if name is not None else None
 
     return read
 
 
 def _read_pairs(table: Table, label_of: Callable[[str], int | None]) -> list[ContrastPair]:
     path = table.path
-    if lacking := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
-        raise PipelineError(f"{path} has no column {lacking[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
+    if missing := [name for name in PAIR_COLUMNS if name not in table.schema.names]:
+        raise PipelineError(f"{path} has no column {missing[0]!r}; a file of pairs has {', '.join(PAIR_COLUMNS)}")
     rows, characters = [], 0
     for row in (row for batch in table.batches(PAIR_COLUMNS) for row in batch.to_pylist()):
         rows.append(row)

@@ -10,9 +10,10 @@ from pipeline.text.unspaced import space_characters
 
 REVIEWS_COUNTED = 1000
 FREQUENT = 200
-"""Most words that are frequent: in texts of the same language they are about half of all words."""
+"""Number of words that count as frequent: in texts of the same language they are about half of all words."""
 MIN_FREQUENT_SHARE = 0.25
-"""Least share in texts of the same language: of English tests, English film reviews give 0.5, ten others up to 0.16."""
+"""Minimum share in texts of the same language: in English texts, frequent words of English film reviews have a share of
+0.5, those of ten other languages up to 0.16."""
 
 _WORD = regex.compile(r"[\p{L}\p{M}]+")
 

@@ -1,6 +1,6 @@
-"""Compute the metrics of the labels alone, which do not ask for probabilities: of two classes and of more.
+"""Compute the metrics that need only labels, no probabilities, for two classes and for more.
 
-They are those that an objective can name beside accuracy, and balanced accuracy.
+They are the metrics that an objective can name beside accuracy, and balanced accuracy.
 """
 
 import numpy as np
@@ -37,9 +37,9 @@ def resampled_label_metrics(
     Returns:
         Values `[resamples]` by key.
     """
-    numbers = np.arange(len(scored.classes))
-    is_actual = (scored.labels[:, None] == numbers).astype(np.float64)  # [n, classes]
-    is_labelled = (scored.predicted[:, None] == numbers).astype(np.float64)
+    indices = np.arange(len(scored.classes))
+    is_actual = (scored.labels[:, None] == indices).astype(np.float64)  # [n, classes]
+    is_labelled = (scored.predicted[:, None] == indices).astype(np.float64)
     right, labelled, actual = (counts @ members for members in (is_actual * is_labelled, is_labelled, is_actual))
     values = {
         "macro_f1": macro_f1(right, labelled, actual),
@@ -50,8 +50,8 @@ def resampled_label_metrics(
         costs = cost_matrix(objective, scored.classes)[scored.labels, scored.predicted]
         values["cost"] = counts @ costs / counts.sum(axis=1)
     elif objective.metric == "precision":
-        number = objective.target_number(scored.classes)
+        target = objective.target_index(scored.classes)
         with np.errstate(invalid="ignore"):
-            values["target_recall"] = right[:, number] / actual[:, number]
-            values["target_precision"] = right[:, number] / labelled[:, number]
+            values["target_recall"] = right[:, target] / actual[:, target]
+            values["target_precision"] = right[:, target] / labelled[:, target]
     return values

@@ -28,7 +28,7 @@ class Metric:
     of_more: str | None
     """Explanation for more classes; None: they do not have it."""
     ordered: bool = False
-    """Only classes in an order have it, of more than two."""
+    """With more than two classes, only ordered ones have it."""
     objective: str | None = None
     """Only evaluations for this objective have it; None: all."""
     headline: bool = False
@@ -37,7 +37,7 @@ class Metric:
     """It is also reported on the validation split and on auxiliary texts."""
 
     def applies_to(self, classes: int, ordered: bool, objective: str = ACCURACY.metric) -> bool:
-        """True if so many classes, in an order or not, have this metric in an evaluation for this objective."""
+        """Return whether so many classes, ordered or not, have this metric in an evaluation for this objective."""
         if self.objective not in (None, objective):
             return False
         if classes == 2:
@@ -45,7 +45,7 @@ class Metric:
         return self.of_more is not None and (ordered or not self.ordered)
 
     def explanation(self, classes: Sequence[str]) -> str:
-        """Return what it means for classes of these names."""
+        """Return the explanation for classes of these names."""
         if len(classes) > 2:
             return self.of_more or ""
         return (self.of_two or "").format(first=classes[0], second=classes[1])
@@ -198,7 +198,7 @@ HEADLINE = {key: metric for key, metric in METRICS.items() if metric.headline}
 
 
 def objective_key(objective: str) -> str:
-    """Return the key of the metric that an objective of this name is about."""
+    """Return the key of the metric that the objective of this name optimises."""
     return OBJECTIVES.get(objective, objective)
 
 
@@ -210,7 +210,7 @@ def objective_name(objective: ObjectiveConfig, classes: Sequence[str] = ()) -> s
         classes: names of the classes, by number, where that of a precision is to be named.
     """
     if objective.metric == "precision":
-        target = f" of {classes[objective.target_number(classes)]}" if classes else ""
+        target = f" of {classes[objective.target_index(classes)]}" if classes else ""
         return f"recall{target} at precision {objective.precision:g}"
     return METRICS[objective.metric].name
 

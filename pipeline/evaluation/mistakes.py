@@ -9,7 +9,7 @@ from pipeline.evaluation.predictions import ScoredSplit
 
 MISTAKES_SHOWN = 20
 MAX_QUOTE = 400
-"""Characters shown of a text."""
+"""Maximum number of characters shown of a text."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Mistake:
     predicted: str
     """The predicted label."""
     probability: float
-    """Probability: of two classes that of the second, as of a `Prediction`; of more that of the predicted label."""
+    """Probability of the second of two classes, as in a `Prediction`; of more classes, that of the predicted label."""
     true_probability: float
     """Probability given to the true label."""
     text: str
@@ -41,8 +41,8 @@ def confident_mistakes(test: ScoredSplit, texts: Iterable[str]) -> list[Mistake]
     predicted, second = test.predicted, len(test.classes) == 2
     wrong = np.flatnonzero(predicted != test.labels)
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:MISTAKES_SHOWN].tolist()
-    shown = set(worst)
-    quotes = {row: _beginning(text) for row, text in enumerate(texts) if row in shown}
+    quoted = set(worst)
+    quotes = {row: _beginning(text) for row, text in enumerate(texts) if row in quoted}
     return [
         Mistake(
             id=str(test.rows["id"][row]),

@@ -1,7 +1,7 @@
 """Compute the metrics of a classifier of more than two classes: on a split, and on bootstrap resamples of it.
 
-Each class is also taken by itself, against all others (one-vs-rest). What is said of a class without reviews, or of one
-that is never predicted, is None where it has no meaning; means over the classes leave out those without reviews.
+Each class is also evaluated against all others (one-vs-rest). Metrics of a class without reviews, or of one that is
+never predicted, are None where they are undefined; means over the classes leave out those without reviews.
 """
 
 import logging
@@ -19,7 +19,7 @@ from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.runtime.errors import listed
 
 NAMED = 5
-"""Most classes named in a warning."""
+"""Maximum number of classes named in a warning."""
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def multiclass_metrics(
         objective: as for `label_metrics`.
 
     Returns:
-        the `METRICS` of such classes by key: fractions, log loss in nats, mean absolute error in numbers of classes;
+        the `METRICS` of such classes by key: fractions, log loss in nats, mean absolute error in steps of one class;
         `reviews`, a count; and `classes`, the columns of `class_table` by class, under names that MLflow accepts. What
         is undefined is None, with a warning.
     """
@@ -91,15 +91,15 @@ def class_table(scored: ScoredSplit) -> Columns:
         "recall": _none_for_nan(recall),
         "f1": _none_for_nan(f1),
         "roc_auc": [
-            float(sk.roc_auc_score(y == number, scored.probabilities[:, number])) if 0 < n < len(y) else None
-            for number, n in enumerate(reviews)
+            float(sk.roc_auc_score(y == index, scored.probabilities[:, index])) if 0 < n < len(y) else None
+            for index, n in enumerate(reviews)
         ],
         "reviews": reviews.tolist(),
     }
 
 
 def resampled_multiclass_metrics(counts: NDArray[np.float64], scored: ScoredSplit) -> dict[str, NDArray[np.float64]]:
-    """Compute the metrics that have a confidence interval, those of the labels apart, on many resamples at once.
+    """Compute the metrics that have a confidence interval, except those of the labels, on many resamples at once.
 
     Args:
         counts: how often each review is drawn in each resample `[resamples, n]`.
@@ -123,7 +123,7 @@ def negative_log_likelihood(labels: NDArray[np.int8], p: NDArray[np.float64]) ->
 
 
 def _quadratic_kappa(labels: NDArray[np.int8], predicted: NDArray[np.int8], classes: int) -> float:
-    """Return the kappa of classes in an order; one that does not occur keeps its place between the others."""
+    """Return the kappa of ordered classes; one that does not occur keeps its place between the others."""
     return float(sk.cohen_kappa_score(labels, predicted, labels=range(classes), weights="quadratic"))
 
 

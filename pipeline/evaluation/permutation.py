@@ -1,4 +1,4 @@
-"""Permutation test: do the labels of two classifiers differ in any metric of them by more than chance?"""
+"""Permutation test: does a metric of the labels of two classifiers differ by more than chance?"""
 
 from collections.abc import Callable
 
@@ -15,13 +15,13 @@ def permutation_test(
     """Return the two-sided p-value of the difference between two classifiers; equal input gives an equal value.
 
     If neither is better, each review's two labels may as well be exchanged: the p-value is the share of random
-    exchanges that make a difference at least as large, the observed one counted among them. The labels that are equal
-    move nothing.
+    exchanges that make a difference at least as large, the observed one counted among them. Equal labels
+    change nothing.
 
     Args:
         first: labels that the first classifier gives [n].
         second: labels that the second gives to the same reviews [n].
-        metric: of such labels.
+        metric: function of such labels.
 
     Source: Yeh (2000), More accurate tests for the statistical significance of result differences, COLING.
     """

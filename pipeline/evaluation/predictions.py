@@ -33,11 +33,11 @@ class Classifier(Protocol):
 
     @property
     def classes(self) -> Sequence[str]:
-        """Names of the classes, by number."""
+        """Names of the classes, by index."""
 
     @property
     def rule(self) -> DecisionRule:
-        """Way from the probabilities to a label."""
+        """Decision rule from the probabilities to a label."""
 
     def probabilities(self, texts: Iterable[str], /) -> NDArray[np.float32]:
         """Return the calibrated probability of each class `[n, classes]` for the texts, in their order."""
@@ -54,17 +54,17 @@ class ScoredSplit:
     words: NDArray[np.int64]
     """Length of each review: words between white space, of the whole text, after `space_characters`."""
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     probabilities: NDArray[np.float32]
     """Probability of each class `[n, classes]`."""
     rule: DecisionRule
-    """That of the `Classifier`."""
+    """Decision rule of the `Classifier`."""
     ordered: bool = False
     """The order of the classes means something."""
 
     @property
     def predicted(self) -> NDArray[np.int8]:
-        """Numbers of the predicted classes."""
+        """Predicted class indices."""
         return self.rule.choose(self.probabilities)
 
     @property
@@ -124,10 +124,10 @@ class _CountedTexts:
 
 
 def _with_progress(texts: Iterable[str], split: str, reviews: int) -> Iterable[str]:
-    shown: Iterable[str] = tqdm(
+    progress: Iterable[str] = tqdm(
         texts, desc=f"scoring {split}", total=reviews, unit=" reviews", disable=None, leave=False
     )
-    return shown
+    return progress
 
 
 def _answered(
@@ -155,8 +155,8 @@ def _answered(
 def write_predictions(path: Path, splits: Iterable[ScoredSplit]) -> None:
     """Write split, id, label, predicted class, probability and the kept columns of all splits to one Parquet file.
 
-    Label and predicted class are numbers. Of two classes, `probability` is that of the second; of more, there is a
-    column `probability_<class>` for each.
+    Label and predicted class are class indices. With two classes, `probability` is that of the second; with more, each
+    has a column `probability_<class>`.
 
     Raises:
         PipelineError: a kept column has the name of one of these, or its types in the splits cannot be combined.
@@ -192,7 +192,7 @@ def _probability_columns(scored: ScoredSplit) -> dict[str, pa.Array]:
 
 
 def read_predictions(path: Path, split: str) -> dict[str, int]:
-    """Read the number of the predicted class of each review of a split, by id, from a file of `write_predictions`.
+    """Read the predicted class index of each review of a split, by id, from a file of `write_predictions`.
 
     Raises:
         PipelineError: the file is missing or damaged.
@@ -201,6 +201,6 @@ def read_predictions(path: Path, split: str) -> dict[str, int]:
         table = file.read(list(PREDICTION_COLUMNS))
     require_values(path, table, PREDICTION_COLUMNS, PREDICTIONS_REMEDY)
     if pc.any(pc.less(table["predicted"], 0)).as_py():
-        raise PipelineError(f"{path} is damaged: a predicted class has a number below 0; {PREDICTIONS_REMEDY}")
+        raise PipelineError(f"{path} is damaged: a predicted class has an index below 0; {PREDICTIONS_REMEDY}")
     table = table.filter(pc.equal(table["split"], split))
     return dict(zip(table["id"].to_pylist(), table["predicted"].to_pylist(), strict=True))

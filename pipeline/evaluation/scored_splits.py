@@ -1,4 +1,4 @@
-"""The answers that an evaluation is about: those of the model, of its parts, and of a baseline on the same reviews."""
+"""Answers that are evaluated: those of the model, of its parts, and of a baseline on the same reviews."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -24,20 +24,20 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BaselineTexts:
-    """Reviews that the baseline learns from: those that models are trained on, or a random sample of them."""
+    """Reviews that the baseline learns from: those that the model is trained on, or a random sample of them."""
 
     texts: Iterator[str]
     """The text of each [n], read when it is asked for."""
     labels: NDArray[np.int8]
-    """Numbers of their classes [n]."""
+    """Class indices [n]."""
     weights: NDArray[np.int32] | None
     """Number of reviews that each stands for [n]; None where each stands for itself."""
     available: int
-    """Number of reviews that models are trained on."""
+    """Number of reviews that the model is trained on."""
 
     @property
     def sample(self) -> dict[str, int] | None:
-        """Size of the sample, and of what it was drawn from; None where the baseline learns from all reviews."""
+        """Sizes of the sample and of what it was drawn from; None where the baseline learns from all reviews."""
         reviews = len(self.labels)
         return None if reviews == self.available else {"reviews": reviews, "available": self.available}
 
@@ -114,27 +114,27 @@ def _score_auxiliary(dataset: Path, classifier: Classifier) -> ScoredSplit | Non
 
 
 def read_baseline_texts(
-    dataset: Path, model: LearnedFrom, most_characters: int = MAX_BASELINE_CHARACTERS
+    dataset: Path, model: LearnedFrom, max_characters: int = MAX_BASELINE_CHARACTERS
 ) -> BaselineTexts:
     """Choose the reviews that the baseline learns from, among those that the model has learned from.
 
     Args:
         dataset: the dataset folder.
         model: what the model has learned from.
-        most_characters: as the `limit` of `sampled_rows`.
+        max_characters: as the `limit` of `sampled_rows`.
     """
     splits = TRAINING_SPLITS if model.auxiliary_weight else TRAINING_SPLITS[:1]
     names = present_splits(dataset, splits)
     labels = [read_labels(dataset, name) for name in names]
     copies = [read_split(dataset, name).copies for name in names]
     weights = None
-    if any(own is not None for own in copies):
-        ones = (np.ones(len(own), np.int32) for own in labels)
-        weights = np.concatenate([one if own is None else own for own, one in zip(copies, ones, strict=True)])
+    if any(counts is not None for counts in copies):
+        ones = (np.ones(len(of_split), np.int32) for of_split in labels)
+        weights = np.concatenate([one if counts is None else counts for counts, one in zip(copies, ones, strict=True)])
     lengths, joined = np.concatenate([text_lengths(dataset, name) for name in names]), np.concatenate(labels)
-    kept = np.flatnonzero(np.concatenate([first_of_each_class(own, model.max_reviews) for own in labels]))
-    rows = kept[sampled_rows(lengths[kept], joined[kept], most_characters)]
-    ends = np.cumsum([len(own) for own in labels])
+    kept = np.flatnonzero(np.concatenate([first_of_each_class(of_split, model.max_reviews) for of_split in labels]))
+    rows = kept[sampled_rows(lengths[kept], joined[kept], max_characters)]
+    ends = np.cumsum([len(of_split) for of_split in labels])
     texts = chain.from_iterable(
         stream_texts(dataset, name, rows[(start <= rows) & (rows < end)] - start)
         for name, start, end in zip(names, [0, *ends], ends, strict=False)

@@ -9,7 +9,7 @@ POSITIVE_NAME = LABELS[1]
 
 
 def is_sentiment(classes: Sequence[str]) -> bool:
-    """True for the two classes `negative` and `positive`, and for more classes with both among them."""
+    """Return whether the classes are `negative` and `positive`, or more classes with both among them."""
     return tuple(classes) == LABELS or (len(classes) > 2 and set(LABELS) <= set(classes))
 
 

@@ -16,7 +16,7 @@ from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.inference.wilson import wilson_interval
 
 MAX_PARTS = 10
-"""Most parts of a slice: a column with more numbers is cut into quartiles; of other values, the rarest are `other`."""
+"""Maximum parts of a slice: a column of more numbers is cut into quartiles; of other values, the rarest are `other`."""
 EXPONENT_FROM = 1e15
 """Size from which a number is written with an exponent."""
 ENOUGH_REVIEWS = 50
@@ -31,7 +31,7 @@ UNKNOWN_SHARES = {
     0.2: "10 to 20 percent",
     1.0: "over 20 percent",
 }
-"""Name of each class of shares of unknown words, by its upper edge: the same for every corpus, so that they compare."""
+"""Name of each class of shares of unknown words, by its upper edge: the same for every corpus, for comparison."""
 
 SliceMembers = list[tuple[str, NDArray[np.bool_]]]
 """The values of a slice, and the members `[n]` of each."""
@@ -76,8 +76,8 @@ def worst_slice(table: Columns) -> dict[str, Any] | None:
 
 def rows_of_slice(table: Columns, name: str) -> Columns:
     """Return the part of the table that belongs to one slice."""
-    kept = [row for row, slice_name in enumerate(table["slice"]) if slice_name == name]
-    return {column: [values[row] for row in kept] for column, values in table.items()}
+    rows = [row for row, slice_name in enumerate(table["slice"]) if slice_name == name]
+    return {column: [values[row] for row in rows] for column, values in table.items()}
 
 
 def accuracies(table: Columns) -> dict[str, dict[str, float]]:
@@ -119,8 +119,8 @@ def column_slices(column: pa.ChunkedArray) -> SliceMembers:
     missing = np.array([not value for value in values])
     other = ~missing & ~np.any([members for _, members in parts], axis=0) if parts else ~missing
     rest = [(name, members) for name, members in (("other", other), ("missing", missing)) if members.any()]
-    taken = {name for name, _ in parts}
-    return parts + [(f"({name})" if name in taken else name, members) for name, members in rest]
+    names = {name for name, _ in parts}
+    return parts + [(f"({name})" if name in names else name, members) for name, members in rest]
 
 
 def _members_by_value(
@@ -150,20 +150,20 @@ def _as_numbers(values: list[str]) -> NDArray[np.float64] | None:
 def _quartiles(numbers: NDArray[np.float64]) -> SliceMembers:
     """Divide into four parts of about the same size, fewer where many numbers are equal; NaN belongs to none.
 
-    The quartiles are those of the finite numbers: between infinite ones there is none. These are in the outer parts.
+    The quartiles are those of the finite numbers; infinite ones are in the outer parts.
     """
     edges = _rounded(np.unique(np.quantile(numbers[np.isfinite(numbers)], [0.25, 0.5, 0.75])))
-    shown = [f"{n:g}" if abs(n) >= EXPONENT_FROM else np.format_float_positional(n, trim="-") for n in edges]
-    between = (f"{low} to {high}" for low, high in pairwise(shown))
-    return _divided(numbers, edges, [f"up to {shown[0]}", *between, f"over {shown[-1]}"])
+    labels = [f"{n:g}" if abs(n) >= EXPONENT_FROM else np.format_float_positional(n, trim="-") for n in edges]
+    between = (f"{low} to {high}" for low, high in pairwise(labels))
+    return _divided(numbers, edges, [f"up to {labels[0]}", *between, f"over {labels[-1]}"])
 
 
 def _rounded(edges: NDArray[np.float64]) -> list[float]:
-    """Round ascending numbers to four digits, or to as many more as move none by over a fifth of the least distance."""
-    least = np.diff(edges).min(initial=np.inf)
+    """Round ascending numbers to four digits, or to more if that moves one by over a fifth of the smallest gap."""
+    smallest_gap = np.diff(edges).min(initial=np.inf)
     for digits in range(4, 18):
         rounded = [float(f"{edge:.{digits}g}") for edge in edges]
-        if (np.abs(rounded - edges) <= least / 5).all():
+        if (np.abs(rounded - edges) <= smallest_gap / 5).all():
             break
     return rounded
 

@@ -26,12 +26,12 @@ def collect_metrics(
     config: EvaluationConfig,
     baseline_name: str = "baseline",
 ) -> dict[str, Any]:
-    """Compute what `reports/details.json` holds of the splits, in full precision.
+    """Compute the part of `reports/details.json` that is about the splits, in full precision.
 
     Args:
         test: the model's answers on the held-out split.
-        validation: its answers where temperature and threshold were fitted, so that these metrics are a little
-            optimistic; None where there are none.
+        validation: its answers on the split that temperature and threshold were fitted on, so that these metrics are a
+            little optimistic; None to leave them out.
         baseline: the baseline's answers on the same held-out split.
         slices: from `slice_table`.
         config: the number of bins of the calibration error, and the objective.
@@ -40,8 +40,8 @@ def collect_metrics(
     worst = worst_slice(slices)
     systems = {"test": (test, test.split)} | ({} if baseline is None else {"baseline": (baseline, baseline_name)})
     on_validation = {} if validation is None else split_metrics(validation, validation.split, config)
-    shown = {key for key, metric in METRICS.items() if metric.brief} | {objective_key(config.objective.metric)}
-    brief = {key: on_validation[key] for key in METRICS if key in shown and key in on_validation}
+    brief_keys = {key for key, metric in METRICS.items() if metric.brief} | {objective_key(config.objective.metric)}
+    brief = {key: on_validation[key] for key in METRICS if key in brief_keys and key in on_validation}
     return {
         **{part: split_metrics(scored, name, config) for part, (scored, name) in systems.items()},
         **({} if validation is None else {"val": brief}),
@@ -52,7 +52,7 @@ def collect_metrics(
 
 
 def headline_metrics(details: Mapping[str, Any], objective: ObjectiveConfig) -> dict[str, Any]:
-    """Select what `reports/metrics.json` holds: of the details the few that `dvc metrics` and `dvc exp` compare.
+    """Select the content of `reports/metrics.json`: the few details that `dvc metrics` and `dvc exp` compare.
 
     Args:
         details: from `collect_metrics`.
@@ -64,7 +64,7 @@ def headline_metrics(details: Mapping[str, Any], objective: ObjectiveConfig) -> 
         "baseline": first,
         "val": first,
     }
-    return {part: {key: details[part][key] for key in own} for part, own in keys.items() if part in details}
+    return {part: {key: details[part][key] for key in of_part} for part, of_part in keys.items() if part in details}
 
 
 def metric_table(details: Mapping[str, Any]) -> Columns:
@@ -75,11 +75,11 @@ def metric_table(details: Mapping[str, Any]) -> Columns:
         if key not in details["test"]:
             continue
         row = {"metric": metric.name, "test": details["test"][key]}
-        own = {f"test_{side}": intervals["test"].get(key, {}).get(side) for side in ("low", "high")}
-        row |= own | ({"baseline": baseline[key]} if baseline else {})
+        bounds = {f"test_{side}": intervals["test"].get(key, {}).get(side) for side in ("low", "high")}
+        row |= bounds | ({"baseline": baseline[key]} if baseline else {})
         if baseline:
-            of_both = intervals["difference"].get(key, {})
-            row |= {f"difference_{side}": of_both.get(side) for side in ("low", "high")}
+            difference = intervals["difference"].get(key, {})
+            row |= {f"difference_{side}": difference.get(side) for side in ("low", "high")}
         rows.append(row)
     return as_columns(rows)
 
@@ -97,10 +97,10 @@ def auxiliary_metrics(scored: ScoredSplit, baseline: ScoredSplit | None, config:
     low, high = wilson_interval(int(np.sum(scored.predicted == scored.labels)), len(scored.labels))
     return {
         **{
-            prefix + key: of[key]
-            for prefix, of in values.items()
+            prefix + key: metrics[key]
+            for prefix, metrics in values.items()
             for key, metric in METRICS.items()
-            if metric.brief and key in of
+            if metric.brief and key in metrics
         },
         **{"accuracy_low": low, "accuracy_high": high, "reviews": len(scored.labels)},
     }
@@ -127,7 +127,7 @@ def split_metrics(scored: ScoredSplit, name: str, config: EvaluationConfig) -> M
 def collect_speed(
     run: Mapping[str, Any], reviews_per_second: float, baseline_seconds: float | None
 ) -> dict[str, dict[str, Any]]:
-    """Collect what `reports/speed.json` holds: the speed of the training, of the predictions and of the baseline."""
+    """Collect the content of `reports/speed.json`: the speed of training, predictions and baseline."""
     settings = {name: run[name] for name in ("reviews_per_second", "epochs", "device", "precision", "threads")}
     return {
         "train": {"seconds": run["train_seconds"], **settings},

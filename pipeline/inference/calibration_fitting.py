@@ -42,7 +42,7 @@ def calibrate(
 
     Args:
         outputs: of the network for the validation reviews `[n, outputs]`.
-        labels: numbers of their classes, `[n]`.
+        labels: class indices, `[n]`.
         likelihood: that of the network.
         objective: what the labels are chosen for.
         classes: as in `choose_rule`.
@@ -80,7 +80,7 @@ def fit_weights(
 
     Args:
         paths: outputs `[n, outputs, paths]`.
-        labels: numbers of classes, `[n]`.
+        labels: class indices, `[n]`.
         likelihood: that of the network.
         spreads: prior standard deviation of what each path contributes to the outputs; empty: the weights are free.
 

@@ -17,7 +17,7 @@ class DecisionRule:
     """Cost of labelling a review of each class (row) as each class (column), of more than two; None: all are equal."""
 
     def choose(self, probabilities: NDArray[np.float32]) -> NDArray[np.int8]:
-        """Return the number of the class [n] that each row of calibrated probabilities [n, classes] is labelled with.
+        """Return the class index [n] that each row of calibrated probabilities [n, classes] is labelled with.
 
         With costs it is the class of least expected cost; of several such, the most probable.
 

@@ -22,7 +22,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import Record, read_json, write_json
 from pipeline.text.vocabulary import Vocabulary
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 TRAINED_WITH: Final[dict[str, Any]] = {
     **dict.fromkeys(("seed", "text", "model", "pretraining", "pseudo_labels", "training", "trainer"), True),
     "evaluation": {"objective"},

@@ -98,7 +98,7 @@ class ModelInfo(Section):
 
     format: int
     classes: Annotated[tuple[str, ...], Field(min_length=2)] = LABELS
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     ordered: bool = False
     """The order of the classes means something."""
     temperature: Numbers[PositiveFloat]

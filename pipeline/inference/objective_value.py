@@ -17,9 +17,9 @@ def objective_value(
 
     Args:
         objective: what they are chosen for.
-        classes: names of the classes, by number.
-        labels: numbers of the true classes [n].
-        predicted: numbers of the classes that reviews are labelled with [n].
+        classes: names of the classes, by index.
+        labels: true class indices [n].
+        predicted: predicted class indices [n].
 
     Returns:
         accuracy, macro F1, Matthews correlation (0 where all reviews are of one class) or mean cost. For a target of
@@ -33,11 +33,11 @@ def objective_value(
             return float(cost_matrix(objective, classes)[y, answers].mean())
         case "precision":
             assert objective.precision is not None
-            number = objective.target_number(classes)
-            right, labelled = float(np.sum((y == number) & (answers == number))), int(np.sum(answers == number))
+            target = objective.target_index(classes)
+            right, labelled = float(np.sum((y == target) & (answers == target))), int(np.sum(answers == target))
             if right < objective.precision * labelled:
                 return right / labelled - objective.precision
-            return right / max(float(np.sum(y == number)), 1)
+            return right / max(float(np.sum(y == target)), 1)
     counts = (np.bincount(values, minlength=k).astype(np.float64) for values in (y[y == answers], answers, y))
     metric = macro_f1 if objective.metric == "macro_f1" else matthews_correlation
     return float(np.nan_to_num(metric(*counts)))

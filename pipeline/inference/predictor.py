@@ -18,9 +18,9 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.text.vocabulary import UNKNOWN, Encoder, Vocabulary
 
 CHUNK_SIZE = 1024
-"""Most texts in memory at a time: enough to batch texts of similar length."""
+"""Maximum number of texts in memory at a time: enough to batch texts of similar length."""
 CHUNK_CHARACTERS = 16 * 2**20
-"""Most characters in memory at a time, not counting the last text."""
+"""Maximum number of characters in memory at a time, not counting the last text."""
 
 CPU = torch.device("cpu")
 

@@ -103,7 +103,7 @@ def choose_columns(columns: list[Any], text_columns: Sequence[Sequence[str]]) ->
     if chosen is None and len(columns) == 1 and not named_several:
         return [0]
     if chosen is None:
-        names = listed([str(name) for name in columns], most=5)
+        names = listed([str(name) for name in columns], limit=5)
         lacking = [name for name in text_columns[0] if name not in columns]
         remedy = f"give one text a row, or name the column of the texts {lacking[0]!r}"
         if len(text_columns[0]) > 1:

@@ -43,9 +43,9 @@ def choose_rule(
 
     Args:
         probabilities: calibrated, of the validation reviews [n, classes].
-        labels: numbers of their classes [n].
+        labels: class indices [n].
         objective: what the labels are chosen for.
-        classes: names of the classes, by number, which costs and a precision are stated by.
+        classes: names of the classes, by index, which costs and a precision are stated by.
         of: whose probabilities they are, for messages.
 
     Raises:
@@ -127,7 +127,7 @@ def fit_class_weights(
 
     Args:
         probabilities: calibrated [n, classes].
-        labels: numbers of classes [n].
+        labels: class indices [n].
         metric: of the counts in `pipeline.inference.class_counts`.
 
     Source: Koyejo et al. (2014), NeurIPS, for thresholds of calibrated probabilities; Narasimhan et al. (2015), ICML,
@@ -206,7 +206,7 @@ def _threshold_of_precision(
     is used, and a warning says so.
     """
     assert objective.precision is not None
-    number = objective.target_number(classes)
+    number = objective.target_index(classes)
     name, target = classes[number], objective.precision
     cuts, below = _cuts(probabilities, labels)
     of_each = np.array([np.sum(labels == label) for label in (0, 1)])

@@ -1,4 +1,4 @@
-"""Confidence limits of a share that was counted (Wilson 1927)."""
+"""Confidence limits of a proportion (Wilson 1927)."""
 
 import numpy as np
 from numpy.typing import NDArray

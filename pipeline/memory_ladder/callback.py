@@ -51,7 +51,7 @@ from pipeline.tracking.training_record import read_training_record
 MEASURED_SPLIT = "validation"
 """Split that is measured. A sweep may be used to choose a network, and nothing may be chosen on the test split."""
 LONG_REVIEWS = 500
-"""Most reviews on which gradients and sentences are measured."""
+"""Maximum number of reviews on which gradients and sentences are measured."""
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ def _sentence_places(
         reviews,
         [(encode(one), encode(opposite)) for one, opposite in sentences],
         calibration=info.calibration,
-        numbers=(negative, positive),
+        class_indices=(negative, positive),
         fixed_length=fixed_length(info.model),
     )
     return {"start": influence().model_dump(), "end": influence(at_end=True).model_dump()}

@@ -81,7 +81,7 @@ def replace_sentence(
     pairs: Sequence[tuple[Review, Review]],
     *,
     calibration: Calibration,
-    numbers: tuple[int, int] = (NEGATIVE, POSITIVE),
+    class_indices: tuple[int, int] = (NEGATIVE, POSITIVE),
     fixed_length: int | None = None,
     at_end: bool = False,
 ) -> SentenceInfluence:
@@ -94,7 +94,7 @@ def replace_sentence(
         reviews: at least one.
         pairs: the sentences, positive and negative.
         calibration: that of the network.
-        numbers: of the classes negative and positive.
+        class_indices: class indices of negative and positive.
         fixed_length: as for `pipeline.networks.padding.pad`.
         at_end: add the sentences at the end, where the network needs no memory for them, instead of the start.
     """
@@ -108,15 +108,17 @@ def replace_sentence(
     if calibration.likelihood.classes == 2:
         change = np.abs(both[0] - both[1]).mean() / calibration.temperature[0]
     else:
-        positive, negative = (_log_odds(calibration, z, numbers) for z in both)
+        positive, negative = (_log_odds(calibration, z, class_indices) for z in both)
         change = np.abs(positive - negative).mean()
     return SentenceInfluence(flip_rate=float((labels != opposite_labels).mean()), log_odds_change=float(change))
 
 
-def _log_odds(calibration: Calibration, outputs: NDArray[np.float32], numbers: tuple[int, int]) -> NDArray[np.float32]:
+def _log_odds(
+    calibration: Calibration, outputs: NDArray[np.float32], class_indices: tuple[int, int]
+) -> NDArray[np.float32]:
     """Return the calibrated log-odds [n] of the second of two classes against the first."""
     log_probabilities = calibration.likelihood.log_probabilities(torch.from_numpy(calibration.outputs(outputs)))
-    negative, positive = (log_probabilities[:, number] for number in numbers)
+    negative, positive = (log_probabilities[:, index] for index in class_indices)
     difference: NDArray[np.float32] = (positive - negative).numpy()
     return difference
 

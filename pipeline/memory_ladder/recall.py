@@ -42,7 +42,7 @@ class RecallTask:
     words: int = 8
     """Words of the vocabulary; chance is one in so many."""
     farthest: int = 100
-    """Most steps from the marked word to the end of the text; all texts are two longer."""
+    """Maximum number of steps from the marked word to the end of the text; all texts are two longer."""
 
     def draw(self, distances: NDArray[np.int64], random: np.random.Generator) -> MarkedTexts:
         """Draw a text for each distance [texts], in steps from the marked word to the end; 0: it is the last word."""
@@ -90,7 +90,7 @@ def train_recall(
         texts = task.draw_training(TEXTS_PER_STEP, random)
         loss = likelihood.loss(network.logits(texts.ids)[0], texts.answers)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # of torch
         torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
         optimizer.step()
         report_step()

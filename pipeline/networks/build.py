@@ -1,4 +1,4 @@
-"""Building a network from its configuration, and what the other rooms ask of any network."""
+"""Build a network from its configuration; functions that work on every network."""
 
 from torch import Tensor
 
@@ -70,7 +70,7 @@ def build_network(
 def parameter_lower_bound(config: Model, vocab_size: int) -> int:
     """Return a lower bound of the number of weights.
 
-    It leaves out a small factor for gates and directions.
+    The small factors for gates and directions are left out.
     """
     words = vocab_size * config.embedding_dim
     if isinstance(config, BagOfWordsConfig):
@@ -94,7 +94,7 @@ def path_logits(network: Network, x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def join_paths(network: Network, paths: Tensor) -> Tensor:
-    """Return the outputs [batch, outputs] of a network for those of its paths, as `path_logits` returns them."""
+    """Return the outputs [batch, outputs] of a network, given the outputs of its paths from `path_logits`."""
     return network.join(paths) if isinstance(network, WideAndDeep) else paths[:, :, 0]
 
 

@@ -1,4 +1,4 @@
-"""Excerpt of a long review: its beginning and its end, where a verdict stands."""
+"""Excerpt of a long review: its beginning and its end, where reviewers state their verdict."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ def excerpt_steps(lengths: Tensor, limit: int) -> Tensor:
     """Return the steps of an excerpt [batch, limit]: half from the beginning of a review, half from its end.
 
     Args:
-        lengths: tokens of each review [batch]; of one with no more than `limit` the steps are all, then padding.
+        lengths: tokens of each review [batch]; a review of at most `limit` gets all its steps, then padding.
         limit: number of steps.
     """
     steps = torch.arange(limit, device=lengths.device)
@@ -22,7 +22,7 @@ def excerpt(x: Tensor, lengths: Tensor | None, limit: int | None) -> tuple[Tenso
     Args:
         x: token ids [batch, time], padded on the right.
         lengths: tokens of each review [batch]; None: all steps count.
-        limit: most tokens of an excerpt; None: all are read.
+        limit: maximum number of tokens of an excerpt; None: no limit.
 
     Returns:
         token ids [batch, at most `limit`]; lengths [batch], or None as given.

@@ -1,8 +1,8 @@
 """Likelihood of the classes: the probabilities that a network's outputs stand for, and their loss.
 
 Two classes share one output, the log-odds of the second (logistic regression); more have an output each (softmax).
-Classes in an order share one score and differ in thresholds, the cumulative logits: the output of number k is the
-log-odds that the class is above number k (McCullagh 1980, Regression Models for Ordinal Data, section 2).
+Classes in an order share one score and differ in thresholds, the cumulative logits: output k is the
+log-odds that the class index is above k (McCullagh 1980, Regression Models for Ordinal Data, section 2).
 """
 
 from typing import Protocol
@@ -22,25 +22,25 @@ class Likelihood(Protocol):
 
     classes: int
     columns: int
-    """Sums of features that a network computes for each review."""
+    """Number of sums of features that a network computes for each review."""
     outputs: int
-    """Numbers that `output_layer` makes of them."""
+    """Number of outputs that `output_layer` computes from them."""
 
     def output_layer(self) -> nn.Module:
         """Return a new module from the columns [batch, columns] to the outputs [batch, outputs]."""
 
     def loss(self, outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the mean cross-entropy of outputs [batch, outputs] and numbers of classes [batch].
+        """Return the mean cross-entropy of outputs [batch, outputs] and class indices [batch].
 
-        Each cross-entropy is multiplied by its weight [batch]; None: by 1. The mean is over their number, not over the
-        sum of the weights, which would cancel in a batch of equal ones.
+        Each cross-entropy is multiplied by its weight [batch]; None: by 1. The sum is divided by the number of reviews,
+        not by the sum of the weights: equal weights would cancel.
         """
 
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the logarithm of the probability of each class [batch, classes]."""
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return what `forward` of a network returns: the probability of each class, or of two the second alone."""
+        """Return the output of a network's `forward`: the probability of each class; of two, only of the second."""
 
     def column_shares(self) -> NDArray[np.float64]:
         """Return the share of a review of each class that counts for each column [columns, classes].
@@ -49,7 +49,7 @@ class Likelihood(Protocol):
         """
 
     def link(self, shares: Tensor) -> Tensor:
-        """Return the columns [columns] that stand for these shares of the reviews, `column_shares` summed over them."""
+        """Return the columns [columns] for shares [columns] of the reviews, which are summed from `column_shares`."""
 
 
 class Logistic:
@@ -117,7 +117,7 @@ class Softmax:
 
 
 class CumulativeLogits:
-    """Several classes in an order: output k is the log-odds that the class is above number k; the outputs fall."""
+    """Several ordered classes: output k is the log-odds that the class index is above k; the outputs decrease."""
 
     def __init__(self, classes: int) -> None:
         self.classes, self.columns, self.outputs = classes, 1, classes - 1
@@ -133,8 +133,8 @@ class CumulativeLogits:
     def log_probabilities(self, outputs: Tensor) -> Tensor:
         """Return the log-probabilities; log(sigmoid(a) - sigmoid(b)) is written without cancellation.
 
-        Outputs that do not fall, as a fit of their biases may try, make classes as good as impossible: the others share
-        the probability.
+        Outputs that do not decrease, which a fit of their biases may try, make the class between them almost
+        impossible: the others share the probability.
         """
         gaps = (outputs[:, :-1] - outputs[:, 1:]).clamp(min=MIN_GAP)
         between = logsigmoid(outputs[:, :-1]) + logsigmoid(-outputs[:, 1:]) + (-torch.expm1(-gaps)).log()
@@ -145,7 +145,7 @@ class CumulativeLogits:
         return self.log_probabilities(outputs).exp()
 
     def column_shares(self) -> NDArray[np.float64]:
-        """The only column takes the more of a review, the higher its class."""
+        """The higher the class of a review, the larger its share for the only column."""
         return np.linspace(0, 1, self.classes)[None]
 
     def link(self, shares: Tensor) -> Tensor:
@@ -154,7 +154,7 @@ class CumulativeLogits:
 
 
 def build_likelihood(classes: int, ordered: bool) -> Likelihood:
-    """Return the likelihood of so many classes; `ordered` if their order means something."""
+    """Return the likelihood for a number of classes; `ordered`: their order means something."""
     if classes == 2:
         return LOGISTIC
     return CumulativeLogits(classes) if ordered else Softmax(classes)
@@ -165,10 +165,10 @@ def _weighted_mean(losses: Tensor, weights: Tensor | None) -> Tensor:
 
 
 class Thresholds(nn.Module):
-    """Cumulative logits from one score: trained thresholds that stay in their order.
+    """Cumulative logits from one score: trained thresholds that stay in order.
 
     Args:
-        classes: number of classes. At first, they are equally probable for a score of 0.
+        classes: number of classes. Initially, all are equally probable for a score of 0.
     """
 
     def __init__(self, classes: int) -> None:
@@ -178,6 +178,6 @@ class Thresholds(nn.Module):
         self.weight = nn.Parameter(torch.cat([highest, gaps.expm1().log()]))  # inverse of softplus
 
     def forward(self, score: Tensor) -> Tensor:
-        """Return falling logits [batch, classes - 1] for scores [batch, 1]."""
+        """Return decreasing logits [batch, classes - 1] for scores [batch, 1]."""
         below = (softplus(self.weight[1:]) + MIN_GAP).cumsum(0)
         return score + self.weight[0] - torch.cat([below.new_zeros(1), below])

@@ -18,10 +18,10 @@ PRIME = 2**31 - 1
 MULTIPLIER = 1_000_003
 COUNTING_BATCH = 256
 MIN_CLASS_SHARE = 1e-3
-"""Least share of the reviews that a class is taken to have: below, its few n-grams would count for too much."""
+"""Minimum share of the reviews assumed for a class: with less, its few n-grams would count for too much."""
 MIN_BITS = 10
 MAX_WEIGHTS = 2**24
-"""Most buckets of all columns together, as many as the configuration allows a single one: 64 MB of weights."""
+"""Maximum number of buckets of all columns together, as the configuration allows for one: 64 MB of weights."""
 
 
 class Reviews(Protocol):
@@ -42,7 +42,7 @@ class NgramLogOdds(nn.Module):
     each has ratios, weights and a bias of its own.
 
     Args:
-        orders: longest n-gram, in words.
+        orders: maximum length of an n-gram, in words.
         bits: hash buckets, as a power of two: 2**bits; fewer where all columns together would exceed `MAX_WEIGHTS`.
         likelihood: meaning of the outputs; by default that of two classes.
         negation: finds the words in the scope of a negation, which count as words of their own; None: they do not.
@@ -108,17 +108,17 @@ class NgramLogOdds(nn.Module):
 
     @torch.no_grad()
     def count(self, reviews: Reviews, labels: NDArray[np.int8], weights: NDArray[np.float32] | None = None) -> None:
-        """Set the log-count ratios from the training reviews, and the bias to that of the shares of the classes.
+        """Set the log-count ratios from the training reviews, and the bias from the shares of the classes.
 
         The ratio of an n-gram is log((p + 1) / (q + 1)), where p and q count the reviews that contain it and belong to
         the column, or do not (of two classes, the positive and the negative ones), scaled as if there were equally many
-        of both: otherwise an n-gram that says nothing would speak for the larger side. A bucket without an n-gram of a
+        of both: otherwise an uninformative n-gram would favour the larger side. A bucket without an n-gram of a
         training review keeps 0.
 
         Args:
             reviews: token ids of each review.
-            labels: number of the class of each review [n].
-            weights: what each review counts for [n]; None: 1.
+            labels: class index of each review [n].
+            weights: weight of each review [n]; None: 1.
         """
         counts = torch.zeros(self.likelihood.classes, self.buckets, dtype=torch.float64)
         reviews_of = torch.from_numpy(np.bincount(labels, weights, minlength=len(counts)).astype(np.float64))

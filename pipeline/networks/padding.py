@@ -28,6 +28,6 @@ def pad(reviews: Sequence[NDArray[np.int32]], fixed_length: int | None) -> tuple
         return torch.from_numpy(ids), torch.from_numpy(lengths)
     ids = np.zeros((len(reviews), fixed_length), dtype=np.int32)
     for row, review in zip(ids, reviews, strict=True):
-        kept = review[:fixed_length]
-        row[fixed_length - len(kept) :] = kept
+        tokens = review[:fixed_length]
+        row[fixed_length - len(tokens) :] = tokens
     return torch.from_numpy(ids), None

@@ -21,8 +21,8 @@ def pool(states: Tensor, names: Sequence[str], lengths: Tensor | None = None) ->
     if lengths is None:
         poolings = {"last": lambda: states[:, -1], "mean": lambda: states.mean(1), "max": lambda: _max(states)}
     else:
-        # Only steps behind the end of the shortest review may be padding: no others are copied and masked. The length
-        # of that review is not asked of a GPU, which the processor would have to wait for.
+        # Only steps behind the end of the shortest review may be padding: no others are copied and masked. On a
+        # GPU that length is not computed, because the CPU would have to wait for it.
         common = int(lengths.min()) if lengths.device.type == "cpu" else 1
         read, rest = states[:, :common], states[:, common:]
         steps = torch.arange(common, states.shape[1], device=states.device)
@@ -36,10 +36,10 @@ def pool(states: Tensor, names: Sequence[str], lengths: Tensor | None = None) ->
 
 
 def _max(states: Tensor) -> Tensor:
-    """Return the maximum over steps of states [batch, time, hidden]; of no steps, -inf.
+    """Return the maximum over steps of states [batch, time, hidden]; -inf if there are none.
 
-    The gradient goes to one step even where several are equal, which bfloat16 makes frequent: to find and count them
-    takes twice as long. Without a gradient no step needs to be known.
+    The gradient goes to one step even where several are equal, which bfloat16 makes frequent: finding and counting
+    them takes twice as long. Without a gradient no step needs to be known.
     """
     if not states.shape[1]:
         return torch.full_like(states.sum(1), -torch.inf)

@@ -55,8 +55,8 @@ class SentimentRNN(nn.Module):
         likelihood: meaning of the outputs; by default that of two classes.
         regions: region vectors that the recurrent layers read beside the word vectors; None: none.
         region_dropout: variational dropout on the region vectors.
-        max_length: most tokens of a review that the recurrent layers read; of a longer one they read an excerpt. None:
-            all.
+        max_length: maximum number of tokens that the recurrent layers read of a review; of a longer one, they read an
+            excerpt. None: all.
 
     Raises:
         PipelineError: `output_size` does not fit the likelihood.
@@ -216,12 +216,12 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     steps = torch.arange(x.shape[1], device=x.device)[:, None]  # [time, 1]
     source = lengths - 1 - steps  # [time, batch]
     source = torch.where(source < 0, steps, source) * len(x) + torch.arange(len(x), device=x.device)
-    reversed_steps: Tensor = _Reversal.apply(x.transpose(0, 1), source.flatten())  # type: ignore[no-untyped-call]
+    reversed_steps: Tensor = _Reversal.apply(x.transpose(0, 1), source.flatten())  # type: ignore[no-untyped-call]  # of torch
     return reversed_steps.transpose(0, 1)
 
 
 class _Reversal(torch.autograd.Function):
-    """Selects the vectors of x [time, batch, …] in an order that is its own inverse: the gradient selects in it, too.
+    """Selects the vectors of x [time, batch, …] in an order that is its own inverse, so that the gradient uses it, too.
 
     Torch cannot know that no vector is selected twice, and would add up gradients, which takes longer.
     """
@@ -233,7 +233,7 @@ class _Reversal(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        reversed_gradient: Tensor = _Reversal.apply(gradient, *context.saved_tensors)  # type: ignore[no-untyped-call]
+        reversed_gradient: Tensor = _Reversal.apply(gradient, *context.saved_tensors)  # type: ignore[no-untyped-call]  # of torch
         return reversed_gradient, None
 
 

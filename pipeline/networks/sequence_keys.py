@@ -1,4 +1,4 @@
-"""Numbers that stand for sequences of tokens."""
+"""Integer keys of sequences of tokens."""
 
 import torch
 from torch import Tensor
@@ -6,14 +6,14 @@ from torch.nn.functional import pad
 
 
 def sequence_keys(x: Tensor, longest: int, vocab_size: int) -> Tensor:
-    """Return a number for each sequence of 1, 2, …, `longest` tokens, by its last token: [longest, batch, time].
+    """Return a key for each sequence of 1, 2, …, `longest` tokens, by its last token: [longest, batch, time].
 
-    Sequences have the same number if and only if they are the same; one that would begin before the review has that of
-    the shorter sequence which does not.
+    Sequences have the same key if and only if they are the same; one that would begin before the review has the key of
+    the shorter sequence that does not.
 
     Args:
         x: token ids [batch, time], at least 1.
-        longest: tokens in the longest sequence; the numbers stay below vocab_size**longest, which must fit in int64.
+        longest: tokens in the longest sequence; the keys stay below vocab_size**longest, which must fit in int64.
         vocab_size: number of token ids.
     """
     x = x.long()

@@ -69,7 +69,7 @@ class RowGroup:
     index: int
     rows: int
     classes: int
-    """Number of classes, whose numbers the labels are."""
+    """Number of classes; labels are their indices."""
     changed: int
     """Time of the file's last change, in nanoseconds since 1970."""
 
@@ -99,7 +99,7 @@ class RowGroup:
             _require(
                 labels <= set(range(self.classes)),
                 self.path,
-                f"a label is not from 0 to {self.classes - 1}, the numbers of its classes",
+                f"a label is not from 0 to {self.classes - 1}, the indices of its classes",
             )
         return rows
 

@@ -9,7 +9,7 @@ from pipeline.preprocessing.splitting import Drawn
 
 MAX_CLASSES_SHOWN = 5
 NOTABLE_CHANGE = 0.005
-"""Least change of a class's share that is worth a line."""
+"""Minimum change of a class's share that is worth a line."""
 COUNTED = ("repeats", "exact", "unlabelled", "label_conflicts", "contradicting", "tied")
 NOTABLE_SHORTFALL = 0.1
 """Share of a part's size from which its difference from the size asked for is a warning."""

@@ -72,7 +72,7 @@ def encode_corpus(
         config: tokenizer, vocabulary and length limits.
         reviews: batches of about a thousand reviews, which the worker that tokenises them also reads.
         ordered_map: `map`, or the map of a `worker_pool`.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         tokenizer_model: model of the tokenizer, if it is a learned one.
 
     Returns:

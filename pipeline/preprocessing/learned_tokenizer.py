@@ -16,7 +16,7 @@ from pipeline.text.cleaning import clean, prepare
 from pipeline.text.tokenizer import sentencepiece_text
 
 LEARNED_REVIEWS = 25_000
-"""Most reviews to learn from: of film reviews, so many take about 40 seconds and 0.6 GB; more add little."""
+"""Maximum number of reviews to learn from: so many film reviews take about 40 seconds and 0.6 GB; more add little."""
 LEARNED_CHARACTERS = 10_000
 """Characters of a review to learn from, at most."""
 WHOLE = ["<url>", "<user>", SEPARATOR]

@@ -43,7 +43,7 @@ def hold_out(
         keys: of all reviews.
         keep: True for each review that is kept [n].
         config: shares and seed.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
 
     Returns:
         each part that was drawn.

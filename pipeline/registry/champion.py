@@ -1,4 +1,4 @@
-"""Champion gate: does a registered version become champion, or challenger of the present champion?
+"""Champion gate: decide whether a registered version becomes champion, or challenger of the present champion.
 
 The two are compared on validation reviews: the test split selects nothing.
 """
@@ -37,7 +37,7 @@ from pipeline.tracking.store import Store
 from pipeline.tracking.uri import SQLITE
 
 ALIAS_TAG = "registration.alias"
-"""Tag of a version: the alias that a registration gave it last; a killed registration may not have come that far."""
+"""Tag of a version: the alias that a registration gave it last; a registration that was killed may not have set it."""
 CHAMPION_TAG = "registration.champion"
 """Tag of a registered model: the version that a registration made champion last; people may have chosen another."""
 ARCHIVED = "Archived"
@@ -58,7 +58,7 @@ class Contender:
     info: ModelInfo
     """Content of `config.json` in that folder."""
     predictions: Mapping[str, int]
-    """Number of the class that it predicts for each validation review, by id."""
+    """Predicted class index of each validation review, by id."""
     queued: bool
     """It comes from a queued experiment, one of many: people promote those."""
 
@@ -105,7 +105,7 @@ def registration_lock(store: Store) -> Iterator[None]:
 def appoint(store: Store, contender: Contender, dataset: Path, alpha: float) -> tuple[Decision, str | None]:
     """Give a registered version the alias `champion` or `challenger`, and tag it with the decision.
 
-    What people have decided stays: an archived version gets no alias, and a version that an earlier registration has
+    Decisions of people stay: an archived version gets no alias, and a version that an earlier registration has
     decided on does not take the place of a champion that they have chosen since.
 
     Args:
@@ -157,7 +157,7 @@ def compare(
     is the recall; a model that misses the precision is worse than one that reaches it, by how far it misses.
 
     Args:
-        predictions: number of the class that the model predicts for each validation review, by id.
+        predictions: the class index that the model predicts for each validation review, by id.
         champion: the present champion.
         dataset: `artifacts/dataset`.
         objective: what the model's labels are chosen for.
@@ -187,7 +187,7 @@ def decide(comparison: Comparison | None, alpha: float, queued: bool) -> Decisio
 
     Args:
         comparison: with the present champion; None if there is none.
-        alpha: significance level; a difference with a p-value from there on is called within chance.
+        alpha: significance level; a difference with at least this p-value is called within chance.
         queued: the model comes from a queued experiment.
     """
     if comparison is None:
@@ -236,7 +236,7 @@ def _decide_without_files(store: Store, contender: Contender, champion: str, err
 
 
 def _yield_to_choice(store: Store, contender: Contender, decision: Decision, champion: str | None) -> Decision:
-    """Keep a readable champion that people have chosen; who chose those of before `CHAMPION_TAG` is not known."""
+    """Keep a readable champion that people have chosen, or may have chosen before there was `CHAMPION_TAG`."""
     chosen_by_register = store.client.get_registered_model(contender.name).tags.get(CHAMPION_TAG)
     if decision.alias != CHAMPION or decision.comparison is None or champion == chosen_by_register:
         return decision

@@ -39,7 +39,7 @@ _TEMPLATES.globals.update(count=count, interval=interval, number=number, percent
 
 
 def model_card(config: Config) -> str:
-    """Return the description of the registered model, which holds for all its versions."""
+    """Return the description of the registered model, which applies to all its versions."""
     return _TEMPLATES.get_template("registered_model.md").render(name=config.registry.model_name)
 
 

@@ -51,9 +51,9 @@ def add_model_option(parser: ArgumentParser) -> None:
 
 
 def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str:
-    """Return the address of the version that an alias, or `latest`, names now; any other model as it is.
+    """Return the address of the version that an alias, or `latest`, names now; any other model unchanged.
 
-    A command does so once: the same words may name another version before the command ends.
+    A command does so once: the alias may name another version before the command ends.
 
     Args:
         model: as for `model_folder`.
@@ -70,7 +70,7 @@ def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str
 
 
 def describe_model(model: Path | str, info: "ModelInfo", store: "Store | None" = None) -> str:
-    """Say in one line which model answers: where it is, its version and aliases, its corpus and its classes.
+    """Describe in one line the model that answers: where it is, its version and aliases, its corpus and its classes.
 
     Args:
         model: as for `model_folder`, but without an alias: `resolve_alias` has found the version that was loaded.
@@ -126,7 +126,7 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
 
     try:
         if which is None or which == NEWEST:
-            versions = [int(found.version) for found in store.client.search_model_versions(f"name = '{name}'")]
+            versions = [int(each.version) for each in store.client.search_model_versions(f"name = '{name}'")]
             if not versions:
                 raise PipelineError(f"models:/{name}: {store.name} has no version of it; `dvc repro` registers one")
             which = str(max(versions))

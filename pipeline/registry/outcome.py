@@ -7,14 +7,14 @@ from pipeline.runtime.records import Record
 
 
 class RegisteredRecord(Record):
-    """Content of `artifacts/registered.json`: the model that the stage `register` was about, by DVC's account."""
+    """Content of `artifacts/registered.json`: the model that the stage `register` was about, according to DVC."""
 
     model: str
     sha256: str
 
 
 class RegistrationRecord(Record):
-    """Content of `reports/registration.json`: what the last execution of `register` came to.
+    """Content of `reports/registration.json`: the result of the last execution of `register`.
 
     It may be about another model than `artifacts/registered.json`: DVC restores that one from its cache, without an
     execution.

@@ -91,17 +91,17 @@ def package_model(candidate: Candidate, model_id: str, scratch: Path) -> Path:
 
 
 def signature(text_columns: Sequence[str]) -> ModelSignature:
-    """Return what the registered model takes and gives, for people and tools to read.
+    """Return the signature of the registered model, for people and tools to read.
 
     MLflow would refuse a list of texts, which has no names, and drop the columns that the signature does not name
-    before the model can find or refuse them. It leaves inputs alone where the signature stands for a type hint.
+    before the model can find or refuse them. It leaves inputs unchanged if the signature stands for a type hint.
 
     Args:
         text_columns: columns of the texts in a table.
     """
-    described = ModelSignature(Schema([ColSpec("string", name) for name in text_columns]), OUTPUT_SCHEMA, PARAM_SCHEMA)
-    described._is_signature_from_type_hint = True
-    return described
+    declared = ModelSignature(Schema([ColSpec("string", name) for name in text_columns]), OUTPUT_SCHEMA, PARAM_SCHEMA)
+    declared._is_signature_from_type_hint = True
+    return declared
 
 
 def requirements() -> list[str]:
@@ -110,7 +110,7 @@ def requirements() -> list[str]:
 
 
 def _copy_served_code(destination: Path) -> Path:
-    """Copy the modules that the registered model runs; neither Lightning nor this room is among what they import.
+    """Copy the modules that the registered model runs; they import neither Lightning nor this package.
 
     Returns:
         The package's folder.

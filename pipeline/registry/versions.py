@@ -23,7 +23,7 @@ from pipeline.tracking.store import PROJECT_TAG, Store, default_tracking_uri
 CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
 MAX_DESCRIPTION = 5000
-"""Characters of a description that the databases behind MLflow can hold."""
+"""Maximum number of characters of a description in the databases behind MLflow."""
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ def _stored_files(store: Store, location: str) -> set[str]:
 def _remove_unregistered(store: Store, run_id: str) -> None:
     """Remove the models of a run that this project has logged and not registered.
 
-    Those of another project stay: it may be about to register them.
+    Models of another project stay: it may be about to register them.
     """
     registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
@@ -192,7 +192,7 @@ def _log_model(store: Store, name: str, candidate: Candidate) -> str:
 
 
 def _within_limit(description: str) -> str:
-    more = f"\n\n… the rest is in the model's folder, in {CARD_FILE}."
+    notice = f"\n\n… the rest is in the model's folder, in {CARD_FILE}."
     if len(description) <= MAX_DESCRIPTION:
         return description
-    return description[: MAX_DESCRIPTION - len(more)] + more
+    return description[: MAX_DESCRIPTION - len(notice)] + notice

@@ -7,23 +7,23 @@ from functools import cache
 from matplotlib.font_manager import findfont, get_font
 
 MAX_DRAWN_NAME = 24
-"""Most characters of a class's name in a figure."""
+"""Maximum number of characters of a class's name in a figure."""
 
 
 def names_in_figures(classes: Sequence[str]) -> dict[str, str]:
     """Return how figures show the names of classes: shortened, or `class 3` where the font has no such characters.
 
-    Scripts written from right to left count as such: matplotlib would write them from left to right. So do names that
-    are the same once they are shortened.
+    Names in scripts written from right to left, which matplotlib would write from left to right, are numbered, too, and
+    so are names that are equal once they are shortened.
     """
     short = [_shortened(name) if _can_be_drawn(name) else "" for name in classes]
-    shown = [name if name and short.count(name) == 1 else f"class {number}" for number, name in enumerate(short, 1)]
-    return dict(zip(classes, shown, strict=True))
+    labels = [name if name and short.count(name) == 1 else f"class {number}" for number, name in enumerate(short, 1)]
+    return dict(zip(classes, labels, strict=True))
 
 
 @cache
 def _can_be_drawn(name: str) -> bool:
-    """True if the font has all characters of a name and writes it as people do; a legend hides names with a `_`."""
+    """Return whether the font has all characters of a name and writes it correctly; legends hide names with a `_`."""
     font = get_font(findfont("DejaVu Sans"))
     drawn = all(font.get_char_index(ord(c)) and unicodedata.bidirectional(c) not in ("R", "AL") for c in name)
     return drawn and not name.startswith("_")

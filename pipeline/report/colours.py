@@ -15,4 +15,4 @@ DARK = {
     **{MODEL_COLOUR: "#5aa9e6", BASELINE_COLOUR: "#f08a4b", "#56b4e9": "#b8e1f7", "#009e73": "#35c79a"},
     **{TEXT_COLOUR: "#e8e9eb", MUTED_COLOUR: "#a3a8b0", GRID_COLOUR: "#32363d", BACKGROUND: "#16181c"},
 }
-"""The colour in dark for each that differs there."""
+"""Dark variants of the colours that have one."""

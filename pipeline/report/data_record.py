@@ -37,14 +37,14 @@ class DuplicateCounts(Record):
     exact: int
     near_exact: int
     unlabelled: int
-    """Number of reviews without a label that repeat others; the counts above are of the others."""
+    """Number of reviews without a label that repeat others; the counts above leave them out."""
     within: dict[str, int]
     across: dict[str, int]
     dropped: dict[str, int]
     label_conflicts: int
     """Number of texts with several labels."""
     kept_by_test: int
-    """Number of those with several in the test split, which keeps them all."""
+    """Number of texts with several labels in the test split, which keeps them all."""
     contradicting: int
     """Number of reviews that contradict most others of the same text."""
     tied: int

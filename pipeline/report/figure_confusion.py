@@ -13,9 +13,9 @@ from pipeline.report.formatting import count, percent
 from pipeline.report.plot_tables import confusion_matrix
 
 FEW_CLASSES = 6
-"""Most classes whose confusion matrix fits a figure of the usual size."""
+"""Maximum number of classes whose confusion matrix fits a figure of the usual size."""
 ROOM_FOR_NAMES = 40
-"""Most characters of the names of all classes that fit below a confusion matrix side by side."""
+"""Maximum number of characters of all class names that fit side by side below a confusion matrix."""
 MIN_FONT_SIZE = 4.5
 """Size in points below which numbers are left out of a figure."""
 DARK_CELL = 0.75

@@ -58,10 +58,10 @@ def draw_class_curves(axes: Axes, table: Columns, x: str, y: str, names: Mapping
     if len(names) > len(CLASS_LINES):
         return
     of_class = np.asarray(table["class"])
-    for (name, shown), (line, colour) in zip(names.items(), CLASS_LINES, strict=False):
+    for (name, label), (line, colour) in zip(names.items(), CLASS_LINES, strict=False):
         if (members := of_class == name).any():
             points = (np.asarray(table[axis])[members] for axis in (x, y))
-            axes.plot(*points, color=colour, linestyle=line, linewidth=1, label=shown)
+            axes.plot(*points, color=colour, linestyle=line, linewidth=1, label=label)
 
 
 def draw_learning_curve(axes: Axes, table: Columns) -> None:

@@ -47,7 +47,7 @@ SUMMARY = ("learning_curve", "roc", "reliability", "confusion", "score_histogram
 def write_figures(
     folder: Path, drawings: Mapping[str, Draw], sizes: Mapping[str, tuple[float, float]] | None = None
 ) -> None:
-    """Replace `folder` by a PNG and an SVG file of each drawing, and `summary.png` with those of `SUMMARY`, if there.
+    """Replace `folder` by a PNG and an SVG file of each drawing, and `summary.png` if all of `SUMMARY` are there.
 
     Args:
         folder: the folder.

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: which there are, and what each shows."""
+"""The figures of an evaluation: which ones exist, and what each shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def figure_drawers(
         baseline: the baseline's answers on the test split, or another model's.
         learning_curve: from `read_learning_curve`; None leaves it out.
         metrics: content of `reports/details.json`.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         baseline_name: name of the baseline.
     """
     test = metrics["test"]

@@ -19,7 +19,7 @@ class Judgement:
     model: str
     """The model as the user names it."""
     about: str
-    """The same for people: version and aliases, corpus, classes."""
+    """The model for people: version and aliases, corpus, classes."""
     file: str
     """Name of the file."""
     digest: str
@@ -40,7 +40,7 @@ class Findings:
     """The results of an evaluation, and what it is about."""
 
     classes: Sequence[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     metrics: Mapping[str, Any]
     """Content of `reports/details.json`."""
     checks: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Findings:
     auxiliary: str | None = None
     """Name of the auxiliary texts; None where there are none."""
     inapplicable: Sequence[str] = ()
-    """Tests that were asked for and left out, because they are of other classes."""
+    """Tests that were requested but left out, because they are for other classes."""
     objective: ObjectiveConfig = ACCURACY
     """Metric that the labels are chosen for."""
     judgement: Judgement | None = None

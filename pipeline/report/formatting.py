@@ -32,7 +32,7 @@ def count(value: float) -> str:
 
 
 def counts(values: Mapping[str, int]) -> str:
-    """Format numbers of rows by what they are: `18,000 train, 2 ignored labels`; empty where there is none."""
+    """Format named counts of rows: `18,000 train, 2 ignored labels`; empty where there is none."""
     return ", ".join(f"{count(rows)} {readable(name)}" for name, rows in values.items())
 
 

@@ -86,9 +86,9 @@ class PageContext:
     drawn_otherwise: Mapping[str, str]
     """Classes with another name in the figures, and that name."""
     few_classes: int
-    """Most classes whose confusion matrix has the size of the other figures."""
-    most_lines: int
-    """Most classes with curves of their own."""
+    """Maximum number of classes whose confusion matrix has the size of the other figures."""
+    max_lines: int
+    """Maximum number of classes with curves of their own."""
     reviews: int
     metrics: Mapping[str, MetricRow]
     """The objective's metric and the headline metrics by key."""
@@ -123,7 +123,7 @@ class PageContext:
     contrast: Mapping[str, Any] | None
     inapplicable: Sequence[str]
     mistakes: Sequence[Mistake]
-    most_mistakes: int
+    max_mistakes: int
     learning_curve: Sequence[TableRow]
     ladder: Mapping[str, Any]
     """Measurements by network; empty if there is no memory ladder."""
@@ -154,7 +154,7 @@ def page_context(findings: Findings) -> PageContext:
         classes=findings.classes,
         drawn_otherwise={name: drawn for name, drawn in drawn.items() if drawn in numbered},
         few_classes=FEW_CLASSES,
-        most_lines=len(CLASS_LINES),
+        max_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],
         metrics=rows,
         objective=None if objective.metric == "accuracy" else rows[first],
@@ -178,7 +178,7 @@ def page_context(findings: Findings) -> PageContext:
         contrast=metrics.get("contrast"),
         inapplicable=findings.inapplicable,
         mistakes=findings.mistakes,
-        most_mistakes=MISTAKES_SHOWN,
+        max_mistakes=MISTAKES_SHOWN,
         learning_curve=as_rows(findings.learning_curve or {}),
         ladder=findings.ladder["models"] if findings.ladder else {},
         data=findings.data,

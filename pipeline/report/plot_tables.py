@@ -19,7 +19,7 @@ from pipeline.runtime.errors import PipelineError
 from pipeline.tables.csv_lines import csv_text
 
 CURVE_POINTS = 300
-"""Most points of a curve."""
+"""Maximum number of points of a curve."""
 HISTOGRAM_BINS = 20
 LEARNING_CURVE = ("epoch", "train_loss", "val_loss", "val_calibrated_loss", "val_accuracy")
 """Columns of the learning curve."""
@@ -47,7 +47,7 @@ def plot_tables(test: ScoredSplit, config: EvaluationConfig) -> dict[str, Column
     }
     if len(test.classes) == 2:
         probabilities = test.probabilities[:, 1]
-        # a column beside the one of the bins
+        # `probability` is the column of the bins
         names = [f"{name}_" if name == "probability" else name for name in test.classes]
         of_label = {name: test.labels == label for label, name in enumerate(names)}
         return {
@@ -76,7 +76,7 @@ def _with_diagonal(table: Columns, x: str, name: str) -> Columns:
 def roc_table(scored: ScoredSplit) -> Columns:
     """Compute the receiver operating characteristic, at most 300 points; empty where only one label occurs.
 
-    Of two classes it is that of the second; of more, the mean over the classes, each against all others.
+    With two classes it is that of the second; with more, the mean over the classes, each against all others.
     """
     return dict(zip(("fpr", "tpr"), _curve_of_all(scored, _roc), strict=True))
 
@@ -104,10 +104,10 @@ def _curves_by_class(scored: ScoredSplit, compute: ComputeCurve, x: str, y: str)
 
 def _curves(scored: ScoredSplit, compute: ComputeCurve) -> Iterator[tuple[str, Curve]]:
     """Yield the curve of each class against all others; none for a class without reviews."""
-    for number, name in enumerate(scored.classes):
-        of_class = scored.labels == number
+    for index, name in enumerate(scored.classes):
+        of_class = scored.labels == index
         if of_class.any() and not of_class.all():
-            yield name, compute(of_class, scored.probabilities[:, number])
+            yield name, compute(of_class, scored.probabilities[:, index])
 
 
 def _roc(labels: NDArray[Any], probabilities: NDArray[Any]) -> Curve:
@@ -129,9 +129,9 @@ def _histogram(probabilities: NDArray[Any], parts: Mapping[str, NDArray[np.bool_
 
 def confusion_matrix(table: Columns, classes: Sequence[str]) -> NDArray[np.int64]:
     """Count the reviews by actual and predicted class [classes, classes], from the table `confusion`."""
-    numbers = {name: number for number, name in enumerate(classes)}
+    indices = {name: index for index, name in enumerate(classes)}
     counts = np.zeros((len(classes), len(classes)), np.int64)
-    np.add.at(counts, tuple([numbers[str(name)] for name in table[key]] for key in ("actual", "predicted")), 1)
+    np.add.at(counts, tuple([indices[str(name)] for name in table[key]] for key in ("actual", "predicted")), 1)
     return counts
 
 
@@ -163,5 +163,5 @@ def read_learning_curve(path: Path) -> Columns:
 
 def _thinned(curve: Curve) -> Curve:
     x, y = curve
-    kept = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
-    return x[kept], y[kept]
+    points = np.unique(np.linspace(0, len(x) - 1, min(len(x), CURVE_POINTS)).round().astype(int))
+    return x[points], y[points]

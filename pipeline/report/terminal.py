@@ -10,9 +10,9 @@ from pipeline.evaluation.slices import worst_slice
 from pipeline.report.formatting import bound, count, counts, interval, number, outcome, percent, readable
 
 FAILURES_SHOWN = 3
-"""Capabilities named: those that fail most."""
+"""Number of capabilities named: those with the highest failure rates."""
 CLASSES_SHOWN = 10
-"""Most classes listed; of more, those with the lowest F1."""
+"""Maximum number of classes listed; of more, those with the lowest F1."""
 
 
 def format_report(
@@ -24,7 +24,7 @@ def format_report(
     judged: bool = False,
     objective: ObjectiveConfig = ACCURACY,
 ) -> str:
-    """Format what an evaluation found: metrics of the model beside the baseline, and a line for each further result.
+    """Format the results of an evaluation: metrics of model and baseline, and a line for each further result.
 
     Args:
         metrics: the content of `reports/details.json`.

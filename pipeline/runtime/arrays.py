@@ -19,7 +19,7 @@ class ArrayFile:
     Args:
         path: path of the file.
         dtype: type that its numbers must have.
-        shape: shape that it must have; None for a length that is not known.
+        shape: shape that it must have; None for a length that may be any.
         remedy: end of an error message, such as "run `dvc repro`".
 
     Raises:
@@ -33,7 +33,7 @@ class ArrayFile:
                 mapped = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError):
             raise PipelineError(f"{path} is missing or damaged; {remedy}") from None
-        # of the plain class: a slice of a `memmap` keeps some 400 bytes more, and there may be one for each review
+        # a plain array: a slice of a `memmap` takes some 400 bytes more, and there may be one for each review
         self.array: NDArray[Any] = np.asarray(mapped)
         self._offset = mapped.offset
         self.require(self.array.dtype == dtype, f"it holds {self.array.dtype}, not {np.dtype(dtype)}")
@@ -76,10 +76,10 @@ class ArrayFile:
 
     def _chunks(self) -> Iterator[NDArray[Any]]:
         """Yield the values in order, read from the file: pages of a memory map would count as this process's memory."""
-        left = self.array.size
+        remaining = self.array.size
         with self._path.open("rb") as file:
             file.seek(self._offset)
-            while left:
-                chunk = np.fromfile(file, self.array.dtype, min(NUMBERS_PER_CHUNK, left))
-                left -= len(chunk)
+            while remaining:
+                chunk = np.fromfile(file, self.array.dtype, min(NUMBERS_PER_CHUNK, remaining))
+                remaining -= len(chunk)
                 yield chunk

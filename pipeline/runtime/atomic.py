@@ -72,7 +72,7 @@ def _remove_left_behind(path: Path) -> None:
 
 
 def _belongs_to_another(process: int) -> bool:
-    """Tell whether a process other than this one runs under a process number."""
+    """Return whether another process than this one runs under a process id."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

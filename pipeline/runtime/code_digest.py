@@ -110,7 +110,7 @@ def _canonical_value(value: object) -> str:
 
 
 def _has_no_effect(node: object, parent: ast.AST) -> bool:
-    """Tell whether a node is `pass`, a string by itself such as a docstring, or an empty part of an f-string."""
+    """Return whether a node is `pass`, a string by itself such as a docstring, or an empty part of an f-string."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
     if isinstance(parent, ast.JoinedStr):

@@ -40,12 +40,12 @@ def masked(text: str) -> str:
 
 
 def holds_secret(text: str) -> bool:
-    """Tell whether a text holds a password, a token or a key: in a URI, or as `PASSWORD=…`."""
+    """Return whether a text holds a password, a token or a key: in a URI, or as `PASSWORD=…`."""
     return bool(_SECRET.search(text))
 
 
 def sets_secret(text: str) -> bool:
-    """Tell whether a dictionary written in a text, such as `tracking={password: …}`, sets a key that holds a secret."""
+    """Return whether a dictionary in a text, such as `tracking={password: …}`, sets a key that holds a secret."""
     return bool(_ENTRY.search(text))
 
 

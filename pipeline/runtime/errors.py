@@ -1,4 +1,4 @@
-"""Errors a user can put right: the one exception for them, and messages for what the operating system refuses."""
+"""Errors that a user can fix: the exception for them, and messages for what the operating system refuses."""
 
 import errno
 import re
@@ -13,7 +13,7 @@ TOO_LARGE = ("larger than a file may be", "raise the limit (ulimit -f), then run
 TOO_LONG = ("the name is too long", "choose a shorter one")
 CIRCULAR = ("the link leads back to itself", "choose another path, or remove the link")
 FAILING = ("cannot be read or written", "check the disk")
-BY_NUMBER = {
+BY_ERRNO = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), FULL),
     **dict.fromkeys((errno.EACCES, errno.EPERM), DENIED),
     errno.EROFS: READ_ONLY,
@@ -36,27 +36,27 @@ UNFINISHED_NAME = re.compile(r"\.([^/\\]+?)\.\d+(\.old)?\.tmp")
 
 
 class PipelineError(Exception):
-    """Something the user can put right: one line that names the thing, what is wrong and what to do."""
+    """Error that the user can fix: one line that names the thing, what is wrong and what to do."""
 
 
 def refusal(error: Exception) -> tuple[str, str] | None:
     """Return what the operating system refuses, and the remedy; None for any other error."""
     if isinstance(error, PipelineError):
         return None
-    if isinstance(error, OSError) and error.errno in BY_NUMBER:
-        return BY_NUMBER[error.errno]
+    if isinstance(error, OSError) and error.errno in BY_ERRNO:
+        return BY_ERRNO[error.errno]
     return next((refused for words, refused in BY_WORDS.items() if re.search(words, str(error))), None)
 
 
-def first_of(items: Sequence[object], most: int) -> str:
+def first_of(items: Sequence[object], limit: int) -> str:
     """List items for a message; of many, list the first ones and count the rest."""
-    more = f" and {len(items) - most:,} more" if len(items) > most else ""
-    return ", ".join(map(str, items[:most])) + more
+    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return ", ".join(map(str, items[:limit])) + more
 
 
-def listed(names: Sequence[str], most: int = 20) -> str:
+def listed(names: Sequence[str], limit: int = 20) -> str:
     """Quote names for a message; of many, quote the first ones and count the rest."""
-    return first_of([repr(name) for name in names], most)
+    return first_of([repr(name) for name in names], limit)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A block of code that one process at a time may enter."""
+"""Lock that lets one process at a time into a block of code."""
 
 import logging
 from collections.abc import Iterator

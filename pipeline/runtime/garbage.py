@@ -1,6 +1,6 @@
-"""The garbage collector, held while modules are imported.
+"""Pauses of the garbage collector while modules are imported.
 
-An import makes hundreds of thousands of objects that all stay. The collector would walk them again and again, which
+Imports create hundreds of thousands of objects that all stay. The collector would walk them again and again, which
 takes a quarter of the time of the imports.
 """
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 def collect_from_now_on() -> None:
-    """Turn the collector on, if it is held, for what is made from now on."""
+    """Turn the collector on again, if it is paused, for objects created from now on."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()
@@ -18,7 +18,7 @@ def collect_from_now_on() -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Hold the collector within the block, whose imports take seconds."""
+    """Pause the collector in the block, whose imports take seconds."""
     gc.disable()
     try:
         yield

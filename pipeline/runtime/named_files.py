@@ -26,18 +26,18 @@ def existing_file(key: str, name: str) -> Path:
     named = Path(name)
     try:
         named = named.expanduser()
-        found = [folder / named for folder in (WORKSPACE, root) if (folder / named).is_file()]
+        candidates = [folder / named for folder in (WORKSPACE, root) if (folder / named).is_file()]
     except PermissionError:  # for a folder above it
         raise
     except (OSError, RuntimeError):  # the name is too long, or is the home of a user who does not exist
-        found = []
-    if not found:
+        candidates = []
+    if not candidates:
         raise PipelineError(f"{key}: there is no file {root / named}; correct the path (relative ones start at {root})")
-    return found[0]
+    return candidates[0]
 
 
 def existing_files(key: str, name: str) -> list[Path]:
-    """Return the files that a user names: a file, all files in a folder, or those that fit a pattern, by name.
+    """Return the files that a user names: a file, all files in a folder, or those that match a pattern, sorted by name.
 
     Links are followed. Hidden files are left out.
 
@@ -46,31 +46,31 @@ def existing_files(key: str, name: str) -> list[Path]:
         name: value of the key.
 
     Raises:
-        PipelineError: there is no such file, or a link to none.
+        PipelineError: there is no such file, or a link is broken.
     """
     root = project_root()
     try:
         path = root / Path(name).expanduser()
         if path.is_dir():
-            found = _matching(path, ["**"])
+            matches = _matching(path, ["**"])
         elif not path.exists() and glob.has_magic(name):
-            found = _matching(Path(path.anchor), path.parts[1:])
+            matches = _matching(Path(path.anchor), path.parts[1:])
         else:
             return [existing_file(key, name)]
-        shown = sorted({file for file in found if not file.name.startswith(".")})
+        visible = sorted({file for file in matches if not file.name.startswith(".")})
     except (OSError, RuntimeError, ValueError) as error:  # ValueError: `**` beside other characters
         if isinstance(error, PermissionError):
             raise
         return [existing_file(key, name)]
-    if dangling := [file for file in shown if not file.exists()]:
+    if dangling := [file for file in visible if not file.exists()]:
         raise PipelineError(f"{key}: {dangling[0]} is a link to a file that is not there; correct or delete the link")
-    if files := [file for file in shown if file.is_file()]:
+    if files := [file for file in visible if file.is_file()]:
         return files
     raise PipelineError(f"{key}: {path} has no file; correct the path (relative ones start at {root})")
 
 
 def _matching(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
-    """Yield what fits the parts of a pattern, where `**` is any number of folders, at its end all in them."""
+    """Yield the paths that match the parts of a pattern; `**` is any number of folders, at the end with all in them."""
     if "**" not in pattern:
         yield from folder.glob("/".join(pattern))
         return
@@ -81,7 +81,7 @@ def _matching(folder: Path, pattern: Sequence[str]) -> Iterator[Path]:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    """Yield a folder and those below it but hidden ones, through links too; each once, for links may form a loop."""
+    """Yield a folder and those below it except hidden ones, following links; each once, as links may form a loop."""
     seen = set()
 
     def stop(error: OSError) -> None:

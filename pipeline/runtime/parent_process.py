@@ -18,7 +18,7 @@ def end_with(process: int, grace: float = 0) -> None:
     """End this process, without any cleanup, once a process of the same machine has ended.
 
     Args:
-        process: number of the other process.
+        process: id of the other process.
         grace: seconds in which this process may still end by itself, as after a signal to both of them.
     """
     threading.Thread(target=_follow, args=(process, grace), name=f"end with {process}", daemon=True).start()
@@ -32,7 +32,7 @@ def _follow(process: int, grace: float) -> None:
 
 def _wait_for_end(process: int) -> None:
     try:
-        # only on Linux: wakes up at once, and never mistakes a later process with the same number for this one
+        # only on Linux: wakes up at once, and never mistakes a later process with the same id for this one
         descriptor = os.pidfd_open(process)
     except ProcessLookupError:
         return
@@ -48,6 +48,6 @@ def _wait_for_end(process: int) -> None:
 def _exists(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except (ProcessLookupError, PermissionError):  # ended, or the number is another user's process by now
+    except (ProcessLookupError, PermissionError):  # ended, or the id now belongs to another user's process
         return False
     return True

@@ -26,6 +26,6 @@ def project_root() -> Path:
 
 
 def lies_in(path: Path, folder: Path) -> bool:
-    """Tell whether a path lies below a folder once links are resolved; for every path that comes from outside."""
+    """Return whether a path lies below a folder once links are resolved; for every path that comes from outside."""
     path, folder = path.resolve(), folder.resolve()
     return path != folder and path.is_relative_to(folder)

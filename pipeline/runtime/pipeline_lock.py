@@ -22,7 +22,7 @@ class Holder(Record):
 
     pid: int
     started: float
-    """Seconds from the start of the machine: process numbers are reused, and clocks may be set."""
+    """Seconds from the start of the machine: process ids are reused, and clocks may be set."""
     params: str | None = None
     """SHA-256 of the params.yaml it runs; None until that is composed."""
 
@@ -32,12 +32,12 @@ class Holder(Record):
         return cls(pid=process.pid, started=process.create_time() - psutil.boot_time())
 
     def is_same(self, other: "Holder | None") -> bool:
-        """Tell whether both are one process."""
+        """Return whether both are the same process."""
         return other is not None and self.pid == other.pid and abs(self.started - other.started) < 1
 
     @property
     def alive(self) -> bool:
-        """Tell whether the process still runs."""
+        """True if the process still runs."""
         try:
             process = psutil.Process(self.pid)
             return self.is_same(Holder.of(process)) and process.status() != psutil.STATUS_ZOMBIE
@@ -98,7 +98,7 @@ def dvc_process() -> Holder | None:
 
 
 def _is_dvc(process: psutil.Process) -> bool:
-    """Tell whether a process was started as `dvc …`, `python …/dvc …` or `python -m dvc …`."""
+    """Return whether a process was started as `dvc …`, `python …/dvc …` or `python -m dvc …`."""
     try:
         return any(PurePath(argument).stem == "dvc" for argument in process.cmdline()[:3])
     except psutil.Error:  # another user's

@@ -24,7 +24,7 @@ PARAMS_KEY = "params"
 CHAT_KEYS = ("messages", "prompt", "input")
 """Keys by which MLflow recognises a request to a language model, which it answers in another form."""
 VALUES_PER_TEXT = 100
-"""Most values in the JSON for each allowed text, such as columns of a table; it limits the memory of the JSON."""
+"""Maximum number of values in the JSON for each allowed text, such as columns of a table: a limit of memory."""
 
 # Takes linear time on any text: no part can match in two ways, and a string without an end extends to the end.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)

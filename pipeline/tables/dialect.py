@@ -15,7 +15,7 @@ from pipeline.tables.format_advice import option
 SAMPLE_ROWS = 200
 """First rows by which the delimiter is found, and the kinds of values that tell rows lost in quotes."""
 MAX_KINDS = 50
-"""Most different values of a column of kinds, such as the labels."""
+"""Maximum number of different values of a column of kinds, such as the labels."""
 
 
 MIN_ROWS = 3

@@ -12,7 +12,7 @@ from pipeline.config.corpus import LabelValues
 from pipeline.runtime.errors import PipelineError
 
 IGNORED = -1
-"""Number of no class: rows with such a label are left out."""
+"""Index of no class: rows with such a label are left out."""
 
 _WHOLE_NUMBER = re.compile(r"^([+-]?\d+)\.0$")
 _COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*,?")
@@ -63,13 +63,13 @@ def label_reader(
     ignored: LabelValues,
     keys: tuple[str, str] = ("corpus.labels", "corpus.ignore_labels"),
 ) -> Callable[[str], int | None]:
-    """Return a function from a normalised value to the number of its class, `IGNORED`, or None if nothing names it.
+    """Return a function from a normalised value to its class index, `IGNORED`, or None if nothing names it.
 
     In a list `true`, `yes` and `on` equal 1, and `false`, `no` and `off` equal 0, unless something names the value
     itself.
 
     Args:
-        classes: values of each class by its name, in the order of their numbers.
+        classes: values of each class by its name, in the order of their indices.
         ignored: values of no class.
         keys: what states the classes, and what the values of no class, for messages.
 

@@ -27,7 +27,7 @@ SMALLER_PAGES = "write it again with smaller pages and row groups, as pandas and
 VALUE_BYTES = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 """Bytes of a value, by physical type."""
 DECIMAL_BYTES = 32
-"""Most bytes that Arrow takes for a decimal, whatever its physical type."""
+"""Maximum number of bytes that Arrow takes for a decimal, whatever its physical type."""
 POINTER_BYTES = 16
 """Bytes that Arrow takes for each string of a dictionary or list, beside the string itself."""
 LEVEL_BYTES = 4

@@ -18,15 +18,15 @@ def prepare(cleaned: str, config: TextConfig) -> str:
     """Return the text that the tokenizer reads: normalised where that is configured.
 
     Args:
-        cleaned: a text from `clean`, which must not clean it again: what it has joined may look like another break.
+        cleaned: a text from `clean`, which must not be cleaned twice: what was joined may look like another break.
         config: its `normalise` is used.
     """
     return normalise(cleaned) if config.normalise else cleaned
 
 
 def is_empty(text: str) -> bool:
-    """Tell whether nothing is left of a text but space: of one that is blank, invisible, or line breaks and tags."""
+    """Return whether a text has nothing to read: it is blank or invisible, or has only line breaks and tags."""
     cleaned = clean(text)
-    if cleaned[:1].isalnum() and normalise(cleaned[0]):  # most texts: spares the normalisation of all of it
+    if cleaned[:1].isalnum() and normalise(cleaned[0]):  # most texts: normalising all of one takes much longer
         return False
     return not normalise(cleaned).strip()

@@ -4,7 +4,7 @@ A review is labelled as a whole, so nothing teaches a network that "not bad" is 
 single word of praise or blame, on the side of their review's label, become others of known label by rules: the word is
 negated, replaced by one of the other side, or both; or the whole sentence is negated or affirmed by what is put around
 it. (People wrote such sentences for Kaushik, Hovy & Lipton 2020, Learning the Difference that Makes a Difference with
-Counterfactually-Augmented Data.) The rules know English; words of praise and blame are found by counting.
+Counterfactually-Augmented Data.) The rules are for English; words of praise and blame are found by counting.
 """
 
 import logging
@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_WORDS = 24
-"""Words of the longest sentence that is changed."""
+"""Maximum number of words of a sentence that is changed."""
 MAX_OF_WORD, MAX_SENTENCES = 80, 2_500
-"""Sentences changed for the same word of praise or blame, and altogether."""
+"""Maximum number of sentences changed for one word of praise or blame, and in total."""
 MIN_OCCURRENCES = 20
 """Occurrences of a word in the texts below which its side is not known."""
 MIN_LOG_RATIO = 0.5
-"""Least logarithm of the ratio of the shares of the texts of both sides that have a word of praise or blame."""
+"""Minimum logarithm of the ratio of the shares of the texts of both sides that have a word of praise or blame."""
 MIN_PREDICATIVE = 0.15
 """Share of an adjective's occurrences that follow a form of `be`, or a word such as `very`."""
 
@@ -89,33 +89,33 @@ class OpinionSentence(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The sentence."""
+        """The whole sentence."""
         return f"{self.before}{self.be or ''}{' ' if self.be else ''}{self.degree}{self.word}{self.after}"
 
 
 def make_counterfactuals(
     texts: Sequence[str], labels: NDArray[np.int8], seed: int
 ) -> tuple[list[str], NDArray[np.int8]]:
-    """Return counterfactual sentences and their labels, 0 and 1 as of the texts.
+    """Return counterfactual sentences and their labels, 0 and 1 like those of the texts.
 
     Args:
         texts: training texts.
         labels: 0 for blame, 1 for praise [texts].
-        seed: seed of which rule changes which sentence.
+        seed: seed of the choice of sentences and rules.
     """
     random = np.random.default_rng(seed)
     sides = _sides(texts, labels)
     words = [sorted(word for word, side in sides.items() if side == label) for label in (0, 1)]
     sentences = list(_opinion_sentences(texts, labels, sides)) if all(words) else []
-    made: list[tuple[str, int]] = []
+    pairs: list[tuple[str, int]] = []
     of_word: Counter[str] = Counter()
     for place in random.permutation(len(sentences)):
         opinion = sentences[place]
         if of_word[opinion.word] < MAX_OF_WORD and of_word.total() < MAX_SENTENCES:
             of_word[opinion.word] += 1
-            made += _changed(opinion, words[1 - opinion.label], random)
-    log.info("made %s counterfactual sentences of %s in the training texts", f"{len(made):,}", f"{of_word.total():,}")
-    return [text for text, _ in made], np.array([label for _, label in made], np.int8)
+            pairs += _changed(opinion, words[1 - opinion.label], random)
+    log.info("made %s counterfactual sentences of %s in the training texts", f"{len(pairs):,}", f"{of_word.total():,}")
+    return [text for text, _ in pairs], np.array([label for _, label in pairs], np.int8)
 
 
 def _sides(texts: Sequence[str], labels: NDArray[np.int8]) -> dict[str, int]:

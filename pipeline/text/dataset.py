@@ -8,8 +8,8 @@
     <split>/ids.npy       token ids of all reviews, one after the other: int32 [tokens]
     <split>/offsets.npy   start of each review in ids.npy, and the end of the last: int64 [reviews + 1]
     <split>/labels.npy    int8 [reviews]; not for unlabelled reviews
-    <split>/groups.npy    number of each review's group: int32 [reviews]; of train and validation, numbered together
-    <split>/copies.npy    reviews that each stands for: int32 [reviews]; of these two with corpus.duplicates=weight
+    <split>/groups.npy    group id of each review: int32 [reviews]; train and validation only, numbered together
+    <split>/copies.npy    reviews that each stands for: int32 [reviews]; these two only, with corpus.duplicates=weight
     <split>/rows.parquet  id, cleaned text, label and kept columns of the same reviews
 
 The arrays are memory-mapped, so any number of processes share one copy.
@@ -44,7 +44,7 @@ class EncodedSplit:
     labels: NDArray[np.int8]
     """Empty for unlabelled reviews."""
     copies: NDArray[np.int32] | None = None
-    """Number of reviews of the corpus, of the same text and label, that each stands for; None: each for itself."""
+    """Number of reviews of the corpus, with the same text and label, that each stands for; None: only for itself."""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -79,7 +79,7 @@ class CorpusRecord(Record):
     config: dict[str, Any]
     """Section `corpus` of the configuration it was downloaded with."""
     classes: list[str]
-    """Names of the classes, by number."""
+    """Names of the classes, by index."""
     ordered: bool
     """The order of the classes means something."""
     splits: dict[str, int]
@@ -87,7 +87,7 @@ class CorpusRecord(Record):
     left_out: dict[str, int]
     """Number of rows that did not become reviews, by reason."""
     ungrouped: int | None = None
-    """Number of reviews that name no group and are each one of their own; None where the files have no groups."""
+    """Number of reviews that name no group, and are each a group of its own; None where the files have no groups."""
 
     @property
     def auxiliary(self) -> str | None:
@@ -103,7 +103,7 @@ class DatasetRecord(Record):
     """Hash of the vocabulary and all arrays."""
     corpus: CorpusRecord
     split: dict[str, Any]
-    """Section `split` of the configuration it was made with, as `text` below."""
+    """Section `split` of the configuration it was made with; `text` below likewise."""
     text: dict[str, Any]
     vocabulary: int
     """Number of words."""
@@ -120,7 +120,7 @@ class DatasetRecord(Record):
 
 
 def present_splits(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return those of the named splits that a dataset folder has."""
+    """Return the named splits that a dataset folder has."""
     return [name for name in names if (folder / name).exists()]
 
 
@@ -148,10 +148,10 @@ def read_split(folder: Path, name: str) -> EncodedSplit:
 
 
 def read_groups(folder: Path, name: str) -> NDArray[np.int32]:
-    """Memory-map the number of the group of each review [reviews] of the training or the validation split.
+    """Memory-map the group id of each review [reviews] of the training or the validation split.
 
-    Reviews of one group are never divided between what is trained on and what is held out. Without groups in the
-    corpus, texts with the same letters and digits are one.
+    A group is never divided between training and held-out reviews. Without groups in the corpus, texts with the same
+    letters and digits form a group.
 
     Raises:
         PipelineError: the array is missing or damaged.

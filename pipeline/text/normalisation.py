@@ -1,4 +1,4 @@
-"""Normalisation: one spelling for what phones, word processors, web pages and Markdown write in several."""
+"""Normalisation: one spelling for what phones, word processors, web pages and Markdown write differently."""
 
 import html
 import re
@@ -18,7 +18,7 @@ _TAG = regex.compile(
 
 _ADDRESS, _ADDRESS_MARK = re.compile(r"(?:https?://|www\.)[^\s<>\"]+", re.IGNORECASE), "\ue000"
 _USER, _USER_MARK = regex.compile(r"(?<![\w@.])@\w{2,}+"), "\ue001"
-"""A mark stands for its token until symbols are separated: a character for private use."""
+"""Each mark, a private-use character, stands for its token until symbols are separated."""
 
 _TYPOGRAPHIC = {
     **dict.fromkeys("‘’‚‛❛❜′´ʹʻʼˈˊ՚΄᾽᾿＇", "'"),
@@ -53,7 +53,7 @@ _EMPHASIS = {
 }
 """Text between two runs of a mark, as in Markdown: the first begins a word, and the second ends one."""
 _FREE_STARS = regex.compile(r"(?<!\*)\*++(?!(?<=\p{L}\*+)\p{L}|(?<=(?<!\p{L})\p{L}{1,3}\*{2,})(?!\w))")
-"""Stars, but those that hide letters of a word: `sh*t`, `f***`."""
+"""Stars, except those that hide letters of a word: `sh*t`, `f***`."""
 
 _SMILEYS = {
     **dict.fromkeys((":)", ":-)", "=)", ":]", ":o)"), "🙂"),
@@ -76,7 +76,7 @@ _SMILEYS_BY_EYES = {
 _DASH = regex.compile(r"-(?:-++|(?!\w)|(?<!\w-)(?=\p{L}))")
 """Dashes, and a hyphen at the edge of a word; not a sign before a digit."""
 _SLASH = regex.compile(r"/(?:(?<![0-9]/)|(?![0-9]))")
-"""Any but that of 7/10."""
+"""Any slash except that of 7/10."""
 _ASCII_SYMBOLS = [
     symbol
     for symbol in map(chr, range(128))
@@ -87,12 +87,12 @@ _ASCII = bytes(range(128))
 
 
 def normalise(text: str) -> str:
-    """Return a text in one spelling, for a tokenizer that knows ASCII punctuation alone.
+    """Normalise a text, for a tokenizer that knows only ASCII punctuation.
 
-    HTML entities become their characters and tags go; Unicode is in the form NFKC, with ASCII apostrophes, quotes and
-    hyphens and without invisible characters; marks of emphasis, lists, headings and hashtags go; addresses become
-    `<url>` and `@name` becomes `<user>`; smileys become emoji; and dashes, emoji and other symbols are separated from
-    words.
+    HTML entities become their characters, and tags are removed; Unicode is in the form NFKC, with ASCII apostrophes,
+    quotes and hyphens and without invisible characters; marks of emphasis, lists, headings and hashtags are removed;
+    addresses become `<url>` and `@name` becomes `<user>`; smileys become emoji; and dashes, emoji and other symbols are
+    separated from words.
     """
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(f"&{entity[1]}"), text)
@@ -107,7 +107,7 @@ def normalise(text: str) -> str:
 
 
 def smileys_as_emoji(text: str) -> str:
-    """Return a text with emoji between spaces for its smileys."""
+    """Replace the smileys of a text with emoji between spaces."""
     for eyes, smileys in _SMILEYS_BY_EYES.items():
         if eyes in text:
             text = smileys.sub(lambda smiley: f" {_SMILEYS[smiley[0].lower()]} ", text)

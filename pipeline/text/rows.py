@@ -14,7 +14,7 @@ from pipeline.text.dataset import DATASET_REMEDY, read_dataset_record
 from pipeline.text.unspaced import CHARACTERS_OF_A_WORD, UNSPACED
 
 ROW_COLUMNS = {"id": pa.string(), "text": pa.string(), "label": pa.int8()}
-"""Columns that the rows of a labelled split must have; those of unlabelled reviews have a text alone."""
+"""Columns that the rows of a labelled split must have; those of unlabelled reviews have only a text."""
 TEXTS_AT_ONCE = 1024
 """Rows of a file whose texts are in memory at a time."""
 
@@ -30,7 +30,7 @@ def read_texts(dataset: Path, split: str) -> tuple[list[str], NDArray[np.int8]]:
 
 
 def read_labels(dataset: Path, split: str) -> NDArray[np.int8]:
-    """Read the number of the class of each review [n] of a split; errors as `read_texts`."""
+    """Read the class index of each review [n] of a split; errors as `read_texts`."""
     labels: NDArray[np.int8] = read_rows(dataset, split, ["id", "label"])["label"].to_numpy()
     return labels
 
@@ -46,17 +46,17 @@ def read_rows(dataset: Path, split: str, names: Sequence[str] | None = None) -> 
     if table.num_rows != reviews:
         raise PipelineError(f"{path} is damaged: it has {table.num_rows} rows, not {reviews}; {DATASET_REMEDY}")
     if not pc.all(pc.is_in(table["label"], pa.array(range(len(info.corpus.classes)), pa.int8()))).as_py():
-        numbers = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "the number of no class"
-        raise PipelineError(f"{path} is damaged: a label is {numbers}; {DATASET_REMEDY}")
+        problem = "neither 0 nor 1" if len(info.corpus.classes) == 2 else "not a class index"
+        raise PipelineError(f"{path} is damaged: a label is {problem}; {DATASET_REMEDY}")
     return table
 
 
 def first_of_each_class(labels: NDArray[np.int8], limit: int | None) -> NDArray[np.bool_]:
-    """Return which reviews [n] are the first `limit`, equally many of each class that occurs; without a limit all.
+    """Return which reviews [n] to keep: the first `limit`, equally many of each class that occurs; without one all.
 
     Args:
-        labels: number of the class of each review [n].
-        limit: number of reviews; of each class at least one is kept.
+        labels: class index of each review [n].
+        limit: number of reviews; at least one of each class is kept.
     """
     if limit is None:
         return np.ones(len(labels), np.bool_)
@@ -91,7 +91,7 @@ def stream_texts(dataset: Path, split: str, rows: NDArray[np.int64] | None = Non
 def text_lengths(dataset: Path, split: str) -> NDArray[np.int64]:
     """Return the number of characters of each text [n] of a split; errors as `stream_texts`.
 
-    One of a script without spaces counts for those of a word, as which it is read.
+    In scripts without spaces a character is read as a word, and counts as the characters of an average one.
     """
     return np.concatenate([_lengths(texts) for texts in _text_batches(dataset, split)], dtype=np.int64)
 

@@ -45,7 +45,7 @@ def unicode_words(text: str) -> str:
 
 
 def characters(text: str) -> str:
-    """Separate characters, each with its combining marks, for scripts that do not part words by spaces."""
+    """Separate characters, each with its combining marks, for scripts that do not separate words by spaces."""
     return " ".join(_CHARACTER.findall(text.lower()))
 
 
@@ -67,7 +67,7 @@ def _sentencepiece(model: bytes | None) -> Callable[[str], str]:
         model: the learned model, as sentencepiece serialises it.
 
     Raises:
-        PipelineError: it is none, or missing.
+        PipelineError: the model is missing or damaged.
     """
     if model is None:
         raise PipelineError("sentencepiece.model is missing, the folder is incomplete; make it again")
@@ -101,6 +101,6 @@ class Tokenizer:
         return self._spaced(text).split()
 
     def batch(self, texts: Sequence[str], empty: str) -> pa.ListArray:
-        """Return the tokens of each text, in a fraction of the time; a text without tokens gets one token, `empty`."""
+        """Return the tokens of each text, much faster than one by one; a text without any gets one token, `empty`."""
         # Arrow splits where Python does, but makes empty tokens of whitespace at either end
         return pc.utf8_split_whitespace(pa.array([self._spaced(text).strip() or empty for text in texts], pa.string()))

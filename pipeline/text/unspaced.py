@@ -1,4 +1,4 @@
-"""Scripts that do not part words by spaces: where whatever counts or joins words takes their characters for words."""
+"""Scripts that do not separate words by spaces, such as Chinese and Thai: each character counts as a word."""
 
 import regex
 
@@ -12,7 +12,7 @@ _WORD_START = regex.compile(rf"{_SCRIPTS}\p{{M}}*+|(?<={_SCRIPTS}\p{{M}}*+)[\p{{
 
 
 def space_characters(text: str) -> str:
-    """Part the characters of scripts without spaces from what is before and after them; other texts stay as they are.
+    """Separate the characters of scripts without spaces by spaces; other texts stay as they are.
 
     Punctuation stays with the character before it, as it does with a word.
     """

@@ -48,7 +48,7 @@ class Vocabulary:
             reviews: number of reviews in the training split.
             tokenizer_model: model of the tokenizer, if it was learned.
         """
-        from torchtext.vocab import Vocab  # imports torch, which processes that only tokenise do without
+        from torchtext.vocab import Vocab  # imports torch, which processes that only tokenise do not need
 
         default = default_min_frequency(reviews) if tokenizer_model is None else 1
         min_frequency = config.min_frequency or default
@@ -107,7 +107,7 @@ class Vocabulary:
 
 
 def default_min_frequency(reviews: int) -> int:
-    """Return the smallest word frequency for a number of training reviews: of few reviews, rare words matter too."""
+    """Return the smallest word frequency for a number of training reviews: with few, rare words matter too."""
     return 1 if reviews < 2_000 else 2 if reviews < 10_000 else 5
 
 
@@ -126,7 +126,7 @@ class Encoder:
 
 
 def _encodable(words: Iterable[str]) -> bool:
-    """Tell whether words can be written as UTF-8; JSON may hold halves of surrogate pairs, which cannot."""
+    """Return whether words can be written as UTF-8; JSON may hold halves of surrogate pairs, which cannot."""
     try:
         "".join(words).encode()
     except UnicodeEncodeError:

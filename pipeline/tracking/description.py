@@ -56,7 +56,7 @@ def experiment_tags() -> dict[str, str]:
 def run_description(
     corpus: CorpusInfo, tags: Mapping[str, str], splits: Mapping[str, int], left_out: Mapping[str, int]
 ) -> str:
-    """Return what a run trains, on which reviews, and how to reproduce it, as Markdown.
+    """Describe what a run trains, on which reviews, and how to reproduce it, as Markdown.
 
     Args:
         corpus: section of the configuration.
@@ -80,19 +80,19 @@ def run_description(
 
 
 def with_result(description: str, result: str) -> str:
-    """Return a run's description with its result before how it was made, in place of an earlier result.
+    """Insert a run's result into its description, before how it was made and in place of an earlier result.
 
     Args:
         description: of a run; what a person wrote above these parts stays.
         result: Markdown.
     """
-    before, _, made = description.partition(MADE)
-    parts = [before.partition(RESULT)[0].strip(), f"{RESULT}\n\n{result}", f"{MADE}{made}" if made else ""]
+    before, _, how_made = description.partition(MADE)
+    parts = [before.partition(RESULT)[0].strip(), f"{RESULT}\n\n{result}", f"{MADE}{how_made}" if how_made else ""]
     return "\n\n".join(filter(None, parts))
 
 
 def code_version(tags: Mapping[str, str]) -> str:
-    """Return the commit, and whether there were changes beyond it, as Markdown."""
+    """Return the commit, and whether there were uncommitted changes, as Markdown."""
     dirty = ", with changes that were not committed" if tags["git.dirty"] == "true" else ""
     return f"commit `{tags['git.commit']}`{dirty}"
 

@@ -28,11 +28,11 @@ HEADLINE_OF: Mapping[str, Collection[str]] = {
     "test": HEADLINE,
     "baseline": [key for key, metric in METRICS.items() if metric.brief],
 }
-"""Parts of an evaluation of which a run gets only these metrics."""
+"""Parts of an evaluation of which only these metrics are logged to the run."""
 NOT_LOGGED = {"val", "intervals", "slices", "behaviour", "worst_slice", "auxiliary", "contrast"}
-"""Parts of which a run gets none: the training has logged `val/…`, and the others are in its tables and reports."""
+"""Parts of which none are logged: the training has logged `val/…`, and the others are in its tables and reports."""
 ACCURACY_OF_PART = re.compile(r"parts/(?!joint/)[^/]+/accuracy")
-"""Name of the only metric that a run gets of each part of the network."""
+"""Name of the only metric that is logged for each part of the network."""
 log = logging.getLogger(__name__)
 
 
@@ -47,14 +47,14 @@ def log_evaluation(
 ) -> bool:
     """Add headline metrics, tables, figures and reports to a run, and a table to its description; its status stays.
 
-    Whatever the training could not send goes first. A second call adds nothing. Another evaluation takes the place of
-    the earlier one: figures and tables that it lacks are removed. MLflow removes no metric: those that a whole
-    evaluation, one with figures, does not compute any more are named in the log.
+    Entries that the training could not send are sent first. A second call adds nothing. Another evaluation replaces the
+    earlier one: figures and tables that it lacks are removed. MLflow cannot remove metrics: a warning names those that
+    a whole evaluation, one with figures, no longer computes.
 
     Args:
         store: an open store.
         run_id: of the run.
-        metrics: single values, nested or flat, of which the run gets `headline`; None for one that is undefined.
+        metrics: single values, nested or flat, of which `headline` is logged; None for one that is undefined.
         figures: a folder of pictures.
         reports: single files; of those that do not exist, an earlier evaluation's is removed.
         curves: metrics with a value for each step, from step 0; a curve that the run already has is left as it is.
@@ -81,7 +81,7 @@ def log_evaluation(
         if figures is not None and figures.is_dir():
             store.client.log_artifacts(run.info.run_id, str(figures), "figures")
             stale += _stored(store, run, "figures") - {f"figures/{file.name}" for file in figures.iterdir()}
-            _tell_of_kept_metrics(store, run, values)
+            _warn_of_stale_metrics(store, run, values)
         for name, table in (tables or {}).items():
             text = csv_text(list(table), zip(*table.values(), strict=True))
             store.client.log_text(run.info.run_id, text, f"tables/{name}.csv")
@@ -104,7 +104,7 @@ def _stored(store: Store, run: StoredRun, folder: str) -> set[str]:
 
 
 def _remove_stale(store: Store, run: StoredRun, stale: Sequence[str]) -> None:
-    """Remove files of an earlier evaluation; what the store does not let us remove, the user is told."""
+    """Remove files of an earlier evaluation; warn about those that the store keeps."""
     left, problem = set(stale), "the store of its files removes none"  # some of MLflow's do not, and say nothing
     try:
         for path in stale:
@@ -117,18 +117,18 @@ def _remove_stale(store: Store, run: StoredRun, stale: Sequence[str]) -> None:
         log.warning("MLflow run %s keeps files of an earlier evaluation, %s: %s", run.info.run_id, names, problem)
 
 
-def _tell_of_kept_metrics(store: Store, run: StoredRun, values: Mapping[str, float]) -> None:
+def _warn_of_stale_metrics(store: Store, run: StoredRun, values: Mapping[str, float]) -> None:
     parts = (*HEADLINE_OF, "parts")
-    kept = [key for key in headline(run.data.metrics) if key.partition("/")[0] in parts and key not in values]
-    if kept:
+    stale = [key for key in headline(run.data.metrics) if key.partition("/")[0] in parts and key not in values]
+    if stale:
         log.warning(
             "MLflow run %s in %s keeps metrics of an earlier evaluation, which this one did not compute: %s",
-            *(run.info.run_id, store.name, ", ".join(sorted(kept))),
+            *(run.info.run_id, store.name, ", ".join(sorted(stale))),
         )
 
 
 def headline(values: Mapping[str, float]) -> dict[str, float]:
-    """Select the metrics that a run gets of an evaluation; `values` are by name, such as `test/accuracy`."""
+    """Select the metrics of an evaluation that are logged to a run; `values` are by name, such as `test/accuracy`."""
     return {name: value for name, value in values.items() if _is_headline(name)}
 
 

@@ -66,7 +66,7 @@ def find_finished(store: Store, run_id: str) -> FinishedRun | None:
 
 
 def with_provenance(store: Store, run: FinishedRun) -> FinishedRun:
-    """Return the run with what it was made from among its tags; one that kept no record of it as it is.
+    """Add the provenance of a run to its tags; a run without a record of it stays as it is.
 
     Raises:
         PipelineError: the record is damaged, or the store failed.

@@ -9,24 +9,24 @@ from pipeline.config.schema import Config
 TEXT = {"tokenizer", "max_vocabulary", "max_tokens"}
 """Keys of the section `text` that are parameters of a run."""
 LEFT_OUT = ("model.wide.negation.", "training.fold")
-"""Beginnings of the keys that are no parameters: lists of words; folds, which only a sweep over folds has."""
+"""Prefixes of the keys that are not parameters: lists of words; folds, which only a sweep over folds has."""
 
 
 def hyperparameters(config: Config) -> dict[str, Any]:
     """Return the hyperparameters of a training by key, without those that are switched off (null).
 
-    Of a pre-training only the methods are named: its own run has its hyperparameters.
+    For pre-training, only the methods are named: its own run has its hyperparameters.
     """
     values = set_values(config.model_dump(mode="json", include={"seed", "model", "text", "training"}))
-    kept = {
+    selected = {
         key: value
         for key, value in values.items()
         if not key.startswith(LEFT_OUT) and (not key.startswith("text.") or key.removeprefix("text.") in TEXT)
     }
     if not (config.training.adversarial_weight or config.training.virtual_weight):
-        del kept["training.perturbation_norm"]
+        del selected["training.perturbation_norm"]
     teacher = {} if config.pseudo_labels.teacher is None else {"pseudo_labels": len(config.pseudo_labels.seeds)}
-    return kept | {"pretraining": ", ".join(config.pretraining.methods) or "none"} | teacher
+    return selected | {"pretraining": ", ".join(config.pretraining.methods) or "none"} | teacher
 
 
 def set_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pipeline.runtime.paths import lies_in
 
 JOURNAL = "journal.jsonl"
 METRICS_PER_CALL = 1000
-"""Largest number that MLflow takes."""
+"""Maximum number of metrics that MLflow accepts."""
 
 Entry = dict[str, Any]
 
@@ -31,14 +31,14 @@ def read_journal(journal: Path) -> list[Entry]:
     An unfinished last line, as a killed process leaves it, does not count.
     """
     lines = journal.read_text(encoding="utf-8").splitlines(keepends=True)
-    read = [json.loads(line) for line in lines if line.endswith("\n")]
-    entries = [entry for entry in read if "sent" not in entry]
-    del entries[1 : 1 + sum(entry.get("sent", 0) for entry in read)]
+    records = [json.loads(line) for line in lines if line.endswith("\n")]
+    entries = [entry for entry in records if "sent" not in entry]
+    del entries[1 : 1 + sum(entry.get("sent", 0) for entry in records)]
     return entries
 
 
 def note_sent(journal: Path, number: int) -> None:
-    """Note that the next entries were sent; the time of the journal stays that of its last entry."""
+    """Note that the next entries were sent; the modification time of the journal stays that of its last entry."""
     before = journal.stat()
     with journal.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"sent": number}) + "\n")

@@ -18,7 +18,7 @@ from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 
 DIGEST_LENGTH = 36
-"""Longest digest of a dataset that MLflow takes."""
+"""Maximum length of the digest of a dataset in MLflow."""
 
 log = logging.getLogger(__name__)
 

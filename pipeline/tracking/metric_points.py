@@ -1,4 +1,4 @@
-"""Metrics on their way to MLflow: flat, defined, and later than those that the run has."""
+"""Metrics for MLflow: flat, defined, and with later timestamps than those that the run has."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +19,8 @@ def defined_metrics(metrics: Mapping[str, Any]) -> dict[str, float]:
 def changed_points(store: Store, run: StoredRun, values: Mapping[str, float]) -> list[Metric]:
     """Return a point at step 0 for each value that the run does not have.
 
-    Of several points at one step MLflow shows the latest, by the clocks of the machines that sent them: a new one is
-    later than those of before, even if the present clock is slow.
+    Of several points at one step MLflow shows the one with the latest timestamp, which may be from the clock of another
+    machine. A new point is given a later one than earlier points, even if the present clock is slow.
 
     Raises:
         MlflowException: the store failed.

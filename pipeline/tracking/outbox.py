@@ -33,15 +33,15 @@ from pipeline.tracking.unsent import (
 )
 
 RETRY_SECONDS = 1.0
-"""Pause between two attempts to reach a server that is away."""
+"""Pause between two attempts to reach a server that is unreachable."""
 FINAL_ERRORS = (INVALID, "RESOURCE_DOES_NOT_EXIST")
-"""MLflow's codes of errors that a retry would not change; the first is left of a deleted run only."""
+"""MLflow's codes of errors that a retry would not fix; the first is raised only for a deleted run."""
 
 log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """Takes what is logged to one run and sends it, in order.
+    """Queue of what is logged to one run; a thread sends it in order.
 
     Args:
         store: an open store.
@@ -70,12 +70,12 @@ class Outbox:
         self._changed = threading.Condition()
         self._closing = threading.Event()
         self._failure: Exception | None = None
-        self._failing_since = self._patience = 0.0
+        self._failing_since = self._timeout = 0.0
         self._thread = threading.Thread(target=self._send_all, name=f"MLflow run {run_id}", daemon=True)
         self._thread.start()
 
     def add(self, entry: Entry) -> None:
-        """Take an entry of the journal; returns when it is on disk."""
+        """Append an entry to the journal; return when it is on disk."""
         with self._changed, translate_os_errors(self.folder):
             self._write(entry)
             self._entries.append(entry)
@@ -89,9 +89,9 @@ class Outbox:
         yield self.folder / name
         self.add({"files": name, "to": to})
 
-    def close(self, patience: float) -> None:
-        """Wait until everything is sent; if the store is away, for `patience` seconds, then log what was not sent."""
-        self._patience = patience
+    def close(self, timeout: float) -> None:
+        """Wait until everything is sent; if the store is away, for `timeout` seconds, then log what was not sent."""
+        self._timeout = timeout
         self._closing.set()
         with self._changed:
             self._changed.notify()
@@ -151,9 +151,9 @@ class Outbox:
         if _is_final(error):
             return False
         if not self._closing.wait(RETRY_SECONDS):
-            self._failing_since = time.monotonic()  # patience is counted from the end of the training
+            self._failing_since = time.monotonic()  # the timeout counts from the end of the training
             return True
-        if time.monotonic() - self._failing_since >= self._patience:
+        if time.monotonic() - self._failing_since >= self._timeout:
             return False
         time.sleep(RETRY_SECONDS)
         return True

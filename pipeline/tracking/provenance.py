@@ -18,7 +18,7 @@ from pipeline.config.schema import Config
 from pipeline.runtime.paths import WORKSPACE
 
 UNKNOWN_ORIGIN = "unknown"
-"""Value of a tag whose origin cannot be told, such as the commit outside git."""
+"""Value of a tag whose origin cannot be determined, such as the commit outside git."""
 WRITTEN_BY_DVC = ("dvc.lock", "data.dvc", "params.yaml", "reports")
 """Tracked files that a run changes itself; they do not make its code dirty."""
 CHOICES = "hydra.choices"
@@ -26,7 +26,7 @@ CHOICES = "hydra.choices"
 PROVENANCE = "provenance.json"
 """Artifact of a run with what it was made from: hashes, the command, the choices of groups."""
 NOT_TAGGED = ("git.commit", "data.md5", "code.sha256", "command", CHOICES)
-"""Keys of the provenance that are no tags; the commit is under MLflow's own name."""
+"""Keys of the provenance that do not become tags; the commit is under MLflow's own name."""
 WITHOUT_EFFECT = ("tracking", "sweep", "logger")
 """Sections of the configuration that change no result."""
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def origin_of(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
-    """Return what a training is made from: by this it is identified, and can be reproduced."""
+    """Return what a training is made from, which identifies it and makes it reproducible."""
     origin = {
         "git.commit": git_commit(workspace),
         "git.dirty": git_dirty(workspace),
@@ -51,7 +51,7 @@ def origin_of(config: Config, workspace: Path = WORKSPACE) -> dict[str, str]:
 
 
 def shown_tags(origin: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags of a run, by which one filters: all of its provenance but what no one types into a filter."""
+    """Return the tags of a run, for filters: its provenance without the keys that nobody filters by."""
     tags = {key: value for key, value in origin.items() if key not in NOT_TAGGED}
     commit = origin.get("git.commit", UNKNOWN_ORIGIN)
     return tags | ({} if commit == UNKNOWN_ORIGIN else {"mlflow.source.git.commit": commit})

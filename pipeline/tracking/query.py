@@ -18,7 +18,7 @@ RUNS_PER_REQUEST = 1000
 
 
 def equals(tags: Mapping[str, str] = NO_TAGS, **attributes: str) -> str:
-    """Return the filter that selects what has all of these tags and attributes.
+    """Return the filter for entities that have all of these tags and attributes.
 
     MLflow's filter language is like SQL, but has no way to escape a quote.
 

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 ERROR_TAG = "error"
 PARAMS_PER_CALL = 100
-"""Largest number that MLflow takes."""
+"""Maximum number of parameters that MLflow accepts."""
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,10 @@ def open_run(
     Args:
         store: an open store.
         name: of a new run.
-        tags: of a new run; one that is resumed loses those that its earlier attempt had beyond these.
+        tags: of the run; one that is resumed loses any other tags of its earlier attempt.
         record: file that keeps the run's id, beside one with the names of its tags; the run that it names is resumed if
             the store still has it.
-        system_metrics: also log the load of processor, memory, disk and network.
+        system_metrics: also log the load of CPU, memory, disk and network.
 
     Raises:
         PipelineError: the store failed at the beginning; a later failure only delays what is sent.
@@ -157,7 +157,7 @@ def open_run(
             try:
                 run.outbox.add({"status": status, "at": get_current_time_millis()})
             finally:
-                run.outbox.close(store.patience if status == "FINISHED" else 0)
+                run.outbox.close(store.server_timeout if status == "FINISHED" else 0)
 
 
 def _create_run(store: Store, name: str, tags: Mapping[str, str]) -> Run:
@@ -183,7 +183,7 @@ def _resume(store: Store, run_id: str, stale: Set[str]) -> Run | None:
 
 def _reopen(store: Store, stored: StoredRun, outbox: Outbox, stale: Set[str]) -> Run:
     run_id = stored.info.run_id
-    for key in {ERROR_TAG, *stale} & stored.data.tags.keys():  # by its tags a run is a trial of a sweep, for example
+    for key in {ERROR_TAG, *stale} & stored.data.tags.keys():  # tags make a run a trial of a sweep, for example
         store.client.delete_tag(run_id, key)
     store.client.update_run(run_id, status="RUNNING")
     last_steps = {

@@ -34,9 +34,9 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 log = logging.getLogger(__name__)
 
 PROJECT_TAG = "project.sha256"
-"""Tag of what only the project that made it may change or remove, with `Store.project`."""
+"""Tag with `Store.project`: only that project may change or remove what has it."""
 BESIDE_STORE = "beside the store"
-"""Project whose folder has the store in it."""
+"""`Store.project` of the project whose folder contains the store."""
 ARTIFACT_FOLDER = "mlartifacts"
 """Folder of the artifacts: beside a sqlite file, in the project root for another database; a server has its own."""
 LOCK_SECONDS = 120
@@ -53,8 +53,8 @@ class Store:
     uri: str
     client: MlflowClient
     experiment_id: str
-    patience: float
-    """Seconds to wait, after the end of a training, for a server that is away."""
+    server_timeout: float
+    """Seconds to wait, after the end of a training, for a server that is unreachable."""
     in_use: ReadWriteLock | None = field(default=None, repr=False, compare=False)
     """Lock of a sqlite file, held as long as this object exists: no other process records other paths of artifacts."""
 
@@ -87,9 +87,9 @@ class Store:
 
     @property
     def project(self) -> str:
-        """Tells this project from the others that use the store: a hash of its machine and its folder.
+        """Identifier of this project among those that use the store: a hash of its machine and its folder.
 
-        A project that has the store's file in its folder may move along with it, and stays the same.
+        A project that has the store's file in its folder keeps its identifier if both are moved.
         """
         if self.lasting_name != self.name:
             return BESIDE_STORE
@@ -186,9 +186,9 @@ def _open_file(uri: str, config: TrackingConfig) -> Store:
 
 
 def _is_folder(uri: str, folder: Path) -> bool:
-    """Return whether a URI names this folder, be it by another path."""
+    """Return whether a URI names this folder, possibly by another path."""
     path = Path(local_file_uri_to_path(uri))
-    return path == folder or (path.exists() and path.samefile(folder))
+    return path.exists() and path.samefile(folder)
 
 
 def _follow_artifacts(database: Path, recorded: str, artifacts: Path, in_use: ReadWriteLock) -> None:
@@ -222,11 +222,11 @@ def _create_file(database: Path) -> None:
 def _open_store(uri: str, config: TrackingConfig, artifacts: Path | None) -> Store:
     client = MlflowClient(uri)
     _create_tables(client)
-    return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.patience)
+    return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.server_timeout)
 
 
 def _create_tables(client: MlflowClient) -> None:
-    client.search_registered_models(max_results=1)  # the first call of any kind does
+    client.search_registered_models(max_results=1)  # the first call of any kind creates them
 
 
 def _experiment_id(client: MlflowClient, name: str, artifacts: Path | None) -> str:

@@ -1,6 +1,6 @@
-"""System metrics of a training: the load of processor, memory, disk and network, from MLflow's own monitor.
+"""System metrics of a training: the load of CPU, memory, disk and network, from MLflow's own monitor.
 
-The one module that uses private parts of that monitor; a test names them.
+Only this module uses private parts of that monitor; a test lists them.
 """
 
 import logging
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class SystemMetrics(SystemMetricsMonitor):
-    """MLflow's monitor, which here logs through the training's outbox instead of calling the server.
+    """MLflow's monitor, logging through the training's outbox instead of calling the server.
 
     Args:
         run_id: of the run; sampling continues after the last step of the run.

@@ -23,7 +23,7 @@ class TrainingRecord(Record):
     precision: str
     threads: int
     origin: dict[str, str] = Field(default_factory=dict)
-    """Hashes and names of what it was made from, as of `pipeline.tracking.provenance.origin_of`."""
+    """Hashes and names of what it was made from, as from `pipeline.tracking.provenance.origin_of`."""
 
     @field_validator("origin")
     @classmethod
@@ -34,7 +34,7 @@ class TrainingRecord(Record):
 
 
 def read_training_record(path: Path, remedy: str) -> TrainingRecord:
-    """Read the file.
+    """Read a training record.
 
     Raises:
         PipelineError: it is missing or damaged; the message ends with `remedy`.

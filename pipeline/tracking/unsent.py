@@ -31,7 +31,7 @@ from pipeline.tracking.query import find_run
 from pipeline.tracking.store import Store
 
 TOLD = "deleted"
-"""File in the folder of a deleted run: the user has been told."""
+"""File in the folder of a deleted run that says that the user was told."""
 INVALID = "INVALID_PARAMETER_VALUE"
 """MLflow's code for a value that it refuses, and for anything that is logged to a deleted run."""
 
@@ -230,6 +230,6 @@ def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:
 
 
 def _is_running(store: Store, run_id: str) -> bool:
-    """Return whether the store takes a run for running; a sweep may have ended a killed trial, and said why."""
+    """Return whether a run is RUNNING in the store; a sweep may have ended a killed trial, with the reason."""
     run = find_run(store, run_id)  # it may be of another experiment than the present one
     return run is not None and str(run.info.status) == "RUNNING"

@@ -15,8 +15,8 @@ URI_VARIABLE, REGISTRY_VARIABLE = "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"
 def tracking_uri(config: TrackingConfig) -> str:
     """Return `MLFLOW_TRACKING_URI`, else the configured URI, else that of a sqlite file in the project root.
 
-    A relative path of a sqlite file starts at the project root, wherever the command is called from. Of a link the
-    file is taken that it leads to, because the artifacts lie beside that. Blanks around the URI and capitals in its
+    A relative path of a sqlite file starts at the project root, wherever the command is called from. A link is
+    resolved, because the artifacts lie beside the file that it leads to. Blanks around the URI and capitals in its
     scheme do not matter.
 
     Raises:

@@ -33,7 +33,7 @@ class LabelledBatch(NamedTuple):
 
     reviews: ReviewBatch
     labels: Tensor
-    """Numbers of their classes [batch]."""
+    """Class indices [batch]."""
     unlabelled: ReviewBatch | None = None
     loss_weights: Tensor | None = None
     """Weight of the loss of each review [batch]; None where all are 1."""

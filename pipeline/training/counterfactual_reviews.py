@@ -32,7 +32,7 @@ def counterfactual_reviews(
     Args:
         folder: as written by `preprocess`.
         sources: rows [n], in ascending order, and labels [n] of the texts, by the name of their split.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         seed: seed of the texts that are drawn, and of which rule changes which sentence.
 
     Raises:

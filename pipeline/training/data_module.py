@@ -39,7 +39,7 @@ class ReviewSelection:
     """Reviews of a dataset folder that a training uses; by default all labelled ones, in the splits that they have."""
 
     max_reviews: int | None = None
-    """Most reviews to use of each split, equally many of each class; None uses all."""
+    """Maximum number of reviews of each split, equally many of each class; None uses all."""
     fold: Fold | None = None
     """Reviews to train and validate on; None: those of the splits."""
     unlabelled: bool = False
@@ -72,7 +72,7 @@ class ReviewDataModule(pl.LightningDataModule):
         batch_size: labelled reviews in a batch, and the same number of unlabelled reviews.
         fixed_length: as in `pipeline.networks.padding.pad`.
         seed: seed of the order of the reviews.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         selection: the reviews to use.
         weights: weights of their losses.
     """
@@ -195,7 +195,7 @@ def weights_of_classes(
     Args:
         stated: as in the configuration.
         parts: labelled training reviews of the corpus.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
     """
     if stated is None:
         return None

@@ -48,7 +48,7 @@ def shortage(labels: NDArray[np.int8]) -> str | None:
     negative, a network learns what is negative no better than of 900.
 
     Args:
-        labels: numbers of the classes of the training reviews [n].
+        labels: class indices of the training reviews [n].
     """
     counts = np.bincount(labels)
     counts = counts[counts > 0]

@@ -2,7 +2,7 @@
 
 Out-of-fold predictions, the file that the training of a fold leaves:
 
-out_of_fold.parquet  id, label and predicted (numbers of classes), probabilities (of each class) of the fold's reviews;
+out_of_fold.parquet  id, label and predicted (class indices), probabilities (of each class) of the fold's reviews;
                      as metadata the decision rule, which each fold has of its own
 """
 
@@ -77,10 +77,10 @@ def assign_folds(
 
     Args:
         groups: number of the group of each review [n].
-        labels: number of the class of each review [n].
+        labels: class index of each review [n].
         folds: number of folds.
         seed: seed of the order.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
 
     Returns:
         the number of the fold, from 0, of each review [n].

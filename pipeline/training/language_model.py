@@ -103,7 +103,9 @@ class TextDataModule(pl.LightningDataModule):
             for names in (present_splits(folder, PRETRAINING_SPLITS), ["validation"])
         )
         rows = np.arange(len(self._train))
-        self.order = LengthBatches(rows, self._train.lengths[rows], config.batch_size, config.seed, config.parts)
+        self.order = LengthBatches(
+            rows, self._train.lengths[rows], config.batch_size, config.seed, config.validations_per_epoch
+        )
         rows = np.arange(len(self._validation))
         self._validation_order = sorted_batches(rows, self._validation.lengths[rows], config.batch_size)
 

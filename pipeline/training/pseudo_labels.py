@@ -41,7 +41,7 @@ class PseudoLabels:
     rows: NDArray[np.int64]
     """Rows among the unlabelled reviews of the dataset [n], in ascending order."""
     labels: NDArray[np.int8]
-    """Numbers of classes [n]."""
+    """Class indices [n]."""
 
 
 def save_pseudo_labels(

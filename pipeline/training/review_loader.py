@@ -44,17 +44,17 @@ def review_loader(
     encoded = [encoder.encode(text_or_empty(text, f"text {number}")) for number, text in enumerate(texts)]
     if not encoded:
         raise PipelineError("texts: there are none; give at least one")
-    numbers = None if labels is None else _class_numbers(list(labels), info.classes, len(encoded))
+    indices = None if labels is None else _class_indices(list(labels), info.classes, len(encoded))
 
     def collate(rows: Sequence[int]) -> ReviewBatch | LabelledBatch:
         reviews = ReviewBatch(*pad([encoded[row] for row in rows], fixed_length(info.model)))
-        return reviews if numbers is None else LabelledBatch(reviews, torch.tensor([numbers[row] for row in rows]))
+        return reviews if indices is None else LabelledBatch(reviews, torch.tensor([indices[row] for row in rows]))
 
     order = torch.Generator().manual_seed(seed)
     return DataLoader(range(len(encoded)), batch_size, shuffle, collate_fn=collate, generator=order)  # type: ignore[arg-type]  # a range is a sequence
 
 
-def _class_numbers(labels: Sequence[str], classes: Sequence[str], texts: int) -> list[int]:
+def _class_indices(labels: Sequence[str], classes: Sequence[str], texts: int) -> list[int]:
     if len(labels) != texts:
         raise PipelineError(f"labels: {len(labels)} for {texts} texts; give one for each text")
     if unknown := next((label for label in labels if label not in classes), None):

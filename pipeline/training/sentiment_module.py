@@ -44,7 +44,7 @@ class SentimentModule(BaseModule):
         vocab_size: number of token ids.
         training: the training on labels, as `config.training` or as a mapping of its keys.
         seed: seed of everything random but the initial weights.
-        classes: names of the classes, by number.
+        classes: names of the classes, by index.
         ordered: the order of the classes means something.
         pretraining: where it learns region vectors, the network has them, still empty.
         spreads: as in `fit_weights`.

@@ -18,7 +18,7 @@ class TrainingPart:
     rows: NDArray[np.int64]
     """Rows of the split to train on [n]."""
     labels: NDArray[np.int8]
-    """Numbers of their classes [n]."""
+    """Class indices [n]."""
     weight: float = 1.0
     """Weight of each of their losses, beside the number of reviews that each stands for."""
     class_weights: NDArray[np.float32] | None = None

@@ -31,7 +31,7 @@ from pipeline.training.resumable_loader import ResumableLoader
 from pipeline.training.trainer import run_trainer
 
 VALIDATED = 50_000
-"""Most regions of validation reviews that the loss is measured on."""
+"""Maximum number of regions of validation reviews that the loss is measured on."""
 SMOOTHING = 0.75
 """Words are drawn by this power of their frequency (Mikolov et al. 2013, section 2.2)."""
 
@@ -59,11 +59,11 @@ def pretrain_regions(
     """
     pl.seed_everything(config.seed, verbose=False)
     vocab_size = len(Vocabulary.load(dataset / "vocab.json"))
-    most_words = int(NO_NGRAM ** (1 / config.orders))
-    if vocab_size > most_words:
+    max_words = int(NO_NGRAM ** (1 / config.orders))
+    if vocab_size > max_words:
         raise PipelineError(
             f"pretraining.two_view.orders: n-grams of {config.orders} words cannot be numbered with {vocab_size:,} "
-            f"words; set text.max_vocabulary to at most {most_words - 2:,}"
+            f"words; set text.max_vocabulary to at most {max_words - 2:,}"
         )
     regions = RegionVectors(vocab_size, config.size, config.orders, config.dimension)
     reviews = [read_split(dataset, name) for name in present_splits(dataset, PRETRAINING_SPLITS)]
@@ -94,7 +94,7 @@ def frequent_ngrams(reviews: Sequence[EncodedSplit], vocab_size: int, config: Tw
         kept.append(keys[counts >= config.min_count])
         occurrences.append(counts[counts >= config.min_count])
     keys, counts = (np.concatenate(arrays) if arrays else np.empty(0, np.int64) for arrays in (kept, occurrences))
-    most_frequent = np.argsort(-counts, kind="stable")[: config.most_ngrams]
+    most_frequent = np.argsort(-counts, kind="stable")[: config.max_ngrams]
     return torch.from_numpy(np.append(np.sort(keys[most_frequent]), NO_NGRAM))
 
 
@@ -118,8 +118,8 @@ class _Regions(NamedTuple):
     """N-grams of each region [regions, n-grams]; 0 for none."""
     words: Tensor
     """Words to either side of each [regions, words]; 0 for none."""
-    drawn: Tensor
-    """Words that stand for all others [drawn]."""
+    negative_samples: Tensor
+    """Words that stand for all others [samples]."""
     weight: float
     """Factor of this process's mean in the mean over the whole batch; 0 for regions that do not count."""
 
@@ -138,12 +138,12 @@ class _TwoViewModule(pl.LightningModule):
         self._validation: list[tuple[float, int]] = []
 
     def training_step(self, batch: _Regions, _index: int) -> dict[str, Tensor]:
-        loss: Tensor = self.network(batch.rows, batch.words, batch.drawn)
+        loss: Tensor = self.network(batch.rows, batch.words, batch.negative_samples)
         self.log("train/loss", loss.detach() * batch.weight, prog_bar=True, sync_dist=True)
         return {"loss": loss * batch.weight, "shown": loss.detach()}
 
     def validation_step(self, batch: _Regions, _index: int) -> None:
-        self._validation.append((float(self.network(batch.rows, batch.words, batch.drawn)), batch.size))
+        self._validation.append((float(self.network(batch.rows, batch.words, batch.negative_samples)), batch.size))
 
     def on_validation_epoch_end(self) -> None:
         losses, sizes = zip(*chain.from_iterable(gather(self._validation)), strict=True)
@@ -171,7 +171,9 @@ class _RegionDataModule(pl.LightningDataModule):
         counts = np.sum([np.bincount(split.ids, minlength=regions.vocab_size) for split in train], axis=0)
         self._train = _RegionBatches(train, regions, config, counts)
         self._validation = _RegionBatches(validation, regions, config, counts)
-        self.order = PositionBatches(self._train.positions, config.batch_size, config.seed, config.parts)
+        self.order = PositionBatches(
+            self._train.positions, config.batch_size, config.seed, config.validations_per_epoch
+        )
         self._validation_order = PositionBatches(self._validation.positions, config.batch_size, config.seed, 1)
         self._validated = max(1, VALIDATED // config.batch_size)
 
@@ -207,9 +209,9 @@ class _RegionBatches(Dataset[_Regions]):
         ids[self.positions] = np.concatenate(
             [split.ids[: split.offsets[reviews]] for split, reviews in zip(splits, read, strict=True)]
         )
-        self._regions, self._seed, self._drawn = regions, config.seed, config.drawn
+        self._regions, self._seed, self._negative_samples = regions, config.seed, config.negative_samples
         self._rows = regions.rows(torch.from_numpy(ids)[None])[:, 0].int()  # [orders, positions]
-        predicted = np.arange(len(counts)) >= len(SPECIALS) + min(config.frequent, len(counts) // 2)
+        predicted = np.arange(len(counts)) >= len(SPECIALS) + min(config.excluded_words, len(counts) // 2)
         self._words = torch.from_numpy(ids * predicted[ids])
         self._offsets = torch.tensor([sign * step for sign in (-1, 1) for step in range(half + 1, reach + 1)])
         frequencies = np.where(predicted, counts, 0) ** SMOOTHING
@@ -222,5 +224,6 @@ class _RegionBatches(Dataset[_Regions]):
         rows = torch.stack([self._rows[order, at + offset] for order, offset in self._regions.ngrams], dim=1)
         words = self._words[at[:, None] + self._offsets]
         random = np.random.default_rng([self._seed, int(positions[0]), int(positions[-1])])
-        drawn = np.searchsorted(self._cumulative, random.random(self._drawn)).clip(max=len(self._cumulative) - 1)
-        return _Regions(rows.long(), words.long(), torch.from_numpy(drawn), weight)
+        samples = np.searchsorted(self._cumulative, random.random(self._negative_samples))
+        samples = samples.clip(max=len(self._cumulative) - 1)
+        return _Regions(rows.long(), words.long(), torch.from_numpy(samples), weight)

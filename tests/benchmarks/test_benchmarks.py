@@ -29,7 +29,10 @@ from tests.conftest import configuration, describe_dataset, reviews
 HARDWARE = ("trainer.threads=1", "trainer.precision=32-true", "trainer.accelerator=cpu")
 SMALL = (
     *("model.embedding_dim=8", "model.hidden_dim=8", "model.wide.bits=12", "training.batch_size=64", *HARDWARE),
-    *(f"pretraining.two_view.{key}" for key in ("dimension=4", "epochs=1", "parts=1", "drawn=8", "frequent=5")),
+    *(
+        f"pretraining.two_view.{key}"
+        for key in ("dimension=4", "epochs=1", "validations_per_epoch=1", "negative_samples=8", "excluded_words=5")
+    ),
 )
 
 

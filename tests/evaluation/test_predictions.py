@@ -52,5 +52,5 @@ def test_a_label_that_is_no_number_of_a_class_is_damage(tmp_path: Path) -> None:
         read_texts(tmp_path, "test")
     write_dataset(tmp_path / "more", classes=("a", "b", "c", "d"))
     describe_dataset(tmp_path / "more", classes=["a", "b", "c"], test=48)
-    with pytest.raises(PipelineError, match=r"rows\.parquet is damaged: a label is the number of no class"):
+    with pytest.raises(PipelineError, match=r"rows\.parquet is damaged: a label is not a class index"):
         read_texts(tmp_path / "more", "test")

@@ -276,5 +276,5 @@ def test_the_champion_of_a_server_counts_and_not_the_local_one(project: Project,
         outcome = registered(worse)
         assert (outcome["version"], outcome["alias"]) == ("2", "challenger"), outcome
         assert outcome["champion_value"] == 1.0
-        tracking = TrackingConfig(experiment="sentiment", uri=server.uri, system_metrics=False, patience=5)
+        tracking = TrackingConfig(experiment="sentiment", uri=server.uri, system_metrics=False, server_timeout=5)
         assert find_alias(connect(tracking), "sentiment", "champion") == "1"

@@ -77,7 +77,7 @@ def test_two_members_at_once_train_and_register(team: Team, tmp_path: Path, monk
 
     for key, value in {**BEN, "MLFLOW_TRACKING_URI": team.server.uri}.items():
         monkeypatch.setenv(key, value)
-    store = connect(TrackingConfig(experiment="sentiment", uri=None, system_metrics=False, patience=5))
+    store = connect(TrackingConfig(experiment="sentiment", uri=None, system_metrics=False, server_timeout=5))
     experiment = store.client.get_experiment(store.experiment_id)
     assert experiment.artifact_location.startswith("mlflow-artifacts:")
     runs = store.client.search_runs([store.experiment_id], "tags.stage = 'train'")

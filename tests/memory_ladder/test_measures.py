@@ -108,11 +108,13 @@ def test_a_network_that_is_certain_of_one_of_several_classes_has_a_curve():
     np.testing.assert_allclose(curve[1:] / curve[:-1], 0.5, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("numbers", "factor"), [((0, 2), 2), ((0, 1), 1)])
-def test_of_several_classes_the_log_odds_are_those_of_positive_against_negative(numbers, factor):
+@pytest.mark.parametrize(("class_indices", "factor"), [((0, 2), 2), ((0, 1), 1)])
+def test_of_several_classes_the_log_odds_are_those_of_positive_against_negative(class_indices, factor):
     calibration = Calibration(Softmax(3), [2.0, 2.0, 2.0], [0.1, 0.1, 0.1], DecisionRule())
     network = remembering(0.0, at_start=True, likelihood=calibration.likelihood)
-    influence = replace_sentence(network, some_reviews(3, 9), PAIR, calibration=calibration, numbers=numbers)
+    influence = replace_sentence(
+        network, some_reviews(3, 9), PAIR, calibration=calibration, class_indices=class_indices
+    )
     assert influence.flip_rate == 1  # from the last class to the first
     assert influence.log_odds_change == pytest.approx(factor * 0.02 / 2, rel=1e-3)
 
@@ -121,7 +123,7 @@ def test_of_ordered_classes_a_sentence_may_move_the_log_odds_without_a_flip():
     likelihood = CumulativeLogits(5)
     calibration = Calibration(likelihood, [1.0], [0.0] * 4, DecisionRule())
     network = remembering(0.0, at_start=True, likelihood=likelihood)
-    influence = replace_sentence(network, some_reviews(3), PAIR, calibration=calibration, numbers=(0, 4))
+    influence = replace_sentence(network, some_reviews(3), PAIR, calibration=calibration, class_indices=(0, 4))
     assert influence.flip_rate == 0
     assert influence.log_odds_change > 0
 

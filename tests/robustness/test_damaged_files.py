@@ -135,7 +135,7 @@ CASES: list[tuple[str, str, Edit, str]] = [
     ("register", "reports/details.json", value("behaviour", {"negation": {}}), "no 'behaviour.negation.failure_rate'"),
     ("register", PREDICTIONS, content(b""), "is damaged"),
     ("register", PREDICTIONS, table(lambda rows: rows.drop_columns("predicted")), "holds nothing"),
-    ("register", PREDICTIONS, column("predicted", lambda n: pa.array([-1] * n, "int8")), "a number below 0"),
+    ("register", PREDICTIONS, column("predicted", lambda n: pa.array([-1] * n, "int8")), "an index below 0"),
     ("register", PREDICTIONS, Path.unlink, "is missing"),
     ("register", "artifacts/model/config.json", value("corpus", [1]), "'corpus': .*dictionary"),
     ("predict", "artifacts/model/config.json", value("threshold", "half"), "'threshold': .*number"),

@@ -53,7 +53,7 @@ THINGS = ("film", "story", "cast", "music")
 
 
 def labelled_texts(classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Return short texts and the numbers of their classes, four of each; those of more than two name their class."""
+    """Return short texts and their class indices, four of each class; those of more than two name their class."""
     if len(classes) == 2:
         return POSITIVE + NEGATIVE, [1] * len(POSITIVE) + [0] * len(NEGATIVE)
     pairs = [(f"a word{number} {thing}", number) for number in range(len(classes)) for thing in THINGS]

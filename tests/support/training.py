@@ -31,13 +31,13 @@ TINY = (
 PRETRAINED = (
     "pretraining=language_model",
     "pretraining.language_model.cutoffs=[10,30]",
-    "pretraining.language_model.parts=2",
+    "pretraining.language_model.validations_per_epoch=2",
 )
 REGIONS = (
     "pretraining.two_view.dimension=6",
     "pretraining.two_view.batch_size=32",
-    "pretraining.two_view.drawn=8",
-    "pretraining.two_view.frequent=3",
+    "pretraining.two_view.negative_samples=8",
+    "pretraining.two_view.excluded_words=3",
     "pretraining.two_view.min_count=2",
 )
 

@@ -27,7 +27,7 @@ from pipeline.sweep.trial import Trial
 from pipeline.tracking.provenance import job_tags
 from pipeline.tracking.store import connect
 
-TRACKING = TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=0)
+TRACKING = TrackingConfig(experiment="reviews", uri=None, system_metrics=False, server_timeout=0)
 
 
 def test_without_sbatch_a_sweep_on_slurm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,7 @@ def test_a_tag_with_a_folder_of_the_sweep_is_accepted(root: Path, tmp_path: Path
 
 
 def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, server_timeout=5))
     sweep = open_sweep(store, "key", "sweep", {"stage": "sweep", "data.md5": "d"}, {}, {})
     runs = {}
     tags = {"mine": "trials/mine", "victim": "../victim", "other": "trials/of another run", "best": "trials/best"}
@@ -80,7 +80,7 @@ def test_the_end_of_a_sweep_removes_only_models_of_its_own_trials(root: Path, ca
 
 def test_artifacts_are_deleted_only_in_a_place_of_their_own(root: Path, tmp_path: Path) -> None:
     (tmp_path / "victim" / "artifacts").mkdir(parents=True)
-    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+    store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, server_timeout=5))
     for address in (f"file://{tmp_path}/victim/artifacts", f"{tmp_path}/victim", "mlflow-artifacts:/victim"):
         with pytest.raises(PipelineError, match="which is not its own folder"):
             delete(store, address, "m-1")

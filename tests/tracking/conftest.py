@@ -20,14 +20,14 @@ import sys
 from pipeline.config.tracking import TrackingConfig
 from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
-store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, patience=5))
+store = connect(TrackingConfig(experiment="shared", uri=None, system_metrics=False, server_timeout=5))
 with open_run(store, sys.argv[1], {}) as run:
     run.log_metrics({"loss": 1.0}, 0)
 """
 
 
 def tracking(uri: str | None = None, experiment: str = "reviews") -> TrackingConfig:
-    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False, patience=5)
+    return TrackingConfig(experiment=experiment, uri=uri, system_metrics=False, server_timeout=5)
 
 
 @pytest.fixture(scope="session")

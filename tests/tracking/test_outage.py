@@ -93,7 +93,7 @@ def test_a_server_that_stays_away_costs_no_model_and_gets_all_later(
     project: Project, server: MLflowServer, tmp_path: Path
 ) -> None:
     output = tmp_path / "trial"
-    training = start_training(project, server, output, "training.epochs=12", "tracking.patience=1")
+    training = start_training(project, server, output, "training.epochs=12", "tracking.server_timeout=1")
     read_until(training, "epoch 2/12")
     server.kill()
     log, _ = training.communicate(timeout=600)

@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.config.tracking import TrackingConfig
 from pipeline.tracking.run import open_run
 from pipeline.tracking.store import connect
-store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, patience=5))
+store = connect(TrackingConfig(experiment="reviews", uri=None, system_metrics=False, server_timeout=5))
 with open_run(store, "run", {}, Path(sys.argv[1])) as run:
     run.log_params({"lr": 0.1})
     run.set_tags({"mlflow.note.content": "by the training"})

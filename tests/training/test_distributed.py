@@ -21,8 +21,8 @@ TINY = (
 )
 """Without dropout, which differs between processes. Batches of 7 do not divide evenly, and of 218 reviews the last
 batch has one, fewer than there are processes."""
-LANGUAGE_MODEL = ("cutoffs=[10,30]", "embedding_dropout=0", "batch_size=7", "parts=2")
-TWO_VIEW = ("max_reviews=40", "min_count=2", "frequent=3", "batch_size=7", "parts=2")
+LANGUAGE_MODEL = ("cutoffs=[10,30]", "embedding_dropout=0", "batch_size=7", "validations_per_epoch=2")
+TWO_VIEW = ("max_reviews=40", "min_count=2", "excluded_words=3", "batch_size=7", "validations_per_epoch=2")
 PRETRAINING = (
     "pretraining=both",
     *(f"pretraining.language_model.{value}" for value in LANGUAGE_MODEL),

@@ -48,7 +48,7 @@ def test_the_most_frequent_n_grams_of_known_words_have_vectors(compose, two_view
     keys = frequent_ngrams([reviews], size, two_view.pretraining.two_view)
     key = lambda ngram: int(sequence_keys(torch.tensor([ngram]), len(ngram), size)[-1, 0, -1])  # noqa: E731
     assert keys[:-1].tolist() == sorted(map(key, expected))
-    few = compose(*TINY, *REGIONS, "pretraining.two_view.most_ngrams=5").pretraining.two_view
+    few = compose(*TINY, *REGIONS, "pretraining.two_view.max_ngrams=5").pretraining.two_view
     fewest = sorted(expected.values())[-5]
     chosen = [ngram for ngram in expected if key(ngram) in frequent_ngrams([reviews], size, few)[:-1]]
     assert len(chosen) == 5
@@ -61,7 +61,9 @@ def test_the_vectors_learn_from_training_and_unlabelled_reviews_only(compose, da
     assert not (folder / "test").exists()
     ids = np.load(folder / "validation" / "ids.npy")
     np.save(folder / "validation" / "ids.npy", np.full_like(ids, 2))
-    one_epoch = compose(*TINY, *REGIONS, "pretraining.two_view.epochs=1", "pretraining.two_view.parts=1")
+    one_epoch = compose(
+        *TINY, *REGIONS, "pretraining.two_view.epochs=1", "pretraining.two_view.validations_per_epoch=1"
+    )
     first, second = (train_regions(one_epoch, data, tmp_path / name) for name, data in (("a", dataset), ("b", folder)))
     torch.testing.assert_close(first[0], second[0], rtol=0, atol=0)
 
