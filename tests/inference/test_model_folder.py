@@ -58,11 +58,11 @@ def test_a_missing_file_is_named(saved, tmp_path, name):
         (lambda copy: (copy / "config.json").write_text("{"), r"config.json is damaged: it is not JSON"),
         (
             lambda copy: change_config(copy, format=99),
-            r"is of a newer version of this project \(format 99, this one reads 4\); check out that version",
+            r"is of a newer version of this project \(format 99, this one reads 5\); check out that version",
         ),
         (
             lambda copy: (copy / "config.json").write_text('{"format": 3}'),
-            r"is of an older version of this project \(format 3, this one reads 4\); train and register the",
+            r"is of an older version of this project \(format 3, this one reads 5\); train and register the",
         ),
         (
             lambda copy: change_config(copy, costs=[[0, 1], [1, 0]]),

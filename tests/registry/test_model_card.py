@@ -10,6 +10,7 @@ import yaml
 from mlflow import MlflowClient
 
 from pipeline.config.schema import Config
+from pipeline.inference.model_folder import FORMAT_VERSION
 from pipeline.inference.model_info import ModelInfo
 from pipeline.networks.likelihood import build_likelihood
 from pipeline.registry.model_card import front_matter, model_card, version_card
@@ -53,7 +54,7 @@ def card_of(config: Config, details: Mapping[str, Any] = METRICS, **origin: str)
     }
     calibration["threshold"] = 0.4816 if len(classes) == 2 else None
     chosen = config.model_dump(include={"text": True, "model": True, "evaluation": {"objective"}})
-    info = ModelInfo.model_validate({"format": 4, "classes": classes, **calibration, **chosen})
+    info = ModelInfo.model_validate({"format": FORMAT_VERSION, "classes": classes, **calibration, **chosen})
     return version_card(config, details, training, dataset, info)
 
 
@@ -183,7 +184,8 @@ def test_the_card_lies_beside_the_weights_and_the_registry_holds_what_it_can(
         pass
     chosen = configuration("model=bag_of_words").model_dump(mode="json", include={"text", "model"})
     write_json(
-        tmp_path / "model" / "config.json", {"format": 4, "temperature": 1, "bias": 0, "threshold": 0.5, **chosen}
+        tmp_path / "model" / "config.json",
+        {"format": FORMAT_VERSION, "temperature": 1, "bias": 0, "threshold": 0.5, **chosen},
     )
     for name, card in {"short": "A card.", "long": "x" * 6000}.items():
         register_version(store, name, "", Candidate(tmp_path / "model", run.run_id, {}, card, "---\n"))
