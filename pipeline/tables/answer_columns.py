@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from pipeline.runtime.errors import PipelineError, listed
 
+ANSWER_COLUMNS = ("label", "probability")
+"""Names of the columns that are added to every file."""
 PREFIX = "predicted_"
 """Prefix of the added columns where the file has columns of their names."""
 
@@ -71,8 +73,7 @@ class WantedColumns:
                 f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
             )
         label, probability, *probabilities = usual = (
-            "label",
-            "probability",
+            *ANSWER_COLUMNS,
             *(f"probability_{class_name}" for class_name in self.classes),
         )
         if not header:

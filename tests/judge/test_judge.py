@@ -194,6 +194,30 @@ def test_labels_mean_what_leaves_no_doubt_or_is_stated(
     assert [classes[number] for number in read.rows["label"].to_pylist()] == actual
 
 
+@pytest.mark.parametrize(
+    ("trained_on", "columns", "message"),
+    [
+        ("verdict", ("text", "label", "probability"), r"has no column 'verdict'; .*: name one with --label-column"),
+        (None, ("text", "label", "probability"), r"'label' and 'probability', which `predict` writes; name"),
+        ("label", ("text", "label", "probability"), r"'label' and 'probability', which `predict` writes; name"),
+        ("label", ("text", "label", "score"), None),
+        (None, ("text", "label", "score"), None),
+    ],
+)
+def test_answers_of_predict_are_not_taken_for_the_truth(
+    project: SmallProject, compose: Compose, trained_on: str | None, columns: Sequence[str], message: str | None
+) -> None:
+    words(project, compose, "m", ("negative", "positive"))
+    info = json.loads((project.root / "m" / "config.json").read_text())
+    info = ModelInfo.model_validate(info | {"corpus": {"label_column": trained_on}})
+    source = write_csv(project.root / "answers.csv", columns, [(AWFUL, "negative", "0.1")])
+    if message is not None:
+        with pytest.raises(PipelineError, match=message):
+            read_labelled_rows(source, info, FileReading(AUTOMATIC))
+    stated = FileReading(AUTOMATIC, label_column="label" if message else None)
+    assert read_labelled_rows(source, info, stated).rows["label"].to_pylist() == [0]
+
+
 def test_the_name_of_a_class_may_be_a_value_of_another_but_not_in_silence(
     project: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
 ) -> None:

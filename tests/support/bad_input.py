@@ -420,6 +420,8 @@ JUDGING = [
     judging("missing text column (judge)", "body,label\na,1\n",
             "has no column 'text'; .*: name one with --text-column"),
     judging("missing label column (judge)", "text,stars\na,1\n", "no column 'label'; .*: name one with --label-column"),
+    judging("predictions as labels", "text,label,probability\na,negative,0.1\n",
+            "'label' and 'probability', which `predict` writes; name .* with --label-column"),
     judging("missing slice column", LABELLED, "has no column 'film'; .*: name one with --slice", "--slice", "film"),
     judging("slice column with a reserved name (judge)", LABELLED, "--slice label: a column of the pipeline's own",
             "--slice", "label"),
