@@ -126,24 +126,27 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     judged = _judge(options.source.name, labelled.rows, texts, model, compared, config)
     outcome = check_metrics(judged.metrics, options.checks, "--check {}") if options.checks else {}
     name = short_name(arguments.model)
-    seen = seen_reviews(texts, model.predictor.info, DATASET)
+    models = {"known": (name, model)} | ({"compared_known": (arguments.compare, compared)} if compared else {})
+    seen = {key: seen_reviews(texts, loaded.predictor.info, DATASET) for key, (_, loaded) in models.items()}
+    notes = {key: note_on_seen(seen[key], len(texts), of) for key, (of, _) in models.items()}
     about = Judgement(
         model=name,
         about=model.about,
         file=options.source.name,
         digest=digest,
         rows={"judged": len(texts), **labelled.left_out},
-        known=note_on_seen(seen, len(texts), name),
         compared=arguments.compare,
         compared_about=compared.about if compared else None,
         paired=judged.paired,
+        **notes,
     )
     results = Results(labelled, texts, judged, outcome, about, config.objective)
     if file_digest(options.source, "sha256") != digest:
         raise PipelineError(f"--input {options.source} was changed while it was judged; run the command again")
     _write(options, results)
     _print_results(results)
-    (log.warning if seen else log.info)("%s", about.known)
+    for key, note in notes.items():
+        (log.warning if seen[key] else log.info)("%s", note)
     log.info("report: %s", options.output / PAGE)
     if options.in_mlflow is not None:
         _log_to_mlflow(options.in_mlflow, options, results)
@@ -278,6 +281,7 @@ def _record(judgement: Judgement, outcome: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": judgement.digest,
         "rows": dict(judgement.rows),
         "known": judgement.known,
+        "compared_known": judgement.compared_known,
         "checks": dict(outcome) or None,
     }
 

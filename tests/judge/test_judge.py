@@ -110,6 +110,21 @@ def test_reviews_that_the_model_was_trained_on_are_counted(
     assert results(trained.root / "out")["judgement"]["known"].startswith("Not checked: whether artifacts/model")
 
 
+def test_reviews_that_the_compared_model_was_trained_on_are_counted(
+    trained: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    word_model(trained.root / "m", compose, ("negative", "positive"))
+    source = of_split(trained, "train")
+    stated = ("--label-column", "verdict", "--text-column", "review", "--labels", "{negative: [bad], positive: [good]}")
+    arguments = ("--model", "m", "--compare", "artifacts/model", "--input", str(source), "--output", "out")
+    assert trained.run("judge", *arguments, *stated) == 0
+    found = results(trained.root / "out")
+    reviews = found["details"]["test"]["reviews"]
+    said = f"{reviews} of the {reviews} reviews are among those that artifacts/model was trained or calibrated on"
+    assert said in found["judgement"]["compared_known"] and found["judgement"]["known"].startswith("Not checked: whe")
+    assert said in caplog.text and said in (trained.root / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("learned", "known"),
     [
