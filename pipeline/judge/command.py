@@ -19,7 +19,7 @@ from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import score_rows
 from pipeline.inference.predictor import Predictor
-from pipeline.judge.comparison import Judged, judge, note_on_seen, require_same_classes, seen_reviews
+from pipeline.judge.comparison import Judged, judge, note_on_repeats, note_on_seen, require_same_classes, seen_reviews
 from pipeline.judge.labelled_file import FileReading, LabelledRows, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import (
@@ -138,6 +138,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
         compared=arguments.compare,
         compared_about=compared.about if compared else None,
         paired=judged.paired,
+        repeated=note_on_repeats(texts),
         **notes,
     )
     results = Results(labelled, texts, judged, outcome, about, config.objective)
@@ -147,6 +148,8 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     _print_results(results)
     for key, note in notes.items():
         (log.warning if seen[key] else log.info)("%s", note)
+    if about.repeated:
+        log.warning("%s", about.repeated)
     log.info("report: %s", options.output / PAGE)
     if options.in_mlflow is not None:
         _log_to_mlflow(options.in_mlflow, options, results)
@@ -282,6 +285,7 @@ def _record(judgement: Judgement, outcome: Mapping[str, Any]) -> dict[str, Any]:
         "rows": dict(judgement.rows),
         "known": judgement.known,
         "compared_known": judgement.compared_known,
+        "repeated": judgement.repeated,
         "checks": dict(outcome) or None,
     }
 

@@ -323,6 +323,21 @@ def test_two_models_are_compared_on_the_same_rows(
     )
 
 
+def test_reviews_that_repeat_another_are_counted(
+    project: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes = ("negative", "positive")
+    repeated = [(AWFUL, "negative"), (f"{AWFUL.title()}!", "negative"), (POOR, "positive"), (POOR, "positive")]
+    source = words(project, compose, "m", classes, *repeated)
+    assert project.run("judge", "--model", "m", "--input", source.name, "--output", "out") == 0
+    said = "2 of the 4 reviews repeat another"
+    assert said in caplog.text and said in (project.root / "out" / "report.html").read_text()
+    assert results(project.root / "out")["judgement"]["repeated"].startswith(said)
+    write_csv(source, ["text", "label"], repeated[::2])
+    assert project.run("judge", "--model", "m", "--input", source.name, "--output", "out") == 0
+    assert results(project.root / "out")["judgement"]["repeated"] is None
+
+
 def test_models_of_other_classes_are_not_compared(
     project: SmallProject, compose: Compose, capfd: pytest.CaptureFixture[str]
 ) -> None:
