@@ -45,6 +45,19 @@ def answered_lines(table: Table, file_format: FileFormat, columns: WantedColumns
     return _array_lines(objects) if table.reader.array else (f"{line}\n" for line in objects)
 
 
+def plain_text(line: str, place: str) -> str:
+    """Return a line without its end; `place` names it in the error.
+
+    Raises:
+        PipelineError: it holds a carriage return, which may be the end of what was meant as a line.
+    """
+    text = line.rstrip("\r\n")
+    if "\r" in text:
+        problem = "a carriage return without a line feed; convert the line ends: `tr '\\r' '\\n' < old > new`"
+        raise PipelineError(f"{place}: {problem}")
+    return text
+
+
 def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
     """Read one text per line; write label, probability and text, separated by tabs."""
     texts = (line.rstrip("\r\n") for line in lines)

@@ -376,9 +376,17 @@ def test_a_file_without_a_header_has_no_names_to_choose(model, tmp_path, caplog)
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
     (tmp_path / "a.txt").write_bytes(b"good film\r\nbad  film\n")
     predict(model, tmp_path / "a.txt")
-    written_rows = fields(capfdbinary.readouterr().out.decode())
+    written, said = capfdbinary.readouterr()
+    assert said.decode().endswith("a.txt: plain lines, UTF-8, 2 rows\n")
+    written_rows = fields(written.decode())
     assert [text for *_, text in written_rows] == ["good film", "bad  film"]
     assert [label for label, *_ in written_rows] == [answer.label for answer in load(model)(["good film", "bad film"])]
+
+
+def test_plain_lines_without_a_text_are_counted(model, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("good film\n\n  \nbad film")
+    predict(model, tmp_path / "a.txt", tmp_path / "b.txt")
+    assert capsys.readouterr().err.endswith("a.txt: plain lines, UTF-8, 4 rows, 2 of them without a text\n")
 
 
 def test_the_threshold_can_be_chosen(model, tmp_path):

@@ -338,6 +338,8 @@ PREDICTING = [
     texts("input row too short", "text,n\ngood,1\n\nbad\n", "line 4: 1 values, the header has 2; correct the line"),
     texts("unclosed quote in input", 'text,n\n"good,1\n', "2: a quote that is not closed .*, or set --format quoting"),
     texts("lone carriage return", "text,n\nfine,1\rpoor,2\n", "line 2: a carriage return without a line feed; put"),
+    texts("lone carriage return in plain lines", "fine\rpoor\n", "line 1: a carriage return without a line feed; conv",
+          "in.txt"),
     texts("input not UTF-8", b"text\n\xff\n", "line 2: not UTF-8; .*: set --format encoding=cp1252, or con"),
     texts("UTF-16 input", "text\ngood\n".encode("utf-16-le"), "1: holds a NUL .*: --format encoding=utf-16-le"),
     texts("decompression bomb of one line", gzip.compress(b"x" * 80 * 2**20, 1), "line 1: longer than 32 MB; split",
