@@ -90,6 +90,20 @@ def test_rows_of_a_table_keep_their_order_and_values(model, tmp_path, ending):
     )
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+def test_the_first_json_object_may_lack_the_text(model, tmp_path, capsys, ending):
+    rows = ['{"id": 1}', "{}", '{"id": 2, "text": "a good film"}', '{"text": null}']
+    array = ending == ".json"
+    (tmp_path / f"in{ending}").write_text(f"[{', '.join(rows)}]" if array else "\n".join(rows))
+    predict(model, tmp_path / f"in{ending}", tmp_path / f"out{ending}")
+    written = (tmp_path / f"out{ending}").read_text()
+    answers = json.loads(written) if array else [json.loads(line) for line in written.splitlines()]
+    assert [answer["label"] for answer in answers] == [
+        answer.label for answer in load(model)(["", "", "a good film", ""])
+    ]
+    assert capsys.readouterr().err.endswith("4 rows, 3 of them without a text\n")
+
+
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
 def test_json_objects_are_kept_to_the_letter(model, tmp_path, ending):
     source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
