@@ -41,7 +41,7 @@ def binary_metrics(
     both_labels = majority < 1
     if not both_labels:
         undefined = "roc_auc, average_precision and relative_gain"
-        log.warning("%s holds one label only: its %s are undefined (null)", name, undefined)
+        log.warning("%s: all reviews have the same label, so %s are undefined (null)", name, undefined)
     return {
         "accuracy": accuracy,
         "f1": float(sk.f1_score(y, predicted, zero_division=0)),

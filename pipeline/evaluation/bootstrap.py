@@ -16,11 +16,13 @@ RESAMPLES = 2000
 BOUNDS = (2.5, 97.5)
 """Percentiles of the resampled values."""
 SEED = 0
+ROUNDING = 1e-9
+"""Smallest difference between values that is no rounding error."""
 MAX_COUNTS = 4_000_000
 """Maximum number of counts, resamples times reviews, held at a time."""
 
 Intervals = dict[str, dict[str, float | None]]
-"""`low` and `high` by metric; None where it is undefined."""
+"""`low` and `high` by metric; None where there is none."""
 
 
 def bootstrap_intervals(
@@ -32,8 +34,9 @@ def bootstrap_intervals(
     """Compute 95 % percentile intervals of the metrics that have one. Equal input gives equal intervals.
 
     `scipy.stats.bootstrap` is not used: from the same resamples its bounds differ in the last digits, and one resample
-    in which a metric is undefined makes its whole interval NaN. Where all answers are right, or all wrong, no
-    resample differs; the accuracy then has its Wilson interval.
+    in which a metric is undefined makes its whole interval NaN. Where all answers are right, or all wrong, no resample
+    differs; the accuracy then has its Wilson interval. Any other metric of a system that no resample changes has no
+    interval: the resamples do not tell how far off it may be.
 
     Args:
         test: the model's answers on the held-out split.
@@ -62,6 +65,8 @@ def bootstrap_intervals(
         name: dict(zip(keys, map(_percentile_interval, metrics), strict=True)) for name, metrics in values.items()
     }
     for name, scored in systems.items():
+        constant = {key for key, resampled in zip(keys, values[name], strict=True) if _is_constant(resampled)}
+        intervals[name] |= {key: {"low": None, "high": None} for key in constant}
         right, n = int((scored.predicted == scored.labels).sum()), len(scored.labels)
         if right in (0, n):
             intervals[name]["accuracy"] = dict(zip(("low", "high"), wilson_interval(right, n), strict=True))
@@ -95,6 +100,12 @@ def _resamples(n: int, resamples: int) -> Iterator[NDArray[np.float64]]:
 def _draw(random: np.random.Generator, resamples: int, n: int) -> NDArray[np.float64]:
     cells = random.integers(0, n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
     return np.bincount(cells.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float64)
+
+
+def _is_constant(values: NDArray[np.float64]) -> bool:
+    """Return True if the defined values are the same, rounding aside."""
+    defined = values[np.isfinite(values)]
+    return len(defined) > 0 and bool(np.ptp(defined) < ROUNDING)
 
 
 def _percentile_interval(values: NDArray[np.float64]) -> dict[str, float | None]:

@@ -110,7 +110,9 @@ def _choices(values: Iterable[str]) -> str:
 
 def _remedy(name: str, value: float | int | None, check: CheckConfig, more_reviews: str) -> str:
     if value is None:
-        return "it is undefined on these test reviews: add reviews of every label to the test split"
+        remedy = "it is undefined on these test reviews: add reviews of every label to the test split"
+        unchanged = ", or, if no resample of them changes the metric, check the interval of the accuracy"
+        return remedy + (unchanged if check.metric.startswith("intervals.") else "")
     side = "min" if check.min is not None and value < check.min else "max"
     accept = f"accept such a model with registry.checks.{name}.{side}"
     if ".ece" in check.metric:

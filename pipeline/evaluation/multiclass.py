@@ -138,7 +138,9 @@ def _warn_of_gaps(by_class: Columns, name: str) -> None:
     unpredicted = [row["class"] for row in as_rows(by_class) if row["precision"] is None]
     if absent:
         log.warning(
-            "%s has no review of %s: its recall, F1 and ROC-AUC are undefined (null)", name, listed(absent, NAMED)
+            "%s: no review has the label %s: its recall, F1 and ROC-AUC are undefined (null)",
+            name,
+            listed(absent, NAMED),
         )
     if unpredicted:
         log.warning("%s: no review is called %s: its precision is undefined (null)", name, listed(unpredicted, NAMED))

@@ -1,5 +1,6 @@
 """Accuracy on slices of the test split: by length, by share of unknown words, by any kept column."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -106,8 +107,8 @@ def length_classes(words: ArrayLike, edges: Sequence[int]) -> SliceMembers:
 
 
 def column_slices(column: pa.ChunkedArray) -> SliceMembers:
-    """Divide reviews by the values of a column; those without one are `missing`."""
-    values = ["" if value is None else str(value).strip() for value in column.to_pylist()]
+    """Divide reviews by the values of a column; those without one (null, NaN, blank) are `missing`."""
+    values = ["" if _is_missing(value) else str(value).strip() for value in column.to_pylist()]
     counts = Counter(value for value in values if value)
     numbers = _as_numbers(values) if len(counts) > MAX_PARTS else None
     if numbers is not None:
@@ -131,6 +132,10 @@ def _members_by_value(
     if name == UNKNOWN_WORDS:
         return _divided(unknown_words, list(UNKNOWN_SHARES), list(UNKNOWN_SHARES.values()))
     return column_slices(test.rows[name])
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _accuracy_row(correct: NDArray[Any]) -> dict[str, float | int]:

@@ -55,7 +55,10 @@ def _parse_options() -> argparse.Namespace:
         help="column with the texts (default: as in training, or else text); repeat it to join several",
     )
     parser.add_argument(
-        "--label-column", metavar="COLUMN", help="column with the labels (default: as in training, or else label)"
+        "--label-column",
+        metavar="COLUMN",
+        help="column with the labels (default: that of the training, or label for a model that was trained on no file "
+        "of yours)",
     )
     parser.add_argument(
         "--labels",

@@ -19,7 +19,7 @@ from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import score_rows
 from pipeline.inference.predictor import Predictor
-from pipeline.judge.comparison import Judged, judge, note_on_seen, require_same_classes, seen_reviews
+from pipeline.judge.comparison import Judged, judge, note_on_repeats, note_on_seen, require_same_classes, seen_reviews
 from pipeline.judge.labelled_file import FileReading, LabelledRows, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import (
@@ -126,24 +126,30 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     judged = _judge(options.source.name, labelled.rows, texts, model, compared, config)
     outcome = check_metrics(judged.metrics, options.checks, "--check {}") if options.checks else {}
     name = short_name(arguments.model)
-    seen = seen_reviews(texts, model.predictor.info, DATASET)
+    models = {"known": (name, model)} | ({"compared_known": (arguments.compare, compared)} if compared else {})
+    seen = {key: seen_reviews(texts, loaded.predictor.info, DATASET) for key, (_, loaded) in models.items()}
+    notes = {key: note_on_seen(seen[key], len(texts), of) for key, (of, _) in models.items()}
     about = Judgement(
         model=name,
         about=model.about,
         file=options.source.name,
         digest=digest,
         rows={"judged": len(texts), **labelled.left_out},
-        known=note_on_seen(seen, len(texts), name),
         compared=arguments.compare,
         compared_about=compared.about if compared else None,
         paired=judged.paired,
+        repeated=note_on_repeats(texts),
+        **notes,
     )
     results = Results(labelled, texts, judged, outcome, about, config.objective)
     if file_digest(options.source, "sha256") != digest:
         raise PipelineError(f"--input {options.source} was changed while it was judged; run the command again")
     _write(options, results)
     _print_results(results)
-    (log.warning if seen else log.info)("%s", about.known)
+    for key, note in notes.items():
+        (log.warning if seen[key] else log.info)("%s", note)
+    if about.repeated:
+        log.warning("%s", about.repeated)
     log.info("report: %s", options.output / PAGE)
     if options.in_mlflow is not None:
         _log_to_mlflow(options.in_mlflow, options, results)
@@ -278,6 +284,8 @@ def _record(judgement: Judgement, outcome: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": judgement.digest,
         "rows": dict(judgement.rows),
         "known": judgement.known,
+        "compared_known": judgement.compared_known,
+        "repeated": judgement.repeated,
         "checks": dict(outcome) or None,
     }
 

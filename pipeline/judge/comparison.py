@@ -97,6 +97,17 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     return sum(key in trained_on for key in keys)
 
 
+def note_on_repeats(texts: Sequence[str]) -> str | None:
+    """Word the number of reviews that repeat another, word for word or nearly so; None if none does."""
+    repeats = len(texts) - len({near_key(clean(text)) for text in texts})
+    if not repeats:
+        return None
+    return (
+        f"{count(repeats)} of the {count(len(texts))} reviews repeat another, case, punctuation and spacing aside. The "
+        "intervals and tests take them as independent, so they are too sure: judge each review once."
+    )
+
+
 def note_on_seen(seen: int | None, reviews: int, model: str) -> str:
     """Word the outcome of `seen_reviews` for the terminal and the page."""
     if seen is None:

@@ -21,13 +21,14 @@ from pipeline.corpus.label_examples import MAX_IGNORED, shell_quoted, value_list
 from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_info import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
+from pipeline.tables.answer_columns import ANSWER_COLUMNS
 from pipeline.tables.joining import joined_text
 from pipeline.tables.labels import IGNORED, label_reader, normalise_label
 from pipeline.tables.table_reader import Table, require_text
 from pipeline.text.cleaning import is_empty
 
 LABEL = "label"
-"""Column of the labels, unless the model was trained on another one."""
+"""Column of the labels, unless the model was trained on a user's file with another one."""
 OWN_COLUMNS = ("id", "text", "label")
 """Columns of the judged rows whose names no slice can have."""
 
@@ -140,10 +141,14 @@ def _text_columns(table: Table, info: ModelInfo, stated: Sequence[str] | None) -
 
 
 def _label_column(table: Table, info: ModelInfo, stated: str | None) -> str:
-    choices = list(dict.fromkeys([info.corpus.label_column or LABEL, LABEL])) if stated is None else [stated]
-    chosen = next((name for name in choices if name in table.schema.names), None)
-    if chosen is None:
-        raise _no_column(table, choices, "--label-column")
+    chosen = stated or info.corpus.label_column or LABEL
+    _require_column(table, chosen, "--label-column")
+    if stated is None and chosen == LABEL and set(ANSWER_COLUMNS) <= set(table.schema.names):
+        written = " and ".join(map(repr, ANSWER_COLUMNS))
+        raise PipelineError(
+            f"{table.path} has the columns {written}, which `predict` writes; name the column of the true labels with "
+            "--label-column, even if it is this one"
+        )
     return chosen
 
 
@@ -193,7 +198,7 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
         for index, name in [*enumerate(info.classes), (IGNORED, "left out")]
         if (of_class := [value for value in values if label_of(value) == index])
     )
-    log.info("labels: %s", "; ".join(summary))
+    log.info("labels in %r: %s", label, "; ".join(summary))
     if other := [value for value in values if value in by_name and label_of(value) not in (by_name[value], IGNORED)]:
         source = "the training" if reading.labels is None else "--labels"
         log.warning("%s: names of classes that mean others, as %s says: %s", column, source, census.shown(other))

@@ -42,7 +42,7 @@ from pipeline.tables.format_advice import advice_for_command
 from pipeline.tables.lines import decode_line, read_lines
 from pipeline.tables.stated_format import add_format_option, as_in_training, stated_format
 from pipeline.tables.table_reader import require_effect
-from pipeline.tables.text_answers import PLAIN, plain_lines
+from pipeline.tables.text_answers import PLAIN, plain_lines, plain_text
 
 if TYPE_CHECKING:
     from pipeline.inference.predictor import Predictor
@@ -83,9 +83,8 @@ def main(
             return
         with advice_for_command():
             form = answer_file(source, output, sys.stdout.buffer, wanted, answers, file_format)
-    if form:
-        without_text = f", {answers.empty:,} of them without a text" if answers.empty else ""
-        print(f"{source.name}: {form}, {answers.rows:,} rows{without_text}", file=sys.stderr)
+    without_text = f", {answers.empty:,} of them without a text" if answers.empty else ""
+    print(f"{source.name}: {form}, {answers.rows:,} rows{without_text}", file=sys.stderr)
 
 
 def _require_compatible_options(
@@ -136,10 +135,10 @@ def _from_standard_input(texts: list[str]) -> bool:
 def _given_texts(texts: list[str]) -> Iterator[str]:
     """Yield the texts of the command line, or else the lines of standard input."""
     if _from_standard_input(texts):
-        lines = read_lines(sys.stdin.buffer.readline)
-    else:
-        lines = iter([os.fsencode(text).decode("utf-8", "replace").encode() for text in texts])
-    return (decode_line(line, "standard input", number) for number, line in enumerate(lines, 1))
+        name, lines = "standard input", enumerate(read_lines(sys.stdin.buffer.readline), 1)
+        return (plain_text(decode_line(line, name, number), f"{name}, line {number}") for number, line in lines)
+    encoded = (os.fsencode(text).decode("utf-8", "replace").encode() for text in texts)
+    return (decode_line(text, "standard input", number) for number, text in enumerate(encoded, 1))
 
 
 def answer_typed(predictor: "Predictor") -> None:

@@ -20,7 +20,7 @@ from pipeline.tables.lines import text_lines
 from pipeline.tables.parquet_answers import answer_parquet
 from pipeline.tables.stated_format import ENDINGS
 from pipeline.tables.table_reader import FORMAT_KEYS, PARQUET, XLSX, Table
-from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines
+from pipeline.tables.text_answers import PLAIN, AnswerRows, answered_lines, plain_lines, plain_text
 from pipeline.tables.unpacked import packing, table_ending
 from pipeline.text.cleaning import is_empty
 
@@ -110,13 +110,13 @@ def answer_file(
     columns: WantedColumns,
     answer: AnswerRows,
     file_format: FileFormat = AUTOMATIC,
-) -> str | None:
+) -> str:
     """Write the rows of a file with label and probability added; the paths have passed `check_paths`.
 
     CSV, TSV, JSON and plain text are written in the encoding that they were read in, rows of XLSX as CSV in UTF-8.
 
     Returns:
-        the format of the table, for people; None for plain text.
+        the format of the file, for people.
 
     Raises:
         PipelineError: a row cannot be read or does not fit; the message names it.
@@ -124,9 +124,10 @@ def answer_file(
     ending = table_ending(source, ENDINGS)
     encoding = "utf-8" if ending in (XLSX, PARQUET) else stated_encoding(source, file_format.encoding)
     if ending == PLAIN:
-        texts = (line for _, line in text_lines(read_text(source, encoding), str(source)))
+        lines = text_lines(read_text(source, encoding), str(source))
+        texts = (plain_text(line, f"{source}, line {number}") for number, line in lines)
         write_lines(plain_lines(texts, answer), output, stdout, encoding)
-        return None
+        return f"plain lines, {encoding.upper()}"
     table = Table(source, file_format)
     if output is not None and ending == PARQUET:
         with replace(output) as temporary:

@@ -31,6 +31,10 @@ class Judgement:
     compared: str | None = None
     """The other model as the user names it; None if there is none."""
     compared_about: str | None = None
+    compared_known: str | None = None
+    """Note on reviews that the other model was trained on."""
+    repeated: str | None = None
+    """Note on reviews that repeat another; None if none does."""
     paired: McNemar | None = None
     """Test of the two models on the same reviews: reviews that only one of them got right."""
 

@@ -37,9 +37,11 @@ def counts(values: Mapping[str, int]) -> str:
 
 
 def interval(bounds: Mapping[str, Any] | None, form: Callable[[float | None], str] = number) -> str:
-    """Format the values `low` and `high` of an interval; empty where there is none or it is undefined."""
-    if bounds is None or bounds["low"] is None:
+    """Format the values `low` and `high` of an interval; empty where the metric never has one."""
+    if bounds is None:
         return ""
+    if bounds["low"] is None:
+        return UNDEFINED
     return f"{form(bounds['low'])} to {form(bounds['high'])}"
 
 

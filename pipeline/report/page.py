@@ -16,7 +16,7 @@ from pipeline.evaluation.mistakes import MISTAKES_SHOWN, Mistake
 from pipeline.evaluation.slices import ENOUGH_REVIEWS, rows_of_slice, worst_slice
 from pipeline.pages.rendering import write_page
 from pipeline.report import formatting
-from pipeline.report.class_names import names_in_figures
+from pipeline.report.class_names import is_numbered, names_in_figures
 from pipeline.report.data_record import DataRecord
 from pipeline.report.figure_confusion import FEW_CLASSES
 from pipeline.report.figure_curves import CLASS_LINES
@@ -146,13 +146,12 @@ def page_context(findings: Findings) -> PageContext:
     first = objective_key(objective.metric)
     keys = (key for key in dict.fromkeys((first, *HEADLINE)) if key in metrics["test"])
     rows = {key: _metric_row(metrics, key, findings.classes) for key in keys}
-    numbered = {f"class {number}" for number in range(1, len(drawn) + 1)} - set(findings.classes)
     return PageContext(
         title=_title(findings),
         judgement=judgement,
         kind="test" if judgement is None else "judged",
         classes=findings.classes,
-        drawn_otherwise={name: drawn for name, drawn in drawn.items() if drawn in numbered},
+        drawn_otherwise={name: shown for name, shown in drawn.items() if is_numbered(shown, name)},
         few_classes=FEW_CLASSES,
         max_lines=len(CLASS_LINES),
         reviews=metrics["test"]["reviews"],

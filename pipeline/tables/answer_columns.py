@@ -1,11 +1,13 @@
 """Columns of a file that gets predictions: those with the texts, and the names of those that are added."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from pipeline.runtime.errors import PipelineError, listed
 
+ANSWER_COLUMNS = ("label", "probability")
+"""Names of the columns that are added to every file."""
 PREFIX = "predicted_"
 """Prefix of the added columns where the file has columns of their names."""
 
@@ -49,6 +51,10 @@ class WantedColumns:
     classes: Sequence[str] = ()
     """Classes whose probabilities are added, in a column each."""
 
+    def texts_among(self, columns: Collection[str]) -> Sequence[str] | None:
+        """Return the columns with the texts of a file or row that has these columns; None if it has no such."""
+        return next((choice for choice in self.texts if set(choice) <= set(columns)), None)
+
     def of_file(self, name: str, columns: Sequence[str], header: bool = True) -> FileColumns:
         """Choose the columns of a file, and log where the answers are if they have no names, or not the usual ones.
 
@@ -63,7 +69,7 @@ class WantedColumns:
         """
         if not columns:
             raise PipelineError(f"{name} is empty; give a file with a column {self.texts[0][0]!r}")
-        texts = next((choice for choice in self.texts if set(choice) <= set(columns)), None)
+        texts = self.texts_among(columns)
         if texts is None:
             lacking = (next(column for column in choice if column not in columns) for choice in self.texts)
             wanted = " or ".join(map(repr, lacking))
@@ -71,8 +77,7 @@ class WantedColumns:
                 f"{name} has no column {wanted}; its columns are {listed(columns)}: name one with --column"
             )
         label, probability, *probabilities = usual = (
-            "label",
-            "probability",
+            *ANSWER_COLUMNS,
             *(f"probability_{class_name}" for class_name in self.classes),
         )
         if not header:

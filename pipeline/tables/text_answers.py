@@ -28,7 +28,7 @@ PLAIN = ".txt"
 def answered_lines(table: Table, file_format: FileFormat, columns: WantedColumns, answer: AnswerRows) -> Iterator[str]:
     """Read a table that is no Parquet, and yield the lines of the output.
 
-    The first JSON object decides about the columns.
+    The first JSON object with a text column decides about the columns.
 
     Args:
         table: the table.
@@ -41,8 +41,21 @@ def answered_lines(table: Table, file_format: FileFormat, columns: WantedColumns
     """
     if not isinstance(table.reader, JsonTable):
         return _delimited_lines(table, file_format, columns, answer)
-    objects = _json_objects(_json_texts(table.path, table.reader.rows(), columns), answer)
+    objects = _json_objects(_json_texts(table.path, table.reader, columns), answer)
     return _array_lines(objects) if table.reader.array else (f"{line}\n" for line in objects)
+
+
+def plain_text(line: str, place: str) -> str:
+    """Return a line without its end; `place` names it in the error.
+
+    Raises:
+        PipelineError: it holds a carriage return, which may be the end of what was meant as a line.
+    """
+    text = line.rstrip("\r\n")
+    if "\r" in text:
+        problem = "a carriage return without a line feed; convert the line ends: `tr '\\r' '\\n' < old > new`"
+        raise PipelineError(f"{place}: {problem}")
+    return text
 
 
 def plain_lines(lines: Iterable[str], answer: AnswerRows) -> Iterator[str]:
@@ -90,15 +103,15 @@ def _delimited_line(values: Iterable[str], delimiter: str, file_format: FileForm
 
 
 def _json_texts(
-    source: Path, rows: Iterable[JsonRow], columns: WantedColumns
+    source: Path, reader: JsonTable, columns: WantedColumns
 ) -> Iterator[tuple[tuple[JsonRow, FileColumns], str]]:
     """Yield each JSON object and the columns, with its text."""
-    chosen: FileColumns | None = None  # from the second object on, a missing text is an empty one
-    for row in rows:
-        place = f"{source}, line {row.line}"
+    chosen: FileColumns | None = None  # in the objects without a text, it is an empty one
+    for row in reader.rows():
         if chosen is None:
-            chosen = columns.of_file(place, list(row.values))
-        require_free(place, list(row.values), chosen)
+            deciding = next((other for other in reader.rows() if columns.texts_among(other.values)), row)
+            chosen = columns.of_file(f"{source}, line {deciding.line}", list(deciding.values))
+        require_free(f"{source}, line {row.line}", list(row.values), chosen)
         yield (row, chosen), joined_text(json_text(row, column, source) for column in chosen.texts)
 
 

@@ -170,7 +170,8 @@ def headline_table(
     rows = []
     for key, metric in HEADLINE.items():
         if key in test:
-            bounds = interval((intervals or {}).get(key))
-            value = f"{number(test[key])} ({bounds})" if bounds else number(test[key])
+            bounds = (intervals or {}).get(key)
+            defined = bounds is not None and bounds["low"] is not None
+            value = f"{number(test[key])} ({interval(bounds)})" if defined else number(test[key])
             rows.append([metric.name, value, number(baseline[key]) if key in baseline else ""])
     return markdown_table(["test split", "this model", "NB-weighted logistic regression"], rows)

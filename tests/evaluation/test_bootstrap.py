@@ -54,3 +54,15 @@ def test_answers_that_are_all_right_leave_doubt_as_to_their_number() -> None:
     ]
     assert [each["test"]["accuracy"]["low"] for each in intervals] == pytest.approx([0.4385, 0.8389], abs=1e-4)
     assert [each["test"]["accuracy"]["high"] for each in intervals] == [1, 1]
+
+
+@pytest.mark.parametrize("classes", [("negative", "positive"), ("bad", "so so", "good")])
+def test_metrics_that_no_resample_changes_have_no_interval(classes: tuple[str, ...]) -> None:
+    scored = simulated(30, classes=classes)
+    certain = np.eye(len(classes), dtype=np.float32)[scored.labels]
+    right = replace(scored, probabilities=0.1 + certain * np.linspace(0.5, 0.7, 30, dtype=np.float32)[:, None])
+    intervals = bootstrap_intervals(right, right)
+    undefined = {key for key, bounds in intervals["test"].items() if bounds == {"low": None, "high": None}}
+    assert undefined == {"macro_f1", "balanced_accuracy", "mcc"} | ({"f1", "roc_auc"} if len(classes) == 2 else set())
+    assert intervals["baseline"] == intervals["test"]
+    assert intervals["difference"]["mcc"] == {"low": 0, "high": 0}  # the two give the same answers

@@ -46,6 +46,11 @@ def test_a_class_can_be_checked_and_a_list_of_metrics_does_not_name_each_class()
     [
         ("test.relative_gain", 0.02, "add shop reviews, above all of the rare labels, .* registry.checks.x.min$"),
         ("test.relative_gain", None, "undefined on these test reviews: add reviews of every label"),
+        (
+            "intervals.test.f1.low",
+            None,
+            "undefined .*, if no resample of them changes the metric, check the interv",
+        ),
         ("intervals.difference.accuracy.high", -0.01, "the baseline is better .*add shop reviews, .*x.min$"),
         ("test.accuracy", 0.02, "^add shop reviews, or accept such a model with registry.checks.x.min$"),
     ],

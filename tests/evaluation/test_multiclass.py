@@ -99,7 +99,7 @@ def test_a_class_without_reviews_or_predictions_has_null_and_a_warning(caplog: p
     assert (values["classes"]["neutral"]["precision"], values["classes"]["neutral"]["f1"]) == (None, 0.0)
     assert values["macro_f1"] == pytest.approx((0.5 + 0) / 2)  # of the two classes that there are
     assert values["balanced_accuracy"] == pytest.approx((0.5 + 0) / 2)
-    assert "test has no review of 'positive': its recall, F1 and ROC-AUC are undefined (null)" in caplog.text
+    assert "test: no review has the label 'positive': its recall, F1 and ROC-AUC are undefined (null)" in caplog.text
     assert "test: no review is called 'neutral': its precision is undefined (null)" in caplog.text
     assert json.dumps(values, allow_nan=False)
 

@@ -93,6 +93,12 @@ def test_few_values_are_parts_many_numbers_quartiles_many_texts_the_most_frequen
     assert (parts["town 0"], parts["other"], parts["missing"]) == (2, 11, 1)
 
 
+def test_nan_is_a_missing_value_among_few_numbers_and_many() -> None:
+    assert names([1.5, 1.5, float("nan"), None]) == {"1.5": 2, "missing": 2}
+    many = names([*(number / 2 for number in range(20)), float("nan"), float("nan")])
+    assert (many["missing"], sum(many.values()), "other" in many) == (2, 22, False)
+
+
 def test_every_review_is_in_one_part() -> None:
     random = np.random.default_rng(0)
     for column in (

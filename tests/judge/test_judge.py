@@ -110,6 +110,21 @@ def test_reviews_that_the_model_was_trained_on_are_counted(
     assert results(trained.root / "out")["judgement"]["known"].startswith("Not checked: whether artifacts/model")
 
 
+def test_reviews_that_the_compared_model_was_trained_on_are_counted(
+    trained: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    word_model(trained.root / "m", compose, ("negative", "positive"))
+    source = of_split(trained, "train")
+    stated = ("--label-column", "verdict", "--text-column", "review", "--labels", "{negative: [bad], positive: [good]}")
+    arguments = ("--model", "m", "--compare", "artifacts/model", "--input", str(source), "--output", "out")
+    assert trained.run("judge", *arguments, *stated) == 0
+    found = results(trained.root / "out")
+    reviews = found["details"]["test"]["reviews"]
+    said = f"{reviews} of the {reviews} reviews are among those that artifacts/model was trained or calibrated on"
+    assert said in found["judgement"]["compared_known"] and found["judgement"]["known"].startswith("Not checked: whe")
+    assert said in caplog.text and said in (trained.root / "out" / "report.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("learned", "known"),
     [
@@ -192,6 +207,30 @@ def test_labels_mean_what_leaves_no_doubt_or_is_stated(
     reading = FileReading(AUTOMATIC, labels=stated_labels(stated, classes))
     read = read_labelled_rows(source, Predictor.load(project.root / "m").info, reading)
     assert [classes[number] for number in read.rows["label"].to_pylist()] == actual
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "columns", "message"),
+    [
+        ("verdict", ("text", "label", "probability"), r"has no column 'verdict'; .*: name one with --label-column"),
+        (None, ("text", "label", "probability"), r"'label' and 'probability', which `predict` writes; name"),
+        ("label", ("text", "label", "probability"), r"'label' and 'probability', which `predict` writes; name"),
+        ("label", ("text", "label", "score"), None),
+        (None, ("text", "label", "score"), None),
+    ],
+)
+def test_answers_of_predict_are_not_taken_for_the_truth(
+    project: SmallProject, compose: Compose, trained_on: str | None, columns: Sequence[str], message: str | None
+) -> None:
+    words(project, compose, "m", ("negative", "positive"))
+    info = json.loads((project.root / "m" / "config.json").read_text())
+    info = ModelInfo.model_validate(info | {"corpus": {"label_column": trained_on}})
+    source = write_csv(project.root / "answers.csv", columns, [(AWFUL, "negative", "0.1")])
+    if message is not None:
+        with pytest.raises(PipelineError, match=message):
+            read_labelled_rows(source, info, FileReading(AUTOMATIC))
+    stated = FileReading(AUTOMATIC, label_column="label" if message else None)
+    assert read_labelled_rows(source, info, stated).rows["label"].to_pylist() == [0]
 
 
 def test_the_name_of_a_class_may_be_a_value_of_another_but_not_in_silence(
@@ -282,6 +321,21 @@ def test_two_models_are_compared_on_the_same_rows(
         )
         == 1
     )
+
+
+def test_reviews_that_repeat_another_are_counted(
+    project: SmallProject, compose: Compose, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes = ("negative", "positive")
+    repeated = [(AWFUL, "negative"), (f"{AWFUL.title()}!", "negative"), (POOR, "positive"), (POOR, "positive")]
+    source = words(project, compose, "m", classes, *repeated)
+    assert project.run("judge", "--model", "m", "--input", source.name, "--output", "out") == 0
+    said = "2 of the 4 reviews repeat another"
+    assert said in caplog.text and said in (project.root / "out" / "report.html").read_text()
+    assert results(project.root / "out")["judgement"]["repeated"].startswith(said)
+    write_csv(source, ["text", "label"], repeated[::2])
+    assert project.run("judge", "--model", "m", "--input", source.name, "--output", "out") == 0
+    assert results(project.root / "out")["judgement"]["repeated"] is None
 
 
 def test_models_of_other_classes_are_not_compared(

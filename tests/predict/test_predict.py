@@ -90,6 +90,20 @@ def test_rows_of_a_table_keep_their_order_and_values(model, tmp_path, ending):
     )
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".json"])
+def test_the_first_json_object_may_lack_the_text(model, tmp_path, capsys, ending):
+    rows = ['{"id": 1}', "{}", '{"id": 2, "text": "a good film"}', '{"text": null}']
+    array = ending == ".json"
+    (tmp_path / f"in{ending}").write_text(f"[{', '.join(rows)}]" if array else "\n".join(rows))
+    predict(model, tmp_path / f"in{ending}", tmp_path / f"out{ending}")
+    written = (tmp_path / f"out{ending}").read_text()
+    answers = json.loads(written) if array else [json.loads(line) for line in written.splitlines()]
+    assert [answer["label"] for answer in answers] == [
+        answer.label for answer in load(model)(["", "", "a good film", ""])
+    ]
+    assert capsys.readouterr().err.endswith("4 rows, 3 of them without a text\n")
+
+
 @pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
 def test_json_objects_are_kept_to_the_letter(model, tmp_path, ending):
     source, output = tmp_path / f"in{ending}", tmp_path / f"out{ending}"
@@ -376,9 +390,17 @@ def test_a_file_without_a_header_has_no_names_to_choose(model, tmp_path, caplog)
 def test_plain_lines_go_to_standard_output(model, tmp_path, capfdbinary):
     (tmp_path / "a.txt").write_bytes(b"good film\r\nbad  film\n")
     predict(model, tmp_path / "a.txt")
-    written_rows = fields(capfdbinary.readouterr().out.decode())
+    written, said = capfdbinary.readouterr()
+    assert said.decode().endswith("a.txt: plain lines, UTF-8, 2 rows\n")
+    written_rows = fields(written.decode())
     assert [text for *_, text in written_rows] == ["good film", "bad  film"]
     assert [label for label, *_ in written_rows] == [answer.label for answer in load(model)(["good film", "bad film"])]
+
+
+def test_plain_lines_without_a_text_are_counted(model, tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("good film\n\n  \nbad film")
+    predict(model, tmp_path / "a.txt", tmp_path / "b.txt")
+    assert capsys.readouterr().err.endswith("a.txt: plain lines, UTF-8, 4 rows, 2 of them without a text\n")
 
 
 def test_the_threshold_can_be_chosen(model, tmp_path):

@@ -18,7 +18,7 @@ from pipeline.evaluation.multiclass import class_table
 from pipeline.evaluation.predictions import ScoredSplit
 from pipeline.evaluation.slices import slice_table
 from pipeline.evaluation.summary import collect_metrics
-from pipeline.report.class_names import names_in_figures
+from pipeline.report.class_names import is_numbered, names_in_figures
 from pipeline.report.figure_confusion import draw_confusion
 from pipeline.report.figure_files import write_figures
 from pipeline.report.figures import figure_drawers, figure_sizes
@@ -160,6 +160,12 @@ def test_names_that_figures_cannot_show_are_numbers_there() -> None:
     assert [shown[name] for name in names[:5]] == ["class 1", "class 2", r"\$5 and \$6", "class 4", "good"]
     assert len(set(shown.values())) == len(names)
     assert all(len(name) <= 26 for name in shown.values())
+
+
+def test_no_number_in_the_figures_is_the_name_of_another_class() -> None:
+    shown = names_in_figures(("class 2", "好", "class 5", "坏"))
+    assert shown == {"class 2": "class 2", "好": "class 6", "class 5": "class 5", "坏": "class 4"}
+    assert [name for name in shown if is_numbered(shown[name], name)] == ["好", "坏"]
 
 
 def test_the_terminal_lists_the_classes_and_of_many_the_worst() -> None:
