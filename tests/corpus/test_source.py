@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.config.labels import LABELS
 from pipeline.corpus import archive
+from pipeline.corpus.canonical import LABELLED_SCHEMA, CanonicalWriter
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
 from tests.conftest import composed
@@ -297,6 +298,9 @@ def test_texts_of_which_nothing_is_left_are_no_reviews(project: Path) -> None:
     assert [row["text"] for row in splits["train"]] == ["👎", "good", "<p>bad</p>"]
     assert [row["text"] for row in splits["unlabelled"]] == ["more"]
     assert description(project)["left_out"] == {"empty_text": 4, "unlabelled_empty_text": 2}
+    with CanonicalWriter(project, LABELS) as writer:
+        writer.add("auxiliary", pa.record_batch([["1", "2"], ["<br>", "good"], [0, 1]], schema=LABELLED_SCHEMA))
+    assert writer.left_out == {"auxiliary_empty_text": 1}
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
