@@ -16,10 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.corpus import FilesCorpus, LabelValues
+from pipeline.config.label_values import normalise_label
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_examples import NAMES, VALUE_LENGTH, example_overrides, ignoring_override
 from pipeline.runtime.errors import PipelineError
-from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader, normalise_label
+from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader
 from pipeline.tables.table_reader import Table
 
 MAX_VALUES = 1000

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config.corpus import LabelValues
 from pipeline.config.evaluation import SLICES
 from pipeline.config.file_format import FileFormat
+from pipeline.config.label_values import normalise_label
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_values, require_readable, unmistakable_labels
 from pipeline.corpus.label_examples import MAX_IGNORED, shell_quoted, value_list
@@ -22,7 +23,7 @@ from pipeline.evaluation.contrast_pairs import NAMED_LABELS
 from pipeline.inference.model_info import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.joining import joined_text
-from pipeline.tables.labels import IGNORED, label_reader, normalise_label
+from pipeline.tables.labels import IGNORED, label_reader
 from pipeline.tables.table_reader import Table, require_text
 from pipeline.text.cleaning import is_empty
 
