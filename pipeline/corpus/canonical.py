@@ -42,6 +42,8 @@ class CanonicalWriter:
         """Rows that did not become reviews, by reason; only reasons that occurred."""
         self.ungrouped = 0
         """Reviews that are each a group of their own."""
+        self.with_group_column = 0
+        """Reviews that might name a group, as auxiliary and unlabelled ones do not."""
         self._folder, self._classes = folder, classes
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
@@ -70,6 +72,7 @@ class CanonicalWriter:
         self.count_left_out(reason, rows.num_rows - written.num_rows)
         if GROUP_COLUMN in written.schema.names:
             named = pc.starts_with(written[GROUP_COLUMN], NAMED_GROUP)
+            self.with_group_column += written.num_rows
             self.ungrouped += written.num_rows - (pc.sum(named).as_py() or 0)
         if split not in self._writers:
             file = self._folder / f"{split}.parquet"

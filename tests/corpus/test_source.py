@@ -549,7 +549,8 @@ def test_a_group_that_pandas_writes_for_a_missing_one_is_none(project: Path, cap
     authors = ["nan", "nan", "NaT", "<NA>", "NAN", "Nan", "a"]
     rows = [{"text": f"text {n}", "label": n % 2, "author": author} for n, author in enumerate(authors)]
     (project / "reviews.csv").write_bytes(encoded(rows, "csv"))
-    read = written(corpus("files", path="reviews.csv", group_column="author"), project)["train"]
+    (project / "more.csv").write_text("text\none more\n")
+    read = written(corpus("files", path="reviews.csv", group_column="author", unlabelled="more.csv"), project)["train"]
     groups = [*(f"row-{number}" for number in range(1, 5)), "group:nan", "group:nan", "group:a"]
     assert [row["split_group"] for row in read] == groups
     assert "4 of 7 reviews have no value in corpus.group_column; each is a group of its own" in caplog.messages
