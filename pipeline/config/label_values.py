@@ -25,7 +25,7 @@ def fold_value(value: object) -> str:
 def normalise_label(value: object) -> str:
     """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
 
-    What `fold_value` makes equal is equal.
+    What `fold_value` makes equal is equal, and so is what differs in the space between words: messages show one space.
     """
-    text = fold_value(value)
+    text = " ".join(fold_value(value).split())
     return "" if text == "nan" else text

@@ -78,6 +78,7 @@ DOUBTFUL = [
     (["好", "中", "差"], "'中' (2 rows)"),
     (["0%", "50%", "100%"], "'100%' (2 rows)"),
     (["1 star", "2 stars", "3 stars"], "'1 star' (2 rows)"),
+    (["very  good", "very\tbad", "very\ngood", "very good"], "'very good' (6 rows), 'very bad' (2 rows)"),
     ([1, "1_0"], "'1_0' (2 rows)"),
     ([0, 1, "neutral"], "'neutral' (2 rows)"),
 ]
