@@ -63,6 +63,21 @@ class Census:
         more = len(by_rows) - len(named)
         return ", ".join(named) + (f" and {more:,} more" if more else "")
 
+    def shown_class(self, index: int, values: Iterable[str], label_of: Callable[[str], int | None]) -> str:
+        """List those of these values that mean a class, and count the rows of its values that were not kept.
+
+        Args:
+            index: of the class, or `IGNORED`.
+            values: of those that were kept.
+            label_of: the class of a kept value.
+        """
+        listed = self.shown(value for value in values if label_of(value) == index)
+        others = self.rows[index] - sum(rows for value, rows in self.values.items() if label_of(value) == index)
+        if others <= 0:
+            return listed
+        counted = f"{_rows(others)} of values after the first {MAX_VALUES:,}"
+        return f"{listed}, {counted}" if listed else counted
+
     def _short(self, value: str) -> str:
         text = self.spelled[value]
         short = text if len(text) <= VALUE_LENGTH else text[:VALUE_LENGTH] + "…"
@@ -236,8 +251,8 @@ def _rows_by_class(
     classes: Mapping[str, LabelValues], census: Census, label_of: Callable[[str], int | None]
 ) -> Iterable[str]:
     for number, name in [*enumerate(classes), (IGNORED, "left out")]:
-        if values := [value for value in census.values if label_of(value) == number]:
-            yield f"{name}: {census.shown(values)}"
+        if shown := census.shown_class(number, census.values, label_of):
+            yield f"{name}: {shown}"
 
 
 def _named(paths: Sequence[Path]) -> str:

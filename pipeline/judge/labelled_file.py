@@ -190,9 +190,9 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
     if unnamed := [value for value in values if label_of(value) is None]:
         raise _unknown(census, unnamed, column, info.classes, some_known=len(unnamed) < len(values))
     summary = (
-        f"{name}: {census.shown(of_class)}"
+        f"{name}: {shown}"
         for index, name in [*enumerate(info.classes), (IGNORED, "left out")]
-        if (of_class := [value for value in values if label_of(value) == index])
+        if (shown := census.shown_class(index, values, label_of))
     )
     log.info("labels: %s", "; ".join(summary))
     if other := [value for value in values if value in by_name and label_of(value) not in (by_name[value], IGNORED)]:

@@ -231,6 +231,17 @@ def test_a_few_thousand_values_are_fine_where_comparisons_name_them(project: Pat
         labels_of(project, scores, labels)
 
 
+def test_the_rows_of_values_that_are_not_kept_are_counted_by_class(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(label_census, "MAX_VALUES", 5)
+    stated = "corpus.labels={low: '<7', high: '>=7'}"
+    with caplog.at_level(logging.INFO):
+        labels_of(project, [*range(20), 0, 19], stated, "corpus.ignore_labels=[null]")
+    shown = "low: 0 (2 rows), 1 (1 row), 2 (1 row), 3 (1 row), 4 (1 row), 2 rows of values after the first 5"
+    assert f"labels: {shown}; high: 14 rows of values after the first 5" in caplog.text
+
+
 def test_no_more_values_are_kept_than_a_column_of_labels_has(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_census, "MAX_VALUES", 50)
     with pytest.raises(PipelineError, match=r"holds more than 50 different values .*; name the column with the labels"):
