@@ -289,6 +289,23 @@ def test_a_name_of_a_class_that_yaml_has_changed_is_refused(name: Any) -> None:
         validate(values)
 
 
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [("not\u00a0sure", "\\xa0"), ("so\u00adso", "\\xad"), ("good\u200d", "\\u200d"), ("a\tb", "\\t")],
+)
+def test_the_character_of_a_class_name_that_cannot_be_seen_is_named(name: str, hidden: str) -> None:
+    values = composed("corpus=files", "corpus.path=r.csv")
+    values["corpus"]["labels"] = {name: [1], "other": [2]}
+    with pytest.raises(PipelineError, match=re.escape(f" holds '{hidden}', which cannot be seen; leave it out or ")):
+        validate(values)
+
+
+def test_a_class_name_may_have_joiners_as_words_of_indic_scripts_do() -> None:
+    values, name = composed("corpus=files", "corpus.path=r.csv"), "क्\u200dष"
+    values["corpus"]["labels"] = {name: [1], "other": [2]}
+    assert validate(values).corpus.classes == (name, "other")
+
+
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])
 def test_floats_of_few_bits_are_the_numbers_that_they_are_written_as(kind: pa.DataType, project: Path) -> None:
     labels = pa.array([0.4, 0.1, 0.7, None], pa.float64()).cast(kind)
