@@ -18,7 +18,7 @@ from pipeline.preprocessing.canonical_reader import (
 )
 from pipeline.preprocessing.choice import choose_reviews
 from pipeline.preprocessing.coverage import check_coverage
-from pipeline.preprocessing.data_checks import is_trial, left_out_share, require_passed, smallest_class
+from pipeline.preprocessing.data_checks import is_trial, require_passed, smallest_class
 from pipeline.preprocessing.encoding import encode_corpus
 from pipeline.preprocessing.learned_tokenizer import learn_sentencepiece
 from pipeline.preprocessing.scanning import scan
@@ -75,11 +75,7 @@ def main(config: Config, inputs: Inputs) -> None:
         write_json(folder / "dataset.json", description)
         record = DatasetRecord.model_validate(description)
         log.info("%s: %s; left out: %s", corpus.name, counts(record.splits), counts(record.left_out) or "nothing")
-        report["measures"] = {
-            "smallest_class": smallest_class(splits),
-            "left_out_share": left_out_share(record.left_out, record.splits),
-            **chosen.measures,
-        }
+        report["measures"] = {"smallest_class": smallest_class(splits), **chosen.measures}
         report["checks"] = check_metrics(report, config.corpus.checks, "corpus.checks.{}.metric")["checks"]
         require_passed(report["checks"], config.corpus.checks, is_trial(corpus.splits))
         inputs.require_unchanged()

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.file_format import FileFormat
-from pipeline.config.labels import LABELS
+from pipeline.config.label_values import normalise_label
+from pipeline.config.labels import LABELS, unprintable_characters
 from pipeline.config.registry import CheckConfig
 from pipeline.config.section import Checksum, Fingerprint, Section
 
@@ -211,11 +212,19 @@ class FilesCorpus(CorpusInfo):
         named = {str(name).strip(): values for name, values in labels.items()}
         if len(named) < len(labels):
             raise ValueError("two classes have the same name; give each its own")
+        alike: dict[str, str] = {}
+        for name in named:
+            if (other := alike.setdefault(normalise_label(name), name)) != name:
+                problem = "are the same where they are labels of a file, in which letter case and type do not matter"
+                raise ValueError(f"the class names {other!r} and {name!r} {problem}; rename one")
         if not 2 <= len(named) <= MAX_CLASSES:
             classes = f"{len(named)} " + ("class is named" if len(named) == 1 else "classes are named")
             raise ValueError(f"{classes}; name from 2 to {MAX_CLASSES}, each with its values")
         for name in named:
-            if not name.isprintable() or not 0 < len(name) <= MAX_CLASS_NAME:
+            if unprintable := unprintable_characters(name):
+                problem = f"holds {unprintable[0]!a}, which cannot be seen"
+                raise ValueError(f"the class name {name[:MAX_CLASS_NAME]!r} {problem}; leave it out or write a space")
+            if not 0 < len(name) <= MAX_CLASS_NAME:
                 raise ValueError(
                     f"{name[:MAX_CLASS_NAME]!r} is no name of a class; use 1 to {MAX_CLASS_NAME} characters"
                 )

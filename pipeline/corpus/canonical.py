@@ -42,6 +42,8 @@ class CanonicalWriter:
         """Rows that did not become reviews, by reason; only reasons that occurred."""
         self.ungrouped = 0
         """Reviews that are each a group of their own."""
+        self.with_group_column = 0
+        """Reviews that might name a group, as auxiliary and unlabelled ones do not."""
         self._folder, self._classes = folder, classes
         self._labels: dict[str, Counter[int | None]] = {}
         self._writers: dict[str, pq.ParquetWriter] = {}
@@ -51,7 +53,8 @@ class CanonicalWriter:
     def add(self, split: str, rows: pa.RecordBatch) -> None:
         """Append rows to a split, with the columns of `LABELLED_SCHEMA` and kept ones, or of `UNLABELLED_SCHEMA`.
 
-        Rows whose text is null or empty are left out and counted as `empty_text`, or as `unlabelled_empty_text`.
+        Rows whose text is null or empty are left out and counted as `empty_text`, `auxiliary_empty_text` or
+        `unlabelled_empty_text`.
 
         Raises:
             PipelineError: a text is too long for a review, or holds NUL characters, as UTF-16 read as UTF-8 does; or
@@ -65,10 +68,11 @@ class CanonicalWriter:
             raise PipelineError(f"the corpus has more than {limit}; use a part of it")
         given = [text is not None and not is_empty(text) for text in rows["text"].to_pylist()]
         written = rows.filter(pa.array(given, pa.bool_()))
-        reason = "unlabelled_empty_text" if split == "unlabelled" else "empty_text"
+        reason = f"{split}_empty_text" if split in {"auxiliary", "unlabelled"} else "empty_text"
         self.count_left_out(reason, rows.num_rows - written.num_rows)
         if GROUP_COLUMN in written.schema.names:
             named = pc.starts_with(written[GROUP_COLUMN], NAMED_GROUP)
+            self.with_group_column += written.num_rows
             self.ungrouped += written.num_rows - (pc.sum(named).as_py() or 0)
         if split not in self._writers:
             file = self._folder / f"{split}.parquet"

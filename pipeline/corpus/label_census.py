@@ -16,10 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.config.corpus import FilesCorpus, LabelValues
+from pipeline.config.label_values import normalise_label
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_examples import NAMES, VALUE_LENGTH, example_overrides, ignoring_override
 from pipeline.runtime.errors import PipelineError, first_of
-from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader, normalise_label
+from pipeline.tables.labels import IGNORED, is_shortest_number, label_reader
 from pipeline.tables.table_reader import Table
 
 MAX_VALUES = 1000
@@ -59,6 +60,21 @@ class Census:
         """List values with their rows, the most frequent first."""
         by_rows = sorted(values, key=lambda value: (-self.values[value], value))
         return first_of([f"{self._short(value)} ({_rows(self.values[value])})" for value in by_rows], VALUES_SHOWN)
+
+    def shown_class(self, index: int, values: Iterable[str], label_of: Callable[[str], int | None]) -> str:
+        """List those of these values that mean a class, and count the rows of its values that were not kept.
+
+        Args:
+            index: of the class, or `IGNORED`.
+            values: of those that were kept.
+            label_of: the class of a kept value.
+        """
+        listed = self.shown(value for value in values if label_of(value) == index)
+        others = self.rows[index] - sum(rows for value, rows in self.values.items() if label_of(value) == index)
+        if others <= 0:
+            return listed
+        counted = f"{_rows(others)} of values after the first {MAX_VALUES:,}"
+        return f"{listed}, {counted}" if listed else counted
 
     def _short(self, value: str) -> str:
         text = self.spelled[value]
@@ -233,8 +249,8 @@ def _rows_by_class(
     classes: Mapping[str, LabelValues], census: Census, label_of: Callable[[str], int | None]
 ) -> Iterable[str]:
     for index, name in [*enumerate(classes), (IGNORED, "left out")]:
-        if values := [value for value in census.values if label_of(value) == index]:
-            yield f"{name}: {census.shown(values)}"
+        if shown := census.shown_class(index, census.values, label_of):
+            yield f"{name}: {shown}"
 
 
 def _named(paths: Sequence[Path]) -> str:

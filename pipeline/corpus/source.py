@@ -72,7 +72,7 @@ def write_corpus(corpus: Corpus, downloads: Path, check: Callable[[], None] = la
         log.info("left out: %s", _format_counts(writer.left_out))
     if grouped and writer.ungrouped:
         problem = "reviews have no value in corpus.group_column; each is a group of its own"
-        log.warning("%s of %s %s", f"{writer.ungrouped:,}", f"{sum(writer.sizes().values()):,}", problem)
+        log.warning("%s of %s %s", f"{writer.ungrouped:,}", f"{writer.with_group_column:,}", problem)
 
 
 def corpus_fingerprint(corpus: Corpus) -> str | None:

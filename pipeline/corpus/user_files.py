@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config.corpus import FilesCorpus
+from pipeline.config.label_values import fold_value, normalise_label
 from pipeline.corpus.canonical import GROUP_COLUMN, LABELLED_SCHEMA, NAMED_GROUP, UNLABELLED_SCHEMA, CanonicalWriter
 from pipeline.corpus.label_census import distinct_values, require_readable, settle_labels
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.runtime.named_files import existing_files
 from pipeline.tables.joining import joined_text
-from pipeline.tables.labels import IGNORED, fold_value, normalise_label
+from pipeline.tables.labels import IGNORED
 from pipeline.tables.table_reader import FORMAT_KEYS, Table, require_effect, require_text
 
 RESERVED_COLUMNS = {*LABELLED_SCHEMA.names, GROUP_COLUMN, "split", "predicted", "probability"}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.config.evaluation import ContrastConfig
+from pipeline.config.label_values import normalise_label
 from pipeline.config.labels import LABELS
 from pipeline.config.split import TRAINING_SPLITS
 from pipeline.evaluation.columns import Columns
@@ -24,7 +25,7 @@ from pipeline.evaluation.sentiment import POSITIVE_NAME
 from pipeline.preprocessing.duplicates import near_key
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.named_files import existing_file
-from pipeline.tables.labels import label_reader, normalise_label
+from pipeline.tables.labels import label_reader
 from pipeline.tables.table_reader import Table
 from pipeline.text.cleaning import clean, is_empty
 from pipeline.text.dataset import present_splits, read_dataset_record

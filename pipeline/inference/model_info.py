@@ -15,7 +15,7 @@ from pydantic import (
 
 from pipeline.config.corpus import LabelValues
 from pipeline.config.file_format import TrainingFormat
-from pipeline.config.labels import LABELS
+from pipeline.config.labels import LABELS, unprintable_characters
 from pipeline.config.model import Model
 from pipeline.config.objective import ACCURACY, ObjectiveConfig
 from pipeline.config.pretraining import NO_PRETRAINING, PretrainingConfig
@@ -168,7 +168,8 @@ class ModelInfo(Section):
 
     @model_validator(mode="after")
     def _calibration_fits_the_classes(self) -> "ModelInfo":
-        if len(set(self.classes)) < len(self.classes) or not all(name and name.isprintable() for name in self.classes):
+        named = all(name and not unprintable_characters(name) for name in self.classes)
+        if len(set(self.classes)) < len(self.classes) or not named:
             raise ValueError("'classes' holds a name twice, or one that is empty or cannot be printed")
         expected = (self.likelihood.columns, self.likelihood.outputs, len(self.classes) > 2)
         if (len(self.temperature), len(self.bias), self.threshold is None) != expected:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.config.corpus import LabelValues
 from pipeline.config.evaluation import SLICES
 from pipeline.config.file_format import FileFormat
+from pipeline.config.label_values import normalise_label
 from pipeline.config.labels import LABELS
 from pipeline.corpus.label_census import Census, count_labels, distinct_values, require_readable, unmistakable_labels
 from pipeline.corpus.label_examples import MAX_IGNORED, shell_quoted, value_list
@@ -23,7 +24,7 @@ from pipeline.inference.model_info import ModelInfo
 from pipeline.runtime.errors import PipelineError, listed
 from pipeline.tables.answer_columns import ANSWER_COLUMNS
 from pipeline.tables.joining import joined_text
-from pipeline.tables.labels import IGNORED, label_reader, normalise_label
+from pipeline.tables.labels import IGNORED, label_reader
 from pipeline.tables.table_reader import Table, require_text
 from pipeline.text.cleaning import is_empty
 
@@ -194,9 +195,9 @@ def _settle_labels(table: Table, label: str, info: ModelInfo, reading: FileReadi
     if unnamed := [value for value in values if label_of(value) is None]:
         raise _unknown(census, unnamed, column, info.classes, some_known=len(unnamed) < len(values))
     summary = (
-        f"{name}: {census.shown(of_class)}"
+        f"{name}: {shown}"
         for index, name in [*enumerate(info.classes), (IGNORED, "left out")]
-        if (of_class := [value for value in values if label_of(value) == index])
+        if (shown := census.shown_class(index, values, label_of))
     )
     log.info("labels in %r: %s", label, "; ".join(summary))
     if other := [value for value in values if value in by_name and label_of(value) not in (by_name[value], IGNORED)]:

@@ -15,7 +15,7 @@ from pipeline.preprocessing.choice_log import (
     log_shared_groups,
     log_weighted,
 )
-from pipeline.preprocessing.data_checks import label_conflict_share, overlap_share
+from pipeline.preprocessing.data_checks import JUDGED, left_out_share, overlap_share
 from pipeline.preprocessing.duplicates import (
     NO_LABEL,
     ReviewKeys,
@@ -74,7 +74,9 @@ def choose_reviews(
     log_shared_groups(shared, for_groups)
     keep, found = find_duplicates(keys, unshared, duplicates)
     before, after = (count_classes(keys, mask, classes) for mask in (unshared, keep))
-    log_duplicates(found, duplicates, before, after)
+    judged = keys.in_split(*JUDGED)  # further texts, however many, must dilute no share
+    of_judged = find_duplicates(keys, unshared & judged, duplicates)[1]
+    log_duplicates(found, of_judged, duplicates, before, after)
     copies = count_copies(keys, unshared) if duplicates == "weight" else None
     report: dict[str, Any] = {"duplicates": found | {"classes_before": before, "classes_after": after}}
     require_all_classes(keys, keep, classes)
@@ -105,7 +107,8 @@ def choose_reviews(
         "shared_groups": sum(for_groups.values()),
     }
     measures = {
-        "label_conflict_share": label_conflict_share(keys, found["contradicting"]),
+        "left_out_share": left_out_share(corpus.left_out, keep[judged]),
+        "label_conflict_share": round(of_judged["contradicting"] / int((unshared & judged).sum()), 5),
         "overlap_share": overlap_share(keys, keep),
     }
     return ChosenReviews(keep, {reason: rows for reason, rows in dropped.items() if rows}, report, measures, arrays)

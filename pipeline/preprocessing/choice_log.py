@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.config.corpus import Duplicates
+from pipeline.preprocessing.data_checks import JUDGED
 from pipeline.preprocessing.splitting import Drawn
 
 MAX_CLASSES_SHOWN = 5
 NOTABLE_CHANGE = 0.005
 """Minimum change of a class's share that is worth a line."""
-COUNTED = ("repeats", "exact", "unlabelled", "label_conflicts", "contradicting", "tied")
+COUNTED = ("repeats", "exact", "label_conflicts", "contradicting", "tied")
 NOTABLE_SHORTFALL = 0.1
 """Share of a part's size from which its difference from the size asked for is a warning."""
 
@@ -20,25 +21,41 @@ ClassCounts = Mapping[str, Mapping[str, int]]
 log = logging.getLogger(__name__)
 
 
-def log_duplicates(report: Mapping[str, Any], policy: Duplicates, before: ClassCounts, after: ClassCounts) -> None:
+def log_duplicates(
+    everywhere: Mapping[str, Any],
+    report: Mapping[str, Any],
+    policy: Duplicates,
+    before: ClassCounts,
+    after: ClassCounts,
+) -> None:
     """Say how many reviews repeat others, how many are dropped, and how that changes the shares of the classes.
 
-    Those without a label have a line of their own: their file may well hold the labelled ones.
+    Auxiliary texts and those without a label have a line of their own: their file may well hold the labelled ones.
+
+    Args:
+        everywhere: report of `find_duplicates` about all reviews.
+        report: one about those of the splits of `JUDGED` alone.
+        policy: what was done with duplicates.
+        before: reviews of each class and split before that.
+        after: those that are left.
     """
-    total = sum(sum(classes.values()) for classes in before.values())
-    dropped = f"{sum(report['dropped'].values()) - report['dropped'].get('unlabelled', 0):,} are dropped"
+    total = sum(sum(before[split].values()) for split in JUDGED if split in before)
+    dropped = f"{sum(report['dropped'].values()):,} are dropped"
     outcome = {
         "drop": f"{dropped}, corpus.duplicates=keep keeps them",
         "weight": f"{dropped}, those kept to train on count for those of their label",
         "keep": "all are kept, corpus.duplicates=drop drops them",
     }[policy]
-    repeats, exact, unlabelled, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
+    repeats, exact, conflicts, contradicting, tied = (f"{report[key]:,}" for key in COUNTED)
     if report["repeats"]:
         of_all = f"{repeats} of {total:,}"
         log.info("duplicates: %s reviews repeat another, %s word for word; %s", of_all, exact, outcome)
-    if report["unlabelled"]:
-        outcome = "they are kept" if policy == "keep" else "they are dropped"
-        log.info("duplicates: %s unlabelled reviews repeat a labelled or another one; %s", unlabelled, outcome)
+    outcome = "they are kept" if policy == "keep" else "they are dropped"
+    if auxiliary := everywhere["repeats"] - report["repeats"]:
+        log.info("duplicates: %s auxiliary texts repeat a review or another one; %s", f"{auxiliary:,}", outcome)
+    if unlabelled := everywhere["unlabelled"]:
+        problem = "unlabelled reviews repeat a labelled or another one"
+        log.info("duplicates: %s %s; %s", f"{unlabelled:,}", problem, outcome)
     if report["label_conflicts"]:
         outcome = "all are kept"
         if policy != "keep":
@@ -48,7 +65,7 @@ def log_duplicates(report: Mapping[str, Any], policy: Duplicates, before: ClassC
         problem = "reviews contradict most others of the same text"
         log.warning("%s texts have several labels, %s %s; %s", conflicts, contradicting, problem, outcome)
     for split in before:
-        if report["dropped"].get(split) and (shares := _changed_shares(before[split], after.get(split, {}))):
+        if everywhere["dropped"].get(split) and (shares := _changed_shares(before[split], after.get(split, {}))):
             log.info("%s without duplicates: %s", split, shares)
 
 

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from pipeline.config.corpus import DataCheckConfig
 from pipeline.config.split import PRETRAINING_SPLITS
-from pipeline.preprocessing.duplicates import NO_LABEL, ReviewKeys
+from pipeline.preprocessing.duplicates import ReviewKeys
 from pipeline.runtime.errors import PipelineError
 
 JUDGED = ("train", "validation", "test")
 TRIAL_REVIEWS = 100
 """Number of labelled reviews below which a corpus only tries the pipeline out: no check stops it."""
-NO_LOSS = {"ignored_labels", "no_label", "unlabelled_duplicates", "unlabelled_empty_text"}
-"""Reasons for leaving out rows that `corpus.ignore_labels` names, or that the corpus has for pre-training alone."""
+NO_LOSS = {"ignored_labels", "no_label", "auxiliary_empty_text", "unlabelled_empty_text"}
+"""Reasons for which `download` leaves out rows that `corpus.ignore_labels` names, or that belong to no judged split."""
 ADVICE = {
     "measures.smallest_class": "so few reviews of a class teach and prove little; add reviews of it",
     "measures.left_out_share": "so many rows are in no split; look whether corpus.text_column names the reviews, or "
@@ -39,15 +39,15 @@ def overlap_share(keys: ReviewKeys, keep: NDArray[np.bool_]) -> float:
     return round(float(np.isin(keys.near[test], keys.near[seen]).mean()), 5)
 
 
-def label_conflict_share(keys: ReviewKeys, contradicting: int) -> float:
-    """Return the share of labelled reviews that contradict most others of the same text."""
-    return round(contradicting / int((keys.label != NO_LABEL).sum()), 5)
+def left_out_share(left_out: Mapping[str, int], keep: NDArray[np.bool_]) -> float:
+    """Return the share of rows that are in no split though nobody asked for that, of all that might be.
 
-
-def left_out_share(left_out: Mapping[str, int], splits: Mapping[str, int]) -> float:
-    """Return the share of labelled rows that are in no split though nobody asked for that, of all that might be."""
+    Args:
+        left_out: rows that `download` left out, by reason.
+        keep: True for each review that is kept, of those of the splits of `JUDGED` [n].
+    """
     lost = sum(rows for reason, rows in left_out.items() if reason not in NO_LOSS)
-    return round(lost / (lost + sum(splits.values()) - splits.get("unlabelled", 0)), 5)
+    return round((lost + int((~keep).sum())) / (lost + len(keep)), 5)
 
 
 def smallest_class(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:

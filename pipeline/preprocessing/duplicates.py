@@ -28,10 +28,12 @@ NO_LABEL = -1
 _NO_LETTER = re.compile(r"[\W_]+")
 _NO_ASCII_LETTER = bytes(code for code in range(128) if not chr(code).isalnum())
 """ASCII characters that `_NO_LETTER` matches: `bytes.translate` deletes them many times faster."""
-_BETWEEN_DIGITS = regex.compile(r"[0-9][\W_]++(?=[0-9])")
+_BETWEEN_DIGITS = regex.compile(r"\d[\W_]++(?=\d)")
 """A digit and the punctuation and space before the next, as in 10/10; `regex` is four times as fast here as `re`."""
-_PLUS, _MINUS = re.compile(r"\+(?=[0-9])(?<!\w\+)"), re.compile(r"-(?=[0-9])(?<!\w-)")
+_PLUS, _MINUS = re.compile(r"\+(?=\d)(?<!\w\+)"), re.compile(r"[-\u2212](?=\d)(?<!\w[-\u2212])")
 """Signs before a number; a pattern that begins with a character is found fastest."""
+_AS_ASCII = str.maketrans("\u2212\u066b\u066c", "-.,")
+"""Minus sign, and the Arabic decimal and thousands separators, as the ASCII punctuation of the same meaning."""
 _SIGNS, _OTHER_SIGN = 0xE000, "\ue080"
 """First of the characters for private use that stand for the ASCII punctuation of numbers, and that for any other."""
 _MEANINGLESS = regex.compile(r"[^\p{L}\p{N}\p{M}\p{So}\ue000-\ue080]+|[\ufe00-\ufe0f©®™℠▪◦●]+")
@@ -69,7 +71,7 @@ def near_key(text: str) -> int:
 def _with_kept_sign(text: str) -> str:
     """Return the digit, if there is one, and for the punctuation after it one character: by its first but space."""
     digit = text[0] if text[0].isdigit() else ""
-    sign = text.removeprefix(digit).strip()[:1] or " "
+    sign = (text.removeprefix(digit).strip()[:1] or " ").translate(_AS_ASCII)
     return digit + (chr(_SIGNS + ord(sign)) if sign.isascii() else _OTHER_SIGN)
 
 

@@ -14,33 +14,24 @@ MAX_DRAWN_NAME = 24
 def names_in_figures(classes: Sequence[str]) -> dict[str, str]:
     """Return how figures show the names of classes: shortened, or `class 3` where the font has no such characters.
 
-<<<<<<< HEAD
     Names in scripts written from right to left, which matplotlib would write from left to right, are numbered, too, and
-    so are names that are equal once they are shortened.
+    so are names that are equal once they are shortened. A number that would give the name of another class is raised by
+    the number of classes until it does not.
     """
     short = [_shortened(name) if _can_be_drawn(name) else "" for name in classes]
-    labels = [name if name and short.count(name) == 1 else f"class {number}" for number, name in enumerate(short, 1)]
-    return dict(zip(classes, labels, strict=True))
-=======
-    Scripts written from right to left count as such: matplotlib would write them from left to right. So do names that
-    are the same once they are shortened. A number that would give the name of another class is raised by the number of
-    classes, until it does not.
-    """
-    short = [_shortened(name) if _can_be_drawn(name) else "" for name in classes]
-    shown = [name if name and short.count(name) == 1 else "" for name in short]
-    return {name: shown[place] or _numbered(place + 1, classes) for place, name in enumerate(classes)}
+    labels = [name if name and short.count(name) == 1 else "" for name in short]
+    return {name: labels[index] or _numbered(index + 1, classes) for index, name in enumerate(classes)}
 
 
-def is_numbered(shown: str, name: str) -> bool:
+def is_numbered(label: str, name: str) -> bool:
     """Return True if a figure shows a number for a class, not its name."""
-    return shown != name and re.fullmatch(r"class \d+", shown) is not None
+    return label != name and re.fullmatch(r"class \d+", label) is not None
 
 
 def _numbered(number: int, classes: Sequence[str]) -> str:
-    while (shown := f"class {number}") in classes:
+    while (label := f"class {number}") in classes:
         number += len(classes)
-    return shown
->>>>>>> w-m-judge
+    return label
 
 
 @cache

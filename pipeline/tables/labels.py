@@ -3,45 +3,20 @@
 import math
 import operator
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from functools import lru_cache
 
 from pipeline.config.corpus import LabelValues
+from pipeline.config.label_values import fold_value, normalise_label
 from pipeline.runtime.errors import PipelineError
 
 IGNORED = -1
 """Index of no class: rows with such a label are left out."""
 
-_WHOLE_NUMBER = re.compile(r"^([+-]?\d+)\.0$")
 _COMPARISON = re.compile(r"\s*(<=|<|>=|>|==)\s*([+-]?\d+(?:\.\d+)?)\s*,?")
 _OPERATORS = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, ">": operator.gt, "==": operator.eq}
 # every spelling of a truth value that YAML knows: an unquoted `no` in a list of labels arrives here as False
 _TRUTH = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0"}
-
-
-def fold_value(value: object) -> str:
-    """Return a value as text without differences of letter case, surrounding space, type and Unicode form.
-
-    It is empty if there is no value (null, NaN, blank). A number is its shortest text: `12.0`, as tables write 12 in a
-    column that lacks values, is 12. No other text is read as a number: identifiers of many digits or of leading zeros,
-    or sections such as `1.1` and `1.10`, would be one.
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float | Decimal) and math.isfinite(value):
-        value = int(value) if value == int(value) else float(value)
-    return _WHOLE_NUMBER.sub(r"\1", unicodedata.normalize("NFKC", str(value)).strip().casefold())
-
-
-def normalise_label(value: object) -> str:
-    """Return the form in which label values are counted; empty if there is no label (null, NaN, blank).
-
-    What `fold_value` makes equal is equal.
-    """
-    text = fold_value(value)
-    return "" if text == "nan" else text
 
 
 def finite_number(text: str) -> float | None:

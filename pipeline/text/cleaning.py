@@ -3,6 +3,7 @@
 import re
 
 from pipeline.config.text import TextConfig
+from pipeline.tables.joining import SEPARATOR
 from pipeline.text.normalisation import normalise
 
 # possessive quantifiers: with backtracking, a `<` before n spaces without a `br` would take n² steps
@@ -25,8 +26,11 @@ def prepare(cleaned: str, config: TextConfig) -> str:
 
 
 def is_empty(text: str) -> bool:
-    """Return whether a text has nothing to read: it is blank or invisible, or has only line breaks and tags."""
+    """Return whether a text has nothing to read: it is blank or invisible, or has only line breaks and tags.
+
+    A text that `joined_text` has made of several columns is empty if all of them are.
+    """
     cleaned = clean(text)
     if cleaned[:1].isalnum() and normalise(cleaned[0]):  # most texts: normalising all of one takes much longer
         return False
-    return not normalise(cleaned).strip()
+    return not normalise(cleaned).replace(SEPARATOR, " ").strip()

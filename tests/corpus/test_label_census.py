@@ -78,6 +78,7 @@ DOUBTFUL = [
     (["好", "中", "差"], "'中' (2 rows)"),
     (["0%", "50%", "100%"], "'100%' (2 rows)"),
     (["1 star", "2 stars", "3 stars"], "'1 star' (2 rows)"),
+    (["very  good", "very\tbad", "very\ngood", "very good"], "'very good' (6 rows), 'very bad' (2 rows)"),
     ([1, "1_0"], "'1_0' (2 rows)"),
     ([0, 1, "neutral"], "'neutral' (2 rows)"),
 ]
@@ -230,6 +231,17 @@ def test_a_few_thousand_values_are_fine_where_comparisons_name_them(project: Pat
         labels_of(project, scores, labels)
 
 
+def test_the_rows_of_values_that_are_not_kept_are_counted_by_class(
+    project: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(label_census, "MAX_VALUES", 5)
+    stated = "corpus.labels={low: '<7', high: '>=7'}"
+    with caplog.at_level(logging.INFO):
+        labels_of(project, [*range(20), 0, 19], stated, "corpus.ignore_labels=[null]")
+    shown = "low: 0 (2 rows), 1 (1 row), 2 (1 row), 3 (1 row), 4 (1 row), 2 rows of values after the first 5"
+    assert f"labels: {shown}; high: 14 rows of values after the first 5" in caplog.text
+
+
 def test_no_more_values_are_kept_than_a_column_of_labels_has(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(label_census, "MAX_VALUES", 50)
     with pytest.raises(PipelineError, match=r"holds more than 50 different values .*; name the column with the labels"):
@@ -275,6 +287,23 @@ def test_a_name_of_a_class_that_yaml_has_changed_is_refused(name: Any) -> None:
     values["corpus"]["labels"] = {name: [1], "other": [2]}
     with pytest.raises(PipelineError, match=f"as {name}; put it in quotes in its file"):
         validate(values)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden"),
+    [("not\u00a0sure", "\\xa0"), ("so\u00adso", "\\xad"), ("good\u200d", "\\u200d"), ("a\tb", "\\t")],
+)
+def test_the_character_of_a_class_name_that_cannot_be_seen_is_named(name: str, hidden: str) -> None:
+    values = composed("corpus=files", "corpus.path=r.csv")
+    values["corpus"]["labels"] = {name: [1], "other": [2]}
+    with pytest.raises(PipelineError, match=re.escape(f" holds '{hidden}', which cannot be seen; leave it out or ")):
+        validate(values)
+
+
+def test_a_class_name_may_have_joiners_as_words_of_indic_scripts_do() -> None:
+    values, name = composed("corpus=files", "corpus.path=r.csv"), "क्\u200dष"
+    values["corpus"]["labels"] = {name: [1], "other": [2]}
+    assert validate(values).corpus.classes == (name, "other")
 
 
 @pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.float64()])

@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter
 from pipeline.config.corpus import ArchiveCorpus, FilesCorpus, PackageCorpus
 from pipeline.config.labels import LABELS
 from pipeline.corpus import archive
+from pipeline.corpus.canonical import LABELLED_SCHEMA, CanonicalWriter
 from pipeline.corpus.source import corpus_fingerprint, write_corpus
 from pipeline.runtime.errors import PipelineError
 from tests.conftest import composed
@@ -297,6 +298,9 @@ def test_texts_of_which_nothing_is_left_are_no_reviews(project: Path) -> None:
     assert [row["text"] for row in splits["train"]] == ["👎", "good", "<p>bad</p>"]
     assert [row["text"] for row in splits["unlabelled"]] == ["more"]
     assert description(project)["left_out"] == {"empty_text": 4, "unlabelled_empty_text": 2}
+    with CanonicalWriter(project, LABELS) as writer:
+        writer.add("auxiliary", pa.record_batch([["1", "2"], ["<br>", "good"], [0, 1]], schema=LABELLED_SCHEMA))
+    assert writer.left_out == {"auxiliary_empty_text": 1}
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet"])
@@ -545,7 +549,8 @@ def test_a_group_that_pandas_writes_for_a_missing_one_is_none(project: Path, cap
     authors = ["nan", "nan", "NaT", "<NA>", "NAN", "Nan", "a"]
     rows = [{"text": f"text {n}", "label": n % 2, "author": author} for n, author in enumerate(authors)]
     (project / "reviews.csv").write_bytes(encoded(rows, "csv"))
-    read = written(corpus("files", path="reviews.csv", group_column="author"), project)["train"]
+    (project / "more.csv").write_text("text\none more\n")
+    read = written(corpus("files", path="reviews.csv", group_column="author", unlabelled="more.csv"), project)["train"]
     groups = [*(f"row-{number}" for number in range(1, 5)), "group:nan", "group:nan", "group:a"]
     assert [row["split_group"] for row in read] == groups
     assert "4 of 7 reviews have no value in corpus.group_column; each is a group of its own" in caplog.messages

@@ -10,6 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.config.split import SplitConfig
+from pipeline.preprocessing.choice import choose_reviews
+from pipeline.text.dataset import CorpusRecord
+from tests.preprocessing.test_duplicates import keys
 from tests.support.commands import SmallProject, params, prepared, project
 
 __all__ = ["prepared", "project"]  # fixtures
@@ -131,6 +135,25 @@ def test_a_test_split_of_ones_own_keeps_all_labels_and_that_is_said(project, cap
     ]
     assert data["duplicates"]["kept_by_test"] == 1
     assert "are left out; of 1 texts test keeps all labels" in caplog.text
+
+
+@pytest.mark.parametrize("further", [(), ("auxiliary",), ("auxiliary", "unlabelled")])
+def test_further_texts_dilute_no_share_of_the_users_own_rows(further, caplog):
+    own = [("train", f"said twice {n}", label) for n in range(40) for label in (0, 0, 1)]
+    own += [("train", f"said once {n}", n % 2) for n in range(80)]
+    texts = [(split, f"{split} {n}", None if split == "unlabelled" else n % 2) for split in further for n in range(800)]
+    texts += [(split, text, label) for split, text, label in texts if text.endswith(" 7")]
+    record = CorpusRecord.model_construct(
+        classes=("negative", "positive"),
+        left_out={"empty_text": 50, "auxiliary_empty_text": 10, "unlabelled_empty_text": 1000, "no_label": 20},
+    )
+    split = SplitConfig(validation=0.2, test=0.2, stratify=True, seed=1)
+    chosen = choose_reviews(keys(own + texts), record, "drop", split, grouped=False)
+    assert chosen.measures == {"left_out_share": 0.52, "label_conflict_share": 0.2, "overlap_share": 0.0}
+    assert "duplicates: 80 of 200 reviews repeat another, 80 word for word; 80 are dropped" in caplog.text
+    assert "40 texts have several labels, 40 reviews contradict" in caplog.text
+    for name in further:
+        assert re.search(f"duplicates: 1 {name} .* repeat .*; they are dropped", caplog.text)
 
 
 def test_conflicting_labels_are_settled_counted_and_said(project, caplog):

@@ -137,6 +137,8 @@ CONFIGURATION = [
     key("wrong type for labels", "corpus.labels.negative", {}, "corpus.labels.negative: Input should be a valid list"),
     key("only one class", "corpus.labels", {"negative": [0]}, "corpus.labels: 1 class is named; name from 2 to 100"),
     key("empty class name", "corpus.labels", {"": [0], "b": [1]}, "corpus.labels: '' is no name of a class; use 1"),
+    key("class names that differ in case alone", "corpus.labels", {"Good": [1], "good": [0]},
+        "corpus.labels: the class names 'Good' and 'good' are the same where they are labels of a file, .* rename one"),
     key("unknown network", "model.network", "transformer", "model.network: must be one of 'sentiment_rnn', "),
     key("infinite learning rate", "training.lr", float("inf"), "training.lr: .*finite"),
     key("negative learning rate", "training.lr", -1, "training.lr: .*greater than 0"),

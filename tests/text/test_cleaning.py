@@ -27,12 +27,24 @@ def test_a_break_that_does_not_end_takes_no_time(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " \n", "<br>", "&nbsp;", "&amp;#160; &nbsp;", "\u200b\ufeff", '<p class="x"></p>', "\u3164"],
+    [
+        "",
+        " \n",
+        "<br>",
+        "&nbsp;",
+        "&amp;#160; &nbsp;",
+        "\u200b\ufeff",
+        '<p class="x"></p>',
+        "\u3164",
+        "<p></p> \u241e &nbsp;",
+    ],
 )
 def test_a_text_of_which_nothing_is_left_is_empty(text):
     assert is_empty(text)
 
 
-@pytest.mark.parametrize("text", ["a", "7", "!", "👎", "<p>a</p>", "<3", "好", "&amp;", "\u3164a", "\ud83d"])
+@pytest.mark.parametrize(
+    "text", ["a", "7", "!", "👎", "<p>a</p>", "<3", "好", "&amp;", "\u3164a", "\ud83d", "<p></p> \u241e a"]
+)
 def test_any_letter_or_sign_is_a_text(text):
     assert not is_empty(text)
