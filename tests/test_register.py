@@ -14,14 +14,20 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.registry.champion import Comparison, compare
-from pipeline.registry.model_lookup import fetch_model
+from pipeline.registry.model_lookup import fetch_model, find_source
 from pipeline.registry.packaging import Candidate
-from pipeline.registry.versions import download_model, find_alias, has_lost_files, register_version
+from pipeline.registry.versions import (
+    download_model,
+    find_alias,
+    has_lost_files,
+    register_version,
+    restore_files,
+)
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from pipeline.tracking.provenance import origin_of
 from pipeline.tracking.run import open_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, default_tracking_uri
 from tests.conftest import configuration, describe_dataset
 from tests.support.registration import (
     CONFIG,
@@ -195,6 +201,34 @@ def test_a_champion_that_another_project_names_meanwhile_counts(
     result = outcome(workspace(tmp_path / "third", errors=9))
     assert (result["alias"], result["champion_before"], result["champion_value"]) == ("challenger", "2", 1.0)
     assert aliases(store) == ("2", "3")
+
+
+def test_a_copy_of_a_deleted_version_keeps_its_files(store: Store, tmp_path: Path) -> None:
+    """As of a model that was promoted under another name: only its download URI tells whose files it has."""
+    with open_run(store, "known", {}) as run:
+        pass
+    folder = workspace(tmp_path / "w", errors=0, run_id=run.run_id)
+    outcome(folder)
+    store.client.copy_model_version("models:/sentiment/1", "staging")
+    store.client.copy_model_version("models:/staging/1", "production")
+    for name in ("sentiment", "staging"):
+        store.client.delete_model_version(name, "1")
+    outcome(folder)
+    kept = download_model(store, "production", "1", tmp_path)
+    weights = folder / "artifacts" / "model" / "model.safetensors"
+    assert (kept / "model.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_a_copied_version_has_the_logged_model_of_the_original(store: Store, tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "w", errors=0)
+    outcome(folder)
+    with default_tracking_uri(store):
+        store.client.copy_model_version("models:/sentiment/1", "production")
+    original, copy = (find_source(store, f"models:/{name}/1") for name in ("sentiment", "production"))
+    assert copy == original
+    break_model(tmp_path / "store", "gone")
+    restore_files(store, "production", "1", Candidate(folder / "artifacts" / "model", str(copy.run_id), {}, ""))
+    assert (download_model(store, "production", "1", tmp_path) / "model.safetensors").exists()
 
 
 def test_models_of_other_reviews_are_not_compared(store: Store, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ NEWEST = "latest"
 MAX_CLASSES_NAMED = 6
 """Maximum number of classes that the line about a model names; with more, it names three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
+LOGGED_MODEL = re.compile(r"/(m-[0-9a-f]{32})(/|$)")
+"""Pattern of the id that MLflow gives to a logged model, in addresses of the model and of its files."""
 
 
 def load(model: Path | str = MODEL) -> "Predictor":
@@ -138,6 +140,20 @@ def registered_version(store: "Store", name: str, which: str | None = None) -> "
         raise PipelineError(f"models:/{name}: {store.name} has no {wanted}: {reason(error)}") from None
 
 
+def logged_model_id(store: "Store", version: "ModelVersion") -> str | None:
+    """Return the id of the logged model whose files a version has; None for files of another kind.
+
+    A version that was copied from another one (`copy_model_version`) has the files of that one.
+
+    Raises:
+        MlflowException: the store failed.
+    """
+    found = LOGGED_MODEL.search(str(version.source))  # `model_id` is not filled in by every store
+    if found is None:
+        found = LOGGED_MODEL.search(store.client.get_model_version_download_uri(version.name, version.version))
+    return found and found[1]
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """Place of a model in MLflow."""
@@ -166,10 +182,7 @@ def find_source(store: "Store", model: str) -> ModelSource:
     with translate_mlflow_errors(store.uri):
         if named := VERSION_URI.fullmatch(model):
             version = registered_version(store, named["name"], named["version"] or named["alias"])
-            source = str(version.source)  # `model_id` is not filled in by every store
-            return ModelSource(
-                version.run_id, source.removeprefix("models:/") if source.startswith("models:/") else None
-            )
+            return ModelSource(version.run_id, logged_model_id(store, version))
         scheme, _, path = model.rpartition(":/")
         first = path.strip("/").partition("/")[0]
         if scheme == "models":

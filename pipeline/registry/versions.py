@@ -13,8 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.registry.model_lookup import logged_model_id
 from pipeline.registry.packaging import CARD_FILE, Candidate, package_model
 from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.query import equals
@@ -125,9 +127,13 @@ def has_lost_files(store: Store, name: str, version: str, like: Path) -> bool:
 
 def restore_files(store: Store, name: str, version: str, candidate: Candidate) -> None:
     """Store the files of a registered version again, from a candidate that is the same model; aliases and tags stay."""
-    source = str(store.client.get_model_version(name, version).source)
+    model_id = logged_model_id(store, store.client.get_model_version(name, version))
+    if model_id is None:
+        raise PipelineError(
+            f"models:/{name}/{version}: its files are gone, and {store.name} has no logged model to store them in; "
+            "delete this version in the MLflow UI and run `python -m pipeline.register`"
+        )
     with TemporaryDirectory() as scratch:
-        model_id = source.removeprefix("models:/")
         store.client.log_model_artifacts(model_id, str(package_model(candidate, model_id, Path(scratch))))
 
 
@@ -160,14 +166,32 @@ def _stored_files(store: Store, location: str) -> set[str]:
 def _remove_unregistered(store: Store, run_id: str) -> None:
     """Remove the models of a run that this project has logged and not registered.
 
-    Those of another project stay: it may be about to register them.
+    Those of another project stay: it may be about to register them. So does a model of which it is not certain that no
+    version has its files, be it a copy of a deleted version under another name.
     """
-    registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
-    for model in store.client.search_logged_models([experiment], equals(source_run_id=run_id)):
-        if model.tags.get(PROJECT_TAG) == store.project and f"models:/{model.model_id}" not in registered:
+    logged = store.client.search_logged_models([experiment], equals(source_run_id=run_id))
+    own = [model for model in logged if model.tags.get(PROJECT_TAG) == store.project]
+    try:
+        used = _models_in_use(store, run_id) if own else set()
+    except MlflowException:
+        return
+    for model in own:
+        if model.model_id not in used:
             artifacts.delete(store, model.artifact_location, model.model_id)
             store.client.delete_logged_model(model.model_id)
+
+
+def _models_in_use(store: Store, run_id: str) -> set[str | None]:
+    """Return the ids of the logged models whose files a version has, of whatever name, that names this run or none."""
+    used: set[str | None] = set()
+    token = None
+    while True:
+        page = store.client.search_model_versions(page_token=token)
+        used |= {logged_model_id(store, version) for version in page if version.run_id in (run_id, None, "")}
+        token = page.token
+        if not token:
+            return used
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:
