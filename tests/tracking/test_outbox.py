@@ -1,5 +1,6 @@
 """Whatever a run logs is sent once, even if its process is killed or the run is deleted."""
 
+import importlib
 import json
 import os
 import shutil
@@ -7,9 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+import pipeline.tracking
 from pipeline import send
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.description import NOTE_TAG
@@ -81,6 +86,26 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
     assert points(store, run_id, "accuracy") == [(3, 0.5)]
     assert [file.path for file in store.client.list_artifacts(run_id, "notes")] == ["notes/greeting.txt"]
     assert waiting(root) == []
+
+
+def test_a_value_that_the_store_refused_at_first_is_sent_again_though_async_logging_is_on(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's variable would make the call return before the store has answered."""
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    importlib.reload(pipeline.tracking)  # as in a process whose user has set it
+    log_batch, refused = SqlAlchemyStore.log_batch, []
+
+    def away_at_first(*arguments: Any, **keywords: Any) -> None:
+        if not refused:
+            refused.append(arguments)
+            raise MlflowException("away")
+        log_batch(*arguments, **keywords)
+
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", away_at_first)
+    with open_run(store, "run", {}) as run:
+        run.log_metrics({"loss": 0.5}, 1)
+    assert refused and points(store, run.run_id, "loss") == [(1, 0.5)]
 
 
 def test_the_run_of_a_killed_training_ends_though_the_experiment_is_another_by_now(store: Store, run_id: str) -> None:
