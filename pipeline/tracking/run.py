@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from mlflow.entities import Run as StoredRun
+from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from pipeline.runtime.atomic import write_text
@@ -32,7 +33,7 @@ PARAMS_PER_CALL = 100
 
 @dataclass(frozen=True)
 class Run:
-    """Run that is open for logging. No call waits for the store."""
+    """Run that is open for logging. No call that logs waits for the store."""
 
     run_id: str
     outbox: Outbox
@@ -96,6 +97,16 @@ class Run:
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing those of the same names."""
         self.outbox.add({"tags": dict(tags)})
+
+    def read_tag(self, name: str, default: str) -> str:
+        """Return a tag as the store has it now, for people may edit it meanwhile; `default` if the store is away.
+
+        The one call that waits for the store, a single attempt.
+        """
+        try:
+            return str(self.outbox.store.client.get_run(self.run_id).data.tags.get(name, default))
+        except MlflowException:
+            return default
 
 
 @contextmanager
