@@ -18,6 +18,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.paths import project_root
 from pipeline.tracking.errors import reason
 from pipeline.tracking.journal import JOURNAL, Entry, first_batch
 from pipeline.tracking.store import Store
@@ -64,7 +65,7 @@ class Outbox:
             )
         self.folder.mkdir()
         self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-        self._write({"store": store.lasting_name})
+        self._write({"store": store.lasting_name, "root": str(project_root())})
         self._entries: list[Entry] = []
         self._refused: list[str] = []
         self._changed = threading.Condition()

@@ -89,7 +89,7 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
 
 
 def test_a_value_that_the_store_refused_at_first_is_sent_again_though_async_logging_is_on(
-    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MLflow's variable would make the call return before the store has answered."""
     monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
@@ -128,6 +128,33 @@ def test_what_a_person_wrote_since_a_tag_was_sent_stays(store: Store, root: Path
     tags = store.client.get_run(run_id).data.tags
     assert (tags[NOTE_TAG], tags["late"]) == ("by a person", "by a person")
     assert journal.stat().st_mtime == killed_at, "the run is said to have ended then"
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_copy_of_a_project_leaves_its_run_alone_and_a_moved_one_does_not(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, copied: bool
+) -> None:
+    """Both use one store, as a server; the copy was made while the training ran."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(first))
+    store = connect(tracking())
+    with open_run(store, "run", {}, first / "run_id") as run:
+        run.log_metrics({"loss": 0.5}, 1)
+        shutil.copytree(first, second)
+    if not copied:
+        shutil.rmtree(first)
+    monkeypatch.setenv("DVC_ROOT", str(second))
+    store.client.update_run(run.run_id, status="RUNNING")  # as it was then
+    left = send_unsent(store)
+    assert store.client.get_run(run.run_id).info.status == ("RUNNING" if copied else "KILLED")
+    with open_run(store, "run", {}, second / "run_id") as later:
+        assert (later.run_id != run.run_id) == copied
+    if copied:
+        assert left == [second / ".unsent" / run.run_id]
+        assert f"was not sent: the project in {first}, of which this one is a copy, sends it; delete" in caplog.text
+        assert f"MLflow run {run.run_id}, in which this training began, is of the project in {first}" in caplog.text
 
 
 def test_a_killed_trial_that_its_sweep_has_ended_stays_failed(store: Store, run_id: str) -> None:
