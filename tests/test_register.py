@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.registry.champion import Comparison, compare
-from pipeline.registry.model_lookup import fetch_model, find_source
+from pipeline.registry.model_lookup import fetch_model, find_source, load, model_folder
 from pipeline.registry.packaging import Candidate
 from pipeline.registry.versions import (
     download_model,
@@ -311,7 +312,13 @@ def break_model(store: Path, how: str) -> None:
     folder = weights.parent
     match how:
         case "damaged":
-            weights.write_bytes(b"no weights")
+            weights.write_bytes(bytes(weights.stat().st_size))
+        case "truncated":
+            os.truncate(weights, weights.stat().st_size - 1)
+        case "without code":  # as MLflow loads it
+            shutil.rmtree(folder.parents[1] / "code")
+        case "without MLmodel":
+            (folder.parents[1] / "MLmodel").unlink()
         case "unreadable":  # as a link in a circle is even to root
             shutil.rmtree(folder)
             folder.symlink_to(folder)
@@ -333,7 +340,7 @@ def test_a_champion_that_cannot_be_read_stops_nothing_and_stays(store: Store, tm
     assert aliases(store) == ("1", "2")
 
 
-@pytest.mark.parametrize("how", ["without weights", "gone"])
+@pytest.mark.parametrize("how", ["without weights", "gone", "truncated", "without code", "without MLmodel"])
 def test_a_version_whose_files_are_gone_gets_them_again(
     store: Store, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -346,6 +353,7 @@ def test_a_version_whose_files_are_gone_gets_them_again(
     again = download_model(store, "sentiment", "1", tmp_path)
     weights = first / "artifacts" / "model" / "model.safetensors"
     assert (again / "model.safetensors").read_bytes() == weights.read_bytes()
+    assert {"MLmodel", "code"} <= {path.name for path in next(tmp_path.glob("store/**/MLmodel")).parent.iterdir()}
     assert outcome(workspace(tmp_path / "second", errors=5))["champion_value"] == 0.85
     caplog.clear()
     outcome(first)
@@ -357,6 +365,17 @@ def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(store: St
     break_model(tmp_path / "store", "gone")
     with pytest.raises(PipelineError, match=r"files are gone or cannot be read; `python -m pipeline.register` stores"):
         fetch_model(store, "models:/sentiment@champion", tmp_path)
+
+
+def test_who_asks_for_a_damaged_version_is_told_which_and_the_command(store: Store, tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    break_model(tmp_path / "store", "truncated")
+    with (
+        pytest.raises(PipelineError, match=r"^models:/sentiment/1/model.safetensors .*; `python -m pipeline.reg") as e,
+        model_folder("models:/sentiment/1", store) as folder,
+    ):
+        load(folder)
+    assert str(folder) not in str(e.value)
 
 
 @pytest.mark.parametrize("how", ["without weights", "gone"])

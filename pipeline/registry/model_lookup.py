@@ -220,7 +220,17 @@ def model_folder(model: Path | str, store: "Store | None" = None) -> Iterator[Pa
         yield Path(model)
         return
     with TemporaryDirectory() as folder:
-        yield fetch_model(store or _project_store(), str(model), Path(folder))
+        fetched = fetch_model(store or _project_store(), str(model), Path(folder))
+        try:
+            yield fetched
+        except PipelineError as error:  # it may name the temporary folder, about which nobody can do anything
+            from pipeline.inference.model_folder import MAKE_AGAIN  # here, as in `load`
+
+            text = str(error).replace(str(fetched), str(model))
+            if text == str(error):
+                raise
+            stored_again = "`python -m pipeline.register`, where it was trained, stores its files again"
+            raise PipelineError(text.replace(MAKE_AGAIN, stored_again)) from None
 
 
 def _project_store() -> "Store":

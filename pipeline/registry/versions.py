@@ -27,6 +27,11 @@ CONTENT_TAG = "model.sha256"
 MAX_DESCRIPTION = 5000
 """Characters of a description that the databases behind MLflow can hold."""
 
+MODEL_PATH = "artifacts/model"
+"""Model folder within the files of a version."""
+BESIDE_MODEL = {"MLmodel", "code"}
+"""Names among the files of a version without which MLflow cannot load it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -64,7 +69,7 @@ def download_model(store: Store, name: str, version: str, destination: Path) -> 
         PipelineError: its files are not there.
     """
     with translate_mlflow_errors(store.uri, OSError):
-        return artifacts.download(store, f"models:/{name}/{version}/artifacts/model", destination)
+        return artifacts.download(store, f"models:/{name}/{version}/{MODEL_PATH}", destination)
 
 
 def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
@@ -109,18 +114,30 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
     return str(version.version)
 
 
-def has_lost_files(store: Store, name: str, version: str, like: Path) -> bool:
-    """Return whether the store reports that the model folder of a version lacks a file which the folder `like` has.
+def has_lost_files(store: Store, name: str, version: str, like: Path, same: bool = False) -> bool:
+    """Return whether the store reports that a version lacks a file, such as one that the model folder `like` has.
 
     False if the store cannot tell: a server is away, a folder is not readable, or the folder is on this machine but in
     a database that other machines use too. False for a version that no pipeline has registered, which may have other
     files.
+
+    Args:
+        store: an open store.
+        name: of the registered model.
+        version: the version.
+        like: a model folder.
+        same: it is the model of the version, so a stored file of another size counts as lost.
     """
     try:
         if CONTENT_TAG not in store.client.get_model_version(name, version).tags:
             return False
         location = store.client.get_model_version_download_uri(name, version)
-        return bool({path.name for path in like.iterdir()} - _stored_files(store, location))
+        stored = _stored_files(store, location, MODEL_PATH)
+        for path in like.iterdir():
+            size = stored.get(path.name)
+            if path.name not in stored or (same and size not in (None, path.stat().st_size)):
+                return True
+        return not _stored_files(store, location).keys() >= BESIDE_MODEL
     except (MlflowException, OSError):
         return False
 
@@ -151,16 +168,17 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
         store.client.set_model_version_tag(name, version, key, value)
 
 
-def _stored_files(store: Store, location: str) -> set[str]:
+def _stored_files(store: Store, location: str, path: str = "") -> dict[str, int | None]:
+    """Return the sizes of the files in the folder `path` of a version, as `artifacts.file_sizes`."""
     if urlsplit(location).scheme not in ("", "file"):
-        return artifacts.file_names(store, location, "artifacts/model")
+        return artifacts.file_sizes(store, location, path or None)
     if not store.has_own_artifacts:
         raise OSError(f"{location} may be a folder of another machine")
-    folder = Path(local_file_uri_to_path(location)) / "artifacts" / "model"
+    folder = Path(local_file_uri_to_path(location)) / path
     try:
-        return {path.name for path in folder.iterdir()}
+        return {file.name: None if file.is_dir() else file.stat().st_size for file in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
-        return set()
+        return {}
 
 
 def _remove_unregistered(store: Store, run_id: str) -> None:
