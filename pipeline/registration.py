@@ -80,6 +80,7 @@ def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable
             else _refuse(store, name, digest, _describe_failures(checks))
         )
     outcome |= {"sha256": digest, "verdict": file_digest(REPORTS / "verdict.json", "sha256")}
+    outcome["store"] = store.lasting_name
     write_json(REPORTS / "registration.json", outcome)
     write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
     place = RegistrationRecord.model_validate(outcome).place

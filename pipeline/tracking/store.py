@@ -27,7 +27,7 @@ from pipeline.runtime.paths import project_root
 from pipeline.tracking.description import VIEW_STATE, VIEW_TAG, experiment_tags
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.moved_project import follow_artifacts
-from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, tracking_uri
+from pipeline.tracking.uri import SQLITE, URI_VARIABLE, lasting_name, require_one_store, tracking_uri
 
 # It logs the traceback of every database error; here that becomes one line, or the entry waits in the outbox.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -83,8 +83,8 @@ class Store:
 
     @property
     def lasting_name(self) -> str:
-        """Name that survives a move of the project: the path of a sqlite file in it is relative to the root."""
-        return self.name.replace(f"{SQLITE}{project_root()}/", SQLITE)
+        """Name that survives a move of the project, as `uri.lasting_name`."""
+        return lasting_name(self.uri)
 
     @property
     def project(self) -> str:
