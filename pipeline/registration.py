@@ -80,6 +80,7 @@ def register(config: Config, checks: ChecksRecord, queued: bool, check: Callable
             else _refuse(store, name, digest, _describe_failures(checks))
         )
     outcome |= {"sha256": digest, "verdict": file_digest(REPORTS / "verdict.json", "sha256")}
+    outcome["store"] = store.lasting_name
     write_json(REPORTS / "registration.json", outcome)
     write_json(ARTIFACTS / "registered.json", {"model": name, "sha256": digest})
     place = RegistrationRecord.model_validate(outcome).place
@@ -102,9 +103,14 @@ def _register_passed(config: Config, store: Store, digest: str, queued: bool) ->
     version = find_version(store, name, digest)
     if version is None:
         version = register_version(store, name, model_card(config), _candidate(config, store))
-    elif has_lost_files(store, name, version, like=MODEL):
+    elif has_lost_files(store, name, version, like=MODEL, same=True):
         restore_files(store, name, version, _candidate(config, store))
-        log.warning("%s: the files of version %s were gone from %s; they are stored again", name, version, store.name)
+        log.warning(
+            "%s: the files of version %s were gone from %s, or damaged; they are stored again",
+            name,
+            version,
+            store.name,
+        )
     contender = Contender(name, version, MODEL, info, predictions, queued)
     decision, champion = appoint(store, contender, DATASET, config.registry.alpha)
     comparison = decision.comparison

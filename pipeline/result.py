@@ -4,12 +4,14 @@ Reads reports/details.json, reports/verdict.json, reports/registration.json and 
 """
 
 from pipeline.cli import Parser, tidy_exit
+from pipeline.config.params import load_params
 from pipeline.evaluation.records import DetailsRecord
 from pipeline.registry.outcome import RegisteredRecord, RegistrationRecord
 from pipeline.report.formatting import number
 from pipeline.runtime.paths import ARTIFACTS, REPORTS, WORKSPACE
 from pipeline.runtime.records import read_json
 from pipeline.tracking.provenance import changed_results
+from pipeline.tracking.uri import lasting_name, tracking_uri
 
 NEXT = """next:
   make ui                the run in MLflow: curves, settings, the registered model
@@ -49,7 +51,13 @@ def _registration_line() -> str:
     path = REPORTS / "registration.json"
     registration = read_json(path, RegistrationRecord, "run `python -m pipeline.register`") if path.exists() else None
     if registration is not None and registration.is_about(registered, REPORTS / "verdict.json"):
-        return model_line(registration)
+        store = lasting_name(tracking_uri(load_params().tracking))
+        if registration.is_of(store):
+            return model_line(registration)
+        return (
+            f"model {registered.model}: it was registered in {registration.store}, but the store is {store} now; "
+            "`python -m pipeline.register`\n     registers it there"
+        )
     return (
         f"model {registered.model}: DVC took its registration from the cache, so it was not repeated; `make ui` shows "
         "what became of it,\n     and `python -m pipeline.register` decides again"

@@ -18,7 +18,7 @@ from pipeline.runtime.code_digest import Code
 from pipeline.runtime.exclusive_lock import exclusive_lock
 from pipeline.runtime.paths import project_root
 from pipeline.text.dataset import DatasetRecord
-from pipeline.tracking.description import NOTE_TAG, run_description, with_result
+from pipeline.tracking.description import NOTE_TAG, renewed, run_description, with_result
 from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.run import Run, open_run
 from pipeline.tracking.store import connect
@@ -89,7 +89,7 @@ def train_in_run(
             outcome = train(checkpoints, log_metrics=run.log_metrics)
         save(run, outcome)
         if reached := result(outcome):
-            run.set_tags({NOTE_TAG: with_result(tags[NOTE_TAG], reached)})
+            run.set_tags({NOTE_TAG: with_result(run.read_tag(NOTE_TAG, tags[NOTE_TAG]), reached)})
     return outcome
 
 
@@ -105,7 +105,9 @@ def _open_run(config: Config, name: str, tags: Mapping[str, str], checkpoints: P
             open_run(store, name, tags, checkpoints / "run_id", config.tracking.system_metrics) as run,
             log_to(checkpoints / "train.log", then=lambda path: run.log_artifact(path, "logs")),
         ):
-            run.set_tags({**tags, "mlflow.runName": name})  # the tags of a resumed run are those of its last attempt
+            # the tags of a resumed run are those of its last attempt, but for what a person wrote into its description
+            note = renewed(run.read_tag(NOTE_TAG, ""), tags[NOTE_TAG])
+            run.set_tags({**tags, NOTE_TAG: note, "mlflow.runName": name})
             yield run
         shutil.rmtree(checkpoints)
 

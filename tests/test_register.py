@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,14 +15,20 @@ from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersion
 
 from pipeline.registry.champion import Comparison, compare
-from pipeline.registry.model_lookup import fetch_model
+from pipeline.registry.model_lookup import fetch_model, find_source, load, model_folder
 from pipeline.registry.packaging import Candidate
-from pipeline.registry.versions import download_model, find_alias, has_lost_files, register_version
+from pipeline.registry.versions import (
+    download_model,
+    find_alias,
+    has_lost_files,
+    register_version,
+    restore_files,
+)
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.records import write_json
 from pipeline.tracking.provenance import origin_of
 from pipeline.tracking.run import open_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import Store, default_tracking_uri
 from tests.conftest import configuration, describe_dataset
 from tests.support.registration import (
     CONFIG,
@@ -197,6 +204,34 @@ def test_a_champion_that_another_project_names_meanwhile_counts(
     assert aliases(store) == ("2", "3")
 
 
+def test_a_copy_of_a_deleted_version_keeps_its_files(store: Store, tmp_path: Path) -> None:
+    """As of a model that was promoted under another name: only its download URI tells whose files it has."""
+    with open_run(store, "known", {}) as run:
+        pass
+    folder = workspace(tmp_path / "w", errors=0, run_id=run.run_id)
+    outcome(folder)
+    store.client.copy_model_version("models:/sentiment/1", "staging")
+    store.client.copy_model_version("models:/staging/1", "production")
+    for name in ("sentiment", "staging"):
+        store.client.delete_model_version(name, "1")
+    outcome(folder)
+    kept = download_model(store, "production", "1", tmp_path)
+    weights = folder / "artifacts" / "model" / "model.safetensors"
+    assert (kept / "model.safetensors").read_bytes() == weights.read_bytes()
+
+
+def test_a_copied_version_has_the_logged_model_of_the_original(store: Store, tmp_path: Path) -> None:
+    folder = workspace(tmp_path / "w", errors=0)
+    outcome(folder)
+    with default_tracking_uri(store):
+        store.client.copy_model_version("models:/sentiment/1", "production")
+    original, copy = (find_source(store, f"models:/{name}/1") for name in ("sentiment", "production"))
+    assert copy == original
+    break_model(tmp_path / "store", "gone")
+    restore_files(store, "production", "1", Candidate(folder / "artifacts" / "model", str(copy.run_id), {}, ""))
+    assert (download_model(store, "production", "1", tmp_path) / "model.safetensors").exists()
+
+
 def test_models_of_other_reviews_are_not_compared(store: Store, tmp_path: Path) -> None:
     for version, content in (("1", "before"), ("2", "after")):
         folder = workspace(tmp_path / version, errors=5 - int(version))
@@ -277,7 +312,13 @@ def break_model(store: Path, how: str) -> None:
     folder = weights.parent
     match how:
         case "damaged":
-            weights.write_bytes(b"no weights")
+            weights.write_bytes(bytes(weights.stat().st_size))
+        case "truncated":
+            os.truncate(weights, weights.stat().st_size - 1)
+        case "without code":  # as MLflow loads it
+            shutil.rmtree(folder.parents[1] / "code")
+        case "without MLmodel":
+            (folder.parents[1] / "MLmodel").unlink()
         case "unreadable":  # as a link in a circle is even to root
             shutil.rmtree(folder)
             folder.symlink_to(folder)
@@ -299,7 +340,7 @@ def test_a_champion_that_cannot_be_read_stops_nothing_and_stays(store: Store, tm
     assert aliases(store) == ("1", "2")
 
 
-@pytest.mark.parametrize("how", ["without weights", "gone"])
+@pytest.mark.parametrize("how", ["without weights", "gone", "truncated", "without code", "without MLmodel"])
 def test_a_version_whose_files_are_gone_gets_them_again(
     store: Store, tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,6 +353,7 @@ def test_a_version_whose_files_are_gone_gets_them_again(
     again = download_model(store, "sentiment", "1", tmp_path)
     weights = first / "artifacts" / "model" / "model.safetensors"
     assert (again / "model.safetensors").read_bytes() == weights.read_bytes()
+    assert {"MLmodel", "code"} <= {path.name for path in next(tmp_path.glob("store/**/MLmodel")).parent.iterdir()}
     assert outcome(workspace(tmp_path / "second", errors=5))["champion_value"] == 0.85
     caplog.clear()
     outcome(first)
@@ -323,6 +365,17 @@ def test_who_asks_for_a_model_whose_files_are_gone_is_told_the_command(store: St
     break_model(tmp_path / "store", "gone")
     with pytest.raises(PipelineError, match=r"files are gone or cannot be read; `python -m pipeline.register` stores"):
         fetch_model(store, "models:/sentiment@champion", tmp_path)
+
+
+def test_who_asks_for_a_damaged_version_is_told_which_and_the_command(store: Store, tmp_path: Path) -> None:
+    outcome(workspace(tmp_path / "first", errors=3))
+    break_model(tmp_path / "store", "truncated")
+    with (
+        pytest.raises(PipelineError, match=r"^models:/sentiment/1/model.safetensors .*; `python -m pipeline.reg") as e,
+        model_folder("models:/sentiment/1", store) as folder,
+    ):
+        load(folder)
+    assert str(folder) not in str(e.value)
 
 
 @pytest.mark.parametrize("how", ["without weights", "gone"])

@@ -52,3 +52,16 @@ def test_the_outcome_for_another_model_is_not_reported_as_that_of_this_one(judge
     assert project.run("result") == 0
     shown = capfd.readouterr().out
     assert "model sentiment: DVC took its registration from the cache" in shown and "champion:" not in shown
+
+
+def test_the_outcome_in_another_store_is_not_reported_as_that_in_this_one(judged, tmp_path, monkeypatch, capfd):
+    shutil.copytree(judged, tmp_path / "project")
+    project = SmallProject(tmp_path / "project", monkeypatch)
+    assert project.run("register") == 0
+    assert project.run("result") == 0
+    assert "champion:" in capfd.readouterr().out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@server")
+    assert project.run("result") == 0
+    shown = capfd.readouterr().out
+    assert "registered in sqlite:///mlflow.db, but the store is http://***@server now; `python -m pipe" in shown
+    assert "champion:" not in shown and "secret" not in shown

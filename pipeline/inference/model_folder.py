@@ -28,6 +28,8 @@ TRAINED_WITH: Final[dict[str, Any]] = {
     "evaluation": {"objective"},
 }
 """Sections of the configuration that are stored with a model, and of `evaluation` one key: as `model_dump` includes."""
+MAKE_AGAIN = "make the folder again"
+"""Remedy for a damaged model folder."""
 RETRAIN = (
     "another command changed files of the pipeline while it ran; make them again with "
     "`dvc repro --single-item --force train`, then `dvc repro`"
@@ -101,8 +103,8 @@ def load_model(folder: Path | str) -> tuple[Network, Vocabulary, ModelInfo]:
     info = read_model_info(folder / "config.json")
     vocabulary = Vocabulary.load(folder / "vocab.json")
     path = folder / "model.safetensors"
-    weights = read_weights(path, "make the folder again")
-    mismatch = PipelineError(f"{path} does not fit config.json and vocab.json beside it; make the folder again")
+    weights = read_weights(path, MAKE_AGAIN)
+    mismatch = PipelineError(f"{path} does not fit config.json and vocab.json beside it; {MAKE_AGAIN}")
     # before the network is built: the sizes in config.json may exceed any memory
     if sum(weight.numel() for weight in weights.values()) < parameter_lower_bound(info.model, len(vocabulary)):
         raise mismatch
@@ -131,4 +133,4 @@ def read_model_info(path: Path) -> ModelInfo:
             f"{path} is of a newer version of this project (format {version}, this one reads {FORMAT_VERSION}); check "
             "out that version"
         )
-    return read_json(path, ModelInfo, "make the folder again")
+    return read_json(path, ModelInfo, MAKE_AGAIN)

@@ -27,6 +27,8 @@ NEWEST = "latest"
 MAX_CLASSES_NAMED = 6
 """Maximum number of classes that the line about a model names; with more, it names three and their number."""
 IN_MLFLOW = re.compile(r"(models|runs):/.+|[0-9a-f]{32}")
+LOGGED_MODEL = re.compile(r"/(m-[0-9a-f]{32})(/|$)")
+"""Pattern of the id that MLflow gives to a logged model, in addresses of the model and of its files."""
 
 
 def load(model: Path | str = MODEL) -> "Predictor":
@@ -65,7 +67,7 @@ def resolve_alias(model: Path | str, store: "Store | None" = None) -> Path | str
     named = VERSION_URI.fullmatch(str(model))
     if named is None or (named["version"] or "").isdecimal():
         return model
-    version = registered_version(store or _project_store(), named["name"], named["alias"] or named["version"])
+    version = registered_version(store or _project_store(), **named.groupdict())
     return f"models:/{version.name}/{version.version}"
 
 
@@ -82,7 +84,7 @@ def describe_model(model: Path | str, info: "ModelInfo", store: "Store | None" =
     """
     parts = [short_name(model)]
     if named := VERSION_URI.fullmatch(str(model)):
-        version = registered_version(store or _project_store(), named["name"], named["version"])
+        version = registered_version(store or _project_store(), **named.groupdict())
         aliases = ", ".join(version.aliases) or "no alias"
         parts = [f"{named['name']} version {version.version} ({aliases})"]
     return ", ".join(
@@ -102,40 +104,67 @@ def _alternatives(classes: Sequence[str]) -> str:
     return f"{', '.join(classes[:-1])} or {classes[-1]}"
 
 
-def find_registered(config: TrackingConfig, name: str, which: str | None = None) -> "ModelVersion":
+def find_registered(config: TrackingConfig, name: str, alias: str | None = None) -> "ModelVersion":
     """Return a registered version.
 
     Args:
         config: names the store.
         name: of the registered model.
-        which: number or alias of the version; None or `latest` for the newest.
+        alias: of the version; None for the newest.
 
     Raises:
         PipelineError: the store cannot be used, or has no such version.
     """
     from pipeline.tracking.store import connect  # here, as in `fetch_model`
 
-    return registered_version(connect(config), name, which)
+    return registered_version(connect(config), name, alias)
 
 
-def registered_version(store: "Store", name: str, which: str | None = None) -> "ModelVersion":
-    """Return a registered version of an open store, as `find_registered`."""
+def registered_version(
+    store: "Store", name: str, alias: str | None = None, version: str | None = None
+) -> "ModelVersion":
+    """Return a registered version of an open store.
+
+    Args:
+        store: an open store.
+        name: of the registered model.
+        alias: of the version, which may look like a number; None if `version` names it.
+        version: its number; None or `latest` for the newest.
+
+    Raises:
+        PipelineError: the store has no such version.
+    """
     from mlflow.exceptions import MlflowException  # here, as in `fetch_model`
 
     from pipeline.tracking.errors import reason
 
+    wanted = "version" if version is None else f"version {version}"
     try:
-        if which is None or which == NEWEST:
+        if alias is not None:
+            wanted = f"alias {alias}"
+            return store.client.get_model_version_by_alias(name, alias)
+        if version is None or version == NEWEST:
             versions = [int(each.version) for each in store.client.search_model_versions(f"name = '{name}'")]
             if not versions:
                 raise PipelineError(f"models:/{name}: {store.name} has no version of it; `dvc repro` registers one")
-            which = str(max(versions))
-        if which.isdecimal():
-            return store.client.get_model_version(name, which)
-        return store.client.get_model_version_by_alias(name, which)
+            version = str(max(versions))
+        return store.client.get_model_version(name, version)
     except MlflowException as error:
-        wanted = "version" if which is None else f"{'version' if which.isdecimal() else 'alias'} {which}"
         raise PipelineError(f"models:/{name}: {store.name} has no {wanted}: {reason(error)}") from None
+
+
+def logged_model_id(store: "Store", version: "ModelVersion") -> str | None:
+    """Return the id of the logged model whose files a version has; None for files of another kind.
+
+    A version that was copied from another one (`copy_model_version`) has the files of that one.
+
+    Raises:
+        MlflowException: the store failed.
+    """
+    found = LOGGED_MODEL.search(str(version.source))  # `model_id` is not filled in by every store
+    if found is None:
+        found = LOGGED_MODEL.search(store.client.get_model_version_download_uri(version.name, version.version))
+    return found and found[1]
 
 
 @dataclass(frozen=True)
@@ -165,11 +194,8 @@ def find_source(store: "Store", model: str) -> ModelSource:
         raise PipelineError(f"{model} is a folder; name a model in MLflow: models:/NAME@ALIAS or a run's id")
     with translate_mlflow_errors(store.uri):
         if named := VERSION_URI.fullmatch(model):
-            version = registered_version(store, named["name"], named["version"] or named["alias"])
-            source = str(version.source)  # `model_id` is not filled in by every store
-            return ModelSource(
-                version.run_id, source.removeprefix("models:/") if source.startswith("models:/") else None
-            )
+            version = registered_version(store, **named.groupdict())
+            return ModelSource(version.run_id, logged_model_id(store, version))
         scheme, _, path = model.rpartition(":/")
         first = path.strip("/").partition("/")[0]
         if scheme == "models":
@@ -194,7 +220,17 @@ def model_folder(model: Path | str, store: "Store | None" = None) -> Iterator[Pa
         yield Path(model)
         return
     with TemporaryDirectory() as folder:
-        yield fetch_model(store or _project_store(), str(model), Path(folder))
+        fetched = fetch_model(store or _project_store(), str(model), Path(folder))
+        try:
+            yield fetched
+        except PipelineError as error:  # it may name the temporary folder, about which nobody can do anything
+            from pipeline.inference.model_folder import MAKE_AGAIN  # here, as in `load`
+
+            text = str(error).replace(str(fetched), str(model))
+            if text == str(error):
+                raise
+            stored_again = "`python -m pipeline.register`, where it was trained, stores its files again"
+            raise PipelineError(text.replace(MAKE_AGAIN, stored_again)) from None
 
 
 def _project_store() -> "Store":

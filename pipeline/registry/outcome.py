@@ -25,6 +25,8 @@ class RegistrationRecord(Record):
     """Digest of the model; release 1.0.0 wrote none."""
     verdict: str | None = None
     """SHA-256 of `reports/verdict.json`."""
+    store: str | None = None
+    """Name of the MLflow store, as of `tracking.uri.lasting_name`; earlier releases wrote none."""
     version: str | None
     alias: str | None
     reason: str
@@ -40,3 +42,7 @@ class RegistrationRecord(Record):
         """Return whether this is the outcome for that model, after the checks in the file `verdict`."""
         about = (registered.model, registered.sha256, file_digest(verdict, "sha256"))
         return (self.model, self.sha256, self.verdict) == about
+
+    def is_of(self, store: str) -> bool:
+        """Return whether this is what became of it in the store of this name."""
+        return self.store in (None, store)

@@ -13,8 +13,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 
+from pipeline.registry.model_lookup import logged_model_id
 from pipeline.registry.packaging import CARD_FILE, Candidate, package_model
 from pipeline.runtime.checksum import folder_digest
+from pipeline.runtime.errors import PipelineError
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.query import equals
@@ -24,6 +26,11 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 CONTENT_TAG = "model.sha256"
 MAX_DESCRIPTION = 5000
 """Maximum number of characters of a description in the databases behind MLflow."""
+
+MODEL_PATH = "artifacts/model"
+"""Model folder within the files of a version."""
+BESIDE_MODEL = {"MLmodel", "code"}
+"""Names among the files of a version without which MLflow cannot load it."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +69,7 @@ def download_model(store: Store, name: str, version: str, destination: Path) -> 
         PipelineError: its files are not there.
     """
     with translate_mlflow_errors(store.uri, OSError):
-        return artifacts.download(store, f"models:/{name}/{version}/artifacts/model", destination)
+        return artifacts.download(store, f"models:/{name}/{version}/{MODEL_PATH}", destination)
 
 
 def register_version(store: Store, name: str, description: str, candidate: Candidate) -> str:
@@ -107,27 +114,43 @@ def register_version(store: Store, name: str, description: str, candidate: Candi
     return str(version.version)
 
 
-def has_lost_files(store: Store, name: str, version: str, like: Path) -> bool:
-    """Return whether the store reports that the model folder of a version lacks a file which the folder `like` has.
+def has_lost_files(store: Store, name: str, version: str, like: Path, same: bool = False) -> bool:
+    """Return whether the store reports that a version lacks a file, such as one that the model folder `like` has.
 
     False if the store cannot tell: a server is away, a folder is not readable, or the folder is on this machine but in
     a database that other machines use too. False for a version that no pipeline has registered, which may have other
     files.
+
+    Args:
+        store: an open store.
+        name: of the registered model.
+        version: the version.
+        like: a model folder.
+        same: it is the model of the version, so a stored file of another size counts as lost.
     """
     try:
         if CONTENT_TAG not in store.client.get_model_version(name, version).tags:
             return False
         location = store.client.get_model_version_download_uri(name, version)
-        return bool({path.name for path in like.iterdir()} - _stored_files(store, location))
+        stored = _stored_files(store, location, MODEL_PATH)
+        for path in like.iterdir():
+            size = stored.get(path.name)
+            if path.name not in stored or (same and size not in (None, path.stat().st_size)):
+                return True
+        return not _stored_files(store, location).keys() >= BESIDE_MODEL
     except (MlflowException, OSError):
         return False
 
 
 def restore_files(store: Store, name: str, version: str, candidate: Candidate) -> None:
     """Store the files of a registered version again, from a candidate that is the same model; aliases and tags stay."""
-    source = str(store.client.get_model_version(name, version).source)
+    model_id = logged_model_id(store, store.client.get_model_version(name, version))
+    if model_id is None:
+        raise PipelineError(
+            f"models:/{name}/{version}: its files are gone, and {store.name} has no logged model to store them in; "
+            "delete this version in the MLflow UI and run `python -m pipeline.register`"
+        )
     with TemporaryDirectory() as scratch:
-        model_id = source.removeprefix("models:/")
         store.client.log_model_artifacts(model_id, str(package_model(candidate, model_id, Path(scratch))))
 
 
@@ -145,29 +168,48 @@ def tag_version(store: Store, name: str, version: str, tags: Mapping[str, str]) 
         store.client.set_model_version_tag(name, version, key, value)
 
 
-def _stored_files(store: Store, location: str) -> set[str]:
+def _stored_files(store: Store, location: str, path: str = "") -> dict[str, int | None]:
+    """Return the sizes of the files in the folder `path` of a version, as `artifacts.file_sizes`."""
     if urlsplit(location).scheme not in ("", "file"):
-        return artifacts.file_names(store, location, "artifacts/model")
+        return artifacts.file_sizes(store, location, path or None)
     if not store.has_own_artifacts:
         raise OSError(f"{location} may be a folder of another machine")
-    folder = Path(local_file_uri_to_path(location)) / "artifacts" / "model"
+    folder = Path(local_file_uri_to_path(location)) / path
     try:
-        return {path.name for path in folder.iterdir()}
+        return {file.name: None if file.is_dir() else file.stat().st_size for file in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
-        return set()
+        return {}
 
 
 def _remove_unregistered(store: Store, run_id: str) -> None:
     """Remove the models of a run that this project has logged and not registered.
 
-    Models of another project stay: it may be about to register them.
+    Models of another project stay: it may be about to register them. So does a model unless it is certain that no
+    version has its files, not even a copy under another name of a version that was deleted.
     """
-    registered = {version.source for version in store.client.search_model_versions(equals(run_id=run_id))}
     experiment = store.client.get_run(run_id).info.experiment_id
-    for model in store.client.search_logged_models([experiment], equals(source_run_id=run_id)):
-        if model.tags.get(PROJECT_TAG) == store.project and f"models:/{model.model_id}" not in registered:
+    logged = store.client.search_logged_models([experiment], equals(source_run_id=run_id))
+    own = [model for model in logged if model.tags.get(PROJECT_TAG) == store.project]
+    try:
+        used = _models_in_use(store, run_id) if own else set()
+    except MlflowException:
+        return
+    for model in own:
+        if model.model_id not in used:
             artifacts.delete(store, model.artifact_location, model.model_id)
             store.client.delete_logged_model(model.model_id)
+
+
+def _models_in_use(store: Store, run_id: str) -> set[str | None]:
+    """Return the ids of the logged models whose files a version has, of whatever name, that names this run or none."""
+    used: set[str | None] = set()
+    token = None
+    while True:
+        page = store.client.search_model_versions(page_token=token)
+        used |= {logged_model_id(store, version) for version in page if version.run_id in (run_id, None, "")}
+        token = page.token
+        if not token:
+            return used
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:

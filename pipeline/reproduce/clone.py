@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 from pipeline.runtime import parent_process
 from pipeline.runtime.errors import PipelineError
 
-PROJECT_VARIABLES = ("DVC_EXP_NAME", "DVC_ROOT")
-"""Environment variables that would make a command use the project instead of the clone."""
+PROJECT_VARIABLES = ("DVC_EXP_NAME", "DVC_ROOT", "MLFLOW_REGISTRY_URI")
+"""Environment variables that would make a command use the project, or its registry, instead of the clone's."""
 RUN_WATCHED = """
 import runpy, sys
 runpy.run_path(sys.argv[1])["end_with"](int(sys.argv[2]))

@@ -39,9 +39,20 @@ def file_names(store: Store, address: str, path: str) -> set[str]:
     Raises:
         MlflowException, OSError: the store does not answer.
     """
+    return set(file_sizes(store, address, path))
+
+
+def file_sizes(store: Store, address: str, path: str | None = None) -> dict[str, int | None]:
+    """Return the size in bytes of each file and folder in the folder `path` at an address, by name.
+
+    The size of a folder is None, and so is that of a file of which the store does not tell it.
+
+    Raises:
+        MlflowException, OSError: the store does not answer.
+    """
     with default_tracking_uri(store):
         repository = get_artifact_repository(address, tracking_uri=store.uri, registry_uri=store.uri)
-        return {PurePosixPath(file.path).name for file in repository.list_artifacts(path)}
+        return {PurePosixPath(file.path).name: file.file_size for file in repository.list_artifacts(path)}
 
 
 def delete(store: Store, address: str, owner: str, path: str | None = None) -> None:

@@ -86,9 +86,23 @@ def with_result(description: str, result: str) -> str:
         description: of a run; what a person wrote above these parts stays.
         result: Markdown.
     """
-    before, _, how_made = description.partition(MADE)
-    parts = [before.partition(RESULT)[0].strip(), f"{RESULT}\n\n{result}", f"{MADE}{how_made}" if how_made else ""]
+    _, _, how_made = description.partition(MADE)
+    parts = [_by_person(description), f"{RESULT}\n\n{result}", f"{MADE}{how_made}" if how_made else ""]
     return "\n\n".join(filter(None, parts))
+
+
+def renewed(description: str, made: str) -> str:
+    """Return the description of a run that is resumed: what a person wrote above the earlier one, then `made`.
+
+    Args:
+        description: of the run, as the store has it.
+        made: from `run_description`.
+    """
+    return "\n\n".join(filter(None, [_by_person(description), made]))
+
+
+def _by_person(description: str) -> str:
+    return description.partition(MADE)[0].partition(RESULT)[0].strip()
 
 
 def code_version(tags: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from mlflow.exceptions import MlflowException
 
 from pipeline.runtime.errors import PipelineError, translate_os_errors
+from pipeline.runtime.paths import project_root
 from pipeline.tracking.errors import reason
 from pipeline.tracking.journal import JOURNAL, Entry, first_batch
 from pipeline.tracking.store import Store
@@ -52,7 +53,7 @@ class Outbox:
     """
 
     def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+        self.store, self._run_id = store, run_id
         self.folder = unsent_folder_of(run_id)
         self._lock = folder_lock(self.folder)
         self._lock.acquire()
@@ -64,7 +65,7 @@ class Outbox:
             )
         self.folder.mkdir()
         self._journal = (self.folder / JOURNAL).open("a", encoding="utf-8")
-        self._write({"store": store.lasting_name})
+        self._write({"store": store.lasting_name, "root": str(project_root())})
         self._entries: list[Entry] = []
         self._refused: list[str] = []
         self._changed = threading.Condition()
@@ -102,15 +103,15 @@ class Outbox:
                 shutil.rmtree(self.folder)
         finally:
             release(self._lock)
-            tell_refused(self._store, self._run_id, self._refused)
-            if self._entries and _is_final(self._failure) and was_deleted(self._store, self.folder):
-                tell_once(self._store, self.folder)
+            tell_refused(self.store, self._run_id, self._refused)
+            if self._entries and _is_final(self._failure) and was_deleted(self.store, self.folder):
+                tell_once(self.store, self.folder)
             elif self._entries:
                 log.warning(
                     "MLflow run %s is incomplete in %s: %d entries were not sent (%s) and wait in %s; "
                     "`python -m pipeline.send` sends them later",
                     self._run_id,
-                    self._store.name,
+                    self.store.name,
                     len(self._entries),
                     reason(self._failure) if self._failure else "interrupted",
                     self.folder,
@@ -123,13 +124,13 @@ class Outbox:
     def _send_all(self) -> None:
         while batch := self._next_batch():
             try:
-                refused = send_valid(self._store, self.folder, batch)
+                refused = send_valid(self.store, self.folder, batch)
             except Exception as error:  # whatever it is, the training matters more than its record
                 if not self._wait_to_retry(error):
                     return
                 continue
             if self._failure:
-                log.info("MLflow store %s answers again", self._store.name)
+                log.info("MLflow store %s answers again", self.store.name)
                 self._failure = None
             self._refused += refused
             with self._changed:
@@ -145,7 +146,7 @@ class Outbox:
     def _wait_to_retry(self, error: Exception) -> bool:
         """Pause after a failed attempt; False if another attempt would be useless."""
         if self._failure is None:
-            log.warning("MLflow store %s: %s; log entries are kept and sent later", self._store.name, reason(error))
+            log.warning("MLflow store %s: %s; log entries are kept and sent later", self.store.name, reason(error))
             self._failing_since = time.monotonic()
         self._failure = error
         if _is_final(error):

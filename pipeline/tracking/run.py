@@ -12,16 +12,18 @@ from typing import Any
 
 import yaml
 from mlflow.entities import Run as StoredRun
+from mlflow.exceptions import MlflowException
 from mlflow.utils.time import get_current_time_millis
 
 from pipeline.runtime.atomic import write_text
 from pipeline.runtime.credentials import masked
+from pipeline.runtime.paths import project_root
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.outbox import Outbox
 from pipeline.tracking.query import find_run
 from pipeline.tracking.store import DURING_TRAINING, Store, environment_defaults
 from pipeline.tracking.system_metrics import SystemMetrics
-from pipeline.tracking.unsent import send_unsent
+from pipeline.tracking.unsent import is_copy_of, send_unsent
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ PARAMS_PER_CALL = 100
 
 @dataclass(frozen=True)
 class Run:
-    """Run that is open for logging. No call waits for the store."""
+    """Run that is open for logging. No call that logs waits for the store."""
 
     run_id: str
     outbox: Outbox
@@ -97,6 +99,16 @@ class Run:
         """Set tags, replacing those of the same names."""
         self.outbox.add({"tags": dict(tags)})
 
+    def read_tag(self, name: str, default: str) -> str:
+        """Return a tag as the store has it now, for people may edit it meanwhile; `default` if the store is away.
+
+        The one call that waits for the store, a single attempt.
+        """
+        try:
+            return str(self.outbox.store.client.get_run(self.run_id).data.tags.get(name, default))
+        except MlflowException:
+            return default
+
 
 @contextmanager
 def open_run(
@@ -115,8 +127,8 @@ def open_run(
         store: an open store.
         name: of a new run.
         tags: of the run; one that is resumed loses any other tags of its earlier attempt.
-        record: file that keeps the run's id, beside one with the names of its tags; the run that it names is resumed if
-            the store still has it.
+        record: file that keeps the run's id, beside one with the names of its tags and one with the project's root; the
+            run that it names is resumed if the store still has it, unless this project is a copy of that one.
         system_metrics: also log the load of CPU, memory, disk and network.
 
     Raises:
@@ -124,13 +136,21 @@ def open_run(
     """
     with translate_mlflow_errors(store.uri), environment_defaults(DURING_TRAINING):
         send_unsent(store)
-        recorded = _read(record)
+        recorded, original = _read(record), _read(record.with_suffix(".root") if record else None)
+        if is_copy_of(store, original):
+            log.warning(
+                "MLflow run %s, in which this training began, is of the project in %s, of which this one is a copy; "
+                "it goes on in a new run, which has nothing of what was logged before",
+                *(recorded, original),
+            )
+            recorded = ""
         tag_names = record.with_suffix(".tags") if record else None
         stale = set(_read(tag_names).splitlines()) - tags.keys()
         run = _resume(store, recorded, stale) or _create_run(store, name, tags)
         if record is not None and tag_names is not None:
             write_text(record, run.run_id)
             write_text(tag_names, "\n".join(tags))
+            write_text(record.with_suffix(".root"), str(project_root()))
         if recorded and run.run_id != recorded:
             log.warning(
                 "MLflow run %s, in which this training began, is not in %s: run %s has nothing of what was logged "

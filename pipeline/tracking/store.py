@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock, ReadWriteLock, Timeout
 from mlflow import MlflowClient
@@ -26,7 +27,7 @@ from pipeline.runtime.paths import project_root
 from pipeline.tracking.description import VIEW_STATE, VIEW_TAG, experiment_tags
 from pipeline.tracking.errors import translate_mlflow_errors
 from pipeline.tracking.moved_project import follow_artifacts
-from pipeline.tracking.uri import SQLITE, URI_VARIABLE, require_one_store, tracking_uri
+from pipeline.tracking.uri import SQLITE, URI_VARIABLE, lasting_name, require_one_store, tracking_uri
 
 # It logs the traceback of every database error; here that becomes one line, or the entry waits in the outbox.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -82,8 +83,8 @@ class Store:
 
     @property
     def lasting_name(self) -> str:
-        """Name that survives a move of the project: the path of a sqlite file in it is relative to the root."""
-        return self.name.replace(f"{SQLITE}{project_root()}/", SQLITE)
+        """Name that survives a move of the project, as `uri.lasting_name`."""
+        return lasting_name(self.uri)
 
     @property
     def project(self) -> str:
@@ -104,15 +105,17 @@ def connect(config: TrackingConfig) -> Store:
     """Open the store, creating a missing sqlite file and experiment; any number of processes may do so at once.
 
     Raises:
-        PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted; or
-            the environment asks for a registry in another store.
+        PipelineError: the store does not answer within seconds, cannot be used, or its experiment was deleted or
+            has its artifacts on another machine; or the environment asks for a registry in another store.
     """
     uri = tracking_uri(config)
     require_one_store(uri)
     with translate_mlflow_errors(uri, OSError, ValueError, ImportError, SQLAlchemyError):
         if uri.startswith(("http://", "https://")):
             with environment_defaults(FIRST_CONTACT):
-                return _open_store(uri, config, artifacts=None)
+                store = _open_store(uri, config, artifacts=None)
+            _require_reachable_artifacts(store, config.experiment)
+            return store
         if uri.startswith(SQLITE):
             return _open_file(uri, config)
         _probe_database(uri)
@@ -223,6 +226,23 @@ def _open_store(uri: str, config: TrackingConfig, artifacts: Path | None) -> Sto
     client = MlflowClient(uri)
     _create_tables(client)
     return Store(uri, client, _experiment_id(client, config.experiment, artifacts), config.server_timeout)
+
+
+def _require_reachable_artifacts(store: Store, experiment: str) -> None:
+    """Refuse a server whose experiment has a folder for its artifacts which this machine does not have.
+
+    MLflow's client would make that folder here, and nobody else would find the files.
+    """
+    location = str(store.client.get_experiment(store.experiment_id).artifact_location)
+    if urlsplit(location).scheme not in ("", "file"):
+        return
+    folder = Path(local_file_uri_to_path(location))
+    fresh = folder.name == store.experiment_id and folder.parent.is_dir()  # MLflow makes it with the first file
+    if not (folder.is_dir() or fresh):
+        raise PipelineError(
+            f"the MLflow experiment {experiment!r} of {store.name} keeps its files in {folder}, a folder of another "
+            "machine; set another tracking.experiment, of a server that passes files on (docs/team-server.md)"
+        )
 
 
 def _create_tables(client: MlflowClient) -> None:

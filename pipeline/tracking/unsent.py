@@ -28,8 +28,9 @@ from pipeline.tracking.journal import (
     single_values,
 )
 from pipeline.tracking.query import find_run
-from pipeline.tracking.store import Store
+from pipeline.tracking.store import BESIDE_STORE, Store
 
+UNSENT = ".unsent"
 TOLD = "deleted"
 """File in the folder of a deleted run that says that the user was told."""
 INVALID = "INVALID_PARAMETER_VALUE"
@@ -72,6 +73,20 @@ def remedy_for_deleted(folder: Path) -> str:
     )
 
 
+def is_copy_of(store: Store, root: str) -> bool:
+    """Return whether this project is a copy of the one in the folder `root`, and logs to the same store.
+
+    A project that was moved is no longer in its old folder; one that was copied with its store has a store of its own.
+
+    Args:
+        store: an open store.
+        root: root of the project that logged something; empty if it is not known.
+    """
+    if not root or store.project == BESIDE_STORE or not (Path(root) / UNSENT).is_dir():
+        return False
+    return not Path(root).samefile(project_root())
+
+
 def unsent_folder_of(run_id: str) -> Path:
     """Return the folder in which a run's journal and files wait."""
     return _unsent_folder() / run_id
@@ -92,7 +107,7 @@ def release(lock: FileLock) -> None:
 def was_deleted(store: Store, folder: Path) -> bool:
     """Return whether the store reports that the run of a folder was deleted; False if it does not answer."""
     try:
-        _require_store(store, read_journal(folder / JOURNAL)[0])
+        _require_own(store, read_journal(folder / JOURNAL)[0])
         return str(store.client.get_run(folder.name).info.lifecycle_stage) == "deleted"
     except MlflowException as error:
         return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
@@ -156,7 +171,7 @@ def tell_once(store: Store, folder: Path) -> None:
 
 
 def _unsent_folder() -> Path:
-    return project_root() / ".unsent"
+    return project_root() / UNSENT
 
 
 @contextmanager
@@ -200,7 +215,7 @@ def _send_folder(store: Store, folder: Path) -> bool:
 def _send_locked(store: Store, folder: Path) -> bool:
     journal = folder / JOURNAL
     if journal.exists() and (entries := read_journal(journal)):
-        _require_store(store, entries[0])
+        _require_own(store, entries[0])
         if was_deleted(store, folder):
             tell_once(store, folder)
             return False
@@ -212,9 +227,13 @@ def _send_locked(store: Store, folder: Path) -> bool:
     return True
 
 
-def _require_store(store: Store, header: Entry) -> None:
+def _require_own(store: Store, header: Entry) -> None:
     if header["store"] != store.lasting_name:
         raise PipelineError(f"it is for {header['store']}; set MLFLOW_TRACKING_URI to that to send it")
+    if is_copy_of(store, header.get("root", "")):
+        raise PipelineError(
+            f"the project in {header['root']}, of which this one is a copy, sends it; delete that folder"
+        )
 
 
 def _send_journal(store: Store, journal: Path, entries: list[Entry]) -> None:

@@ -48,13 +48,22 @@ def tracking_uri(config: TrackingConfig) -> str:
     return f"{SQLITE}{path.resolve() if path.is_symlink() else path}"
 
 
+def lasting_name(uri: str) -> str:
+    """Return a name of a store that survives a move of the project, without credentials.
+
+    The path of a sqlite file in the project is relative to the root.
+    """
+    return masked(uri).replace(f"{SQLITE}{project_root()}/", SQLITE)
+
+
 def require_one_store(uri: str) -> None:
     """Refuse an environment that asks for a registry in another store: models are registered beside their runs.
 
     Raises:
         PipelineError: `MLFLOW_REGISTRY_URI` names another store than `uri`.
     """
-    if os.environ.get(REGISTRY_VARIABLE, uri) not in (uri, os.environ.get(URI_VARIABLE)):
+    registry = os.environ.get(REGISTRY_VARIABLE)
+    if registry not in (None, "", uri, os.environ.get(URI_VARIABLE)):  # MLflow, too, takes an empty one for unset
         raise PipelineError(
             f"{REGISTRY_VARIABLE} names another store than {masked(uri)}, where runs are kept; models are registered "
             f"beside their runs: unset it, or set {URI_VARIABLE} to the same store"

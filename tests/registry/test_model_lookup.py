@@ -50,6 +50,18 @@ def test_latest_is_the_newest_version(store: Store, tmp_path: Path) -> None:
         resolve_alias("models:/other/latest", store)
 
 
+def test_an_alias_that_looks_like_a_number_is_an_alias(store: Store, tmp_path: Path) -> None:
+    for number, errors in enumerate((3, 9)):
+        outcome(workspace(tmp_path / str(number), errors=errors))
+    for alias, version in (("2", "1"), ("2024", "2")):
+        store.client.set_registered_model_alias("sentiment", alias, version)
+        assert resolve_alias(f"models:/sentiment@{alias}", store) == f"models:/sentiment/{version}"
+        named, numbered = (find_source(store, f"models:/sentiment{which}") for which in (f"@{alias}", f"/{version}"))
+        assert named == numbered
+    with pytest.raises(PipelineError, match="has no alias 1: "):
+        resolve_alias("models:/sentiment@1", store)
+
+
 @pytest.mark.parametrize("command", [predict_one, explain, serve])
 def test_the_version_that_was_loaded_is_named_though_another_is_champion_by_then(
     command: Callable[[], str | None],

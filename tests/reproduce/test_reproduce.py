@@ -172,14 +172,14 @@ def test_uncommitted_changes_outside_the_code_are_a_warning(project, caplog):
 
 
 def test_a_command_runs_with_the_code_and_the_store_of_the_clone(project, monkeypatch):
-    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "PYTHONSAFEPATH"):
+    for name in ("DVC_ROOT", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "PYTHONSAFEPATH"):
         monkeypatch.setenv(name, str(project))
     (project / "pipeline" / "__init__.py").touch()
     (project / "pipeline" / "code.py").write_text(
         "import os, pathlib, sys\n"
         "here = pathlib.Path(__file__).resolve().parents[1]\n"
         "ours = pathlib.Path.cwd() == here and f'{here}/mlflow.db' in os.environ['MLFLOW_TRACKING_URI']\n"
-        "sys.exit(0 if ours and 'DVC_ROOT' not in os.environ else 3)\n"
+        "sys.exit(0 if ours and not {'DVC_ROOT', 'MLFLOW_REGISTRY_URI'} & {*os.environ} else 3)\n"
     )
     with temporary_clone(project, commit(project)) as clone:
         assert succeeds(clone, "pipeline.code", quiet=True)

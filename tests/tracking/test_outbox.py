@@ -1,5 +1,6 @@
 """Whatever a run logs is sent once, even if its process is killed or the run is deleted."""
 
+import importlib
 import json
 import os
 import shutil
@@ -7,9 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+import pipeline.tracking
 from pipeline import send
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking.description import NOTE_TAG
@@ -83,6 +88,26 @@ def test_what_a_killed_training_left_is_sent_once_and_its_run_ends_killed(
     assert waiting(root) == []
 
 
+def test_a_value_that_the_store_refused_at_first_is_sent_again_though_async_logging_is_on(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's variable would make the call return before the store has answered."""
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    importlib.reload(pipeline.tracking)  # as in a process whose user has set it
+    log_batch, refused = SqlAlchemyStore.log_batch, []
+
+    def away_at_first(*arguments: Any, **keywords: Any) -> None:
+        if not refused:
+            refused.append(arguments)
+            raise MlflowException("away")
+        log_batch(*arguments, **keywords)
+
+    monkeypatch.setattr(SqlAlchemyStore, "log_batch", away_at_first)
+    with open_run(store, "run", {}) as run:
+        run.log_metrics({"loss": 0.5}, 1)
+    assert refused and points(store, run.run_id, "loss") == [(1, 0.5)]
+
+
 def test_the_run_of_a_killed_training_ends_though_the_experiment_is_another_by_now(store: Store, run_id: str) -> None:
     other = connect(tracking(store.uri, "other"))
     unlogged = store.client.create_run(store.experiment_id).info.run_id
@@ -103,6 +128,33 @@ def test_what_a_person_wrote_since_a_tag_was_sent_stays(store: Store, root: Path
     tags = store.client.get_run(run_id).data.tags
     assert (tags[NOTE_TAG], tags["late"]) == ("by a person", "by a person")
     assert journal.stat().st_mtime == killed_at, "the run is said to have ended then"
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_copy_of_a_project_leaves_its_run_alone_and_a_moved_one_does_not(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, copied: bool
+) -> None:
+    """Both use one store, as a server; the copy was made while the training ran."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{root}/mlflow.db")
+    monkeypatch.setenv("DVC_ROOT", str(first))
+    store = connect(tracking())
+    with open_run(store, "run", {}, first / "run_id") as run:
+        run.log_metrics({"loss": 0.5}, 1)
+        shutil.copytree(first, second)
+    if not copied:
+        shutil.rmtree(first)
+    monkeypatch.setenv("DVC_ROOT", str(second))
+    store.client.update_run(run.run_id, status="RUNNING")  # as it was then
+    left = send_unsent(store)
+    assert store.client.get_run(run.run_id).info.status == ("RUNNING" if copied else "KILLED")
+    with open_run(store, "run", {}, second / "run_id") as later:
+        assert (later.run_id != run.run_id) == copied
+    if copied:
+        assert left == [second / ".unsent" / run.run_id]
+        assert f"was not sent: the project in {first}, of which this one is a copy, sends it; delete" in caplog.text
+        assert f"MLflow run {run.run_id}, in which this training began, is of the project in {first}" in caplog.text
 
 
 def test_a_killed_trial_that_its_sweep_has_ended_stays_failed(store: Store, run_id: str) -> None:

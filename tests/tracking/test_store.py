@@ -72,6 +72,8 @@ def test_the_environment_names_the_store_before_the_configuration(
 def test_a_registry_in_another_store_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", f"sqlite:///{root}/mlflow.db")
     connect(tracking())
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", "")  # as `export MLFLOW_REGISTRY_URI=` leaves it
+    connect(tracking())
     monkeypatch.setenv("MLFLOW_REGISTRY_URI", "http://127.0.0.1:9")
     with pytest.raises(PipelineError, match="MLFLOW_REGISTRY_URI names another store"):
         connect(tracking())
@@ -104,6 +106,25 @@ def test_a_deleted_experiment_is_named_with_the_remedy(store: Store) -> None:
     store.client.delete_experiment(store.experiment_id)
     with pytest.raises(PipelineError, match="mlflow experiments restore --experiment-id"):
         connect(tracking())
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_server_whose_experiment_has_a_folder_of_another_machine_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """As of `mlflow server` on top of a project's own store; on that machine the folder is there."""
+    for name, location in (
+        ("ann", f"{scheme}/home/ann/mlartifacts"),
+        ("here", f"{scheme}{tmp_path}"),
+        ("s3", "s3://b"),
+    ):
+        store.client.create_experiment(name, location)
+    store.client.create_experiment("fresh", f"{scheme}{tmp_path}/{int(store.client.create_experiment('last')) + 1}")
+    monkeypatch.setattr("pipeline.tracking.store.MlflowClient", lambda _uri: store.client)
+    with pytest.raises(PipelineError, match="of http://server keeps its files in /home/ann/mlartifacts, a folder of"):
+        connect(tracking("http://server", "ann"))
+    for name in ("here", "s3", "fresh"):
+        assert connect(tracking("http://server", name)).uri == "http://server"
 
 
 def test_mlflows_database_log_still_has_its_name() -> None:
