@@ -20,6 +20,7 @@ from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import PROJECT_TAG, Store
+from pipeline.tracking.unsent import send_unsent
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID
@@ -72,7 +73,7 @@ def open_sweep(
     """Open the parent run of a sweep: this project's run with its key, whatever its state, or a new one.
 
     Others may run the same sweep on the same server. Each project has a run of its own, because the end of a sweep ends
-    and removes what its trials left.
+    and removes what its trials left. What earlier trials could not send is sent first: they may have finished.
 
     Args:
         store: where the run is.
@@ -89,6 +90,7 @@ def open_sweep(
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
+        send_unsent(store)
         same = search_runs(store, equals({KEY_TAG: key}))
         existing = [run for run in same if store.is_own(run.data.tags)]
         if existing:

@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -42,7 +43,9 @@ from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session
 from pipeline.sweep.trial_folders import remove_model_folder, trial_folder
 from pipeline.tables.csv_lines import csv_text
+from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.unsent import send_unsent
 
 TRIAL_METRICS = {
     "val_calibrated_loss": OBJECTIVE,
@@ -61,6 +64,7 @@ HEADINGS = {
 """Columns of the table in the terminal."""
 OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
+NOT_SENT = "not sent yet, what it logged waits in .unsent/"
 PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
 """File in the folder of a sweep over folds."""
 MAX_PANELS = 6
@@ -94,9 +98,12 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
             log.warning("the sweep could not be closed in MLflow: %s", error)
         return
     store = connect(config.tracking)
-    _end_running(store, session, "FAILED")
+    waiting = _end_running(store, session, "FAILED")
     every = find_trials(store, session.run_id)
-    trials = latest_trials(every)
+    trials = [
+        replace(trial, tags={**trial.tags, ERROR_TAG: NOT_SENT}) if trial.run_id in waiting else trial
+        for trial in latest_trials(every)
+    ]
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     folds = FOLD_KEY in session.searched
     description = describe(name, config.corpus.name, trials, folds=folds)
@@ -107,21 +114,30 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
         table = format_folds(answered, config.training.folds or 0)
         description += f"\n{folds_table(answered, config.training.folds or 0)}"
     _summarise_trials(store, session, description, "FAILED" if failed else status, trials, answered)
-    _keep_best(store, session, every, trials, config.sweep.keep)
+    sent = [trial for trial in every if trial.run_id not in waiting]
+    _keep_best(store, session, sent, trials, config.sweep.keep)
     print(format_table(trials))
     if answered:
         print(f"\n{table}\nout-of-fold predictions, {sum(len(each.answers) for each in answered):,}: {predictions}")
     if failed:
         reasons = "; ".join(f"{trial.name} ({trial.error})" for trial in failed)
+        outcome = "failed or are not sent yet" if any(trial.error == NOT_SENT for trial in failed) else "failed"
         raise PipelineError(
-            f"{len(failed)} of {len(trials)} trials failed: {reasons}; run the same command to try them again"
+            f"{len(failed)} of {len(trials)} trials {outcome}: {reasons}; run the same command to try them again"
         )
 
 
-def _end_running(store: Store, session: Session, status: str) -> None:
+def _end_running(store: Store, session: Session, status: str) -> set[str]:
+    """End the trials that run no more, and return the ids of the runs that have ended in `.unsent/` but not in MLflow.
+
+    What waits there is sent first, which also ends the runs of trials whose processes were killed, but gives no reason.
+    """
+    running = {trial.run_id for trial in find_trials(store, session.run_id) if trial.status == "RUNNING"}
+    waiting = {folder.name for folder in send_unsent(store)}
     for trial in find_trials(store, session.run_id):
-        if trial.status == "RUNNING":
+        if trial.run_id in running - waiting and trial.status in ("RUNNING", "KILLED"):
             end_trial(store, trial.run_id, status, LOST if status == "FAILED" else None)
+    return waiting
 
 
 def _summarise_trials(

@@ -1,0 +1,97 @@
+"""End of a sweep: which trials it ends and counts, and what its page says of them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.runtime.errors import PipelineError
+from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_trials, open_sweep
+from pipeline.sweep.session import Session
+from pipeline.sweep.summary import LOST, end_sweep
+from pipeline.tracking.run import ERROR_TAG
+from pipeline.tracking.store import Store, connect
+from pipeline.tracking.unsent import unsent_folder_of
+from tests.conftest import configuration
+
+ORIGIN = {"stage": "sweep", "data.md5": "d"}
+
+
+@pytest.fixture
+def store(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of an empty project, in which the test's sweep runs."""
+    shutil.copy(fresh_database, tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return connect(configuration().tracking)
+
+
+@pytest.fixture
+def sweep(store: Store) -> str:
+    """Id of the run of an open sweep over `seed`."""
+    return open_sweep(store, "key", "grid: seed", ORIGIN, {}, {})
+
+
+def end(sweep: str, *overrides: str) -> None:
+    session = Session("key", sweep, ["seed"], 1, "trials", inputs={}, code="", process=1)
+    end_sweep(configuration(*overrides), session, "grid: seed", "FINISHED")
+
+
+def add_trial(store: Store, sweep: str, seed: int, status: str = "FINISHED", start: int | None = None) -> str:
+    tags = {"stage": "train", **child_tags(sweep, {"seed": str(seed)}), FOLDER_TAG: f"trials/{seed}"}
+    run_id = store.client.create_run(store.experiment_id, start, tags, f"#{seed}").info.run_id
+    if status == "FINISHED":
+        store.client.log_metric(run_id, OBJECTIVE, float(seed))
+        store.client.log_metric(run_id, "val/accuracy", 0.5)
+        store.client.log_text(run_id, "weights", "model/model.txt")
+    if status != "RUNNING":
+        store.client.set_terminated(run_id, status)
+    return str(run_id)
+
+
+def leave_unsent(run_id: str, store_name: str, *entries: dict[str, Any]) -> None:
+    folder = unsent_folder_of(run_id)
+    folder.mkdir(parents=True)
+    lines = [json.dumps(entry) + "\n" for entry in ({"store": store_name}, *entries)]
+    (folder / "journal.jsonl").write_text("".join(lines))
+
+
+FINISH = (
+    {"metrics": [[OBJECTIVE, 0.5, 1, 1], ["val/accuracy", 0.9, 1, 1]]},
+    {"status": "FINISHED", "at": 2_000_000_000_000},
+)
+
+
+def test_a_trial_whose_result_waits_is_sent_before_the_sweep_ends_those_that_were_killed(
+    store: Store, sweep: str
+) -> None:
+    trained, killed, elsewhere = (add_trial(store, sweep, seed, "RUNNING") for seed in (1, 2, 3))
+    leave_unsent(trained, store.lasting_name, *FINISH)
+    leave_unsent(killed, store.lasting_name)
+    leave_unsent(elsewhere, "http://another.store", *FINISH)
+    with pytest.raises(PipelineError) as error:
+        end(sweep)
+    assert str(error.value) == (
+        f"2 of 3 trials failed or are not sent yet: #2 ({LOST}); #3 (not sent yet, what it logged waits in .unsent/); "
+        "run the same command to try them again"
+    )
+    trials = {trial.run_id: (trial.status, trial.error) for trial in find_trials(store, sweep)}
+    assert trials == {trained: ("FINISHED", ""), killed: ("FAILED", LOST), elsewhere: ("RUNNING", "")}
+
+
+def test_a_stopped_sweep_leaves_a_trial_whose_result_waits_alone(store: Store, sweep: str) -> None:
+    trained = add_trial(store, sweep, 1, "RUNNING")
+    leave_unsent(trained, "http://another.store", *FINISH)
+    session = Session("key", sweep, ["seed"], 1, "trials", inputs={}, code="", process=1)
+    end_sweep(configuration(), session, "grid: seed", "KILLED")
+    assert store.client.get_run(trained).info.status == "RUNNING"
+    assert ERROR_TAG not in store.client.get_run(trained).data.tags
+
+
+def test_what_earlier_trials_could_not_send_is_sent_when_their_sweep_is_opened_again(store: Store, sweep: str) -> None:
+    trained = add_trial(store, sweep, 1, "RUNNING")
+    leave_unsent(trained, store.lasting_name, *FINISH)
+    assert open_sweep(store, "key", "grid: seed", ORIGIN, {}, {}) == sweep
+    assert [trial.objective for trial in find_trials(store, sweep)] == [0.5]
