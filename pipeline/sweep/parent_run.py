@@ -130,9 +130,21 @@ def find_trials(store: Store, parent: str) -> list[TrialRun]:
     return [_trial_run(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
 
 
-def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Keep only the trial that started last among trials with the same values."""
-    return list({trial.tags.get(VALUES_TAG): trial for trial in trials}.values())
+def latest_trials(trials: Sequence[TrialRun], *, rerun: bool = False) -> list[TrialRun]:
+    """Keep only one of the trials with the same values: the last that finished, or else the last that started.
+
+    A finished trial is not trained again, so an attempt that seems to be later had a fast clock.
+
+    Args:
+        trials: trials by start time.
+        rerun: the value of `sweep.rerun`; if it is true, keep the last that started, even if an earlier one finished.
+    """
+    latest: dict[str | None, TrialRun] = {}
+    for trial in trials:
+        values = trial.tags.get(VALUES_TAG)
+        if rerun or trial.status == "FINISHED" or values not in latest or latest[values].status != "FINISHED":
+            latest[values] = trial
+    return list(latest.values())
 
 
 def ranked(trials: Sequence[TrialRun]) -> list[TrialRun]:

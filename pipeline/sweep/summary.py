@@ -102,7 +102,7 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     every = find_trials(store, session.run_id)
     trials = [
         replace(trial, tags={**trial.tags, ERROR_TAG: NOT_SENT}) if trial.run_id in waiting else trial
-        for trial in latest_trials(every)
+        for trial in latest_trials(every, rerun=config.sweep.rerun)
     ]
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     folds = FOLD_KEY in session.searched

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_trials, open_sweep
+from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_trials, latest_trials, open_sweep
 from pipeline.sweep.session import Session
 from pipeline.sweep.summary import LOST, end_sweep
 from pipeline.tracking.run import ERROR_TAG
@@ -95,3 +95,17 @@ def test_what_earlier_trials_could_not_send_is_sent_when_their_sweep_is_opened_a
     leave_unsent(trained, store.lasting_name, *FINISH)
     assert open_sweep(store, "key", "grid: seed", ORIGIN, {}, {}) == sweep
     assert [trial.objective for trial in find_trials(store, sweep)] == [0.5]
+
+
+def test_a_failed_attempt_with_a_fast_clock_does_not_hide_a_finished_trial(store: Store, sweep: str) -> None:
+    finished = add_trial(store, sweep, 1)
+    fast = add_trial(store, sweep, 1, "FAILED", start=4_000_000_000_000)
+    trials = find_trials(store, sweep)
+    assert [trial.run_id for trial in trials] == [finished, fast]
+    assert [trial.run_id for trial in latest_trials(trials)] == [finished]
+    assert [trial.run_id for trial in latest_trials(trials, rerun=True)] == [fast]
+    end(sweep, "sweep.keep=1")
+    assert store.client.get_run(sweep).data.tags["best.run_id"] == finished
+    assert store.client.list_artifacts(finished, "model")
+    with pytest.raises(PipelineError, match="1 of 1 trials failed: #1"):
+        end(sweep, "sweep.rerun=true")
