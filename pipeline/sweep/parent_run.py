@@ -124,10 +124,13 @@ def child_tags(parent: str, values: Mapping[str, str]) -> dict[str, str]:
 def find_trials(store: Store, parent: str) -> list[TrialRun]:
     """Return all trials of a sweep by start time, including those that were trained again later.
 
+    Other runs that somebody has nested below the sweep are no trials of it.
+
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial_run(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
+    nested = reversed(search_runs(store, equals({PARENT_TAG: parent})))
+    return [_trial_run(run) for run in nested if VALUES_TAG in run.data.tags]
 
 
 def latest_trials(trials: Sequence[TrialRun], *, rerun: bool = False) -> list[TrialRun]:

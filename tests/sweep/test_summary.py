@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_trials, latest_trials, open_sweep
+from pipeline.sweep.parent_run import (
+    FOLDER_TAG,
+    OBJECTIVE,
+    PARENT_TAG,
+    child_tags,
+    find_trials,
+    latest_trials,
+    open_sweep,
+)
 from pipeline.sweep.session import Session
 from pipeline.sweep.summary import LOST, end_sweep
 from pipeline.tracking.run import ERROR_TAG
@@ -109,3 +117,12 @@ def test_a_failed_attempt_with_a_fast_clock_does_not_hide_a_finished_trial(store
     assert store.client.list_artifacts(finished, "model")
     with pytest.raises(PipelineError, match="1 of 1 trials failed: #1"):
         end(sweep, "sweep.rerun=true")
+
+
+def test_a_run_that_somebody_nested_below_the_sweep_is_no_trial(store: Store, sweep: str) -> None:
+    trial = add_trial(store, sweep, 1)
+    notes = store.client.create_run(store.experiment_id, tags={PARENT_TAG: sweep}, run_name="my notes").info.run_id
+    end(sweep)
+    assert store.client.get_run(notes).info.status == "RUNNING"
+    assert [each.run_id for each in find_trials(store, sweep)] == [trial]
+    assert store.client.get_run(sweep).data.metrics["sweep/trials"] == 1
