@@ -103,7 +103,7 @@ def _open_session(composed: DictConfig) -> None:
         "data.md5": data_md5() or UNKNOWN_ORIGIN,
         "corpus": config.corpus.name,
     }
-    params = {f"search.{searched}": value[:MAX_PARAM] for searched, value in space.texts.items()}
+    params = {f"search.{searched}": shorten(value, MAX_PARAM) for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
     run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
@@ -119,6 +119,11 @@ def _open_session(composed: DictConfig) -> None:
     )
     session.hand_over()
     at_end(partial(_end_session, config, session, name, lock))
+
+
+def shorten(text: str, longest: int) -> str:
+    """Return the text, or its beginning and an ellipsis, in all `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConfig) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from pipeline.config.schema import Config
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
@@ -67,6 +68,10 @@ LOST = "its process ended without an error message"
 NOT_SENT = "not sent yet, what it logged waits in .unsent/"
 PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
 """File in the folder of a sweep over folds."""
+MAX_TABLE = 5000
+"""Largest number of characters of the table of folds in the sweep's description."""
+MAX_COUNT = 50
+"""Characters kept in the description for the line that counts the failures it does not name."""
 MAX_PANELS = 6
 """Panels for searched keys in the picture."""
 MAX_TICKS = 6
@@ -106,13 +111,13 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
     ]
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     folds = FOLD_KEY in session.searched
-    description = describe(name, config.corpus.name, trials, folds=folds)
     answered = read_answers(store, trials, config) if folds else []
     predictions = Path(session.folder) / PREDICTIONS_OF_FOLDS
     if answered:
         write_answers(predictions, answered, config.corpus.classes)
         table = format_folds(answered, config.training.folds or 0)
-        description += f"\n{folds_table(answered, config.training.folds or 0)}"
+    of_folds = folds_table(answered, config.training.folds or 0, MAX_TABLE) if answered else ""
+    description = describe(name, config.corpus.name, trials, folds=folds, table=of_folds)
     _summarise_trials(store, session, description, "FAILED" if failed else status, trials, answered)
     sent = [trial for trial in every if trial.run_id not in waiting]
     _keep_best(store, session, sent, trials, config.sweep.keep)
@@ -224,15 +229,33 @@ def _metrics_of(trials: Sequence[TrialRun]) -> dict[str, str]:
     return {column: metric for column, metric in TRIAL_METRICS.items() if column not in lacking}
 
 
-def describe(name: str, corpus: str, trials: Sequence[TrialRun], *, folds: bool = False) -> str:
-    """Describe a sweep in Markdown, for the page of the parent run: its best trial, unless the trials are `folds`."""
+def describe(name: str, corpus: str, trials: Sequence[TrialRun], *, folds: bool = False, table: str = "") -> str:
+    """Describe a sweep in Markdown, for the page of the parent run.
+
+    Args:
+        name: the sweep's name.
+        corpus: name of the corpus.
+        trials: each once.
+        folds: the trials are folds, of which none is named as the best.
+        table: metrics of the folds, of at most `MAX_TABLE` characters.
+
+    Returns:
+        text of at most `MAX_TAG_VAL_LENGTH` characters, MLflow's limit: failures beyond that are only counted.
+    """
     finished = ranked(trials)
     lines = [f"**{name}** on `{corpus}`: {len(trials)} trials, {len(trials) - len(finished)} failed.", ""]
     if finished and not folds:
         loss, accuracy = (finished[0].metrics[TRIAL_METRICS[key]] for key in ("val_calibrated_loss", "val_accuracy"))
         lines += [f"Best: **{finished[0].name}**, {OBJECTIVE_LABEL} {loss:.4f}, accuracy {accuracy:.4f}.", ""]
-    lines += [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]
-    return "\n".join(lines)
+    if table:
+        lines += [table, ""]
+    failures = [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]
+    text = "\n".join([*lines, *failures])
+    if len(text) <= MAX_TAG_VAL_LENGTH:
+        return text
+    room = MAX_TAG_VAL_LENGTH - len("\n".join(lines)) - MAX_COUNT
+    named = sum(length <= room for length in accumulate(len(failure) + 1 for failure in failures))
+    return "\n".join([*lines, *failures[:named], f"- … and {len(failures) - named:,} more, in trials.csv"])
 
 
 def sweep_panels(losses: Sequence[float], values: Mapping[str, Sequence[str]]) -> list[Callable[[Axes], None]]:

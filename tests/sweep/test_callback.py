@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF
-from pipeline.sweep.callback import require_possible, trials_at_once
+from pipeline.sweep.callback import require_possible, shorten, trials_at_once
 from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_sweeps, find_trials, open_sweep
 from pipeline.sweep.search_space import parse_space
 from pipeline.sweep.session import Session
@@ -78,6 +78,10 @@ def test_a_key_with_pluses_is_the_key_without_them():
     assert overrides_of(space, {"training.lr": 1, "seed": 2}) == ["training.lr=1", "++seed=2"]
     with pytest.raises(PipelineError, match=r"training.lr=1,2 and \+\+training.lr=3,4 search the same key; leave one"):
         parse_space({"training.lr": "1,2"}, ["++training.lr=3,4"])
+
+
+def test_a_parameter_that_is_cut_ends_in_an_ellipsis():
+    assert (shorten("1,2,3", 5), shorten("1,2,34", 5)) == ("1,2,3", "1,2,…")
 
 
 @pytest.fixture

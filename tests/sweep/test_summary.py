@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.sweep.parent_run import (
     FOLDER_TAG,
     OBJECTIVE,
     PARENT_TAG,
+    TrialRun,
     child_tags,
     find_trials,
     latest_trials,
     open_sweep,
 )
 from pipeline.sweep.session import Session
-from pipeline.sweep.summary import LOST, end_sweep
+from pipeline.sweep.summary import LOST, describe, end_sweep
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.unsent import unsent_folder_of
@@ -126,3 +128,13 @@ def test_a_run_that_somebody_nested_below_the_sweep_is_no_trial(store: Store, sw
     assert store.client.get_run(notes).info.status == "RUNNING"
     assert [each.run_id for each in find_trials(store, sweep)] == [trial]
     assert store.client.get_run(sweep).data.metrics["sweep/trials"] == 1
+
+
+def test_a_description_that_is_too_long_for_mlflow_has_the_table_and_counts_the_failures_that_it_does_not_name():
+    trials = [TrialRun(f"{i}", f"#{i} lr={i}", "FAILED", {ERROR_TAG: "error: " + 450 * "x"}, {}) for i in range(30)]
+    text = describe("kfold: lr", "mine", trials, folds=True, table="| mean ± sd | 0.91 |")
+    assert MAX_TAG_VAL_LENGTH - 600 < len(text) <= MAX_TAG_VAL_LENGTH
+    assert text.index("mean ± sd") < text.index("#0 lr=0 failed: error: ")
+    named = text.count(" failed: ")
+    assert text.endswith(f"\n- … and {30 - named} more, in trials.csv")
+    assert "more, in" not in describe("kfold: lr", "mine", trials[:5])
