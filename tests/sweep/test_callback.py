@@ -60,6 +60,11 @@ def test_number_of_trials_that_share_a_machine(overrides, expected):
         (["seed=range(0,999)", "split.seed=range(0,999)"], "more than 100,000 trials; search fewer values"),
         (["model.hidden_dim=interval(1,3)"], "a grid needs single values; list them, or use sweep=tpe"),
         (["seed=range(1,0)"], "there is nothing to train"),
+        (
+            [f"model.wide.negation.words=[{','.join(['never'] * 1500)}],[no]"],
+            r"^model.wide.negation.words: one of its values has 9,001 characters, and MLflow keeps 8,000 of all the "
+            "values of a trial; write each value into a file of a group of conf/, and search the group$",
+        ),
     ],
 )
 def test_an_impossible_sweep_is_refused(arguments, message):
