@@ -47,6 +47,7 @@ from pipeline.text.vocabulary import Encoder, Vocabulary
 from pipeline.tracking.evaluation_record import log_evaluation
 from pipeline.tracking.store import Store, connect
 from pipeline.tracking.training_record import read_training_record
+from pipeline.tracking.unsent import send_unsent
 
 MEASURED_SPLIT = "validation"
 """Split that is measured. A sweep may be used to choose a network, and nothing may be chosen on the test split."""
@@ -82,6 +83,7 @@ def finished_folders(store: Store) -> list[Path]:
         PipelineError: a trial failed, or its tag names a folder outside the sweep's folder.
     """
     session = present_session()
+    send_unsent(store)
     trials = latest_trials(find_trials(store, session.run_id))
     if failed := [trial.name for trial in trials if trial.status != "FINISHED"]:
         raise PipelineError(f"the memory ladder lacks {', '.join(failed)}; fix the cause and run the sweep again")

@@ -8,7 +8,7 @@ from pipeline.config.params import load_params
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.pyfunc import TEXTS_PER_TURN
-from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, resolve_alias
+from pipeline.registry.model_lookup import VERSION_URI, describe_model, model_folder, registered_version, resolve_alias
 from pipeline.serve.batcher import Batcher
 from pipeline.serve.metrics import Metrics
 from pipeline.tracking.store import FIRST_CONTACT, connect, environment_defaults
@@ -17,6 +17,8 @@ POLL_SECONDS = 10.0
 """Seconds between two checks of the version that an alias names."""
 MAX_PAUSE = 60
 """Maximum number of checks skipped before a version that could not be loaded is tried again: ten minutes."""
+
+NO_VERSION = ("", 0)
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +51,13 @@ class LiveModel:
         self._follows_alias = named is not None and named["alias"] is not None
         self._store = connect(load_params().tracking) if self._follows_alias else None
         """Store of the alias; the next version comes from it, too, whatever params.yaml says by then."""
-        self._address = self._find_version()
+        self._version = self._find_version()
         self._problem = ""
         """Last problem of the store; empty once it answers again."""
-        self._failed, self._pause, self._skips_left = "", 0, 0
-        """Address of a version that could not be loaded, number of checks to skip, and of those still to be skipped."""
+        self._failed, self._pause, self._skips_left = NO_VERSION, 0, 0
+        """A version that could not be loaded, number of checks to skip, and of those still to be skipped."""
         self._stopped = Event()
-        self.current = self._load(self._address)
+        self.current = self._load(self._version[0])
         """Replaced as a whole: a request that has begun keeps the model that it began with."""
 
     def follow(self, seconds: float = POLL_SECONDS) -> None:
@@ -80,44 +82,52 @@ class LiveModel:
         a version is tried again after ever longer pauses, because its files may come back.
         """
         try:
-            address = self._find_version()
+            found = self._find_version()
         except Exception as error:  # it must not end the present one
             if str(error) != self._problem:
                 self._problem = str(error)
                 self._warn(error)
             return
         self._problem = ""
-        if address == self._address:
-            self._failed = ""
-        elif address == self._failed and self._skips_left:
+        if found == self._version:
+            self._failed = NO_VERSION
+        elif found == self._failed and self._skips_left:
             self._skips_left -= 1
         else:
-            self._replace(address)
+            self._replace(found)
 
-    def _replace(self, address: str) -> None:
+    def _replace(self, version: tuple[str, int]) -> None:
         """Load a version in place of the present one, if it can be loaded."""
         try:
-            self.current, self._address = self._load(address), address
+            self.current, self._version = self._load(version[0]), version
         except Exception as error:  # it must not end the present one
-            if address == self._failed:
+            if version == self._failed:
                 self._pause = min(2 * self._pause, MAX_PAUSE)
             else:
-                self._failed, self._pause = address, 1
+                self._failed, self._pause = version, 1
                 self._metrics.count_reload(loaded=False)
                 self._warn(error)
             self._skips_left = self._pause
         else:
-            self._failed = ""
+            self._failed = NO_VERSION
             self._metrics.count_reload(loaded=True)
             log.info("model: %s", self.current.title)
 
     def _warn(self, error: Exception) -> None:
         log.warning("%s; it stays: %s", " ".join(str(error).split()), self.current.title)
 
-    def _find_version(self) -> str:
-        """Return the address of the version that the alias names now; of a model without an alias, its own."""
+    def _find_version(self) -> tuple[str, int]:
+        """Return the address of the version that the alias names now, and when it was created [ms since 1970].
+
+        A model that was deleted or renamed, and made anew, may have other versions with the same addresses. Of a model
+        without an alias it is its own address, and 0.
+        """
+        named = VERSION_URI.fullmatch(self._name)
         with environment_defaults(FIRST_CONTACT):
-            return str(resolve_alias(self._name, self._store))
+            if self._store is None or named is None:
+                return str(resolve_alias(self._name)), 0
+            version = registered_version(self._store, named["name"], named["alias"])
+        return f"models:/{version.name}/{version.version}", version.creation_timestamp
 
     def _load(self, address: str) -> ServedModel:
         with model_folder(address, self._store) as folder:

@@ -10,7 +10,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import ChoiceSweep
 from hydra.experimental.callback import Callback
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 from omegaconf import DictConfig, OmegaConf
 
 from pipeline.cli import tidy_exit
@@ -22,7 +24,7 @@ from pipeline.runtime.paths import DATASET, WORKSPACE, project_root
 from pipeline.runtime.worker_pool import available_cores
 from pipeline.sweep.folds import require_folds
 from pipeline.sweep.frozen_conf import require_frozen
-from pipeline.sweep.parent_run import open_sweep
+from pipeline.sweep.parent_run import VALUES_TAG, child_tags, open_sweep
 from pipeline.sweep.prepared_dataset import log_dataset, require_same_dataset, trial_config
 from pipeline.sweep.search_space import SearchSpace, parse_space, short_keys
 from pipeline.sweep.session import Session, at_end, training_code
@@ -37,6 +39,8 @@ from pipeline.training.inputs import TRAINING_INPUTS
 
 MAX_PARAM = 6000
 """Characters that MLflow stores of a parameter."""
+ANY_NUMBER = 25 * "0"
+"""A number as long as any from a range or an interval."""
 MAX_TRIALS = 100_000
 RANGES = {
     "hydra.sweeper.n_trials": (1, MAX_TRIALS),
@@ -103,7 +107,7 @@ def _open_session(composed: DictConfig) -> None:
         "data.md5": data_md5() or UNKNOWN_ORIGIN,
         "corpus": config.corpus.name,
     }
-    params = {f"search.{searched}": value[:MAX_PARAM] for searched, value in space.texts.items()}
+    params = {f"search.{searched}": shorten(value, MAX_PARAM) for searched, value in space.texts.items()}
     params["sweeper"] = _class_name(sweeper)
     at_once = trials_at_once(hydra_config.launcher, sweeper, space)
     run_id = open_sweep(store, key, name, origin, params, config.model_dump(mode="json"))
@@ -121,6 +125,11 @@ def _open_session(composed: DictConfig) -> None:
     at_end(partial(_end_session, config, session, name, lock))
 
 
+def shorten(text: str, longest: int) -> str:
+    """Return the text, or its beginning and an ellipsis, in all `longest` characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
 def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConfig) -> None:
     """Refuse a sweep that cannot run, before anything of it is recorded.
 
@@ -130,7 +139,7 @@ def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConf
         launcher: `hydra.launcher`.
 
     Raises:
-        PipelineError: the sweep has no trial or too many, or a setting is out of range.
+        PipelineError: the sweep has no trial or too many, a setting is out of range, or a value too long.
     """
     if not space.searched and _class_name(launcher) == "BasicLauncher":  # others send a single trial elsewhere
         raise PipelineError(
@@ -139,6 +148,7 @@ def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConf
         )
     if (sweeper.n_trials if "n_trials" in sweeper else space.combinations(MAX_TRIALS)) < 1:
         raise PipelineError("-m: there is nothing to train; give at least one value of each key, and one trial")
+    _require_short(space)
     for key, (smallest, largest) in RANGES.items():
         _, section, name = key.split(".")
         value = {"sweeper": sweeper, "launcher": launcher}[section].get(name)
@@ -151,6 +161,22 @@ def require_possible(space: SearchSpace, sweeper: DictConfig, launcher: DictConf
 
         for override in space.searched.values():
             distribution(override)
+
+
+def _require_short(space: SearchSpace) -> None:
+    """Refuse values that do not fit into the tag by which a sweep knows its trials."""
+    longest = {
+        key: max(override.sweep_string_iterator(), key=len, default="")
+        if isinstance(override.value(), ChoiceSweep)
+        else ANY_NUMBER
+        for key, override in space.searched.items()
+    }
+    if len(child_tags("", longest)[VALUES_TAG]) > MAX_TAG_VAL_LENGTH:
+        key = max(longest, key=lambda key: len(longest[key]))
+        raise PipelineError(
+            f"{key}: one of its values has {len(longest[key]):,} characters, and MLflow keeps {MAX_TAG_VAL_LENGTH:,} "
+            "of all the values of a trial; write each value into a file of a group of conf/, and search the group"
+        )
 
 
 def trials_at_once(launcher: DictConfig, sweeper: DictConfig, space: SearchSpace) -> int:

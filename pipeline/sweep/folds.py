@@ -182,19 +182,29 @@ def format_folds(answered: Sequence[FoldAnswers], folds: int) -> str:
     return "\n".join(lines)
 
 
-def folds_table(answered: Sequence[FoldAnswers], folds: int) -> str:
-    """Format mean and standard deviation of each setting as a table in Markdown, the best setting first."""
+def folds_table(answered: Sequence[FoldAnswers], folds: int, longest: int) -> str:
+    """Format mean and standard deviation of each setting as a table in Markdown, the best setting first.
+
+    Args:
+        answered: answers of all trials.
+        folds: number of folds.
+        longest: number of characters; the worst settings that would exceed it are only counted.
+    """
     settings = by_setting(answered)
     summaries = [mean_and_deviation(answers) for answers in settings.values()]
-    header = [
-        f"{setting}: " * bool(setting) + f"{len(answers)} of {folds} folds" for setting, answers in settings.items()
-    ]
-    keys = dict.fromkeys(key for summary in summaries for key in summary)
-    rows = [
-        [HEADLINE[key].name, *(mean_with_deviation(*(summary.get(key) or (None, None))) for summary in summaries)]
-        for key in keys
-    ]
-    return markdown_table(["mean ± standard deviation", *header], rows)
+    keys = list(dict.fromkeys(key for summary in summaries for key in summary))
+    columns = [["mean ± standard deviation", *(HEADLINE[key].name for key in keys)]]
+    for (setting, answers), summary in zip(settings.items(), summaries, strict=True):
+        heading = f"{setting}: " * bool(setting) + f"{len(answers)} of {folds} folds"
+        columns.append([heading, *(mean_with_deviation(*(summary.get(key) or (None, None))) for key in keys)])
+    for shown in range(len(settings), -1, -1):
+        header, *rows = zip(*columns[: shown + 1], strict=True)
+        table = markdown_table(header, rows)
+        if left_out := len(settings) - shown:
+            table += f"\n\n… and {left_out} more settings, in folds.csv"
+        if len(table) <= longest:
+            break
+    return table
 
 
 def write_answers(path: Path, answered: Sequence[FoldAnswers], classes: Sequence[str]) -> None:

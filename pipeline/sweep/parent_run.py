@@ -20,6 +20,7 @@ from pipeline.tracking.provenance import PROVENANCE, shown_tags
 from pipeline.tracking.query import equals, search_runs
 from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import PROJECT_TAG, Store
+from pipeline.tracking.unsent import send_unsent
 
 KEY_TAG, VALUES_TAG, FOLDER_TAG = "sweep.key", "trial.values", "trial.folder"
 PARENT_TAG = MLFLOW_PARENT_RUN_ID
@@ -72,7 +73,7 @@ def open_sweep(
     """Open the parent run of a sweep: this project's run with its key, whatever its state, or a new one.
 
     Others may run the same sweep on the same server. Each project has a run of its own, because the end of a sweep ends
-    and removes what its trials left.
+    and removes what its trials left. What earlier trials could not send is sent first: they may have finished.
 
     Args:
         store: where the run is.
@@ -89,6 +90,7 @@ def open_sweep(
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
+        send_unsent(store)
         same = search_runs(store, equals({KEY_TAG: key}))
         existing = [run for run in same if store.is_own(run.data.tags)]
         if existing:
@@ -122,15 +124,30 @@ def child_tags(parent: str, values: Mapping[str, str]) -> dict[str, str]:
 def find_trials(store: Store, parent: str) -> list[TrialRun]:
     """Return all trials of a sweep by start time, including those that were trained again later.
 
+    Other runs that somebody has nested below the sweep are no trials of it.
+
     Raises:
         PipelineError: the store failed.
     """
-    return [_trial_run(run) for run in reversed(search_runs(store, equals({PARENT_TAG: parent})))]
+    nested = reversed(search_runs(store, equals({PARENT_TAG: parent})))
+    return [_trial_run(run) for run in nested if VALUES_TAG in run.data.tags]
 
 
-def latest_trials(trials: Sequence[TrialRun]) -> list[TrialRun]:
-    """Keep only the trial that started last among trials with the same values."""
-    return list({trial.tags.get(VALUES_TAG): trial for trial in trials}.values())
+def latest_trials(trials: Sequence[TrialRun], *, rerun: bool = False) -> list[TrialRun]:
+    """Keep only one of the trials with the same values: the last that finished, or else the last that started.
+
+    A finished trial is not trained again, so an attempt that seems to be later had a fast clock.
+
+    Args:
+        trials: trials by start time.
+        rerun: the value of `sweep.rerun`; if it is true, keep the last that started, even if an earlier one finished.
+    """
+    latest: dict[str | None, TrialRun] = {}
+    for trial in trials:
+        values = trial.tags.get(VALUES_TAG)
+        if rerun or trial.status == "FINISHED" or values not in latest or latest[values].status != "FINISHED":
+            latest[values] = trial
+    return list(latest.values())
 
 
 def ranked(trials: Sequence[TrialRun]) -> list[TrialRun]:

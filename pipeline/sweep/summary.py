@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from mlflow.utils.validation import MAX_TAG_VAL_LENGTH
 
 from pipeline.config.schema import Config
 from pipeline.report.colours import GUESS_COLOUR, MODEL_COLOUR
@@ -42,7 +44,9 @@ from pipeline.sweep.search_space import short_keys
 from pipeline.sweep.session import Session
 from pipeline.sweep.trial_folders import remove_model_folder, trial_folder
 from pipeline.tables.csv_lines import csv_text
+from pipeline.tracking.run import ERROR_TAG
 from pipeline.tracking.store import Store, connect
+from pipeline.tracking.unsent import send_unsent
 
 TRIAL_METRICS = {
     "val_calibrated_loss": OBJECTIVE,
@@ -61,8 +65,13 @@ HEADINGS = {
 """Columns of the table in the terminal."""
 OBJECTIVE_LABEL = "calibrated validation loss"
 LOST = "its process ended without an error message"
+NOT_SENT = "not sent yet, what it logged waits in .unsent/"
 PREDICTIONS_OF_FOLDS = "out_of_fold.csv"
 """File in the folder of a sweep over folds."""
+MAX_TABLE = 5000
+"""Largest number of characters of the table of folds in the sweep's description."""
+MAX_COUNT = 50
+"""Characters kept in the description for the line that counts the failures it does not name."""
 MAX_PANELS = 6
 """Panels for searched keys in the picture."""
 MAX_TICKS = 6
@@ -94,34 +103,46 @@ def end_sweep(config: Config, session: Session, name: str, status: str) -> None:
             log.warning("the sweep could not be closed in MLflow: %s", error)
         return
     store = connect(config.tracking)
-    _end_running(store, session, "FAILED")
+    waiting = _end_running(store, session, "FAILED")
     every = find_trials(store, session.run_id)
-    trials = latest_trials(every)
+    trials = [
+        replace(trial, tags={**trial.tags, ERROR_TAG: NOT_SENT}) if trial.run_id in waiting else trial
+        for trial in latest_trials(every, rerun=config.sweep.rerun)
+    ]
     failed = [trial for trial in trials if trial.status != "FINISHED"]
     folds = FOLD_KEY in session.searched
-    description = describe(name, config.corpus.name, trials, folds=folds)
     answered = read_answers(store, trials, config) if folds else []
     predictions = Path(session.folder) / PREDICTIONS_OF_FOLDS
     if answered:
         write_answers(predictions, answered, config.corpus.classes)
         table = format_folds(answered, config.training.folds or 0)
-        description += f"\n{folds_table(answered, config.training.folds or 0)}"
+    of_folds = folds_table(answered, config.training.folds or 0, MAX_TABLE) if answered else ""
+    description = describe(name, config.corpus.name, trials, folds=folds, table=of_folds)
     _summarise_trials(store, session, description, "FAILED" if failed else status, trials, answered)
-    _keep_best(store, session, every, trials, config.sweep.keep)
+    sent = [trial for trial in every if trial.run_id not in waiting]
+    _keep_best(store, session, sent, trials, config.sweep.keep)
     print(format_table(trials))
     if answered:
         print(f"\n{table}\nout-of-fold predictions, {sum(len(each.answers) for each in answered):,}: {predictions}")
     if failed:
         reasons = "; ".join(f"{trial.name} ({trial.error})" for trial in failed)
+        outcome = "failed or are not sent yet" if any(trial.error == NOT_SENT for trial in failed) else "failed"
         raise PipelineError(
-            f"{len(failed)} of {len(trials)} trials failed: {reasons}; run the same command to try them again"
+            f"{len(failed)} of {len(trials)} trials {outcome}: {reasons}; run the same command to try them again"
         )
 
 
-def _end_running(store: Store, session: Session, status: str) -> None:
+def _end_running(store: Store, session: Session, status: str) -> set[str]:
+    """End the trials that run no more, and return the ids of the runs that have ended in `.unsent/` but not in MLflow.
+
+    What waits there is sent first, which also ends the runs of trials whose processes were killed, but gives no reason.
+    """
+    running = {trial.run_id for trial in find_trials(store, session.run_id) if trial.status == "RUNNING"}
+    waiting = {folder.name for folder in send_unsent(store)}
     for trial in find_trials(store, session.run_id):
-        if trial.status == "RUNNING":
+        if trial.run_id in running - waiting and trial.status in ("RUNNING", "KILLED"):
             end_trial(store, trial.run_id, status, LOST if status == "FAILED" else None)
+    return waiting
 
 
 def _summarise_trials(
@@ -208,15 +229,33 @@ def _metrics_of(trials: Sequence[TrialRun]) -> dict[str, str]:
     return {column: metric for column, metric in TRIAL_METRICS.items() if column not in lacking}
 
 
-def describe(name: str, corpus: str, trials: Sequence[TrialRun], *, folds: bool = False) -> str:
-    """Describe a sweep in Markdown, for the page of the parent run: its best trial, unless the trials are `folds`."""
+def describe(name: str, corpus: str, trials: Sequence[TrialRun], *, folds: bool = False, table: str = "") -> str:
+    """Describe a sweep in Markdown, for the page of the parent run.
+
+    Args:
+        name: the sweep's name.
+        corpus: name of the corpus.
+        trials: each once.
+        folds: the trials are folds, of which none is named as the best.
+        table: metrics of the folds, of at most `MAX_TABLE` characters.
+
+    Returns:
+        text of at most `MAX_TAG_VAL_LENGTH` characters, MLflow's limit: failures beyond that are only counted.
+    """
     finished = ranked(trials)
     lines = [f"**{name}** on `{corpus}`: {len(trials)} trials, {len(trials) - len(finished)} failed.", ""]
     if finished and not folds:
         loss, accuracy = (finished[0].metrics[TRIAL_METRICS[key]] for key in ("val_calibrated_loss", "val_accuracy"))
         lines += [f"Best: **{finished[0].name}**, {OBJECTIVE_LABEL} {loss:.4f}, accuracy {accuracy:.4f}.", ""]
-    lines += [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]
-    return "\n".join(lines)
+    if table:
+        lines += [table, ""]
+    failures = [f"- {trial.name} failed: {trial.error}" for trial in trials if trial.objective is None]
+    text = "\n".join([*lines, *failures])
+    if len(text) <= MAX_TAG_VAL_LENGTH:
+        return text
+    room = MAX_TAG_VAL_LENGTH - len("\n".join(lines)) - MAX_COUNT
+    named = sum(length <= room for length in accumulate(len(failure) + 1 for failure in failures))
+    return "\n".join([*lines, *failures[:named], f"- … and {len(failures) - named:,} more, in trials.csv"])
 
 
 def sweep_panels(losses: Sequence[float], values: Mapping[str, Sequence[str]]) -> list[Callable[[Axes], None]]:

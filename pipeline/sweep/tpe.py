@@ -1,9 +1,10 @@
 """Tree-structured Parzen estimator (TPE, Bergstra et al. 2011): Optuna proposes the next trials from those before.
 
-The study is kept in optuna.db under the sweep's key, so that the same command on the same data and code resumes it.
+The study is kept in optuna.db under the id of the sweep's run, so that the command that continues that run resumes it.
 Each proposal depends only on the seed and the trials before it: a resumed sweep tries what it would have tried anyway.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,17 +15,22 @@ from typing import Any
 import optuna
 from filelock import FileLock
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from sqlalchemy.exc import DatabaseError
 
+from pipeline.config.tracking import TrackingConfig
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import project_root
 from pipeline.runtime.worker_pool import available_cores
+from pipeline.sweep.parent_run import find_trials
 from pipeline.sweep.search_space import SearchSpace
-from pipeline.sweep.session import present_session
+from pipeline.sweep.session import Session, present_session
+from pipeline.sweep.trial import searched_values
+from pipeline.tracking.store import connect
 
+COMPLETE = TrialState.COMPLETE
 MAX_CHOICES = 10_000
 REPEATS = "repeats"
 """Attribute of a trial that repeats an earlier one: the number of that one."""
@@ -32,23 +38,33 @@ REPEATS = "repeats"
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[float | None]]
 """Runs a batch of trials, given their overrides and the number of the first; returns losses, None for a failure."""
 
+log = logging.getLogger(__name__)
+
 
 def search(space: SearchSpace, n_trials: int, seed: int, config: DictConfig, launch: Launch) -> None:
     """Launch trials until there are `n_trials`, counting those that finished in earlier calls of the same sweep.
+
+    Those of them whose runs were deleted from MLflow are launched again first.
 
     Args:
         space: search space, and the overrides that all trials share.
         n_trials: number of trials in all.
         seed: seed of the sampler.
-        config: composed; `hydra.launcher` limits the trials at a time, `sweep.rerun` starts the study over.
+        config: composed; `hydra.launcher` limits the trials at a time, `sweep.rerun` starts the study over, and
+            `tracking` names the store.
         launch: runs a batch.
 
     Raises:
-        PipelineError: a value cannot be searched.
+        PipelineError: a value cannot be searched, or the store failed.
     """
     distributions = {key: distribution(override) for key, override in space.searched.items()}
-    study = open_study(project_root() / "optuna.db", present_session().key, restart=config.sweep.rerun)
-    remaining = n_trials - len(study.get_trials(states=[TrialState.COMPLETE]))
+    session = present_session()
+    study = open_study(project_root() / "optuna.db", session.run_id, restart=config.sweep.rerun)
+    completed = {trial.number: overrides_of(space, trial.params) for trial in study.get_trials(states=[COMPLETE])}
+    for number in _without_run(completed, session, config):
+        log.warning("trial #%d is no longer in MLflow; it is trained again", number)
+        launch([[*space.fixed, *completed[number]]], number)  # the study has its loss already
+    remaining = n_trials - len(completed)
     at_once = batch_size(config.hydra.launcher)
     while remaining > 0:
         trials = [ask_study(study, distributions, seed) for _ in range(min(at_once, remaining))]
@@ -59,6 +75,15 @@ def search(space: SearchSpace, n_trials: int, seed: int, config: DictConfig, lau
             else:
                 study.tell(trial, loss)
         remaining -= len(trials)
+
+
+def _without_run(completed: Mapping[int, Sequence[str]], session: Session, config: DictConfig) -> list[int]:
+    """Return the numbers of the trials, of which the overrides are given, that have no finished run in MLflow."""
+    if not completed:
+        return []
+    store = connect(TrackingConfig.model_validate(OmegaConf.to_container(config.tracking, resolve=True)))
+    finished = [trial.values for trial in find_trials(store, session.run_id) if trial.status == "FINISHED"]
+    return [number for number, tried in completed.items() if searched_values(session.searched, tried) not in finished]
 
 
 def overrides_of(space: SearchSpace, params: Mapping[str, Any]) -> list[str]:
@@ -106,7 +131,7 @@ def open_study(database: Path, name: str, *, restart: bool) -> optuna.Study:
 
     Args:
         database: sqlite file.
-        name: the sweep's key.
+        name: id of the sweep's run.
         restart: delete an existing study first.
 
     Raises:

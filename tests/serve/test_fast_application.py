@@ -194,6 +194,23 @@ def test_a_promoted_version_answers_from_then_on(store: Store, name: str, caplog
     assert 'outcome="failed"' not in metrics.text().decode(), "no version was tried"
 
 
+def test_a_model_that_was_made_anew_under_the_same_name_and_version_answers_from_then_on(
+    store: Store, name: str
+) -> None:
+    for version in ("1", "2"):
+        store.client.copy_model_version(f"models:/{name}/{version}", f"copy-of-{version}")
+    set_alias(store, "copy-of-1", "1", "champion")
+    live = LiveModel("models:/copy-of-1@champion", Metrics())
+    first = live.current
+    store.client.rename_registered_model("copy-of-1", "old")
+    store.client.rename_registered_model("copy-of-2", "copy-of-1")
+    set_alias(store, "copy-of-1", "1", "champion")
+    live.refresh()
+    assert live.current is not first
+    text = "a good film, number 1"
+    assert asyncio.run(first.batcher([text])) != asyncio.run(live.current.batcher([text]))
+
+
 def test_the_next_version_comes_from_the_store_of_the_alias_whatever_params_say_by_then(
     store: Store, name: str, misleading: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

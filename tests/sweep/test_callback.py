@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 
 from pipeline.runtime.errors import PipelineError
 from pipeline.runtime.paths import CONF
-from pipeline.sweep.callback import require_possible, trials_at_once
+from pipeline.sweep.callback import require_possible, shorten, trials_at_once
 from pipeline.sweep.parent_run import FOLDER_TAG, OBJECTIVE, child_tags, find_sweeps, find_trials, open_sweep
 from pipeline.sweep.search_space import parse_space
 from pipeline.sweep.session import Session
@@ -60,6 +60,11 @@ def test_number_of_trials_that_share_a_machine(overrides, expected):
         (["seed=range(0,999)", "split.seed=range(0,999)"], "more than 100,000 trials; search fewer values"),
         (["model.hidden_dim=interval(1,3)"], "a grid needs single values; list them, or use sweep=tpe"),
         (["seed=range(1,0)"], "there is nothing to train"),
+        (
+            [f"model.wide.negation.words=[{','.join(['never'] * 1500)}],[no]"],
+            r"^model.wide.negation.words: one of its values has 9,001 characters, and MLflow keeps 8,000 of all the "
+            "values of a trial; write each value into a file of a group of conf/, and search the group$",
+        ),
     ],
 )
 def test_an_impossible_sweep_is_refused(arguments, message):
@@ -78,6 +83,10 @@ def test_a_key_with_pluses_is_the_key_without_them():
     assert overrides_of(space, {"training.lr": 1, "seed": 2}) == ["training.lr=1", "++seed=2"]
     with pytest.raises(PipelineError, match=r"training.lr=1,2 and \+\+training.lr=3,4 search the same key; leave one"):
         parse_space({"training.lr": "1,2"}, ["++training.lr=3,4"])
+
+
+def test_a_parameter_that_is_cut_ends_in_an_ellipsis():
+    assert (shorten("1,2,3", 5), shorten("1,2,34", 5)) == ("1,2,3", "1,2,…")
 
 
 @pytest.fixture

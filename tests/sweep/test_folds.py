@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from pipeline.sweep.folds import FoldAnswers, format_folds, mean_and_deviation, parent_metrics, setting_of
+from pipeline.sweep.folds import FoldAnswers, folds_table, format_folds, mean_and_deviation, parent_metrics, setting_of
 from tests.sweep.test_sweep import SHORT, SWEEP, TRAINED, artifacts, runs, sweep_of
 
 FAST = [override for override in SHORT if "max_reviews" not in override]
@@ -141,3 +141,13 @@ def test_a_metric_that_is_undefined_in_a_fold_is_undefined_over_all():
 def test_settings_that_look_alike_are_not_one():
     assert setting_of({"training.ema_decay": "0.9995"}) != setting_of({"training.ema_decay": "0.99951"})
     assert setting_of({"training.lr": "1e-3", "model.hidden_dim": "64"}) == "lr=1e-3 hidden_dim=64"
+
+
+def test_a_table_that_is_too_long_for_mlflow_has_the_best_settings_and_counts_the_others():
+    folds = [answered(f"lr={number}", 1, accuracy=0.5, log_loss=number) for number in range(1, 41)]
+    table = folds_table(folds, 1, 1000)
+    assert len(table) <= 1000
+    shown = table.count(" of 1 folds")
+    assert "lr=1: 1 of 1 folds" in table
+    assert table.endswith(f"\n\n… and {40 - shown} more settings, in folds.csv")
+    assert "more settings" not in folds_table(folds, 1, 10_000)

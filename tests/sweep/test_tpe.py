@@ -1,13 +1,25 @@
 """Search by TPE: distributions, and studies that were stopped."""
 
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
 import optuna
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from pipeline.runtime.errors import PipelineError
-from pipeline.sweep.tpe import ask_study, distribution, open_study
+from pipeline.runtime.paths import CONF
+from pipeline.sweep.parent_run import OBJECTIVE, child_tags, find_trials
+from pipeline.sweep.search_space import parse_space
+from pipeline.sweep.session import Session
+from pipeline.sweep.tpe import ask_study, distribution, open_study, search
+from pipeline.sweep.trial import searched_values
+from pipeline.tracking.store import Store, connect
+from tests.conftest import configuration
 
 
 @pytest.mark.parametrize(
@@ -56,3 +68,52 @@ def test_a_range_has_the_same_values_in_either_direction():
     parse = OverridesParser.create().parse_override
     assert distribution(parse("key=range(9,2,-3)")) == IntDistribution(3, 9, step=3)
     assert distribution(parse("key=range(1,1000000000)")) == IntDistribution(1, 999_999_999)
+
+
+@pytest.fixture
+def store(tmp_path: Path, fresh_database: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of an empty project, in which the test's sweeps run."""
+    shutil.copy(fresh_database, tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("SENTIMENT_SWEEP", "")
+    return connect(configuration().tracking)
+
+
+def launched(store: Store, sweep: str, n_trials: int) -> dict[int, list[str]]:
+    """Search in the sweep with this run; return the overrides of the trials that were launched, by number."""
+    Session("key", sweep, ["training.lr"], 1, folder="", inputs={}, code="", process=1).hand_over()
+    trials = {}
+
+    def launch(batch: Sequence[Sequence[str]], first: int) -> list[float | None]:
+        for number, overrides in enumerate(batch, first):
+            trials[number] = list(overrides)
+            tags = child_tags(sweep, searched_values(["training.lr"], overrides))
+            run_id = store.client.create_run(store.experiment_id, run_name=f"#{number}", tags=tags).info.run_id
+            store.client.log_metric(run_id, OBJECTIVE, number)
+            store.client.set_terminated(run_id)
+        return [float(number) for number in range(first, first + len(batch))]
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        composed = compose("config", ["sweep=tpe"], return_hydra_config=True)
+    search(parse_space(None, ["seed=7", "training.lr=interval(0,1)"]), n_trials, 1, composed, launch)
+    return trials
+
+
+def test_a_sweep_with_a_run_of_its_own_has_a_study_of_its_own(store: Store) -> None:
+    """Another clone, or another store, gives the same command a run of its own."""
+    here, there = (store.create_run("sweep", {"stage": "sweep"}) for _ in range(2))
+    first = launched(store, here, 3)
+    assert list(first) == [0, 1, 2]
+    assert launched(store, here, 3) == {}
+    assert launched(store, there, 3) == first
+
+
+def test_a_trial_that_was_deleted_from_mlflow_is_trained_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    undisturbed, sweep = (store.create_run("sweep", {"stage": "sweep"}) for _ in range(2))
+    expected = launched(store, undisturbed, 4)
+    launched(store, sweep, 3)
+    store.client.delete_run(next(trial.run_id for trial in find_trials(store, sweep) if trial.name == "#1"))
+    assert launched(store, sweep, 4) == {number: expected[number] for number in (1, 3)}
+    assert "trial #1 is no longer in MLflow; it is trained again" in caplog.text
+    assert {trial.name for trial in find_trials(store, sweep)} == {"#0", "#1", "#2", "#3"}
