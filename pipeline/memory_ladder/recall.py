@@ -90,7 +90,7 @@ def train_recall(
         texts = task.draw_training(TEXTS_PER_STEP, random)
         loss = likelihood.loss(network.logits(texts.ids)[0], texts.answers)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # of torch
+        loss.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         torch.nn.utils.clip_grad_norm_(network.parameters(), MAX_NORM)
         optimizer.step()
         report_step()

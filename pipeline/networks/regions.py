@@ -43,7 +43,7 @@ class RegionVectors(nn.Module):
         # a row for each word, that of padding zeros, then one for each n-gram; half precision halves the model folder
         self.register_buffer("vectors", torch.zeros(vocab_size, dimension, dtype=torch.float16))
         self.register_buffer("bias", torch.zeros(dimension))
-        self.register_load_state_dict_pre_hook(_adopt_sizes)  # type: ignore[no-untyped-call]  # of torch
+        self.register_load_state_dict_pre_hook(_adopt_sizes)  # type: ignore[no-untyped-call]  # untyped in torch
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sums [batch, time, dimension] that `activate` makes region vectors of, for ids x [batch, time]."""

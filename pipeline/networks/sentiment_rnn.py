@@ -216,7 +216,7 @@ def reverse(x: Tensor, lengths: Tensor | None) -> Tensor:
     steps = torch.arange(x.shape[1], device=x.device)[:, None]  # [time, 1]
     source = lengths - 1 - steps  # [time, batch]
     source = torch.where(source < 0, steps, source) * len(x) + torch.arange(len(x), device=x.device)
-    reversed_steps: Tensor = _Reversal.apply(x.transpose(0, 1), source.flatten())  # type: ignore[no-untyped-call]  # of torch
+    reversed_steps: Tensor = _Reversal.apply(x.transpose(0, 1), source.flatten())  # type: ignore[no-untyped-call]  # untyped in torch
     return reversed_steps.transpose(0, 1)
 
 
@@ -233,7 +233,7 @@ class _Reversal(torch.autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        reversed_gradient: Tensor = _Reversal.apply(gradient, *context.saved_tensors)  # type: ignore[no-untyped-call]  # of torch
+        reversed_gradient: Tensor = _Reversal.apply(gradient, *context.saved_tensors)  # type: ignore[no-untyped-call]  # untyped in torch
         return reversed_gradient, None
 
 

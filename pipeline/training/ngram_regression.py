@@ -46,11 +46,11 @@ def fit_ngrams(wide: NgramLogOdds, reviews: TrainingReviews, likelihood: Likelih
         outputs = wide.thresholds(features @ (weights * ratio) + bias)
         ridge = weights.square().sum() / (2 * RIDGE_C * len(reviews))
         total: Tensor = likelihood.loss(outputs, labels, losses) + ridge
-        total.backward()  # type: ignore[no-untyped-call]  # of torch
+        total.backward()  # type: ignore[no-untyped-call]  # untyped in torch
         return total
 
     with torch.enable_grad():
-        optimizer.step(loss)  # type: ignore[no-untyped-call]  # of torch
+        optimizer.step(loss)  # type: ignore[no-untyped-call]  # untyped in torch
     wide.float()
     with torch.no_grad():
         wide.weight[seen] = weights.float()
