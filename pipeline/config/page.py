@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -248,7 +249,7 @@ def _is_of_kind(composed: Mapping[str, Any], group: str, kind: str) -> bool:
 def _sets(override: str, key: str) -> bool:
     """Return whether the file of a choice sets a key itself, not by a file that it includes."""
     group, _, choice = override.partition("=")
-    values = yaml.safe_load((CONF / group / f"{choice}.yaml").read_text(encoding="utf-8"))
+    values = _read_yaml(CONF / group / f"{choice}.yaml")
     try:
         _value(values, key.removeprefix(f"{group.replace('/', '.')}."))
     except (KeyError, TypeError):
@@ -264,15 +265,19 @@ def _decides_on_keys(key: Key) -> bool:
 
 def stages_reading(key: str) -> list[str]:
     """List the stages of dvc.yaml that a change of a key reruns."""
-    stages = yaml.safe_load((WORKSPACE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     return [
         name
-        for name, stage in stages.items()
+        for name, stage in _read_yaml(WORKSPACE / "dvc.yaml")["stages"].items()
         if any(
             isinstance(param, str) and (f"{key}.".startswith(f"{param}.") or f"{param}.".startswith(f"{key}."))
             for param in stage.get("params", [])  # beside names of keys, files with theirs
         )
     ]
+
+
+@cache
+def _read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 @cache
