@@ -249,7 +249,7 @@ def _is_of_kind(composed: Mapping[str, Any], group: str, kind: str) -> bool:
 def _sets(override: str, key: str) -> bool:
     """Return whether the file of a choice sets a key itself, not by a file that it includes."""
     group, _, choice = override.partition("=")
-    values = _read_yaml(CONF / group / f"{choice}.yaml")
+    values = _parsed(CONF / group / f"{choice}.yaml")
     try:
         _value(values, key.removeprefix(f"{group.replace('/', '.')}."))
     except (KeyError, TypeError):
@@ -267,7 +267,7 @@ def stages_reading(key: str) -> list[str]:
     """List the stages of dvc.yaml that a change of a key reruns."""
     return [
         name
-        for name, stage in _read_yaml(WORKSPACE / "dvc.yaml")["stages"].items()
+        for name, stage in _parsed(WORKSPACE / "dvc.yaml")["stages"].items()
         if any(
             isinstance(param, str) and (f"{key}.".startswith(f"{param}.") or f"{param}.".startswith(f"{key}."))
             for param in stage.get("params", [])  # beside names of keys, files with theirs
@@ -276,7 +276,7 @@ def stages_reading(key: str) -> list[str]:
 
 
 @cache
-def _read_yaml(path: Path) -> Any:
+def _parsed(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
