@@ -207,7 +207,7 @@ def objective_name(objective: ObjectiveConfig, classes: Sequence[str] = ()) -> s
 
     Args:
         objective: what they are chosen for.
-        classes: names of the classes, by number, where that of a precision is to be named.
+        classes: names of the classes, by index, where that of a precision is to be named.
     """
     if objective.metric == "precision":
         target = f" of {classes[objective.target_index(classes)]}" if classes else ""

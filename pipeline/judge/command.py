@@ -19,7 +19,15 @@ from pipeline.evaluation.checks import check_metrics
 from pipeline.evaluation.mistakes import confident_mistakes
 from pipeline.evaluation.predictions import score_rows
 from pipeline.inference.predictor import Predictor
-from pipeline.judge.comparison import Judged, judge, note_on_repeats, note_on_seen, require_same_classes, seen_reviews
+from pipeline.judge.comparison import (
+    Judged,
+    judge,
+    note_on_repeats,
+    note_on_seen,
+    require_same_classes,
+    review_keys,
+    seen_reviews,
+)
 from pipeline.judge.labelled_file import FileReading, LabelledRows, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.judge.output import (
@@ -127,7 +135,8 @@ def judge_file(arguments: argparse.Namespace) -> bool:
     outcome = check_metrics(judged.metrics, options.checks, "--check {}") if options.checks else {}
     name = short_name(arguments.model)
     models = {"known": (name, model)} | ({"compared_known": (arguments.compare, compared)} if compared else {})
-    seen = {key: seen_reviews(texts, loaded.predictor.info, DATASET) for key, (_, loaded) in models.items()}
+    of_reviews = review_keys(texts)
+    seen = {key: seen_reviews(of_reviews, loaded.predictor.info, DATASET) for key, (_, loaded) in models.items()}
     notes = {key: note_on_seen(seen[key], len(texts), of) for key, (of, _) in models.items()}
     about = Judgement(
         model=name,
@@ -138,7 +147,7 @@ def judge_file(arguments: argparse.Namespace) -> bool:
         compared=arguments.compare,
         compared_about=compared.about if compared else None,
         paired=judged.paired,
-        repeated=note_on_repeats(texts),
+        repeated=note_on_repeats(of_reviews),
         **notes,
     )
     results = Results(labelled, texts, judged, outcome, about, config.objective)

@@ -1,6 +1,6 @@
 """Judgement of a model beside another on the same reviews: metrics, intervals, slices and a paired test."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,16 @@ def require_same_classes(model: Predictor, compared: Predictor, name: str) -> No
         )
 
 
-def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | None:
+def review_keys(texts: Iterable[str]) -> list[int]:
+    """Return the key of each review [n] by which those that are the same, or nearly so, are found (`near_key`)."""
+    return [near_key(clean(text)) for text in texts]
+
+
+def seen_reviews(keys: Sequence[int], info: ModelInfo, dataset: Path) -> int | None:
     """Count the reviews that a model was trained or calibrated on, word for word or nearly so.
 
     Args:
-        texts: texts of the reviews.
+        keys: of the reviews, from `review_keys`.
         info: `config.json` of the model.
         dataset: `artifacts/dataset`.
 
@@ -90,20 +95,19 @@ def seen_reviews(texts: Sequence[str], info: ModelInfo, dataset: Path) -> int | 
     """
     if not (dataset / "dataset.json").exists() or read_dataset_record(dataset).digest != info.dataset_digest:
         return None
-    keys = [near_key(clean(text)) for text in texts]
     judged, trained_on = set(keys), set()
     for split in present_splits(dataset, [*info.splits_trained_on, "validation"]):
         trained_on |= {key for text in stream_texts(dataset, split) if (key := near_key(text)) in judged}
     return sum(key in trained_on for key in keys)
 
 
-def note_on_repeats(texts: Sequence[str]) -> str | None:
-    """Word the number of reviews that repeat another, word for word or nearly so; None if none does."""
-    repeats = len(texts) - len({near_key(clean(text)) for text in texts})
+def note_on_repeats(keys: Sequence[int]) -> str | None:
+    """Word the number of reviews, by `review_keys`, that repeat another; None if none does."""
+    repeats = len(keys) - len(set(keys))
     if not repeats:
         return None
     return (
-        f"{count(repeats)} of the {count(len(texts))} reviews repeat another, case, punctuation and spacing aside. The "
+        f"{count(repeats)} of the {count(len(keys))} reviews repeat another, case, punctuation and spacing aside. The "
         "intervals and tests take them as independent, so they are too sure: judge each review once."
     )
 

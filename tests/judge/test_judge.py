@@ -19,7 +19,7 @@ from pipeline.config.params import load_params
 from pipeline.config.schema import Config
 from pipeline.inference.model_info import ModelInfo
 from pipeline.inference.predictor import Predictor
-from pipeline.judge.comparison import seen_reviews
+from pipeline.judge.comparison import review_keys, seen_reviews
 from pipeline.judge.labelled_file import FileReading, read_labelled_rows
 from pipeline.judge.options import stated_checks, stated_ignored, stated_labels
 from pipeline.runtime.checksum import file_digest
@@ -144,7 +144,8 @@ def test_unlabelled_reviews_are_known_to_a_model_that_was_trained_on_them(
     for section, values in learned.items():
         info[section] |= values
     read = ModelInfo.model_validate(info)
-    assert seen_reviews(["nobody has a label for this!"], read, trained.root / "artifacts" / "dataset") == int(known)
+    keys = review_keys(["nobody has a label for this!"])
+    assert seen_reviews(keys, read, trained.root / "artifacts" / "dataset") == int(known)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "xlsx"])
