@@ -19,7 +19,7 @@ from pipeline.runtime.checksum import folder_digest
 from pipeline.runtime.errors import PipelineError
 from pipeline.tracking import artifacts
 from pipeline.tracking.errors import translate_mlflow_errors
-from pipeline.tracking.query import equals
+from pipeline.tracking.query import all_pages, equals
 from pipeline.tracking.store import PROJECT_TAG, Store, default_tracking_uri
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -202,14 +202,8 @@ def _remove_unregistered(store: Store, run_id: str) -> None:
 
 def _models_in_use(store: Store, run_id: str) -> set[str | None]:
     """Return the ids of the logged models whose files a version has, of whatever name, that names this run or none."""
-    used: set[str | None] = set()
-    token = None
-    while True:
-        page = store.client.search_model_versions(page_token=token)
-        used |= {logged_model_id(store, version) for version in page if version.run_id in (run_id, None, "")}
-        token = page.token
-        if not token:
-            return used
+    versions = all_pages(lambda token: store.client.search_model_versions(page_token=token))
+    return {logged_model_id(store, version) for version in versions if version.run_id in (run_id, None, "")}
 
 
 def _log_model(store: Store, name: str, candidate: Candidate) -> str:

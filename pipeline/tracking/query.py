@@ -1,8 +1,9 @@
 """Search for runs in the store, and filters for MLflow's searches."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from mlflow.entities import Run as StoredRun
 from mlflow.exceptions import MlflowException
@@ -41,20 +42,29 @@ def search_runs(store: Store, query: str) -> list[StoredRun]:
         PipelineError: the store failed.
     """
     with translate_mlflow_errors(store.uri):
-        runs: list[StoredRun] = []
-        token = None
-        while True:
-            page = store.client.search_runs(
+        return all_pages(
+            lambda token: store.client.search_runs(
                 [store.experiment_id],
                 query,
                 max_results=RUNS_PER_REQUEST,
                 order_by=["start_time DESC"],
                 page_token=token,
             )
-            runs += page
-            token = page.token
-            if not token:
-                return runs
+        )
+
+
+def all_pages(search: Callable[[str | None], Any]) -> list[Any]:
+    """Return what a search finds on all its pages.
+
+    Args:
+        search: returns MLflow's `PagedList` for the token of a page; None is the first one's.
+    """
+    page = search(None)
+    entities = list(page)
+    while page.token:
+        page = search(page.token)
+        entities += page
+    return entities
 
 
 def find_run(store: Store, run_id: str | None) -> StoredRun | None:
